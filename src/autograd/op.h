@@ -1,0 +1,54 @@
+/* op.h - what an op is: three functions side by side.  For the files that define ops. */
+#ifndef HIDI_AUTOGRAD_OP_H
+#define HIDI_AUTOGRAD_OP_H
+
+#include "autograd/tape.h"
+
+#define HIDI_MAX_INPUTS 4
+
+typedef struct hidi_node hidi_node;
+
+/* One use of an op on a tape.  An op's constructor fills op, in, n_in and whatever of the rest its
+ * three functions read, and hands it to hidi_apply, which copies it. */
+struct hidi_node {
+    const struct hidi_op *op;
+    hidi_var *out;
+    int n_in;
+    hidi_var *in[HIDI_MAX_INPUTS]; /* an optional input may be NULL                    */
+    hidi_real *saved[2];           /* what forward keeps for the other two             */
+    const int32_t *index;          /* labels                                           */
+    int32_t *where;                /* argmax of a max pool                             */
+    size_t size[6];                /* extents, as the op likes them                    */
+    hidi_real real[2];             /* constants                                        */
+    int kind;                      /* a hidi_unary, hidi_patch_order, ...              */
+    hidi_window window;
+};
+
+typedef struct hidi_op {
+    const char *name;
+    /* Writes out->value.  */
+    void (*forward)(hidi_node *node, const hidi_backend *backend);
+    /* Writes out->tangent from the inputs' tangents, at least one of which is not NULL. */
+    void (*jvp)(hidi_node *node, const hidi_backend *backend);
+    /* Adds to the inputs' gradients, from out->grad, through hidi_grad_of(). */
+    void (*vjp)(hidi_node *node, const hidi_backend *backend);
+    /* Elements of scratch memory that jvp and vjp may use (node->saved[1]); NULL: none. */
+    size_t (*scratch)(const hidi_node *node, const hidi_backend *backend);
+} hidi_op;
+
+/* Runs the op: allocates out [shape], calls forward, and jvp if an input has a tangent; records the
+ * node if an input needs a gradient.  n_saved: elements to allocate for saved[0] first (0: none).
+ * Returns out, or NULL if an input that must be there (the first n_required) is NULL or memory ran
+ * out. */
+hidi_var *hidi_apply(hidi_tape *tape, const hidi_node *node, hidi_shape shape, int n_required,
+                     size_t n_saved);
+
+/* In a vjp: where input i's gradient goes, and the beta to write it with (0 for the first
+ * contribution, 1 after it; parameters: always 1).  NULL: this input wants no gradient.  Calling it
+ * counts as the contribution. */
+hidi_real *hidi_grad_of(hidi_node *node, int i, hidi_real *beta);
+
+/* In a jvp: input i's tangent, or NULL. */
+const hidi_real *hidi_tangent_of(const hidi_node *node, int i);
+
+#endif

@@ -1,0 +1,62 @@
+/* params.h - the named parameters of one model, in one piece of memory.
+ *
+ * Values lie one after the other in a single array, gradients in a second one, so that clipping,
+ * AdamW and EMA are each one call over all of them.  A model declares its parameters, allocates
+ * them once, and then asks for them by number (the order of declaration) on a tape.
+ */
+#ifndef HIDI_AUTOGRAD_PARAMS_H
+#define HIDI_AUTOGRAD_PARAMS_H
+
+#include "autograd/tape.h"
+
+typedef struct hidi_param {
+    char name[96];    /* PyTorch's: "blocks.0.attn.qkv.weight" */
+    hidi_shape shape;
+    size_t offset;    /* into value and grad                    */
+} hidi_param;
+
+typedef struct hidi_params {
+    const hidi_backend *backend;
+    hidi_param *param; /* [n_params]                                            */
+    int n_params;
+    size_t count;      /* elements of all parameters together                    */
+    hidi_real *value;  /* [count], backend memory                                */
+    hidi_real *grad;   /* [count], backend memory; NULL: frozen                  */
+} hidi_params;
+
+void hidi_params_init(hidi_params *params, const hidi_backend *backend); /* empty */
+void hidi_params_free(hidi_params *params);
+
+/* Adds a parameter; its number is params->n_params before the call. */
+hidi_status hidi_params_declare(hidi_params *params, hidi_shape shape, const char *name_format, ...)
+    HIDI_PRINTF(3, 4);
+
+/* After the last declaration: the values, all 0. */
+hidi_status hidi_params_allocate(hidi_params *params);
+
+/* Makes them trainable: allocates the gradients, all 0.  A second call does nothing. */
+hidi_status hidi_params_train(hidi_params *params);
+void hidi_params_zero_grad(hidi_params *params);
+
+/* -1: no such name. */
+int hidi_params_find(const hidi_params *params, const char *name);
+
+/* Parameter number i on a tape.  With frozen, or without gradients, it costs no gradient. */
+hidi_var *hidi_param_var(hidi_tape *tape, const hidi_params *params, int i, bool frozen);
+
+/* Host copies of one parameter's value or gradient, and back. */
+void hidi_params_read(const hidi_params *params, int i, hidi_real *host);
+void hidi_params_read_grad(const hidi_params *params, int i, hidi_real *host);
+void hidi_params_write(hidi_params *params, int i, const hidi_real *host);
+
+/* Copies all values from `from`, which has the same declarations or more; parameters are matched by
+ * name, and those of `to` that `from` lacks keep their values.  Shapes must agree. */
+hidi_status hidi_params_copy(hidi_params *to, const hidi_params *from);
+
+/* The Euclidean norm of all gradients. */
+double hidi_params_grad_norm(const hidi_params *params);
+
+/* The first parameter whose gradient (of_value: whose value) holds NaN or infinity; NULL: none. */
+const char *hidi_params_not_finite(const hidi_params *params, bool of_value);
+
+#endif

@@ -1,0 +1,49 @@
+/* random.h - counter-based random numbers: Philox4x32-10 (Salmon et al., SC 2011), from Random123.
+ *
+ * A draw is a pure function of (seed, stream, step, index).  Nothing is carried from one draw to
+ * the next, so resuming a run, the number of threads and how a batch is split change nothing.
+ */
+#ifndef HIDI_CORE_RANDOM_H
+#define HIDI_CORE_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/real.h"
+
+/* Which use a number is drawn for: each has a sequence of its own. */
+typedef enum hidi_stream {
+    HIDI_STREAM_INIT = 1,     /* initial weights: step = index of the parameter       */
+    HIDI_STREAM_SHAPES_TRAIN, /* procedural images: step = index of the image         */
+    HIDI_STREAM_SHAPES_TEST,
+    HIDI_STREAM_BATCH,        /* which samples are in a batch                         */
+    HIDI_STREAM_NOISE,        /* e in z_t = (1 - t) x + t e                           */
+    HIDI_STREAM_NOISE_2,      /* a second, independent noise of the same step         */
+    HIDI_STREAM_NOISE_3,
+    HIDI_STREAM_NOISE_4,
+    HIDI_STREAM_TIME,         /* t (and r)                                            */
+    HIDI_STREAM_TIME_2,
+    HIDI_STREAM_TIME_3,
+    HIDI_STREAM_LABEL,        /* classes to generate                                  */
+    HIDI_STREAM_DROPOUT,      /* label dropout                                        */
+    HIDI_STREAM_SAMPLE,       /* noise for samples that are looked at or measured     */
+    HIDI_STREAM_TEST          /* for tests                                            */
+} hidi_stream;
+
+typedef struct hidi_random {
+    uint64_t seed;
+    uint32_t stream; /* a hidi_stream                                                    */
+    uint64_t step;   /* training step, parameter or image index; 48 bits are used        */
+} hidi_random;
+
+/* out[i] = draw number first + i of this (seed, stream, step): uniform on the open interval (0, 1). */
+void hidi_uniform(hidi_random random, size_t first, double *out, size_t n);
+
+/* out[i] ~ N(0, 1), by Box and Muller; computed in double, so that both precisions see the same
+ * draws.  `first` must be even.  Parallel inside. */
+void hidi_normal(hidi_random random, size_t first, hidi_real *out, size_t n);
+
+/* out[i] uniform on 0 .. bound - 1, bound >= 1. */
+void hidi_uniform_int(hidi_random random, size_t first, uint64_t bound, uint64_t *out, size_t n);
+
+#endif

@@ -1,0 +1,17 @@
+/* real.h - the one floating-point type of the library.
+ *
+ * libhidi is compiled in single precision.  `make check` builds it a second time with
+ * -DHIDI_DOUBLE, where gradients can be checked to 1e-7 and better.
+ */
+#ifndef HIDI_CORE_REAL_H
+#define HIDI_CORE_REAL_H
+
+#ifdef HIDI_DOUBLE
+typedef double hidi_real;
+#define HIDI_REAL_EPSILON 2.220446049250313e-16
+#else
+typedef float hidi_real;
+#define HIDI_REAL_EPSILON 1.1920929e-7
+#endif
+
+#endif

@@ -1,0 +1,55 @@
+/* dataset.h - labelled images behind one small interface.
+ *
+ * Images are [C, H, W], values in [-1, 1].  Every data set has a train and a test split that share
+ * no image.  Getting an image is a pure function of (split, index), so that runs can be repeated.
+ */
+#ifndef HIDI_DATA_DATASET_H
+#define HIDI_DATA_DATASET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/real.h"
+#include "core/status.h"
+
+typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST } hidi_split;
+
+typedef struct hidi_dataset hidi_dataset;
+
+struct hidi_dataset {
+    char name[32];              /* "shapes", "idx", "cifar10", "folder"                      */
+    size_t channels, height, width;
+    size_t n_classes;
+    char (*class_name)[48];     /* [n_classes]; owned                                        */
+    uint64_t count[2];          /* images of each split; 0: unlimited (procedural)           */
+    /* Image `index` (below count, unless unlimited) into image [C, H, W] and *label.  Safe to
+     * call from several threads at once; never fails after a successful open. */
+    void (*get)(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
+                int32_t *label);
+    void (*close)(hidi_dataset *data); /* frees `state`                                       */
+    void *state;
+};
+
+/* Opens a data set:
+ *   "shapes"   procedural, path NULL, any image_size of at least 8 (16, 32, 64)
+ *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ...)
+ *   "cifar10"  a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin
+ *   "folder"   path/train/CLASS/ *.png and path/test/CLASS/ *.png, or path/CLASS/ *.png, of which
+ *              every tenth image of a class (in name order) is the test split
+ * image_size: for "shapes" the size; for the others 0, or the size that is expected.
+ * seed: of procedural images.  A path that cannot be read or is not what it should be: an error
+ * that names the file, the offset, what was expected and found.  The caller closes. */
+hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char *path,
+                              size_t image_size, uint64_t seed);
+void hidi_dataset_close(hidi_dataset *data); /* NULL is allowed */
+
+/* `batch` training images drawn with replacement, a function of (seed, step) alone; images
+ * [batch, C, H, W], labels [batch].  Unlimited data sets: images number step * batch + i. */
+void hidi_dataset_batch(const hidi_dataset *data, uint64_t seed, uint64_t step, size_t batch,
+                        hidi_real *images, int32_t *labels);
+
+/* Images first .. first + n - 1 of a split, in order (modulo its count). */
+void hidi_dataset_range(const hidi_dataset *data, hidi_split split, uint64_t first, size_t n,
+                        hidi_real *images, int32_t *labels);
+
+#endif

@@ -1,0 +1,39 @@
+/* image.h - 8-bit pictures, PNG files (libpng) and grids of samples. */
+#ifndef HIDI_IO_IMAGE_H
+#define HIDI_IO_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/real.h"
+#include "core/status.h"
+
+typedef struct hidi_image {
+    size_t width, height;
+    int channels;    /* 1 grey, 3 RGB                                       */
+    uint8_t *pixel;  /* [height, width, channels]; owned, freed by _free     */
+} hidi_image;
+
+hidi_status hidi_image_create(hidi_image *image, size_t width, size_t height, int channels,
+                              uint8_t background);
+void hidi_image_free(hidi_image *image);
+
+/* Reads a PNG as 1 or 3 channels of 8 bits (palettes expanded, alpha dropped over black, 16 bits
+ * cut); channels 0: as the file has it.  Damaged files are HIDI_BAD_FORMAT with libpng's reason. */
+hidi_status hidi_png_read(hidi_image *image, const char *path, int channels);
+hidi_status hidi_png_write(const hidi_image *image, const char *path); /* atomically */
+/* The same bytes in memory (for the report); the caller frees *data. */
+hidi_status hidi_png_encode(const hidi_image *image, unsigned char **data, size_t *bytes);
+
+/* A grid of samples x [n, C, H, W], host memory, values in [-1, 1] (clamped), C = 1 or 3, row by
+ * row in `columns` columns, each enlarged `zoom` times by nearest neighbour, with thin gaps.
+ * The caller frees `image`. */
+hidi_status hidi_image_grid(hidi_image *image, const hidi_real *x, size_t n, size_t C, size_t H,
+                            size_t W, size_t columns, size_t zoom);
+
+/* One sample x [C, H, W] with heat [h, w] over it (h | H, w | W): the picture in grey, the heat,
+ * scaled so that its largest value is full, in red over it.  The caller frees `image`. */
+hidi_status hidi_image_heat(hidi_image *image, const hidi_real *x, size_t C, size_t H, size_t W,
+                            const hidi_real *heat, size_t h, size_t w, size_t zoom);
+
+#endif

@@ -1,0 +1,20 @@
+/* safetensors.h - the file format of weights: an 8-byte little-endian header length, a JSON header
+ * {"name": {"dtype", "shape", "data_offsets"}, "__metadata__": {text: text}}, and the data.
+ * Source: github.com/huggingface/safetensors.
+ */
+#ifndef HIDI_IO_SAFETENSORS_H
+#define HIDI_IO_SAFETENSORS_H
+
+#include "io/tensor_file.h"
+
+/* Reads a whole file.  Everything is checked before anything is believed: header length, JSON,
+ * dtypes, shapes whose product overflows, offsets that overlap, leave gaps or leave the file.
+ * HIDI_BAD_FILE or HIDI_BAD_FORMAT with the file's and the tensor's name; then `file` is empty.
+ * The caller frees `file` with hidi_tensor_file_free. */
+hidi_status hidi_safetensors_read(hidi_tensor_file *file, const char *path);
+
+/* Writes all of `file` to `path` by way of a temporary file beside it, fsync and rename: a failed
+ * or interrupted write leaves an existing file as it was. */
+hidi_status hidi_safetensors_write(const hidi_tensor_file *file, const char *path);
+
+#endif

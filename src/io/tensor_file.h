@@ -1,0 +1,79 @@
+/* tensor_file.h - named tensors and text metadata in host memory, and how to get at them.
+ *
+ * Readers (safetensors.h; later others) fill one; models, checkpoints and `hidi probe` take what
+ * they need from it.  To write, fill one with hidi_tensor_file_add and hand it to a writer.
+ */
+#ifndef HIDI_IO_TENSOR_FILE_H
+#define HIDI_IO_TENSOR_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/real.h"
+#include "core/status.h"
+
+#define HIDI_FILE_MAX_RANK 8
+
+typedef enum hidi_dtype {
+    HIDI_F64, HIDI_F32, HIDI_F16, HIDI_BF16,
+    HIDI_I64, HIDI_I32, HIDI_I16, HIDI_I8, HIDI_U8, HIDI_BOOL
+} hidi_dtype;
+
+typedef struct hidi_file_tensor {
+    char *name;
+    hidi_dtype dtype;
+    int rank;
+    size_t dim[HIDI_FILE_MAX_RANK]; /* row-major                                     */
+    size_t count;                   /* elements                                      */
+    const unsigned char *data;      /* little-endian, perhaps unaligned              */
+    bool owned;                     /* data was allocated for this tensor            */
+} hidi_file_tensor;
+
+typedef struct hidi_tensor_file {
+    char *path;              /* for messages; "" while being built               */
+    hidi_file_tensor *tensor;
+    size_t n_tensors;
+    char **key, **value;     /* metadata                                         */
+    size_t n_keys;
+    unsigned char *buffer;   /* the bytes that the tensors point into, or NULL   */
+    size_t buffer_bytes;
+} hidi_tensor_file;
+
+void hidi_tensor_file_init(hidi_tensor_file *file); /* empty, path "" */
+void hidi_tensor_file_free(hidi_tensor_file *file);
+
+size_t hidi_dtype_bytes(hidi_dtype dtype);
+const char *hidi_dtype_name(hidi_dtype dtype); /* "F32", as in safetensors */
+
+/* --- reading -------------------------------------------------------------------------------------- */
+
+/* NULL: not there. */
+const hidi_file_tensor *hidi_tensor_file_find(const hidi_tensor_file *file, const char *name);
+const char *hidi_tensor_file_meta(const hidi_tensor_file *file, const char *key);
+
+/* The tensor called `name`, or HIDI_BAD_FORMAT naming the file and what it lacks. */
+hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name,
+                                  const hidi_file_tensor **tensor);
+
+/* All elements converted to hidi_real (any dtype) into out[count]. */
+void hidi_file_tensor_real(const hidi_file_tensor *tensor, hidi_real *out);
+void hidi_file_tensor_double(const hidi_file_tensor *tensor, double *out);
+/* All elements into out[count]; HIDI_BAD_FORMAT if the dtype is not an integer one or a value does
+ * not fit. */
+hidi_status hidi_file_tensor_int(const hidi_file_tensor *tensor, int32_t *out);
+
+/* "F32 [64, 3, 16, 16]" into text[size]; returns text. */
+char *hidi_file_tensor_text(const hidi_file_tensor *tensor, char *text, size_t size);
+
+/* --- building ------------------------------------------------------------------------------------- */
+
+/* Adds a tensor.  The elements are copied (hidi_real ones are stored as F32 in the single, F64 in
+ * the double build).  A name that is already there is an error. */
+hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
+                                 int rank, const size_t *dim, const void *data);
+hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, int rank,
+                                      const size_t *dim, const hidi_real *data);
+hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value);
+
+#endif
