@@ -26,7 +26,8 @@ hidi_status hidi_png_write(const hidi_image *image, const char *path); /* atomic
 hidi_status hidi_png_encode(const hidi_image *image, unsigned char **data, size_t *bytes);
 
 /* A grid of samples x [n, C, H, W], host memory, values in [-1, 1] (clamped), C = 1 or 3, row by
- * row in `columns` columns, each enlarged `zoom` times by nearest neighbour, with thin gaps.
+ * row in `columns` columns, each enlarged `zoom` times by nearest neighbour, with white gaps of
+ * (zoom + 1) / 2 pixels between them and around.
  * The caller frees `image`. */
 hidi_status hidi_image_grid(hidi_image *image, const hidi_real *x, size_t n, size_t C, size_t H,
                             size_t W, size_t columns, size_t zoom);

@@ -1,0 +1,108 @@
+/* dataset.c - opening a data set by its name, and batches of its images. */
+#include "data/dataset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/random.h"
+#include "data/readers.h"
+
+static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t image_size,
+                                uint64_t seed)
+{
+    if (strcmp(data->name, "shapes") == 0) {
+        if (path != NULL && path[0] != '\0')
+            return hidi_error(HIDI_BAD_ARGUMENT,
+                              "data set 'shapes' is procedural and takes no path, found '%s'",
+                              path);
+        return hidi_shapes_open(data, image_size, seed);
+    }
+    hidi_status (*open)(hidi_dataset *, const char *, size_t) = NULL;
+    if (strcmp(data->name, "idx") == 0)
+        open = hidi_idx_open;
+    else if (strcmp(data->name, "cifar10") == 0)
+        open = hidi_cifar10_open;
+    else if (strcmp(data->name, "folder") == 0)
+        open = hidi_folder_open;
+    else
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "no data set is called '%s'; there are shapes, idx, cifar10 and folder",
+                          data->name);
+    if (path == NULL || path[0] == '\0')
+        return hidi_error(HIDI_BAD_ARGUMENT, "data set '%s' needs a path", data->name);
+    return open(data, path, image_size);
+}
+
+hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char *path,
+                              size_t image_size, uint64_t seed)
+{
+    *data = NULL;
+    hidi_dataset *opened = calloc(1, sizeof *opened);
+    if (opened == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory for a data set");
+    snprintf(opened->name, sizeof opened->name, "%s", name);
+    hidi_status status = open_by_name(opened, path, image_size, seed);
+    if (status != HIDI_OK) {
+        hidi_dataset_close(opened);
+        return status;
+    }
+    *data = opened;
+    return HIDI_OK;
+}
+
+void hidi_dataset_close(hidi_dataset *data)
+{
+    if (data == NULL)
+        return;
+    if (data->close != NULL)
+        data->close(data);
+    free(data->class_name);
+    free(data);
+}
+
+hidi_status hidi_dataset_set_classes(hidi_dataset *data, const char *const *names, size_t n)
+{
+    data->class_name = calloc(n, sizeof *data->class_name);
+    if (data->class_name == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory for the names of %zu classes", n);
+    data->n_classes = n;
+    for (size_t i = 0; i < n; i++)
+        snprintf(data->class_name[i], sizeof data->class_name[i], "%s", names[i]);
+    return HIDI_OK;
+}
+
+hidi_status hidi_dataset_expect_size(const hidi_dataset *data, const char *path, size_t image_size)
+{
+    if (image_size == 0 || (data->height == image_size && data->width == image_size))
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_SHAPE, "%s: images of %zu x %zu pixels, expected %zu x %zu", path,
+                      data->height, data->width, image_size, image_size);
+}
+
+void hidi_dataset_batch(const hidi_dataset *data, uint64_t seed, uint64_t step, size_t batch,
+                        hidi_real *images, int32_t *labels)
+{
+    const hidi_random random = {seed, HIDI_STREAM_BATCH, step};
+    const size_t size = data->channels * data->height * data->width;
+    const uint64_t count = data->count[HIDI_TRAIN];
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < batch; i++) {
+        uint64_t index = step * batch + i;
+        if (count != 0)
+            hidi_uniform_int(random, i, count, &index, 1);
+        data->get(data, HIDI_TRAIN, index, images + i * size, labels + i);
+    }
+}
+
+void hidi_dataset_range(const hidi_dataset *data, hidi_split split, uint64_t first, size_t n,
+                        hidi_real *images, int32_t *labels)
+{
+    const size_t size = data->channels * data->height * data->width;
+    const uint64_t count = data->count[split];
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t index = count != 0 ? (first + i) % count : first + i;
+        data->get(data, split, index, images + i * size, labels + i);
+    }
+}

@@ -1,0 +1,35 @@
+/* readers.h - what hidi_dataset_open chooses among, and what those have in common.
+ *
+ * Each opener gets a zeroed data set with its name set and fills in the rest.  When it fails,
+ * hidi_dataset_close frees whatever it had already put there.
+ */
+#ifndef HIDI_DATA_READERS_H
+#define HIDI_DATA_READERS_H
+
+#include "data/dataset.h"
+
+hidi_status hidi_shapes_open(hidi_dataset *data, size_t image_size, uint64_t seed);
+hidi_status hidi_idx_open(hidi_dataset *data, const char *path, size_t image_size);
+hidi_status hidi_cifar10_open(hidi_dataset *data, const char *path, size_t image_size);
+hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size);
+
+/* Copies the names of n classes, cut to what fits; sets n_classes and class_name. */
+hidi_status hidi_dataset_set_classes(hidi_dataset *data, const char *const *names, size_t n);
+
+/* HIDI_BAD_SHAPE if image_size is not 0 and the images (height x width) are not of that size. */
+hidi_status hidi_dataset_expect_size(const hidi_dataset *data, const char *path,
+                                     size_t image_size);
+
+/* Images that are held in memory as bytes, the state of the data sets that come from files. */
+typedef struct hidi_byte_images {
+    uint8_t *pixel[2]; /* [count, C, H, W] of each split; byte b stands for b / 127.5 - 1  */
+    uint8_t *label[2]; /* [count]                                                          */
+} hidi_byte_images;
+
+/* Gives `data` a state of this kind (empty) with its get and close. */
+hidi_status hidi_byte_images_attach(hidi_dataset *data, hidi_byte_images **images);
+
+/* Allocates room for count[split] images of the data set's shape. */
+hidi_status hidi_byte_images_reserve(hidi_dataset *data, hidi_split split, uint64_t count);
+
+#endif
