@@ -1,0 +1,31 @@
+/* flow.c */
+#include "method/flow.h"
+
+hidi_var *hidi_noised(hidi_tape *tape, hidi_var *x, hidi_var *e, hidi_var *t)
+{
+    hidi_var *one_minus_t = hidi_affine(tape, t, -1, 1);
+    return hidi_add(tape, hidi_scale_samples(tape, x, one_minus_t), hidi_scale_samples(tape, e, t));
+}
+
+hidi_var *hidi_denoised(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_var *t)
+{
+    return hidi_sub(tape, z, hidi_scale_samples(tape, v, t));
+}
+
+hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi_var *e, hidi_var *t,
+                         const int32_t *y)
+{
+    hidi_var *z = hidi_noised(tape, x, e, t);
+    hidi_var *v = hidi_dit_velocity(tape, net, false, z, t, NULL, y);
+    return hidi_mean(tape, hidi_square(tape, hidi_sub(tape, v, hidi_sub(tape, e, x))));
+}
+
+hidi_var *hidi_guided_velocity(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z, hidi_var *t,
+                               const int32_t *y, double w)
+{
+    hidi_var *v = hidi_dit_velocity(tape, teacher, true, z, t, NULL, y);
+    if (w == 1)
+        return v;
+    hidi_var *v_null = hidi_dit_velocity(tape, teacher, true, z, t, NULL, NULL);
+    return hidi_add(tape, v_null, hidi_scale(tape, hidi_sub(tape, v, v_null), (hidi_real)w));
+}

@@ -1,0 +1,48 @@
+/* meanflow.c */
+#include "method/meanflow.h"
+
+#include "method/flow.h"
+
+/* du/dt ~ [u(z + eps v, r, t + eps) - u(z - eps v, r, t - eps)] / (2 eps) */
+static hidi_var *central_difference(hidi_tape *tape, const hidi_dit *student, hidi_var *z,
+                                    hidi_var *v, hidi_var *t, hidi_var *r, const int32_t *y,
+                                    double epsilon)
+{
+    const hidi_real eps = (hidi_real)epsilon;
+    hidi_var *step = hidi_scale(tape, v, eps);
+    hidi_var *ahead = hidi_dit_velocity(tape, student, true, hidi_add(tape, z, step),
+                                        hidi_affine(tape, t, 1, eps), r, y);
+    hidi_var *behind = hidi_dit_velocity(tape, student, true, hidi_sub(tape, z, step),
+                                         hidi_affine(tape, t, 1, -eps), r, y);
+    return hidi_scale(tape, hidi_sub(tape, ahead, behind), 1 / (2 * eps));
+}
+
+hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
+                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
+                             const hidi_meanflow_options *options, hidi_meanflow_terms *terms)
+{
+    hidi_var *z = hidi_noised(tape, x, e, t);
+    hidi_var *v = hidi_guided_velocity(tape, teacher, z, t, y, options->guidance);
+    hidi_var *u, *dudt;
+    if (options->difference > 0) {
+        u = hidi_dit_velocity(tape, student, false, z, t, r, y);
+        dudt = central_difference(tape, student, z, v, t, r, y, options->difference);
+    } else { /* one pass: u and its derivative along (v, 1), in which h = t - r moves with t */
+        hidi_var *one = t ? hidi_filled(tape, t->shape, 1) : NULL;
+        u = hidi_dit_velocity(tape, student, false, hidi_dual(tape, z, v), hidi_dual(tape, t, one),
+                              r, y);
+        dudt = hidi_tangent(tape, u);
+        u = hidi_dual(tape, u, NULL); /* the loss needs the value alone */
+    }
+    /* target = stopgrad(v - (t - r) du/dt) */
+    hidi_var *h = hidi_sub(tape, t, r);
+    hidi_var *target = hidi_sub(tape, v, hidi_scale_samples(tape, dudt, h));
+    target = hidi_stop_gradient(tape, target);
+
+    /* L = mean( d / stopgrad(d + c)^p ),  d = sum over pixels of (u - target)^2 */
+    hidi_var *d = hidi_sum_samples(tape, hidi_square(tape, hidi_sub(tape, u, target)));
+    hidi_var *w = hidi_power(tape, hidi_stop_gradient(tape, d), (hidi_real)options->c,
+                             (hidi_real)-options->p);
+    *terms = (hidi_meanflow_terms){v, u, dudt, target, d, hidi_mean(tape, hidi_mul(tape, w, d))};
+    return terms->loss;
+}

@@ -1,0 +1,35 @@
+/* meanflow.h - stage 1, trajectory distillation: the MeanFlow objective with a frozen, guided teacher
+ * [HD names it; formulas: MeanFlow, arXiv 2505.13447].
+ *
+ * Average velocity  u(z_t, r, t) = 1/(t - r) int_r^t v(z_s, s) ds.  Differentiating (t - r) u by t
+ * gives the identity  u = v - (t - r) du/dt,  du/dt = v . d_z u + d_t u  (r fixed).
+ */
+#ifndef HIDI_METHOD_MEANFLOW_H
+#define HIDI_METHOD_MEANFLOW_H
+
+#include "model/dit.h"
+
+typedef struct hidi_meanflow_options {
+    double guidance;   /* w of the teacher's velocity                                       */
+    double p, c;       /* adaptive weight 1 / (d + c)^p;  p = 0: plain squared error        */
+    double difference; /* 0: du/dt by JVP; > 0: by central differences with this epsilon    */
+} hidi_meanflow_options;
+
+/* Every quantity of the loss, for logs and probes. */
+typedef struct hidi_meanflow_terms {
+    hidi_var *v;      /* [B, C, H, W] the teacher's guided velocity                         */
+    hidi_var *u;      /* [B, C, H, W]                                                       */
+    hidi_var *dudt;   /* [B, C, H, W]                                                       */
+    hidi_var *target; /* [B, C, H, W] v - (t - r) du/dt                                     */
+    hidi_var *error;  /* [B] d, the squared error summed over pixels                        */
+    hidi_var *loss;   /* scalar                                                             */
+} hidi_meanflow_terms;
+
+/* The loss of `student` (has_interval) on data x, noise e [B, C, H, W], times r <= t [B], classes y
+ * (host, [B]).  The teacher's velocity is the first term of the target and the tangent.  Returns
+ * terms->loss; NULL after an error. */
+hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
+                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
+                             const hidi_meanflow_options *options, hidi_meanflow_terms *terms);
+
+#endif

@@ -1,0 +1,188 @@
+/* dit_file.c - a DiT to and from named tensors, with the names of facebookresearch/DiT. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/safetensors.h"
+#include "model/dit.h"
+#include "model/params_file.h"
+
+hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tensor_file *file)
+{
+    const hidi_dit_config *c = &dit->config;
+    const size_t side = c->image_size / c->patch, T = side * side;
+    char name[128], text[64];
+    HIDI_TRY(hidi_params_to_file(&dit->params, dit->params.value, prefix, file));
+
+    hidi_real *host = malloc(T * c->width * sizeof *host);
+    if (host == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
+    dit->params.backend->download(host, dit->positions, T * c->width * sizeof *host);
+    snprintf(name, sizeof name, "%spos_embed", prefix);
+    hidi_status status =
+        hidi_tensor_file_add_real(file, name, 3, (size_t[]){1, T, c->width}, host);
+    free(host);
+    if (status != HIDI_OK || prefix[0] != '\0')
+        return status;
+    snprintf(text, sizeof text, "%zu", c->heads);
+    HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.heads", text));
+    snprintf(text, sizeof text, "%.17g", c->time_scale);
+    return hidi_tensor_file_add_meta(file, "hidi.time_scale", text);
+}
+
+/* The tensor prefix + name, which must have the given rank. */
+static hidi_status find(const hidi_tensor_file *file, const char *prefix, const char *name, int rank,
+                        const hidi_file_tensor **tensor)
+{
+    char full[128];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    HIDI_TRY(hidi_tensor_file_need(file, full, tensor));
+    if ((*tensor)->rank != rank)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s has rank %d, a DiT's has %d", file->path, full,
+                          (*tensor)->rank, rank);
+    return HIDI_OK;
+}
+
+static bool has(const hidi_tensor_file *file, const char *prefix, const char *name)
+{
+    char full[128];
+    snprintf(full, sizeof full, "%s%s", prefix, name);
+    return hidi_tensor_file_find(file, full) != NULL;
+}
+
+static size_t count_blocks(const hidi_tensor_file *file, const char *prefix)
+{
+    char name[64];
+    size_t depth = 0;
+    do
+        snprintf(name, sizeof name, "blocks.%zu.attn.qkv.weight", depth++);
+    while (has(file, prefix, name));
+    return depth - 1;
+}
+
+/* What the shapes say. */
+static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file, const char *prefix,
+                                size_t image_size)
+{
+    const hidi_file_tensor *proj, *fc1, *table, *final_layer, *pos;
+    HIDI_TRY(find(file, prefix, "x_embedder.proj.weight", 4, &proj));
+    HIDI_TRY(find(file, prefix, "blocks.0.mlp.fc1.weight", 2, &fc1));
+    HIDI_TRY(find(file, prefix, "y_embedder.embedding_table.weight", 2, &table));
+    HIDI_TRY(find(file, prefix, "final_layer.linear.weight", 2, &final_layer));
+    c->width = proj->dim[0];
+    c->channels = proj->dim[1];
+    c->patch = proj->dim[2];
+    c->mlp_width = fc1->dim[0];
+    c->depth = count_blocks(file, prefix);
+    c->has_interval = has(file, prefix, "h_embedder.mlp.0.weight");
+    if (c->patch < 1 || proj->dim[3] != c->patch || table->dim[0] < 2)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: patches of %zu x %zu, %zu classes with the null "
+                                           "class: not a DiT's",
+                          file->path, proj->dim[2], proj->dim[3], table->dim[0]);
+    c->n_classes = table->dim[0] - 1;
+    c->out_channels = final_layer->dim[0] / (c->patch * c->patch);
+    c->image_size = image_size;
+    if (has(file, prefix, "pos_embed")) {
+        HIDI_TRY(find(file, prefix, "pos_embed", 3, &pos));
+        const size_t side = (size_t)(sqrt((double)pos->dim[1]) + 0.5);
+        if (pos->dim[0] != 1 || side * side != pos->dim[1] || pos->dim[2] != c->width ||
+            (image_size != 0 && image_size != side * c->patch))
+            return hidi_error(HIDI_BAD_FORMAT, "%s: pos_embed [%zu, %zu, %zu] is not [1, T, %zu] of "
+                                               "a square image",
+                              file->path, pos->dim[0], pos->dim[1], pos->dim[2], c->width);
+        c->image_size = side * c->patch;
+    }
+    if (c->image_size == 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: no pos_embed, so the image size is unknown",
+                          file->path);
+    return HIDI_OK;
+}
+
+/* What they do not: from the caller or the metadata. */
+static hidi_status infer_rest(hidi_dit_config *c, const hidi_tensor_file *file, size_t heads,
+                              double time_scale)
+{
+    const char *meta_heads = hidi_tensor_file_meta(file, "hidi.heads");
+    const char *meta_scale = hidi_tensor_file_meta(file, "hidi.time_scale");
+    c->heads = heads ? heads : meta_heads ? strtoul(meta_heads, NULL, 10) : 0;
+    c->time_scale = time_scale > 0 ? time_scale : meta_scale ? strtod(meta_scale, NULL) : 0;
+    if (c->heads == 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say how many heads it has: set heads=N",
+                          file->path);
+    if (!(c->time_scale > 0))
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say what t in [0, 1] is multiplied with: "
+                                             "set time_scale=S (1 for SiT, 1000 for DiT)",
+                          file->path);
+    return HIDI_OK;
+}
+
+static hidi_status read_positions(hidi_dit *dit, const hidi_tensor_file *file, const char *prefix)
+{
+    const hidi_file_tensor *pos;
+    if (!has(file, prefix, "pos_embed"))
+        return HIDI_OK;
+    HIDI_TRY(find(file, prefix, "pos_embed", 3, &pos));
+    hidi_real *host = malloc(pos->count * sizeof *host);
+    if (host == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
+    hidi_file_tensor_real(pos, host);
+    dit->params.backend->upload(dit->positions, host, pos->count * sizeof *host);
+    free(host);
+    return HIDI_OK;
+}
+
+hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
+                               const hidi_tensor_file *file, const char *prefix, size_t heads,
+                               double time_scale, size_t image_size)
+{
+    hidi_dit_config config;
+    *dit = NULL;
+    HIDI_TRY(infer_shapes(&config, file, prefix, image_size));
+    HIDI_TRY(infer_rest(&config, file, heads, time_scale));
+    hidi_status status = hidi_dit_create(dit, backend, &config);
+    if (status != HIDI_OK)
+        return hidi_error_prefix(status, "%s", file->path);
+    status = hidi_params_from_file(&(*dit)->params, (*dit)->params.value, prefix, file);
+    if (status == HIDI_OK)
+        status = read_positions(*dit, file, prefix);
+    if (status == HIDI_OK)
+        status = hidi_params_check_superfluous(&(*dit)->params, prefix, "pos_embed", file);
+    if (status != HIDI_OK) {
+        hidi_dit_destroy(*dit);
+        *dit = NULL;
+    }
+    return status;
+}
+
+hidi_status hidi_dit_save(const hidi_dit *dit, const char *path)
+{
+    hidi_tensor_file file;
+    hidi_tensor_file_init(&file);
+    hidi_status status = hidi_dit_to_file(dit, "", &file);
+    if (status == HIDI_OK)
+        status = hidi_safetensors_write(&file, path);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const char *path)
+{
+    hidi_tensor_file file;
+    *dit = NULL;
+    HIDI_TRY(hidi_safetensors_read(&file, path));
+    hidi_status status = hidi_dit_from_file(dit, backend, &file, "", 0, 0, 0);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
+{
+    snprintf(text, size,
+             "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, %zu classes, "
+             "time scale %g",
+             c->has_interval ? "DiT u(z, r, t, y)" : "DiT v(z, t, y)", c->image_size, c->image_size,
+             c->channels, c->patch, c->image_size / c->patch * (c->image_size / c->patch), c->width,
+             c->depth, c->heads, c->n_classes, c->time_scale);
+    return text;
+}

@@ -1,0 +1,82 @@
+/* params_file.c */
+#include "model/params_file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void full_name(char *full, size_t size, const char *prefix, const hidi_param *param)
+{
+    snprintf(full, size, "%s%s", prefix, param->name);
+}
+
+hidi_status hidi_params_to_file(const hidi_params *params, const hidi_real *array,
+                                const char *prefix, hidi_tensor_file *file)
+{
+    hidi_status status = HIDI_OK;
+    for (int i = 0; i < params->n_params && status == HIDI_OK; i++) {
+        const hidi_param *param = &params->param[i];
+        const size_t n = hidi_count(param->shape);
+        char name[160];
+        hidi_real *host = malloc((n ? n : 1) * sizeof *host);
+        if (host == NULL)
+            return hidi_error(HIDI_NO_MEMORY, "out of memory for %s", param->name);
+        params->backend->download(host, array + param->offset, n * sizeof *host);
+        full_name(name, sizeof name, prefix, param);
+        status = hidi_tensor_file_add_real(file, name, param->shape.rank, param->shape.dim, host);
+        free(host);
+    }
+    return status;
+}
+
+static hidi_status read_param(const hidi_params *params, hidi_real *array, const hidi_param *param,
+                              const char *prefix, const hidi_tensor_file *file)
+{
+    const hidi_file_tensor *tensor;
+    const size_t n = hidi_count(param->shape);
+    char name[160], text[96];
+    full_name(name, sizeof name, prefix, param);
+    HIDI_TRY(hidi_tensor_file_need(file, name, &tensor));
+    if (tensor->rank != param->shape.rank ||
+        memcmp(tensor->dim, param->shape.dim, (size_t)tensor->rank * sizeof tensor->dim[0]) != 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is %s, expected %s", file->path, name,
+                          hidi_file_tensor_text(tensor, text, sizeof text),
+                          hidi_shape_text(param->shape));
+    hidi_real *host = malloc((n ? n : 1) * sizeof *host);
+    if (host == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory for %s", name);
+    hidi_file_tensor_real(tensor, host);
+    hidi_status status = HIDI_OK;
+    for (size_t k = 0; k < n && status == HIDI_OK; k++)
+        if (!isfinite(host[k]))
+            status = hidi_error(HIDI_BAD_FORMAT, "%s: %s holds %g at element %zu", file->path, name,
+                                (double)host[k], k);
+    if (status == HIDI_OK)
+        params->backend->upload(array + param->offset, host, n * sizeof *host);
+    free(host);
+    return status;
+}
+
+hidi_status hidi_params_from_file(const hidi_params *params, hidi_real *array, const char *prefix,
+                                  const hidi_tensor_file *file)
+{
+    for (int i = 0; i < params->n_params; i++)
+        HIDI_TRY(read_param(params, array, &params->param[i], prefix, file));
+    return HIDI_OK;
+}
+
+hidi_status hidi_params_check_superfluous(const hidi_params *params, const char *prefix,
+                                          const char *besides, const hidi_tensor_file *file)
+{
+    const size_t skip = strlen(prefix);
+    for (size_t i = 0; i < file->n_tensors; i++) {
+        const char *name = file->tensor[i].name;
+        if (strncmp(name, prefix, skip) != 0)
+            continue;
+        if (hidi_params_find(params, name + skip) < 0 &&
+            (besides == NULL || strcmp(name + skip, besides) != 0))
+            return hidi_error(HIDI_BAD_FORMAT, "%s: unexpected tensor %s", file->path, name);
+    }
+    return HIDI_OK;
+}
