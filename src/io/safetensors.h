@@ -9,7 +9,8 @@
 
 /* Reads a whole file.  Everything is checked before anything is believed: header length, JSON,
  * dtypes, shapes whose product overflows, offsets that overlap, leave gaps or leave the file.
- * HIDI_BAD_FILE or HIDI_BAD_FORMAT with the file's and the tensor's name; then `file` is empty.
+ * HIDI_BAD_FILE or HIDI_BAD_FORMAT (HIDI_UNSUPPORTED for a legal dtype or rank that a
+ * hidi_file_tensor cannot hold) with the file's and the tensor's name; then `file` is empty.
  * The caller frees `file` with hidi_tensor_file_free. */
 hidi_status hidi_safetensors_read(hidi_tensor_file *file, const char *path);
 

@@ -46,7 +46,7 @@ void hidi_tensor_file_free(hidi_tensor_file *file);
 size_t hidi_dtype_bytes(hidi_dtype dtype);
 const char *hidi_dtype_name(hidi_dtype dtype); /* "F32", as in safetensors */
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* NULL: not there. */
 const hidi_file_tensor *hidi_tensor_file_find(const hidi_tensor_file *file, const char *name);
@@ -59,14 +59,17 @@ hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name
 /* All elements converted to hidi_real (any dtype) into out[count]. */
 void hidi_file_tensor_real(const hidi_file_tensor *tensor, hidi_real *out);
 void hidi_file_tensor_double(const hidi_file_tensor *tensor, double *out);
-/* All elements into out[count]; HIDI_BAD_FORMAT if the dtype is not an integer one or a value does
- * not fit. */
+/* All elements into out[count]; HIDI_BAD_FORMAT if the dtype is not an integer one (BOOL is one, 0
+ * and 1) or a value does not fit. */
 hidi_status hidi_file_tensor_int(const hidi_file_tensor *tensor, int32_t *out);
 
 /* "F32 [64, 3, 16, 16]" into text[size]; returns text. */
 char *hidi_file_tensor_text(const hidi_file_tensor *tensor, char *text, size_t size);
 
-/* --- building ------------------------------------------------------------------------------------- */
+/* --- building --------------------------------------------------------------------------------- */
+
+/* The name that messages use. */
+hidi_status hidi_tensor_file_set_path(hidi_tensor_file *file, const char *path);
 
 /* Adds a tensor.  The elements are copied (hidi_real ones are stored as F32 in the single, F64 in
  * the double build).  A name that is already there is an error. */
@@ -74,6 +77,10 @@ hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_
                                  int rank, const size_t *dim, const void *data);
 hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, int rank,
                                       const size_t *dim, const hidi_real *data);
+/* For readers: adds a tensor whose little-endian bytes stay where they are, as a rule in
+ * file->buffer.  The caller sees to it that names differ. */
+hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
+                                   int rank, const size_t *dim, const unsigned char *data);
 hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value);
 
 #endif

@@ -1,0 +1,377 @@
+/* tensor_file.c - named tensors and text metadata in host memory. */
+#include "io/tensor_file.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char no_path[] = "";
+
+static const struct {
+    const char *name;
+    size_t bytes;
+} dtype_table[] = {
+    [HIDI_F64] = { "F64", 8 }, [HIDI_F32] = { "F32", 4 }, [HIDI_F16] = { "F16", 2 },
+    [HIDI_BF16] = { "BF16", 2 }, [HIDI_I64] = { "I64", 8 }, [HIDI_I32] = { "I32", 4 },
+    [HIDI_I16] = { "I16", 2 }, [HIDI_I8] = { "I8", 1 }, [HIDI_U8] = { "U8", 1 },
+    [HIDI_BOOL] = { "BOOL", 1 },
+};
+
+size_t hidi_dtype_bytes(hidi_dtype dtype)
+{
+    return dtype_table[dtype].bytes;
+}
+
+const char *hidi_dtype_name(hidi_dtype dtype)
+{
+    return dtype_table[dtype].name;
+}
+
+void hidi_tensor_file_init(hidi_tensor_file *file)
+{
+    memset(file, 0, sizeof *file);
+    file->path = no_path;
+}
+
+void hidi_tensor_file_free(hidi_tensor_file *file)
+{
+    for (size_t i = 0; i < file->n_tensors; i++) {
+        free(file->tensor[i].name);
+        if (file->tensor[i].owned)
+            free((void *)file->tensor[i].data);
+    }
+    for (size_t i = 0; i < file->n_keys; i++) {
+        free(file->key[i]);
+        free(file->value[i]);
+    }
+    free(file->tensor);
+    free(file->key);
+    free(file->value);
+    free(file->buffer);
+    if (file->path != no_path)
+        free(file->path);
+    hidi_tensor_file_init(file);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+const hidi_file_tensor *hidi_tensor_file_find(const hidi_tensor_file *file, const char *name)
+{
+    for (size_t i = 0; i < file->n_tensors; i++)
+        if (strcmp(file->tensor[i].name, name) == 0)
+            return &file->tensor[i];
+    return NULL;
+}
+
+const char *hidi_tensor_file_meta(const hidi_tensor_file *file, const char *key)
+{
+    for (size_t i = 0; i < file->n_keys; i++)
+        if (strcmp(file->key[i], key) == 0)
+            return file->value[i];
+    return NULL;
+}
+
+hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name,
+                                  const hidi_file_tensor **tensor)
+{
+    *tensor = hidi_tensor_file_find(file, name);
+    if (*tensor == NULL)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: no tensor \"%s\" among the %zu in this file",
+                          file->path, name, file->n_tensors);
+    return HIDI_OK;
+}
+
+/* Little-endian bytes to numbers, whatever this machine's byte order. */
+static uint16_t load_16(const unsigned char *b)
+{
+    return (uint16_t)(b[0] | b[1] << 8);
+}
+
+static uint32_t load_32(const unsigned char *b)
+{
+    return (uint32_t)load_16(b) | (uint32_t)load_16(b + 2) << 16;
+}
+
+static uint64_t load_64(const unsigned char *b)
+{
+    return (uint64_t)load_32(b) | (uint64_t)load_32(b + 4) << 32;
+}
+
+static double float_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return (double)value;
+}
+
+static double double_of_bits(uint64_t bits)
+{
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
+static double half_of_bits(uint16_t bits)
+{
+    int exponent = bits >> 10 & 31, fraction = bits & 1023;
+    double magnitude;
+
+    if (exponent == 31)
+        magnitude = fraction == 0 ? (double)INFINITY : (double)NAN;
+    else if (exponent == 0)
+        magnitude = ldexp(fraction, -24);
+    else
+        magnitude = ldexp(1024 + fraction, exponent - 25);
+    return (bits & 0x8000) != 0 ? -magnitude : magnitude;
+}
+
+/* Two's complement, without relying on how a cast of too large a number comes out. */
+static int64_t signed_of_bits(uint64_t bits, int width)
+{
+    uint64_t sign = (uint64_t)1 << (width - 1);
+
+    if ((bits & sign) == 0)
+        return (int64_t)bits;
+    return -(int64_t)((sign - 1) - (bits & (sign - 1))) - 1;
+}
+
+/* Element i of an integer dtype. */
+static int64_t load_int(hidi_dtype dtype, const unsigned char *data, size_t i)
+{
+    switch (dtype) {
+    case HIDI_I64:
+        return signed_of_bits(load_64(data + 8 * i), 64);
+    case HIDI_I32:
+        return signed_of_bits(load_32(data + 4 * i), 32);
+    case HIDI_I16:
+        return signed_of_bits(load_16(data + 2 * i), 16);
+    case HIDI_I8:
+        return signed_of_bits(data[i], 8);
+    case HIDI_BOOL:
+        return data[i] != 0;
+    default: /* HIDI_U8 */
+        return data[i];
+    }
+}
+
+static void decode(hidi_dtype dtype, const unsigned char *data, size_t n, double *out)
+{
+    size_t i;
+
+    switch (dtype) {
+    case HIDI_F64:
+        for (i = 0; i < n; i++)
+            out[i] = double_of_bits(load_64(data + 8 * i));
+        break;
+    case HIDI_F32:
+        for (i = 0; i < n; i++)
+            out[i] = float_of_bits(load_32(data + 4 * i));
+        break;
+    case HIDI_F16:
+        for (i = 0; i < n; i++)
+            out[i] = half_of_bits(load_16(data + 2 * i));
+        break;
+    case HIDI_BF16: /* the upper half of a float */
+        for (i = 0; i < n; i++)
+            out[i] = float_of_bits((uint32_t)load_16(data + 2 * i) << 16);
+        break;
+    default:
+        for (i = 0; i < n; i++)
+            out[i] = (double)load_int(dtype, data, i);
+        break;
+    }
+}
+
+void hidi_file_tensor_real(const hidi_file_tensor *tensor, hidi_real *out)
+{
+    size_t width = hidi_dtype_bytes(tensor->dtype);
+    double block[256];
+
+    for (size_t first = 0; first < tensor->count; first += 256) {
+        size_t n = tensor->count - first < 256 ? tensor->count - first : 256;
+
+        decode(tensor->dtype, tensor->data + first * width, n, block);
+        for (size_t i = 0; i < n; i++)
+            out[first + i] = (hidi_real)block[i];
+    }
+}
+
+void hidi_file_tensor_double(const hidi_file_tensor *tensor, double *out)
+{
+    decode(tensor->dtype, tensor->data, tensor->count, out);
+}
+
+hidi_status hidi_file_tensor_int(const hidi_file_tensor *tensor, int32_t *out)
+{
+    if (tensor->dtype <= HIDI_BF16)
+        return hidi_error(HIDI_BAD_FORMAT, "tensor \"%s\": expected integers, found %s",
+                          tensor->name, hidi_dtype_name(tensor->dtype));
+    for (size_t i = 0; i < tensor->count; i++) {
+        int64_t value = load_int(tensor->dtype, tensor->data, i);
+
+        if (value < INT32_MIN || value > INT32_MAX)
+            return hidi_error(HIDI_BAD_FORMAT,
+                              "tensor \"%s\": element %zu is %lld, which does not fit 32 bits",
+                              tensor->name, i, (long long)value);
+        out[i] = (int32_t)value;
+    }
+    return HIDI_OK;
+}
+
+char *hidi_file_tensor_text(const hidi_file_tensor *tensor, char *text, size_t size)
+{
+    char dims[24 * HIDI_FILE_MAX_RANK + 1] = "";
+    size_t used = 0;
+
+    for (int i = 0; i < tensor->rank; i++)
+        used += (size_t)snprintf(dims + used, sizeof dims - used, "%s%zu", i == 0 ? "" : ", ",
+                                 tensor->dim[i]);
+    snprintf(text, size, "%s [%s]", hidi_dtype_name(tensor->dtype), dims);
+    return text;
+}
+
+/* --- building --------------------------------------------------------------------------------- */
+
+static char *copy_text(const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    char *copy = malloc(bytes);
+
+    return copy == NULL ? NULL : memcpy(copy, text, bytes);
+}
+
+hidi_status hidi_tensor_file_set_path(hidi_tensor_file *file, const char *path)
+{
+    char *copy = copy_text(path);
+
+    if (copy == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for a file name", path);
+    if (file->path != no_path)
+        free(file->path);
+    file->path = copy;
+    return HIDI_OK;
+}
+
+/* Room for element n of an array that holds n: it doubles whenever n is a power of two, so that the
+ * capacity need not be kept. */
+static void *grown(void *array, size_t n, size_t element)
+{
+    if ((n & (n - 1)) != 0)
+        return array;
+    size_t capacity = n == 0 ? 1 : 2 * n;
+    return capacity > SIZE_MAX / element ? NULL : realloc(array, capacity * element);
+}
+
+static hidi_status count_elements(const char *name, hidi_dtype dtype, int rank, const size_t *dim,
+                                  size_t *count)
+{
+    size_t limit = SIZE_MAX / hidi_dtype_bytes(dtype);
+
+    if (rank < 0 || rank > HIDI_FILE_MAX_RANK)
+        return hidi_error(HIDI_BAD_SHAPE, "tensor \"%s\": rank %d is not within 0 to %d", name,
+                          rank, HIDI_FILE_MAX_RANK);
+    *count = 1;
+    for (int i = 0; i < rank; i++) {
+        if (dim[i] != 0 && *count > limit / dim[i])
+            return hidi_error(HIDI_BAD_SHAPE, "tensor \"%s\": its shape overflows memory",
+                              name);
+        *count *= dim[i];
+    }
+    return HIDI_OK;
+}
+
+hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
+                                   int rank, const size_t *dim, const unsigned char *data)
+{
+    size_t count;
+
+    HIDI_TRY(count_elements(name, dtype, rank, dim, &count));
+    hidi_file_tensor *array = grown(file->tensor, file->n_tensors, sizeof *array);
+    if (array != NULL)
+        file->tensor = array;
+    char *copy = copy_text(name);
+    if (array == NULL || copy == NULL) {
+        free(copy);
+        return hidi_error(HIDI_NO_MEMORY, "tensor \"%s\": out of memory", name);
+    }
+    hidi_file_tensor *tensor = &array[file->n_tensors++];
+    memset(tensor, 0, sizeof *tensor);
+    tensor->name = copy;
+    tensor->dtype = dtype;
+    tensor->rank = rank;
+    for (int i = 0; i < rank; i++)
+        tensor->dim[i] = dim[i];
+    tensor->count = count;
+    tensor->data = data;
+    return HIDI_OK;
+}
+
+/* n elements of `width` bytes from this machine's byte order to little-endian. */
+static void store(unsigned char *out, const unsigned char *in, size_t n, size_t width)
+{
+    const uint16_t one = 1;
+    unsigned char first_byte;
+
+    memcpy(&first_byte, &one, 1);
+    if (first_byte == 1) {
+        memcpy(out, in, n * width);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t b = 0; b < width; b++)
+            out[i * width + b] = in[i * width + width - 1 - b];
+}
+
+hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
+                                 int rank, const size_t *dim, const void *data)
+{
+    size_t count, width = hidi_dtype_bytes(dtype);
+
+    if (hidi_tensor_file_find(file, name) != NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "tensor \"%s\" is there twice", name);
+    HIDI_TRY(count_elements(name, dtype, rank, dim, &count));
+    unsigned char *copy = malloc(count == 0 ? 1 : count * width);
+    if (copy == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "tensor \"%s\": out of memory for %zu bytes", name,
+                          count * width);
+    if (count != 0)
+        store(copy, data, count, width);
+    hidi_status status = hidi_tensor_file_refer(file, name, dtype, rank, dim, copy);
+    if (status != HIDI_OK)
+        free(copy);
+    else
+        file->tensor[file->n_tensors - 1].owned = true;
+    return status;
+}
+
+hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, int rank,
+                                      const size_t *dim, const hidi_real *data)
+{
+    hidi_dtype dtype = sizeof(hidi_real) == 8 ? HIDI_F64 : HIDI_F32;
+
+    return hidi_tensor_file_add(file, name, dtype, rank, dim, data);
+}
+
+hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value)
+{
+    if (hidi_tensor_file_meta(file, key) != NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "metadata \"%s\" is there twice", key);
+    char **keys = grown(file->key, file->n_keys, sizeof *keys);
+    if (keys != NULL)
+        file->key = keys;
+    char **values = grown(file->value, file->n_keys, sizeof *values);
+    if (values != NULL)
+        file->value = values;
+    char *key_copy = copy_text(key), *value_copy = copy_text(value);
+    if (keys == NULL || values == NULL || key_copy == NULL || value_copy == NULL) {
+        free(key_copy);
+        free(value_copy);
+        return hidi_error(HIDI_NO_MEMORY, "metadata \"%s\": out of memory", key);
+    }
+    keys[file->n_keys] = key_copy;
+    values[file->n_keys] = value_copy;
+    file->n_keys++;
+    return HIDI_OK;
+}
