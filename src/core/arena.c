@@ -53,7 +53,7 @@ void hidi_arena_destroy(hidi_arena *arena)
     free(arena);
 }
 
-/* Appends a chunk that has room for `bytes`, a multiple of ALIGNMENT.  Returns 0 if out of memory. */
+/* Appends a chunk that has room for `bytes`, a multiple of ALIGNMENT; 0 when out of memory. */
 static int append_chunk(hidi_arena *arena, size_t bytes)
 {
     size_t capacity = bytes > arena->chunk_bytes ? bytes : arena->chunk_bytes;

@@ -20,7 +20,8 @@ double hidi_seconds(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-void hidi_progress_begin(hidi_progress *progress, FILE *out, const char *label, long first, long total)
+void hidi_progress_begin(hidi_progress *progress, FILE *out, const char *label, long first,
+                         long total)
 {
     progress->out = out;
     progress->label = label;

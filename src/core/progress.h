@@ -22,7 +22,8 @@ typedef struct hidi_progress {
 /* Seconds since an arbitrary start, monotonic. */
 double hidi_seconds(void);
 
-void hidi_progress_begin(hidi_progress *progress, FILE *out, const char *label, long first, long total);
+void hidi_progress_begin(hidi_progress *progress, FILE *out, const char *label, long first,
+                         long total);
 
 /* `done` steps are finished; prints if it is time to: label, share, rate, time left and `note`
  * (such as "loss 0.0123"; NULL for none). */

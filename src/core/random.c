@@ -3,9 +3,9 @@
  *   key     = (seed low, seed high)
  *   counter = (block low, block bits 32-47 | step bits 32-47 << 16, step low, stream)
  *
- * One block is four 32-bit words w0..w3: two draws of 64 bits, w0 + 2^32 w1 and w2 + 2^32 w3.  Draw
- * number i is draw i mod 2 of block floor(i / 2).  See Salmon, Moraes, Dror & Shaw, "Parallel random
- * numbers: as easy as 1, 2, 3", SC 2011.
+ * One block is four 32-bit words w0..w3 and makes two draws of 64 bits: w0 + 2^32 w1 and
+ * w2 + 2^32 w3.  Draw number i is draw i mod 2 of block floor(i / 2).  See Salmon, Moraes, Dror &
+ * Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
  */
 #include "core/random.h"
 

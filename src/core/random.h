@@ -36,7 +36,7 @@ typedef struct hidi_random {
     uint64_t step;   /* training step, parameter or image index; 48 bits are used        */
 } hidi_random;
 
-/* out[i] = draw number first + i of this (seed, stream, step): uniform on the open interval (0, 1). */
+/* out[i] = draw number first + i of this (seed, stream, step): uniform on (0, 1), ends excluded. */
 void hidi_uniform(hidi_random random, size_t first, double *out, size_t n);
 
 /* out[i] ~ N(0, 1), by Box and Muller; computed in double, so that both precisions see the same
