@@ -1,0 +1,302 @@
+"""Writes the golden values: models/, in/, expected/ and cases.txt, all beside this file.
+
+    python tests/golden/generate.py
+
+Weights and inputs are float32.  The expected values are computed in float64; they are stored as
+F64, but gradients of parameters, which take the most room, as F32.  Each case is computed in
+float32 too: how far that is off says what a single-precision implementation can be asked for.
+"""
+import math
+import pathlib
+import zlib
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+
+import dit
+import heads
+import losses
+import metrics
+
+HERE = pathlib.Path(__file__).parent
+N_CLASSES = 10
+# Gradients that other cases of the same model have: left out where a case is about its loss.
+COVERED = ("grad.blocks.", "grad.t_embedder.")
+
+
+def draw(name, *shape, uniform=False):
+    """float32 numbers that depend on the name alone: N(0, 1), or uniform on (0, 1)."""
+    generator = np.random.Generator(np.random.Philox(zlib.crc32(name.encode())))
+    x = generator.random(shape) if uniform else generator.standard_normal(shape)
+    return torch.from_numpy(x.astype(np.float32))
+
+
+def random_weights(model, name):
+    """Weights at a scale at which every part of the model matters; none is zero."""
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            if not p.requires_grad:
+                continue  # the position embedding
+            gain = 0.3
+            if "embedding_table" in key:
+                gain = 1.0
+            elif key.endswith("query"):
+                gain = 3.0
+            elif p.dim() > 1:
+                gain = (0.5 if "adaLN" in key else 1.0) / math.sqrt(p[0].numel())
+            p.copy_(gain * draw(f"{name}/{key}", *p.shape) + (key.endswith("norm.weight")))
+    return model
+
+
+def relative_error(a, b):
+    """The larger of the two that compare_tensors looks at."""
+    a, b = a.double(), b.double()
+    return max((a - b).norm() / b.norm(), (a - b).abs().max() / b.abs().max()).item()
+
+
+class Golden:
+    def __init__(self):
+        self.states, self.metadata, self.lines = {}, {}, []
+        for folder in ("models", "in", "expected"):
+            (HERE / folder).mkdir(exist_ok=True)
+
+    def model(self, name, model, metadata=None):
+        random_weights(model, name)
+        self.states[name] = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        self.metadata[name] = metadata
+        self.save(self.states[name], f"models/{name}.safetensors", metadata)
+
+    def load(self, name, dtype, settings):
+        meta = self.metadata[name]
+        if meta:
+            blocks = [int(b) for b in meta["blocks"].split(",")]
+            D = self.states[name]["heads.0.norm.weight"].numel()
+            model = heads.Discriminator(meta["kind"], blocks, D)
+            model.load_state_dict(self.states[name])
+        else:
+            model = dit.from_state_dict(self.states[name], settings["heads"],
+                                        settings["time_scale"])
+        return model.to(dtype)
+
+    def evaluate(self, function, models, inputs, settings, dtype):
+        m = {option: self.load(name, dtype, settings) for option, name in models.items()}
+        x = {k: v.to(dtype) if v.is_floating_point() else v for k, v in inputs.items()}
+        return {k: v.detach() for k, v in function(m, x, settings).items()}
+
+    def case(self, name, kind, function, models, inputs, without=(), **settings):
+        """One line of cases.txt; function(models, inputs, settings) -> the expected tensors, of
+        which those whose name begins with `without` are not stored."""
+        exact = self.evaluate(function, models, inputs, settings, torch.float64)
+        rounded = self.evaluate(function, models, inputs, settings, torch.float32)
+        error, worst = max((relative_error(rounded[k], exact[k]), k) for k in exact)
+        stored = {k: v.float() if k.startswith("grad.") and k != "grad.z" else v
+                  for k, v in exact.items() if not k.startswith(without)}
+        self.write(name, inputs, stored)
+        # a factor of four, or more, above what PyTorch's float32 loses here
+        single = 1e-5 if error < 2.5e-6 else 1e-4
+        # stored as F32: rounded to 2^-24
+        double = 1e-7 if any(v.dtype == torch.float32 for v in stored.values()) else 1e-12
+        options = [f"--{option} models/{file}.safetensors" for option, file in models.items()]
+        options += [f"--set {key}={value:g}" for key, value in settings.items()]
+        self.lines.append(f"{name:18} {kind:8} {single:.0e}  {double:.0e}  "
+                          + " ".join(options))
+        print(f"{name:18} float32 against float64: {error:.1e} ({worst})")
+
+    def write(self, name, inputs, expected):
+        contiguous = lambda tensors: {k: v.contiguous() for k, v in tensors.items()}
+        self.save(contiguous(inputs), f"in/{name}.safetensors")
+        self.save(contiguous(expected), f"expected/{name}.safetensors")
+
+    @staticmethod
+    def save(tensors, path, metadata=None):
+        save_file(tensors, HERE / path, metadata)
+        (HERE / path).chmod(0o644)
+
+
+def gradients(scalar, model, **others):
+    """d scalar / d: others by their name, and the model's trainable parameters by theirs."""
+    wanted = dict(others, **{k: p for k, p in model.named_parameters() if p.requires_grad})
+    return {f"grad.{k}": g for k, g in
+            zip(wanted, torch.autograd.grad(scalar, list(wanted.values())))}
+
+
+# --- what each kind computes --------------------------------------------------------------------
+
+def dit_forward(m, x, s):
+    return {"out": m["model"](x["z"], x["t"], x["y"], x.get("r"))}
+
+
+def dit_grad(m, x, s):
+    z = x["z"].requires_grad_()
+    out = m["model"](z, x["t"], x["y"], x.get("r"))
+    return {"out": out, **gradients((out * x["dout"]).sum(), m["model"], z=z)}
+
+
+def dit_jvp(m, x, s):
+    if "r" not in x:
+        run, at, along = lambda z, t: m["model"](z, t, x["y"]), ["z", "t"], ["dz", "dt"]
+    else:
+        run = lambda z, t, r: m["model"](z, t, x["y"], r)
+        at, along = ["z", "t", "r"], ["dz", "dt", "dr"]
+    tangents = tuple(x.get(k, torch.zeros_like(x["t"])) for k in along)
+    out, dout = torch.func.jvp(run, tuple(x[k] for k in at), tangents)
+    return {"out": out, "dout": dout}
+
+
+def flow(m, x, s):
+    result = losses.flow(m["model"], x["x"], x["e"], x["t"], x["y"])
+    return {**result, **gradients(result["loss"], m["model"])}
+
+
+def meanflow(m, x, s):
+    result = losses.meanflow(m["model"], m["model-teacher"], x["x"], x["e"], x["t"], x["r"],
+                             x["y"], s["guidance"], s["p"], s["c"])
+    return {**result, **gradients(result["loss"], m["model"])}
+
+
+def dmd(m, x, s):
+    result = losses.dmd(m["model"], m["model-teacher"], m["model-fake"], x["e"], x["y"], x["t"],
+                        x["e2"], s["guidance"])
+    return {**result, **gradients(result["loss"], m["model"])}
+
+
+def awd(m, x, s):
+    z = x["z"].requires_grad_()
+    result = m["model-heads"](m["model"], z, x["t"], x["y"])
+    scalar = (result["logits"] * x["dlogits"]).sum()
+    return {**result, **gradients(scalar, m["model-heads"], z=z)}
+
+
+# --- the cases ----------------------------------------------------------------------------------
+
+def images(case, B=4, C=3, n=8, **names):
+    """Tensors drawn for a case: "image" [B, C, n, n], "time" [B] or "label" [B] by name."""
+    out = {}
+    for name, what in names.items():
+        if what == "image":
+            out[name] = draw(f"{case}/{name}", B, C, n, n)
+        elif what == "time":
+            out[name] = draw(f"{case}/{name}", B, uniform=True)
+        elif what == "direction":
+            out[name] = draw(f"{case}/{name}", B)
+        else:
+            out[name] = (draw(f"{case}/{name}", B, uniform=True) * N_CLASSES).to(torch.int32)
+    return out
+
+
+def write_models(golden):
+    small = dict(image=8, channels=3, patch=2, width=24, depth=2, heads=4, classes=N_CLASSES)
+    golden.model("teacher", dit.DiT(**small))
+    golden.model("fake", dit.DiT(**small))
+    golden.model("student", dit.DiT(**small, student=True))
+    golden.model("sigma", dit.DiT(12, 4, 4, 16, 2, 2, N_CLASSES, out_channels=8))
+    for kind, blocks in ("awd", "0,1"), ("gap", "0,1"), ("token", "0,1"), ("conv", "0,1"):
+        numbers = [int(b) for b in blocks.split(",")]
+        golden.model(kind, heads.Discriminator(kind, numbers, small["width"]),
+                     {"format": "hidi-heads", "kind": kind, "blocks": blocks})
+
+
+def write_dit(golden):
+    point = dict(z="image", t="time", y="label")
+    variants = {  # name: model, its inputs, shape of the image, settings
+        "plain": ("teacher", point, {}, dict(heads=4, time_scale=1)),
+        "sigma": ("sigma", point, dict(B=2, C=4, n=12), dict(heads=2, time_scale=1000)),
+        "student": ("student", dict(point, r="time"), {}, dict(heads=4, time_scale=30)),
+    }
+    for name, (model, names, shape, settings) in variants.items():
+        x = images(f"dit-{name}", **shape, **names)
+        x["y"][0] = N_CLASSES  # the dropped class
+        if "r" in x:
+            x["r"] *= x["t"]
+        channels = 2 * x["z"].shape[1] if name == "sigma" else x["z"].shape[1]
+        dout = draw(f"dit-{name}/dout", x["z"].shape[0], channels, *x["z"].shape[2:])
+        along = dict(dz="image", dt="direction", **({"dr": "direction"} if "r" in x else {}))
+        along = images(f"dit-{name}", **shape, **along)
+        golden.case(f"dit-{name}", "dit", dit_forward, {"model": model}, x, **settings)
+        if name != "plain":  # the flow case has this model's gradients
+            golden.case(f"dit-{name}-grad", "dit-grad", dit_grad, {"model": model},
+                        {**x, "dout": dout}, **settings)
+        golden.case(f"dit-{name}-jvp", "dit-jvp", dit_jvp, {"model": model},
+                    {**x, **along}, **settings)
+    no_dr = {k: v for k, v in {**x, **along}.items() if k != "dr"}
+    golden.case("dit-no-dr-jvp", "dit-jvp", dit_jvp, {"model": "student"}, no_dr, **settings)
+
+
+def write_losses(golden):
+    model = dict(heads=4, time_scale=30)
+    x = images("flow", x="image", e="image", t="time", y="label")
+    golden.case("flow", "flow", flow, {"model": "teacher"}, x, **model)
+
+    pair = {"model": "student", "model-teacher": "teacher"}
+    x = images("meanflow", x="image", e="image", t="time", r="time", y="label")
+    x["t"], x["r"] = torch.maximum(x["t"], x["r"]), torch.minimum(x["t"], x["r"])
+    x["r"][0], x["t"][1], x["r"][1] = x["t"][0], 1, 0  # r = t, and the whole interval
+    golden.case("meanflow", "meanflow", meanflow, pair, x, **model, guidance=1.5, p=1, c=0.01)
+    golden.case("meanflow-p", "meanflow", meanflow, pair, x, COVERED, **model,
+                guidance=1, p=0.5, c=1)
+
+    x = images("dmd", e="image", y="label", t="time", e2="image")
+    x["t"] = 0.1 + 0.8 * x["t"]  # x_fake - x_real is t times a difference of velocities
+    golden.case("dmd", "dmd", dmd, {**pair, "model-fake": "fake"}, x, COVERED, **model,
+                guidance=1.5)
+
+
+def write_heads(golden):
+    x = images("awd", z="image", t="time", y="label", dlogits="direction")
+    for kind in "awd", "gap", "token", "conv":
+        golden.case(kind, "awd", awd, {"model": "teacher", "model-heads": kind}, x,
+                    heads=4, time_scale=30)
+
+
+def write_metrics(golden):
+    """Double precision in either build, so the same tolerance."""
+    mixing = draw("frechet/mixing", 12, 12)
+    sets = {"frechet": (draw("frechet/1", 40, 12) @ mixing, 1.3 * draw("frechet/2", 30, 12) + 0.2),
+            "frechet-singular": (draw("frechet/3", 9, 16), draw("frechet/4", 30, 16))}
+    for name, (f1, f2) in sets.items():
+        result = metrics.frechet(f1.double().numpy(), f2.double().numpy())
+        result = {k: torch.tensor(v, dtype=torch.float64) for k, v in result.items()}
+        golden.write(name, {"f1": f1, "f2": f2}, result)
+        # a singular covariance: the root of an eigenvalue that should be 0 is about sqrt(2^-52)
+        tolerance = "1e-10  1e-10" if name == "frechet" else "1e-06  1e-06"
+        golden.lines.append(f"{name:18} frechet  {tolerance}")
+    real, fake = draw("pr/real", 40, 4), 0.8 * draw("pr/fake", 50, 4) + 0.5
+    result = metrics.precision_recall(real.double().numpy(), fake.double().numpy(), k=3)
+    golden.write("precision-recall", {"real": real, "fake": fake},
+                 {k: torch.tensor(v, dtype=torch.float64) for k, v in result.items()})
+
+
+def write_adamw(golden, steps=6, n=7):
+    """Parameters after each step of torch.optim.AdamW on given gradients."""
+    start, grad = draw("adamw/param", n), draw("adamw/grad", steps, n)
+    grad[:, 1] *= 1e-6  # where eps matters
+    grad[2:, 2] = 0     # where only the moments and the decay are left
+    settings = dict(lr=0.01, beta1=0.9, beta2=0.95, eps=1e-6, weight_decay=0.1)
+    p = torch.nn.Parameter(start.double())
+    optimizer = torch.optim.AdamW([p], lr=settings["lr"], eps=settings["eps"],
+                                  betas=(settings["beta1"], settings["beta2"]),
+                                  weight_decay=settings["weight_decay"])
+    trace = []
+    for g in grad.double():
+        p.grad = g
+        optimizer.step()
+        trace.append(p.detach().clone())
+    scalars = {k: torch.tensor(v, dtype=torch.float64) for k, v in settings.items()}
+    golden.write("adamw", {"param": start, "grad": grad, **scalars}, {"param": torch.stack(trace)})
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    golden = Golden()
+    write_models(golden)
+    write_dit(golden)
+    write_losses(golden)
+    write_heads(golden)
+    write_metrics(golden)
+    write_adamw(golden)
+    (HERE / "cases.txt").write_text(
+        "# Written by generate.py, read by tests/golden.test.  `hidi probe KIND OPTIONS` on\n"
+        "# in/NAME.safetensors must give expected/NAME.safetensors within the relative tolerance\n"
+        "# of a single- or a double-precision build.\n"
+        "# NAME             KIND     SINGLE DOUBLE  OPTIONS\n" + "\n".join(golden.lines) + "\n")
