@@ -20,16 +20,19 @@ hidi_status hidi_dataset_set_classes(hidi_dataset *data, const char *const *name
 hidi_status hidi_dataset_expect_size(const hidi_dataset *data, const char *path,
                                      size_t image_size);
 
+/* "folder/name"; NULL when out of memory.  The caller frees it. */
+char *hidi_path_join(const char *folder, const char *name);
+
 /* Images that are held in memory as bytes, the state of the data sets that come from files. */
 typedef struct hidi_byte_images {
     uint8_t *pixel[2]; /* [count, C, H, W] of each split; byte b stands for b / 127.5 - 1  */
-    uint8_t *label[2]; /* [count]                                                          */
+    int32_t *label[2]; /* [count]                                                          */
 } hidi_byte_images;
 
 /* Gives `data` a state of this kind (empty) with its get and close. */
 hidi_status hidi_byte_images_attach(hidi_dataset *data, hidi_byte_images **images);
 
-/* Allocates room for count[split] images of the data set's shape. */
+/* Makes room for `count` images (at least 1) of the data set's shape, and sets its count. */
 hidi_status hidi_byte_images_reserve(hidi_dataset *data, hidi_split split, uint64_t count);
 
 #endif

@@ -1,0 +1,313 @@
+/* folder.c - PNG files in a folder a class.
+ *
+ * Images are numbered by turns: the first of each class, then the second of each class, and so on,
+ * so that the beginning of a split is not all of one class.
+ */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "data/readers.h"
+#include "io/image.h"
+
+typedef struct name_list {
+    char **name; /* sorted, owned */
+    size_t n, capacity;
+} name_list;
+
+typedef struct picture {
+    char *path;
+    hidi_split split;
+    size_t rank; /* within its class and split */
+    int32_t label;
+    hidi_image image;
+} picture;
+
+typedef struct listing {
+    picture *item;
+    size_t n, capacity;
+} listing;
+
+static hidi_status no_memory(const char *path)
+{
+    return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+}
+
+/* items[capacity] with room for more than n; NULL when out of memory, items is then still there. */
+static void *grow(void *items, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity)
+        return items;
+    const size_t larger = *capacity == 0 ? 64 : 2 * *capacity;
+    void *more = realloc(items, larger * size);
+    if (more != NULL)
+        *capacity = larger;
+    return more;
+}
+
+static void free_names(name_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->name[i]);
+    free(list->name);
+    memset(list, 0, sizeof *list);
+}
+
+static void free_listing(listing *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        free(list->item[i].path);
+        hidi_image_free(&list->item[i].image);
+    }
+    free(list->item);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_folder(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+static bool has_folder(const char *path, const char *name)
+{
+    char *joined = hidi_path_join(path, name);
+    const bool has = joined != NULL && is_folder(joined);
+    free(joined);
+    return has;
+}
+
+static bool is_png(const char *name)
+{
+    const size_t n = strlen(name);
+    return n > 4 && strcasecmp(name + n - 4, ".png") == 0;
+}
+
+static bool append_name(name_list *list, const char *name)
+{
+    char **names = grow(list->name, list->n, &list->capacity, sizeof *names);
+    if (names == NULL)
+        return false;
+    list->name = names;
+    const size_t bytes = strlen(name) + 1;
+    char *copy = malloc(bytes);
+    if (copy == NULL)
+        return false;
+    list->name[list->n++] = memcpy(copy, name, bytes);
+    return true;
+}
+
+/* The names in a folder that are visible and, as asked, folders or PNG files, in order.  The caller
+ * frees the list, also after an error. */
+static hidi_status list_names(name_list *list, const char *path, bool folders)
+{
+    memset(list, 0, sizeof *list);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    hidi_status status = HIDI_OK;
+    const struct dirent *entry;
+    while (status == HIDI_OK && (errno = 0, entry = readdir(folder)) != NULL) {
+        const char *name = entry->d_name;
+        if (name[0] == '.' || (folders ? !has_folder(path, name) : !is_png(name)))
+            continue;
+        if (!append_name(list, name))
+            status = no_memory(path);
+    }
+    if (status == HIDI_OK && errno != 0)
+        status = hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    closedir(folder);
+    if (status == HIDI_OK && list->n == 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: expected %s, found none", path,
+                          folders ? "a folder for each class" : "PNG files");
+    if (status == HIDI_OK)
+        qsort(list->name, list->n, sizeof *list->name, by_name);
+    return status;
+}
+
+static bool append_picture(listing *list, const char *folder, const char *name, picture about)
+{
+    picture *items = grow(list->item, list->n, &list->capacity, sizeof *items);
+    if (items == NULL)
+        return false;
+    list->item = items;
+    about.path = hidi_path_join(folder, name);
+    if (about.path == NULL)
+        return false;
+    list->item[list->n++] = about;
+    return true;
+}
+
+/* How the pictures of a class are divided. */
+typedef enum division { ALL_TRAIN, ALL_TEST, EVERY_TENTH_TEST } division;
+
+static hidi_status list_class(listing *list, const char *folder, const char *class_name,
+                              int32_t label, division divide)
+{
+    name_list names = {0};
+    char *path = hidi_path_join(folder, class_name);
+    hidi_status status = path == NULL ? no_memory(folder) : list_names(&names, path, false);
+    size_t rank[2] = {0, 0};
+    for (size_t i = 0; status == HIDI_OK && i < names.n; i++) {
+        const bool test = divide == ALL_TEST || (divide == EVERY_TENTH_TEST && i % 10 == 9);
+        picture about = {0};
+        about.split = test ? HIDI_TEST : HIDI_TRAIN;
+        about.rank = rank[about.split]++;
+        about.label = label;
+        if (!append_picture(list, path, names.name[i], about))
+            status = no_memory(path);
+    }
+    free_names(&names);
+    free(path);
+    return status;
+}
+
+static hidi_status list_classes(listing *list, const char *folder, const name_list *classes,
+                                division divide)
+{
+    for (size_t i = 0; i < classes->n; i++)
+        HIDI_TRY(list_class(list, folder, classes->name[i], (int32_t)i, divide));
+    return HIDI_OK;
+}
+
+/* The test split must have the classes of the train split. */
+static hidi_status compare_classes(const char *test, const name_list *expected)
+{
+    name_list found;
+    hidi_status status = list_names(&found, test, true);
+    size_t i = 0;
+    while (i < found.n && i < expected->n && strcmp(found.name[i], expected->name[i]) == 0)
+        i++;
+    if (status == HIDI_OK && (i < found.n || i < expected->n))
+        status = hidi_error(HIDI_BAD_FORMAT,
+                            "%s: expected the classes of the train split, with '%s' as number %zu, "
+                            "found '%s'", test, i < expected->n ? expected->name[i] : "none", i,
+                            i < found.n ? found.name[i] : "none");
+    free_names(&found);
+    return status;
+}
+
+/* path/train/CLASS and path/test/CLASS. */
+static hidi_status list_two_splits(listing *list, const char *path, name_list *classes)
+{
+    char *train = hidi_path_join(path, "train"), *test = hidi_path_join(path, "test");
+    hidi_status status = train == NULL || test == NULL ? no_memory(path) : HIDI_OK;
+    if (status == HIDI_OK)
+        status = list_names(classes, train, true);
+    if (status == HIDI_OK)
+        status = compare_classes(test, classes);
+    if (status == HIDI_OK)
+        status = list_classes(list, train, classes, ALL_TRAIN);
+    if (status == HIDI_OK)
+        status = list_classes(list, test, classes, ALL_TEST);
+    free(train);
+    free(test);
+    return status;
+}
+
+/* path/CLASS. */
+static hidi_status list_one_folder(listing *list, const char *path, name_list *classes)
+{
+    HIDI_TRY(list_names(classes, path, true));
+    HIDI_TRY(list_classes(list, path, classes, EVERY_TENTH_TEST));
+    for (size_t i = 0; i < list->n; i++)
+        if (list->item[i].split == HIDI_TEST)
+            return HIDI_OK;
+    return hidi_error(HIDI_BAD_FORMAT,
+                      "%s: no class has 10 images, so that its tenth would be a test image", path);
+}
+
+/* Split, then rank, then class. */
+static int by_turns(const void *a, const void *b)
+{
+    const picture *p = a, *q = b;
+    if (p->split != q->split)
+        return p->split < q->split ? -1 : 1;
+    if (p->rank != q->rank)
+        return p->rank < q->rank ? -1 : 1;
+    return (p->label > q->label) - (p->label < q->label);
+}
+
+/* Decodes every picture, and finds the shape that they must share; three channels if any has. */
+static hidi_status decode(hidi_dataset *data, listing *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        picture *p = &list->item[i];
+        HIDI_TRY(hidi_png_read(&p->image, p->path, 0));
+        const picture *first = &list->item[0];
+        if (p->image.width != first->image.width || p->image.height != first->image.height)
+            return hidi_error(HIDI_BAD_FORMAT, "%s: %zu x %zu pixels, expected %zu x %zu as in %s",
+                              p->path, p->image.height, p->image.width, first->image.height,
+                              first->image.width, first->path);
+        if ((size_t)p->image.channels > data->channels)
+            data->channels = (size_t)p->image.channels;
+        data->count[p->split]++;
+    }
+    data->height = list->item[0].image.height;
+    data->width = list->item[0].image.width;
+    return HIDI_OK;
+}
+
+/* [H, W, channels of the file] to [C, H, W]; grey is repeated if C = 3. */
+static void to_planes(const hidi_image *image, uint8_t *out, size_t C)
+{
+    const size_t n = image->width * image->height, channels = (size_t)image->channels;
+    for (size_t c = 0; c < C; c++)
+        for (size_t i = 0; i < n; i++)
+            out[c * n + i] = image->pixel[i * channels + c % channels];
+}
+
+static hidi_status keep(hidi_dataset *data, listing *list)
+{
+    const hidi_byte_images *images = data->state;
+    const size_t size = data->channels * data->height * data->width;
+    size_t at[2] = {0, 0};
+    HIDI_TRY(hidi_byte_images_reserve(data, HIDI_TRAIN, data->count[HIDI_TRAIN]));
+    HIDI_TRY(hidi_byte_images_reserve(data, HIDI_TEST, data->count[HIDI_TEST]));
+    for (size_t i = 0; i < list->n; i++) {
+        picture *p = &list->item[i];
+        to_planes(&p->image, images->pixel[p->split] + at[p->split] * size, data->channels);
+        images->label[p->split][at[p->split]++] = p->label;
+        hidi_image_free(&p->image); /* so that no more than one copy of all is ever in memory */
+    }
+    return HIDI_OK;
+}
+
+static hidi_status open_listed(hidi_dataset *data, const char *path, size_t image_size,
+                               listing *list, name_list *classes)
+{
+    const bool train = has_folder(path, "train"), test = has_folder(path, "test");
+    if (train != test)
+        return hidi_error(HIDI_BAD_FILE, "%s/%s: not a folder, though %s/%s is one", path,
+                          train ? "test" : "train", path, train ? "train" : "test");
+    HIDI_TRY(train ? list_two_splits(list, path, classes) : list_one_folder(list, path, classes));
+    qsort(list->item, list->n, sizeof *list->item, by_turns);
+    HIDI_TRY(hidi_dataset_set_classes(data, (const char *const *)classes->name, classes->n));
+    HIDI_TRY(decode(data, list));
+    HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));
+    return keep(data, list);
+}
+
+hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size)
+{
+    hidi_byte_images *images;
+    listing list = {0};
+    name_list classes = {0};
+    HIDI_TRY(hidi_byte_images_attach(data, &images));
+    const hidi_status status = open_listed(data, path, image_size, &list, &classes);
+    free_listing(&list);
+    free_names(&classes);
+    return status;
+}
