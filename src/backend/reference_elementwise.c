@@ -39,22 +39,23 @@ void hidi_reference_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hi
         blend(&y[i], beta, (double)a * u[i] * w[i]);
 }
 
-/* GELU's tanh approximation (Hendrycks & Gimpel, arXiv 1606.08415) is x/2 (1 + tanh g(x)) with
- * g(x) = sqrt(2/pi) (x + 0.044715 x^3). */
-static const double sqrt_2_over_pi = 0.79788456080286535588;
-static const double gelu_cubic = 0.044715;
-
 static double sigmoid(double x)
 {
     return 1 / (1 + exp(-x)); /* exp(-x) = inf for very negative x is fine: 1 / inf = 0 */
 }
+
+/* GELU's tanh approximation (Hendrycks & Gimpel, arXiv 1606.08415) is x/2 (1 + tanh g), with
+ * g = sqrt(2/pi) (x + 0.044715 x^3).  As (1 + tanh g)/2 = sigmoid(2 g), it is x sigmoid(2 g), which
+ * does not cancel for negative x. */
+static const double gelu_factor = 2 * 0.79788456080286535588; /* 2 sqrt(2/pi) */
+static const double gelu_cubic = 0.044715;
 
 /* f(x).  A NaN goes through every f. */
 static double value(hidi_unary f, double x, const hidi_real p[2])
 {
     switch (f) {
     case HIDI_GELU:
-        return x / 2 * (1 + tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x)));
+        return x * sigmoid(gelu_factor * (x + gelu_cubic * x * x * x));
     case HIDI_SILU:
         return x * sigmoid(x);
     case HIDI_SOFTPLUS: /* log(1 + e^x) = max(x, 0) + log(1 + e^-|x|) */
@@ -75,10 +76,9 @@ static double value(hidi_unary f, double x, const hidi_real p[2])
 static double derivative(hidi_unary f, double x, const hidi_real p[2])
 {
     switch (f) {
-    case HIDI_GELU: { /* (1 + tanh g)/2 + x/2 (1 - tanh^2 g) g' */
-        double tanh_g = tanh(sqrt_2_over_pi * (x + gelu_cubic * x * x * x));
-        double dg = sqrt_2_over_pi * (1 + 3 * gelu_cubic * x * x);
-        return (1 + tanh_g) / 2 + x / 2 * (1 - tanh_g * tanh_g) * dg;
+    case HIDI_GELU: { /* s + x s (1 - s) 2 g' */
+        double sig = sigmoid(gelu_factor * (x + gelu_cubic * x * x * x));
+        return sig + x * sig * (1 - sig) * gelu_factor * (1 + 3 * gelu_cubic * x * x);
     }
     case HIDI_SILU: /* s + x s (1 - s) */
         return sigmoid(x) * (1 + x * (1 - sigmoid(x)));

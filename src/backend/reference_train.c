@@ -26,7 +26,7 @@ void hidi_reference_embedding_vjp(hidi_real *gtable, const int32_t *index, const
 /* w_k = 10000^(-k / half) */
 static hidi_real frequency(size_t k, size_t half)
 {
-    return (hidi_real)exp(-log(10000.0) * (double)k / (double)half);
+    return (hidi_real)pow(10000, -(double)k / (double)half);
 }
 
 /* (s t) w_k, with s t and the product each rounded to hidi_real, as PyTorch's DiT does.  In single
