@@ -32,16 +32,23 @@ typedef struct hidi_op {
     void (*jvp)(hidi_node *node, const hidi_backend *backend);
     /* Adds to the inputs' gradients, from out->grad, through hidi_grad_of(). */
     void (*vjp)(hidi_node *node, const hidi_backend *backend);
-    /* Elements of scratch memory that jvp and vjp may use (node->saved[1]); NULL: none. */
+    /* Elements of scratch memory that each of the three may use (node->saved[1]), not kept from
+     * one to the next; NULL: none. */
     size_t (*scratch)(const hidi_node *node, const hidi_backend *backend);
 } hidi_op;
 
+/* First thing in a constructor, which fills op, n_in and in before it looks at shapes: true if the
+ * first n_required inputs are there and the tape has no error; records an error otherwise. */
+bool hidi_node_ready(hidi_tape *tape, const hidi_node *node, int n_required);
+
 /* Runs the op: allocates out [shape], calls forward, and jvp if an input has a tangent; records the
  * node if an input needs a gradient.  n_saved: elements to allocate for saved[0] first (0: none).
- * Returns out, or NULL if an input that must be there (the first n_required) is NULL or memory ran
- * out. */
-hidi_var *hidi_apply(hidi_tape *tape, const hidi_node *node, hidi_shape shape, int n_required,
-                     size_t n_saved);
+ * Returns out, or NULL if the tape has failed or memory ran out. */
+hidi_var *hidi_apply(hidi_tape *tape, const hidi_node *node, hidi_shape shape, size_t n_saved);
+
+/* A var with x's elements (shared, not copied) in another shape of the same count, with `tangent`
+ * (may be NULL) as its tangent; its gradient is added to x's. */
+hidi_var *hidi_view(hidi_tape *tape, hidi_var *x, hidi_shape shape, hidi_real *tangent);
 
 /* In a vjp: where input i's gradient goes, and the beta to write it with (0 for the first
  * contribution, 1 after it; parameters: always 1).  NULL: this input wants no gradient.  Calling it

@@ -8,21 +8,21 @@
 
 #include "autograd/tape.h"
 
-/* --- element-wise (elementwise.c) ----------------------------------------------------------------- */
-hidi_var *hidi_add(hidi_tape *tape, hidi_var *x, hidi_var *y);                      /* x + y       */
-hidi_var *hidi_sub(hidi_tape *tape, hidi_var *x, hidi_var *y);                      /* x - y       */
-hidi_var *hidi_mul(hidi_tape *tape, hidi_var *x, hidi_var *y);                      /* x * y       */
-hidi_var *hidi_affine(hidi_tape *tape, hidi_var *x, hidi_real a, hidi_real b);      /* a x + b     */
-hidi_var *hidi_scale(hidi_tape *tape, hidi_var *x, hidi_real a);                    /* a x         */
-hidi_var *hidi_gelu(hidi_tape *tape, hidi_var *x);     /* the tanh form                              */
+/* --- element-wise (elementwise.c) ------------------------------------------------------------- */
+hidi_var *hidi_add(hidi_tape *tape, hidi_var *x, hidi_var *y); /* x + y */
+hidi_var *hidi_sub(hidi_tape *tape, hidi_var *x, hidi_var *y); /* x - y */
+hidi_var *hidi_mul(hidi_tape *tape, hidi_var *x, hidi_var *y); /* x * y */
+hidi_var *hidi_affine(hidi_tape *tape, hidi_var *x, hidi_real a, hidi_real b); /* a x + b */
+hidi_var *hidi_scale(hidi_tape *tape, hidi_var *x, hidi_real a); /* a x */
+hidi_var *hidi_gelu(hidi_tape *tape, hidi_var *x); /* the tanh form */
 hidi_var *hidi_silu(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_softplus(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_relu(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_abs(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_square(hidi_tape *tape, hidi_var *x);
-hidi_var *hidi_power(hidi_tape *tape, hidi_var *x, hidi_real c, hidi_real p);       /* (x + c)^p   */
+hidi_var *hidi_power(hidi_tape *tape, hidi_var *x, hidi_real c, hidi_real p); /* (x + c)^p */
 
-/* --- rows and reductions (reduce.c) ------------------------------------------------------------------ */
+/* --- rows and reductions (reduce.c) ----------------------------------------------------------- */
 /* y[b, ...] = s[b] x[b, ...];  s [B], x [B, ...]: one factor per sample */
 hidi_var *hidi_scale_samples(hidi_tape *tape, hidi_var *x, hidi_var *s);
 /* out[b] = sum of x[b, ...];  x [B, ...] -> [B] */
@@ -32,14 +32,15 @@ hidi_var *hidi_mean_samples(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_sum(hidi_tape *tape, hidi_var *x);  /* all elements -> scalar */
 hidi_var *hidi_mean(hidi_tape *tape, hidi_var *x); /* all elements -> scalar */
 
-/* --- shape (shape_ops.c) --------------------------------------------------------------------------------- */
+/* --- shape (shape_ops.c) ---------------------------------------------------------------------- */
 /* The same elements in another shape (no copy). */
 hidi_var *hidi_reshape(hidi_tape *tape, hidi_var *x, hidi_shape shape);
 /* Columns first .. first + n - 1 of the last extent. */
 hidi_var *hidi_columns_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);
 /* Channels first .. first + n - 1 of images [B, C, H, W]. */
 hidi_var *hidi_channels_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);
-/* x and y one after the other along the first extent (a batch of both): [A, ...], [B, ...] -> [A + B, ...] */
+/* x and y one after the other along the first extent (a batch of both):
+ * [A, ...], [B, ...] -> [A + B, ...] */
 hidi_var *hidi_concat(hidi_tape *tape, hidi_var *x, hidi_var *y);
 /* Samples first .. first + n - 1 of the first extent. */
 hidi_var *hidi_samples_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);
@@ -48,21 +49,22 @@ hidi_var *hidi_patchify(hidi_tape *tape, hidi_var *image, size_t p, hidi_patch_o
 hidi_var *hidi_unpatchify(hidi_tape *tape, hidi_var *tokens, size_t C, size_t H, size_t W, size_t p,
                           hidi_patch_order order);
 
-/* --- linear algebra (linear.c) ----------------------------------------------------------------------------- */
+/* --- linear algebra (linear.c) ---------------------------------------------------------------- */
 /* y = x w^T + b;  x [..., in], w [out, in], b [out] or NULL -> [..., out] */
 hidi_var *hidi_linear(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b);
 /* y[i] = op(x[i]) op(w[i]), batches of matrices: x, w [B, ., .]; op transposes if set */
-hidi_var *hidi_matmul(hidi_tape *tape, hidi_var *x, bool transpose_x, hidi_var *w, bool transpose_w);
-/* y[b, t, :] = x[b, t, :] + p[t, :];  x [B, T, D], p [T, D]; also a bias with T = 1 rows p [1, D] */
+hidi_var *hidi_matmul(hidi_tape *tape, hidi_var *x, bool transpose_x, hidi_var *w,
+                      bool transpose_w);
+/* y[b, t, :] = x[b, t, :] + p[t, :];  x [B, T, D], p [T, D] or, for every t the same, [1, D] */
 hidi_var *hidi_add_rows(hidi_tape *tape, hidi_var *x, hidi_var *p);
 
-/* --- attention and softmax (attention.c) --------------------------------------------------------------------- */
+/* --- attention and softmax (attention.c) ------------------------------------------------------ */
 /* Multi-head self-attention of qkv [B, T, 3 D] (q, k, v one after the other, each heads x D/heads)
  * -> [B, T, D]; softmax(Q K^T / sqrt(D/heads)) V */
 hidi_var *hidi_attention(hidi_tape *tape, hidi_var *qkv, size_t heads);
 hidi_var *hidi_softmax(hidi_tape *tape, hidi_var *x); /* over the last extent */
 
-/* --- normalisation and modulation (norm.c) ------------------------------------------------------------------- */
+/* --- normalisation and modulation (norm.c) ---------------------------------------------------- */
 /* (x - mean) / sqrt(variance + eps) over the last extent, then * g + b if g, b [D] are not NULL */
 hidi_var *hidi_layer_norm(hidi_tape *tape, hidi_var *x, hidi_var *g, hidi_var *b, hidi_real eps);
 /* y = x (1 + scale) + shift;  x [B, T, D], scale, shift [B, D]   (adaLN) */
@@ -70,13 +72,13 @@ hidi_var *hidi_modulate(hidi_tape *tape, hidi_var *x, hidi_var *shift, hidi_var 
 /* y = x + gate h;  x, h [B, T, D], gate [B, D]                   (adaLN-Zero) */
 hidi_var *hidi_gated_residual(hidi_tape *tape, hidi_var *x, hidi_var *gate, hidi_var *h);
 
-/* --- embeddings (embedding.c) --------------------------------------------------------------------------------- */
+/* --- embeddings (embedding.c) ----------------------------------------------------------------- */
 /* y[i, :] = table[index[i], :];  index from hidi_indices, n of them -> [n, D] */
 hidi_var *hidi_embedding(hidi_tape *tape, hidi_var *table, const int32_t *index, size_t n);
 /* [cos(s t w_k), sin(s t w_k)], w_k = 10000^(-2k/dim);  t [B] -> [B, dim], dim even.  As in DiT. */
 hidi_var *hidi_sincos(hidi_tape *tape, hidi_var *t, hidi_real s, size_t dim);
 
-/* --- convolutional nets (conv.c) ------------------------------------------------------------------------------- */
+/* --- convolutional nets (conv.c) -------------------------------------------------------------- */
 /* x [B, C, H, W], w [O, C, k, k], b [O] or NULL -> [B, O, H', W'] */
 hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
                       size_t padding);
@@ -84,7 +86,7 @@ hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t 
                             size_t padding, bool count_padding);
 hidi_var *hidi_max_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride, size_t padding);
 
-/* --- losses (cross_entropy.c) ------------------------------------------------------------------------------------- */
+/* --- losses (cross_entropy.c) ----------------------------------------------------------------- */
 /* -log softmax(logits)[label];  logits [B, n], labels from hidi_indices -> [B] */
 hidi_var *hidi_cross_entropy(hidi_tape *tape, hidi_var *logits, const int32_t *label);
 

@@ -21,7 +21,8 @@ typedef struct hidi_params {
     int n_params;
     size_t count;      /* elements of all parameters together                    */
     hidi_real *value;  /* [count], backend memory                                */
-    hidi_real *grad;   /* [count], backend memory; NULL: frozen                  */
+    hidi_real *grad;   /* [count], backend memory; NULL: frozen.  One element    */
+                       /* more is there, for hidi_params_grad_norm's sum         */
 } hidi_params;
 
 void hidi_params_init(hidi_params *params, const hidi_backend *backend); /* empty */

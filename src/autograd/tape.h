@@ -14,9 +14,9 @@
  *     HIDI_TRY(hidi_read_grad(tape, x, host_gx));
  *     hidi_tape_reset(tape);
  *
- * Errors: the first one is kept in the tape.  An op that fails, or that is given NULL, returns NULL,
- * so that a loss reads like its formula and is checked once, by hidi_tape_status or
- * hidi_tape_backward.
+ * Errors: the first one is kept in the tape.  An op that fails, or that is given NULL, returns
+ * NULL, and so does every later one until the reset, so that a loss reads like its formula and is
+ * checked once, by hidi_tape_status or hidi_tape_backward.
  *
  * Ownership: vars and all their arrays belong to the tape and live until hidi_tape_reset.
  */
@@ -47,7 +47,9 @@ void hidi_tape_reset(hidi_tape *tape);
 
 const hidi_backend *hidi_tape_backend(const hidi_tape *tape);
 
-/* HIDI_OK, or the first error of any op since the last reset (its message is the current one). */
+/* HIDI_OK, or the first error of any op since the last reset (its message is the current one).
+ * Does not wait for the backend: hidi_tape_backward and the hidi_read functions do, and then report
+ * what its check() says. */
 hidi_status hidi_tape_status(const hidi_tape *tape);
 
 /* Records an error unless there already is one; returns NULL, for use in ops and models. */
@@ -73,11 +75,14 @@ hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hi
  * must be in 0 .. bound - 1, or the tape fails.  NULL on failure. */
 const int32_t *hidi_indices(hidi_tape *tape, const int32_t *host, size_t n, size_t bound);
 
-/* --- tangents ----------------------------------------------------------------------------------- */
+/* --- tangents --------------------------------------------------------------------------------- */
 
 /* x with tangent dx (same shape): the dual number x + eps dx.  Shares x's value; a gradient goes
  * through to x, none to dx. */
 hidi_var *hidi_dual(hidi_tape *tape, hidi_var *x, const hidi_var *dx);
+
+/* x without its tangent; a gradient still goes through to x.  Shares x's value. */
+hidi_var *hidi_primal(hidi_tape *tape, hidi_var *x);
 
 /* The tangent of y as a value without gradient; zeros if y has none. */
 hidi_var *hidi_tangent(hidi_tape *tape, const hidi_var *y);
@@ -85,24 +90,25 @@ hidi_var *hidi_tangent(hidi_tape *tape, const hidi_var *y);
 /* y's value, without gradient and tangent.  Shares memory. */
 hidi_var *hidi_stop_gradient(hidi_tape *tape, const hidi_var *y);
 
-/* --- gradients ----------------------------------------------------------------------------------- */
+/* --- gradients -------------------------------------------------------------------------------- */
 
 /* Adds d<seed, y>/d(leaf) to every leaf that wants a gradient.  seed: host [y's shape], or NULL for
- * ones (a scalar loss).  May be called once per tape between resets. */
+ * ones (a scalar loss).  May be called once per tape between resets.  A y that no such leaf is
+ * behind is not an error: there is nothing to add to. */
 hidi_status hidi_tape_backward(hidi_tape *tape, hidi_var *y, const hidi_real *seed);
 
-/* --- reading back: into host memory of hidi_count(shape) elements ---------------------------------- */
+/* --- reading back: into host memory of hidi_count(shape) elements ----------------------------- */
 
 hidi_status hidi_read(hidi_tape *tape, const hidi_var *x, hidi_real *host);
 hidi_status hidi_read_tangent(hidi_tape *tape, const hidi_var *x, hidi_real *host); /* 0 if none */
 hidi_status hidi_read_grad(hidi_tape *tape, const hidi_var *x, hidi_real *host);    /* 0 if none */
 
-/* --- memory ------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 /* Long computations without gradient (sampling, a frozen network) can give memory back block by
  * block: what was taken since `mark` is dropped, except `keep`, which is moved down (value and
- * tangent) and returned.  Refused (tape error) if an op recorded since then needs its inputs for
- * a backward pass. */
+ * tangent) and returned; NULL keeps nothing.  Refused (tape error) if an op recorded since then
+ * needs its inputs for a backward pass, or if `keep` wants a gradient itself. */
 typedef struct hidi_tape_mark {
     hidi_arena_mark host, device;
     size_t nodes;
