@@ -32,7 +32,7 @@ hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hid
         u = hidi_dit_velocity(tape, student, false, hidi_dual(tape, z, v), hidi_dual(tape, t, one),
                               r, y);
         dudt = hidi_tangent(tape, u);
-        u = hidi_dual(tape, u, NULL); /* the loss needs the value alone */
+        u = hidi_primal(tape, u); /* the loss needs the value alone */
     }
     /* target = stopgrad(v - (t - r) du/dt) */
     hidi_var *h = hidi_sub(tape, t, r);

@@ -1,0 +1,51 @@
+/* times.c */
+#include "method/times.h"
+
+#include <math.h>
+
+/* Each draw of t or (t, r) takes this many uniform numbers from the stream. */
+enum { PER_DRAW = 4 };
+
+/* Box and Muller, cosine half. */
+static double normal(double u1, double u2)
+{
+    return sqrt(-2 * log(u1)) * cos(6.283185307179586 * u2);
+}
+
+static double logit_normal(double mean, double deviation, double u1, double u2)
+{
+    return 1 / (1 + exp(-(mean + deviation * normal(u1, u2))));
+}
+
+void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_real *t, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double u[PER_DRAW];
+        hidi_uniform(random, i * PER_DRAW, u, PER_DRAW);
+        if (options->density == HIDI_TIME_LOGIT_NORMAL)
+            t[i] = (hidi_real)logit_normal(options->mean, options->deviation, u[0], u[1]);
+        else
+            t[i] = (hidi_real)(options->least + (options->most - options->least) * u[0]);
+    }
+}
+
+void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, hidi_real *t,
+                         hidi_real *r, size_t n)
+{
+    /* The kinds take fixed shares of the batch, not random ones: less noise in the gradient. */
+    const size_t same = (size_t)(options->same * (double)n + 0.5);
+    const size_t zero = same + (size_t)(options->from_zero * (double)(n - same) + 0.5);
+    for (size_t i = 0; i < n; i++) {
+        double u[PER_DRAW], a, b;
+        hidi_uniform(random, i * PER_DRAW, u, PER_DRAW);
+        if (options->sampler == HIDI_INTERVAL_MEANFLOW) {
+            a = logit_normal(options->mean, options->deviation, u[0], u[1]);
+            b = logit_normal(options->mean, options->deviation, u[2], u[3]);
+        } else {
+            a = u[0];
+            b = i >= same && i < zero ? 0 : u[2];
+        }
+        t[i] = (hidi_real)(a > b ? a : b);
+        r[i] = i < same ? t[i] : (hidi_real)(a > b ? b : a);
+    }
+}
