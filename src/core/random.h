@@ -17,13 +17,20 @@ typedef enum hidi_stream {
     HIDI_STREAM_SHAPES_TRAIN, /* procedural images: step = index of the image         */
     HIDI_STREAM_SHAPES_TEST,
     HIDI_STREAM_BATCH,        /* which samples are in a batch                         */
-    HIDI_STREAM_NOISE,        /* e in z_t = (1 - t) x + t e                           */
-    HIDI_STREAM_NOISE_2,      /* a second, independent noise of the same step         */
-    HIDI_STREAM_NOISE_3,
-    HIDI_STREAM_NOISE_4,
-    HIDI_STREAM_TIME,         /* t (and r)                                            */
-    HIDI_STREAM_TIME_2,
-    HIDI_STREAM_TIME_3,
+    HIDI_STREAM_NOISE,            /* e in z_t = (1 - t) x + t e, or e of G(e, y)      */
+    HIDI_STREAM_TIME,             /* t, or (t, r)                                     */
+    HIDI_STREAM_MATCHING_NOISE,   /* stage 2: e' and t of the distribution matching   */
+    HIDI_STREAM_MATCHING_TIME,
+    HIDI_STREAM_FAKE_SCORE_NOISE, /* ... of the fake score's own loss                 */
+    HIDI_STREAM_FAKE_SCORE_TIME,
+    HIDI_STREAM_ADVERSARY_NOISE,  /* ... of what the generator shows the heads        */
+    HIDI_STREAM_ADVERSARY_TIME,
+    HIDI_STREAM_HEADS_FAKE_NOISE, /* ... of the fake and real images the heads learn  */
+    HIDI_STREAM_HEADS_FAKE_TIME,
+    HIDI_STREAM_HEADS_REAL_NOISE,
+    HIDI_STREAM_HEADS_REAL_TIME,
+    HIDI_STREAM_R1_NOISE,         /* the perturbation of approximate R1               */
+    HIDI_STREAM_RETAINED_NOISE,   /* e of the retained MeanFlow loss                  */
     HIDI_STREAM_LABEL,        /* classes to generate                                  */
     HIDI_STREAM_DROPOUT,      /* label dropout                                        */
     HIDI_STREAM_SAMPLE,       /* noise for samples that are looked at or measured     */

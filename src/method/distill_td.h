@@ -1,0 +1,38 @@
+/* distill_td.h - training of stage 1: trajectory distillation with the MeanFlow objective. */
+#ifndef HIDI_METHOD_DISTILL_TD_H
+#define HIDI_METHOD_DISTILL_TD_H
+
+#include "method/batch.h"
+#include "method/meanflow.h"
+#include "method/optimizer.h"
+#include "method/training.h"
+
+typedef struct hidi_td_options {
+    size_t batch;
+    uint64_t seed;
+    double ema;
+    hidi_interval_options interval;
+    hidi_meanflow_options meanflow;
+    hidi_adamw adamw;
+    hidi_schedule schedule;
+} hidi_td_options;
+
+typedef struct hidi_td_training {
+    hidi_td_options options;
+    const hidi_dit *teacher; /* borrowed, frozen                           */
+    hidi_dit *student;       /* the weights that are trained               */
+    hidi_dit *average;       /* their moving average: the result           */
+    hidi_optimizer optimizer;
+    hidi_batch batch;
+    hidi_tape *tape;
+    hidi_task task;
+} hidi_td_training;
+
+/* A student that starts from the teacher's weights.  teacher, data and settings must outlive the
+ * training.  Free with hidi_td_free in any case. */
+hidi_status hidi_td_init(hidi_td_training *training, const hidi_dit *teacher,
+                         const hidi_dataset *data, const hidi_td_options *options,
+                         const char *settings);
+void hidi_td_free(hidi_td_training *training);
+
+#endif
