@@ -538,8 +538,7 @@ START_TEST(shapes_as_text)
     ck_assert_str_eq(hidi_shape_text(hidi_shape1(9)), "[9]");
     ck_assert_str_eq(hidi_shape_text(hidi_shape2(SIZE_MAX, SIZE_MAX)),
                      "[18446744073709551615, 18446744073709551615]");
-    ck_assert_uint_eq(strlen(hidi_shape_text(hidi_shape4(SIZE_MAX, SIZE_MAX, SIZE_MAX, SIZE_MAX))),
-                      4 * 20 + 3 * 2 + 2);
+    ck_assert_str_eq(hidi_shape_text(hidi_shape4(1, 22, 333, 4444)), "[1, 22, 333, 4444]");
     for (int i = 0; i < 3; i++)
         hidi_shape_text(hidi_shape1((size_t)i));
     ck_assert_str_eq(text, "[64, 16, 128]"); /* seven later calls leave it alone */
