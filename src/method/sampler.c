@@ -1,0 +1,88 @@
+/* sampler.c */
+#include "method/sampler.h"
+
+#include <math.h>
+
+#include "core/random.h"
+#include "method/flow.h"
+
+long hidi_sampler_evaluations(const hidi_sampler *s)
+{
+    if (s->solver == HIDI_AVERAGE)
+        return s->steps;
+    return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
+}
+
+static hidi_var *at(hidi_tape *tape, size_t n, double t)
+{
+    return hidi_filled(tape, hidi_shape1(n), (hidi_real)t);
+}
+
+/* z at r from z at t */
+static hidi_var *advance(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_var *z,
+                         double t, double r, const int32_t *y)
+{
+    const size_t n = z->shape.dim[0];
+    const hidi_real h = (hidi_real)(t - r);
+    hidi_var *t_n = at(tape, n, t), *r_n = at(tape, n, r);
+    if (s->solver == HIDI_AVERAGE) {
+        hidi_var *u = hidi_dit_velocity(tape, net, true, z, t_n, r_n, y);
+        return hidi_sub(tape, z, hidi_scale(tape, u, h));
+    }
+    hidi_var *v = hidi_guided_velocity(tape, net, z, t_n, y, s->guidance);
+    hidi_var *euler = hidi_sub(tape, z, hidi_scale(tape, v, h));
+    if (s->solver == HIDI_EULER)
+        return euler;
+    hidi_var *v_r = hidi_guided_velocity(tape, net, euler, r_n, y, s->guidance);
+    hidi_var *mean = hidi_scale(tape, hidi_add(tape, v, v_r), (hidi_real)0.5);
+    return hidi_sub(tape, z, hidi_scale(tape, mean, h));
+}
+
+static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
+                                hidi_real *x, const int32_t *y, size_t n)
+{
+    const hidi_dit_config *c = &net->config;
+    const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
+    for (long k = s->steps; k > 0; k--) {
+        hidi_tape_reset(tape);
+        hidi_var *z = hidi_constant(tape, shape, x);
+        if (z != NULL)
+            z = advance(s, net, tape, z, (double)k / (double)s->steps,
+                        (double)(k - 1) / (double)s->steps, y);
+        HIDI_TRY(hidi_tape_status(tape));
+        HIDI_TRY(hidi_read(tape, z, x));
+    }
+    for (size_t i = 0; i < hidi_count(shape); i++)
+        if (!isfinite(x[i]))
+            return hidi_error(HIDI_NOT_FINITE, "a sample is not finite");
+    return HIDI_OK;
+}
+
+hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_real *x,
+                        const int32_t *y, size_t n, hidi_progress *progress)
+{
+    const hidi_dit_config *c = &net->config;
+    const size_t pixels = c->channels * c->image_size * c->image_size;
+    if (s->steps < 1 || s->batch < 1)
+        return hidi_error(HIDI_BAD_ARGUMENT, "sampling needs at least 1 step and a batch of 1");
+    if (s->solver == HIDI_AVERAGE && !c->has_interval)
+        return hidi_error(HIDI_BAD_ARGUMENT, "the average-velocity sampler needs a student "
+                                             "(a network with an interval embedder)");
+    for (size_t i = 0; i < n; i += s->batch) {
+        const size_t count = n - i < s->batch ? n - i : s->batch;
+        HIDI_TRY(sample_batch(s, net, tape, x + i * pixels, y + i, count));
+        if (progress != NULL)
+            hidi_progress_update(progress, (long)(i + count), NULL);
+    }
+    return HIDI_OK;
+}
+
+void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *c, size_t first, size_t n,
+                        hidi_real *e, int32_t *y)
+{
+    const size_t pixels = c->channels * c->image_size * c->image_size;
+    for (size_t i = 0; i < n; i++) {
+        hidi_normal((hidi_random){seed, HIDI_STREAM_SAMPLE, first + i}, 0, e + i * pixels, pixels);
+        y[i] = (int32_t)((first + i) % c->n_classes);
+    }
+}
