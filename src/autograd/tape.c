@@ -308,11 +308,6 @@ hidi_var *hidi_primal(hidi_tape *tape, hidi_var *x)
     return is_there(tape, x, "primal") ? hidi_view(tape, x, x->shape, NULL) : NULL;
 }
 
-hidi_var *hidi_primal(hidi_tape *tape, hidi_var *x)
-{
-    return is_there(tape, x, "primal") ? hidi_view(tape, x, x->shape, NULL) : NULL;
-}
-
 hidi_var *hidi_tangent(hidi_tape *tape, const hidi_var *y)
 {
     if (!is_there(tape, y, "tangent"))
