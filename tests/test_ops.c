@@ -1,0 +1,537 @@
+/* test_ops.c - every op's gradient and tangent, for every differentiable input.
+ *
+ * An op is tested by a line in `cases`.  With y = f(x), J = dy/dx, and random v and u:
+ *   - the gradient of <u, f(x)> against differences of it, element by element;
+ *   - the tangent J v against differences of f along v;
+ *   - <J v, u> = <v, J^T u>, which needs no differences and holds to a few roundings;
+ *   - an input alone gets the gradient that it gets together with the others, bit by bit;
+ *   - a second contribution to a gradient is added to the first.
+ *
+ * Differences are of fourth order, [8 (f(h) - f(-h)) - (f(2h) - f(-2h))] / (12 h): their error is
+ * O(h^4) from the Taylor series (DIFFERENCE_ERROR, of the largest element) and O(epsilon / h) from
+ * the roundings in f.
+ */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "autograd/ops.h"
+#include "core/random.h"
+
+#ifdef HIDI_DOUBLE
+#define STEP 1e-3
+#define DIFFERENCE_ERROR 1e-8
+#else
+#define STEP 2e-2
+#define DIFFERENCE_ERROR 1e-3
+#endif
+#define DIFFERENCE_ROUNDINGS (20 * HIDI_REAL_EPSILON / STEP)
+#define ADJOINT_ROUNDINGS (200 * HIDI_REAL_EPSILON)
+
+#define MAX_IN 3
+#define MAX_ARG 6
+
+typedef enum domain {
+    ANY,      /* N(0, 1)                                                 */
+    POSITIVE, /* 0.5 + |N(0, 1)|                                         */
+    KINKED,   /* N(0, 1) moved away from 0, where the derivative jumps   */
+    DISTINCT  /* multiples of 0.5, all different: no two can change rank */
+} domain;
+
+typedef struct op_case {
+    const char *name;
+    hidi_var *(*build)(hidi_tape *tape, hidi_var *const *in, const size_t *arg);
+    domain domain;
+    int n_in;
+    hidi_shape in[MAX_IN];
+    size_t arg[MAX_ARG];
+} op_case;
+
+#define S0 { 0, { 1, 1, 1, 1 } }
+#define S1(a) { 1, { a, 1, 1, 1 } }
+#define S2(a, b) { 2, { a, b, 1, 1 } }
+#define S3(a, b, c) { 3, { a, b, c, 1 } }
+#define S4(a, b, c, d) { 4, { a, b, c, d } }
+
+#define BUILD(name, call)                                                                          \
+    static hidi_var *build_##name(hidi_tape *tape, hidi_var *const *in, const size_t *arg)         \
+    {                                                                                              \
+        (void)arg;                                                                                 \
+        return call;                                                                               \
+    }
+
+BUILD(add, hidi_add(tape, in[0], in[1]))
+BUILD(add_self, hidi_add(tape, in[0], in[0]))
+BUILD(sub, hidi_sub(tape, in[0], in[1]))
+BUILD(sub_self, hidi_sub(tape, in[0], in[0]))
+BUILD(mul, hidi_mul(tape, in[0], in[1]))
+BUILD(mul_self, hidi_mul(tape, in[0], in[0]))
+BUILD(affine, hidi_affine(tape, in[0], (hidi_real)-1.5, (hidi_real)0.25))
+BUILD(scale, hidi_scale(tape, in[0], (hidi_real)2.5))
+BUILD(gelu, hidi_gelu(tape, in[0]))
+BUILD(silu, hidi_silu(tape, in[0]))
+BUILD(softplus, hidi_softplus(tape, in[0]))
+BUILD(relu, hidi_relu(tape, in[0]))
+BUILD(abs, hidi_abs(tape, in[0]))
+BUILD(square, hidi_square(tape, in[0]))
+BUILD(power, hidi_power(tape, in[0], (hidi_real)0.01, (hidi_real)-1))
+BUILD(root, hidi_power(tape, in[0], 0, (hidi_real)0.5))
+BUILD(scale_samples, hidi_scale_samples(tape, in[0], in[1]))
+BUILD(scale_self, hidi_scale_samples(tape, in[0], in[0]))
+BUILD(sum_samples, hidi_sum_samples(tape, in[0]))
+BUILD(mean_samples, hidi_mean_samples(tape, in[0]))
+BUILD(sum, hidi_sum(tape, in[0]))
+BUILD(mean, hidi_mean(tape, in[0]))
+BUILD(reshape, hidi_reshape(tape, in[0], hidi_shape2(arg[0], arg[1])))
+BUILD(columns_of, hidi_columns_of(tape, in[0], arg[0], arg[1]))
+BUILD(channels_of, hidi_channels_of(tape, in[0], arg[0], arg[1]))
+BUILD(samples_of, hidi_samples_of(tape, in[0], arg[0], arg[1]))
+BUILD(concat, hidi_concat(tape, in[0], in[1]))
+BUILD(concat_self, hidi_concat(tape, in[0], in[0]))
+BUILD(patchify, hidi_patchify(tape, in[0], arg[0], (hidi_patch_order)arg[1]))
+BUILD(unpatchify, hidi_unpatchify(tape, in[0], arg[0], arg[1], arg[2], arg[3],
+                                  (hidi_patch_order)arg[4]))
+BUILD(linear, hidi_linear(tape, in[0], in[1], in[2]))
+BUILD(matmul, hidi_matmul(tape, in[0], arg[0] != 0, in[1], arg[1] != 0))
+BUILD(matmul_self, hidi_matmul(tape, in[0], arg[0] != 0, in[0], arg[1] != 0))
+BUILD(add_rows, hidi_add_rows(tape, in[0], in[1]))
+BUILD(attention, hidi_attention(tape, in[0], arg[0]))
+BUILD(softmax, hidi_softmax(tape, in[0]))
+BUILD(layer_norm, hidi_layer_norm(tape, in[0], in[1], in[2], (hidi_real)1e-3))
+BUILD(layer_norm_bias, hidi_layer_norm(tape, in[0], NULL, in[1], (hidi_real)1e-3))
+BUILD(modulate, hidi_modulate(tape, in[0], in[1], in[2]))
+BUILD(modulate_self, hidi_modulate(tape, in[0], in[1], in[1]))
+BUILD(gated_residual, hidi_gated_residual(tape, in[0], in[1], in[2]))
+BUILD(gated_self, hidi_gated_residual(tape, in[0], in[1], in[0]))
+BUILD(sincos, hidi_sincos(tape, in[0], (hidi_real)3, arg[0]))
+BUILD(conv2d, hidi_conv2d(tape, in[0], in[1], in[2], arg[0], arg[1]))
+BUILD(average_pool, hidi_average_pool(tape, in[0], arg[0], arg[1], arg[2], arg[3] != 0))
+BUILD(max_pool, hidi_max_pool(tape, in[0], arg[0], arg[1], arg[2]))
+
+/* Numbers below `bound`, with repetitions and gaps. */
+static const int32_t *some_indices(hidi_tape *tape, size_t n, size_t bound)
+{
+    int32_t index[32];
+    for (size_t i = 0; i < n; i++)
+        index[i] = (int32_t)((i * i + 1) % bound);
+    return hidi_indices(tape, index, n, bound);
+}
+
+BUILD(embedding, hidi_embedding(tape, in[0], some_indices(tape, arg[0], in[0]->shape.dim[0]),
+                                arg[0]))
+BUILD(cross_entropy, hidi_cross_entropy(tape, in[0], some_indices(tape, in[0]->shape.dim[0],
+                                                                  in[0]->shape.dim[1])))
+
+static const op_case cases[] = {
+    { "add", build_add, ANY, 2, { S2(3, 5), S2(3, 5) }, { 0 } },
+    { "add, scalars", build_add, ANY, 2, { S0, S0 }, { 0 } },
+    { "add, nothing", build_add, ANY, 2, { S2(0, 3), S2(0, 3) }, { 0 } },
+    { "add x to itself", build_add_self, ANY, 1, { S1(7) }, { 0 } },
+    { "sub", build_sub, ANY, 2, { S3(2, 3, 4), S3(2, 3, 4) }, { 0 } },
+    { "sub x from itself", build_sub_self, ANY, 1, { S1(3) }, { 0 } },
+    { "mul", build_mul, ANY, 2, { S1(17), S1(17) }, { 0 } },
+    { "mul x by itself", build_mul_self, ANY, 1, { S2(2, 3) }, { 0 } },
+    { "affine", build_affine, ANY, 1, { S2(3, 3) }, { 0 } },
+    { "scale", build_scale, ANY, 1, { S1(1) }, { 0 } },
+    { "gelu", build_gelu, ANY, 1, { S2(5, 7) }, { 0 } },
+    { "silu", build_silu, ANY, 1, { S2(5, 7) }, { 0 } },
+    { "softplus", build_softplus, ANY, 1, { S2(5, 7) }, { 0 } },
+    { "relu", build_relu, KINKED, 1, { S2(5, 7) }, { 0 } },
+    { "abs", build_abs, KINKED, 1, { S2(5, 7) }, { 0 } },
+    { "square", build_square, ANY, 1, { S4(1, 2, 3, 5) }, { 0 } },
+    { "power -1", build_power, POSITIVE, 1, { S2(5, 7) }, { 0 } },
+    { "power 1/2", build_root, POSITIVE, 1, { S1(9) }, { 0 } },
+    { "scale_samples", build_scale_samples, ANY, 2, { S3(3, 2, 5), S1(3) }, { 0 } },
+    { "scale_samples, one each", build_scale_samples, ANY, 2, { S1(4), S1(4) }, { 0 } },
+    { "scale_samples by itself", build_scale_self, ANY, 1, { S1(4) }, { 0 } },
+    { "sum_samples", build_sum_samples, ANY, 1, { S3(3, 2, 5) }, { 0 } },
+    { "sum_samples of nothing", build_sum_samples, ANY, 1, { S2(3, 0) }, { 0 } },
+    { "mean_samples", build_mean_samples, ANY, 1, { S4(2, 3, 1, 5) }, { 0 } },
+    { "sum", build_sum, ANY, 1, { S3(3, 2, 5) }, { 0 } },
+    { "mean", build_mean, ANY, 1, { S2(3, 7) }, { 0 } },
+    { "mean of one", build_mean, ANY, 1, { S0 }, { 0 } },
+    { "reshape", build_reshape, ANY, 1, { S3(2, 3, 4) }, { 8, 3 } },
+    { "columns_of", build_columns_of, ANY, 1, { S3(2, 3, 7) }, { 2, 3 } },
+    { "columns_of, all", build_columns_of, ANY, 1, { S1(4) }, { 0, 4 } },
+    { "channels_of", build_channels_of, ANY, 1, { S4(2, 5, 3, 2) }, { 1, 3 } },
+    { "channels_of, the last", build_channels_of, ANY, 1, { S4(1, 3, 1, 1) }, { 2, 1 } },
+    { "samples_of", build_samples_of, ANY, 1, { S3(5, 2, 3) }, { 1, 2 } },
+    { "concat", build_concat, ANY, 2, { S3(2, 3, 2), S3(5, 3, 2) }, { 0 } },
+    { "concat with nothing", build_concat, ANY, 2, { S2(0, 3), S2(2, 3) }, { 0 } },
+    { "concat x with itself", build_concat_self, ANY, 1, { S2(2, 3) }, { 0 } },
+    { "patchify, cpq", build_patchify, ANY, 1, { S4(2, 3, 4, 6) }, { 2, HIDI_PATCH_CPQ } },
+    { "patchify, pqc", build_patchify, ANY, 1, { S4(1, 2, 3, 3) }, { 3, HIDI_PATCH_PQC } },
+    { "patchify, p = 1", build_patchify, ANY, 1, { S4(2, 3, 2, 1) }, { 1, HIDI_PATCH_PQC } },
+    { "unpatchify, pqc", build_unpatchify, ANY, 1, { S3(2, 6, 12) }, { 3, 4, 6, 2, HIDI_PATCH_PQC } },
+    { "unpatchify, cpq", build_unpatchify, ANY, 1, { S3(1, 2, 8) }, { 2, 4, 2, 2, HIDI_PATCH_CPQ } },
+    { "linear", build_linear, ANY, 3, { S3(2, 3, 5), S2(7, 5), S1(7) }, { 0 } },
+    { "linear without bias", build_linear, ANY, 2, { S2(3, 4), S2(2, 4) }, { 0 } },
+    { "linear, one row", build_linear, ANY, 3, { S1(4), S2(3, 4), S1(3) }, { 0 } },
+    { "linear, all ones", build_linear, ANY, 3, { S2(1, 1), S2(1, 1), S1(1) }, { 0 } },
+    { "linear, no rows", build_linear, ANY, 3, { S2(0, 3), S2(2, 3), S1(2) }, { 0 } },
+    { "matmul", build_matmul, ANY, 2, { S3(2, 3, 5), S3(2, 5, 4) }, { 0, 0 } },
+    { "matmul, x^T", build_matmul, ANY, 2, { S3(2, 5, 3), S3(2, 5, 4) }, { 1, 0 } },
+    { "matmul, w^T", build_matmul, ANY, 2, { S3(2, 3, 5), S3(2, 4, 5) }, { 0, 1 } },
+    { "matmul, x^T and w^T", build_matmul, ANY, 2, { S3(2, 5, 3), S3(2, 4, 5) }, { 1, 1 } },
+    { "matmul, ones", build_matmul, ANY, 2, { S3(3, 1, 1), S3(3, 1, 1) }, { 0, 1 } },
+    { "matmul x^T x", build_matmul_self, ANY, 1, { S3(2, 3, 4) }, { 1, 0 } },
+    { "matmul x x^T", build_matmul_self, ANY, 1, { S3(2, 3, 4) }, { 0, 1 } },
+    { "add_rows", build_add_rows, ANY, 2, { S3(2, 3, 5), S2(3, 5) }, { 0 } },
+    { "add_rows, one row", build_add_rows, ANY, 2, { S3(2, 3, 5), S2(1, 5) }, { 0 } },
+    { "add_rows, a matrix", build_add_rows, ANY, 2, { S2(3, 5), S2(3, 5) }, { 0 } },
+    { "attention", build_attention, ANY, 1, { S3(2, 5, 24) }, { 2 } },
+    { "attention, one token", build_attention, ANY, 1, { S3(2, 1, 6) }, { 1 } },
+    { "attention, heads of 1", build_attention, ANY, 1, { S3(1, 4, 9) }, { 3 } },
+    { "attention, odd", build_attention, ANY, 1, { S3(1, 7, 15) }, { 1 } },
+    { "softmax", build_softmax, ANY, 1, { S3(2, 3, 7) }, { 0 } },
+    { "softmax of one", build_softmax, ANY, 1, { S2(3, 1) }, { 0 } },
+    { "layer_norm", build_layer_norm, ANY, 1, { S3(2, 3, 8) }, { 0 } },
+    { "layer_norm of one", build_layer_norm, ANY, 1, { S2(3, 1) }, { 0 } },
+    { "layer_norm, affine", build_layer_norm, ANY, 3, { S3(2, 3, 5), S1(5), S1(5) }, { 0 } },
+    { "layer_norm, factor", build_layer_norm, ANY, 2, { S2(4, 7), S1(7) }, { 0 } },
+    { "layer_norm, bias", build_layer_norm_bias, ANY, 2, { S2(4, 3), S1(3) }, { 0 } },
+    { "modulate", build_modulate, ANY, 3, { S3(2, 3, 5), S2(2, 5), S2(2, 5) }, { 0 } },
+    { "modulate, one token", build_modulate, ANY, 3, { S3(1, 1, 3), S2(1, 3), S2(1, 3) }, { 0 } },
+    { "modulate, scale = shift", build_modulate_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
+    { "gated_residual", build_gated_residual, ANY, 3, { S3(2, 3, 5), S2(2, 5), S3(2, 3, 5) }, { 0 } },
+    { "gated_residual, h = x", build_gated_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
+    { "embedding", build_embedding, ANY, 1, { S2(5, 3) }, { 7 } },
+    { "embedding, one entry", build_embedding, ANY, 1, { S2(1, 4) }, { 3 } },
+    { "sincos", build_sincos, ANY, 1, { S1(5) }, { 8 } },
+    { "sincos, one pair", build_sincos, ANY, 1, { S1(1) }, { 2 } },
+    { "conv2d", build_conv2d, ANY, 3, { S4(2, 3, 5, 4), S4(4, 3, 3, 3), S1(4) }, { 1, 1 } },
+    { "conv2d, stride 2", build_conv2d, ANY, 3, { S4(1, 2, 7, 6), S4(3, 2, 3, 3), S1(3) }, { 2, 1 } },
+    { "conv2d, no bias", build_conv2d, ANY, 2, { S4(2, 1, 5, 5), S4(2, 1, 5, 5) }, { 1, 0 } },
+    { "conv2d, 1 x 1", build_conv2d, ANY, 3, { S4(2, 3, 3, 2), S4(2, 3, 1, 1), S1(2) }, { 1, 0 } },
+    { "conv2d, stride 3", build_conv2d, ANY, 2, { S4(1, 1, 8, 7), S4(1, 1, 2, 2) }, { 3, 0 } },
+    { "average_pool", build_average_pool, ANY, 1, { S4(2, 2, 5, 6) }, { 3, 2, 1, 1 } },
+    { "average_pool, inside", build_average_pool, ANY, 1, { S4(1, 2, 5, 4) }, { 3, 1, 1, 0 } },
+    { "average_pool, 1 x 1", build_average_pool, ANY, 1, { S4(1, 1, 2, 2) }, { 1, 1, 0, 1 } },
+    { "max_pool", build_max_pool, DISTINCT, 1, { S4(2, 2, 6, 5) }, { 3, 2, 0 } },
+    { "max_pool, overlapping", build_max_pool, DISTINCT, 1, { S4(1, 3, 5, 4) }, { 3, 1, 1 } },
+    { "cross_entropy", build_cross_entropy, ANY, 1, { S2(4, 5) }, { 0 } },
+    { "cross_entropy, one class", build_cross_entropy, ANY, 1, { S2(2, 1) }, { 0 } },
+};
+#define N_CASES ((int)(sizeof cases / sizeof cases[0]))
+
+/* --- one case on one backend ---------------------------------------------------------------------- */
+
+typedef struct trial {
+    const op_case *op;
+    hidi_tape *tape;
+    size_t n[MAX_IN], n_out;
+    hidi_real *x[MAX_IN]; /* the point                          */
+    hidi_real *v[MAX_IN]; /* a direction                        */
+    hidi_real *u;         /* weights of the outputs             */
+    hidi_var *leaf[MAX_IN];
+} trial;
+
+enum { ALL = (1 << MAX_IN) - 1 };
+
+static const hidi_backend *backend; /* set by main */
+
+static hidi_real *new_array(size_t n)
+{
+    hidi_real *array = calloc(n + 1, sizeof *array);
+    ck_assert_ptr_nonnull(array);
+    return array;
+}
+
+static hidi_real *random_array(size_t n, uint64_t step)
+{
+    hidi_real *array = new_array(n);
+    hidi_normal((hidi_random){ 20, HIDI_STREAM_TEST, step }, 0, array, n);
+    return array;
+}
+
+static void move_into(domain where, hidi_real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const hidi_real size = (hidi_real)0.5 + (hidi_real)fabs((double)x[i]);
+        if (where == POSITIVE)
+            x[i] = size;
+        else if (where == KINKED)
+            x[i] = x[i] < 0 ? -size : size;
+        else if (where == DISTINCT) /* 211 is a prime number larger than n */
+            x[i] = (hidi_real)0.5 * (hidi_real)(i * 101 % 211);
+    }
+}
+
+/* The op at x; gradients and tangents for the inputs whose bits are set.  The tape is reset first. */
+static hidi_var *run(trial *t, int gradients, int tangents)
+{
+    hidi_var *in[MAX_IN] = { NULL };
+    hidi_tape_reset(t->tape);
+    for (int i = 0; i < t->op->n_in; i++) {
+        in[i] = t->leaf[i] = hidi_input(t->tape, t->op->in[i], t->x[i], gradients >> i & 1);
+        if (tangents >> i & 1)
+            in[i] = hidi_dual(t->tape, in[i], hidi_constant(t->tape, t->op->in[i], t->v[i]));
+    }
+    hidi_var *y = t->op->build(t->tape, in, t->op->arg);
+    if (y == NULL)
+        ck_abort_msg("%s: %s", t->op->name, hidi_error_message());
+    return y;
+}
+
+static void read(trial *t, const hidi_var *y, hidi_real *host)
+{
+    ck_assert_int_eq(hidi_read(t->tape, y, host), HIDI_OK);
+}
+
+static void begin(trial *t, int i)
+{
+    *t = (trial){ .op = &cases[i], .tape = hidi_tape_create(backend) };
+    ck_assert_ptr_nonnull(t->tape);
+    for (int j = 0; j < t->op->n_in; j++) {
+        t->n[j] = hidi_count(t->op->in[j]);
+        t->x[j] = random_array(t->n[j], (uint64_t)(10 * i + j));
+        t->v[j] = random_array(t->n[j], (uint64_t)(10 * i + j + 4));
+        move_into(t->op->domain, t->x[j], t->n[j]);
+    }
+    t->n_out = hidi_count(run(t, 0, 0)->shape);
+    t->u = random_array(t->n_out, (uint64_t)(10 * i + 8));
+}
+
+static void end(trial *t)
+{
+    for (int j = 0; j < t->op->n_in; j++) {
+        free(t->x[j]);
+        free(t->v[j]);
+    }
+    free(t->u);
+    hidi_tape_destroy(t->tape);
+}
+
+/* The gradient of <u, f> with respect to the inputs whose bits are set. */
+static void gradients(trial *t, int wanted, hidi_real *g[MAX_IN])
+{
+    hidi_var *y = run(t, wanted, 0);
+    ck_assert_int_eq(hidi_tape_backward(t->tape, y, t->u), HIDI_OK);
+    for (int j = 0; j < t->op->n_in; j++) {
+        g[j] = new_array(t->n[j]);
+        ck_assert_int_eq(hidi_read_grad(t->tape, t->leaf[j], g[j]), HIDI_OK);
+    }
+}
+
+static void free_gradients(const trial *t, hidi_real *g[MAX_IN])
+{
+    for (int j = 0; j < t->op->n_in; j++)
+        free(g[j]);
+}
+
+static double largest(const hidi_real *a, size_t n)
+{
+    double most = 0;
+    for (size_t i = 0; i < n; i++)
+        most = fmax(most, fabs((double)a[i]));
+    return most;
+}
+
+/* --- differences ---------------------------------------------------------------------------------- */
+
+/* The difference quotient of each output along `direction`, n_moved arrays of n elements by which the
+ * arrays x (the inputs, or parts of them) are moved, into d [n_out]; magnitude [n_out]: the largest
+ * |f|, for the bound on roundings. */
+static void difference(trial *t, hidi_real *const *x, hidi_real *const *direction, const size_t *n,
+                       int n_moved, double *d, double *magnitude)
+{
+    static const struct {
+        double steps, weight;
+    } stencil[] = { { 1, 8 }, { -1, -8 }, { 2, -1 }, { -2, 1 } };
+    hidi_real *y = new_array(t->n_out);
+    for (size_t k = 0; k < t->n_out; k++)
+        d[k] = magnitude[k] = 0;
+    for (int s = 0; s < 4; s++) {
+        hidi_real *kept[MAX_IN];
+        for (int j = 0; j < n_moved; j++) {
+            kept[j] = new_array(n[j]);
+            memcpy(kept[j], x[j], n[j] * sizeof *x[j]);
+            for (size_t i = 0; i < n[j]; i++)
+                x[j][i] += (hidi_real)(stencil[s].steps * STEP * (double)direction[j][i]);
+        }
+        read(t, run(t, 0, 0), y);
+        for (size_t k = 0; k < t->n_out; k++) {
+            d[k] += stencil[s].weight * (double)y[k] / (12 * STEP);
+            magnitude[k] = fmax(magnitude[k], fabs((double)y[k]));
+        }
+        for (int j = 0; j < n_moved; j++) {
+            memcpy(x[j], kept[j], n[j] * sizeof *x[j]);
+            free(kept[j]);
+        }
+    }
+    free(y);
+}
+
+START_TEST(gradients_are_those_of_differences)
+{
+    trial t;
+    hidi_real *g[MAX_IN];
+    hidi_real one[1] = { 1 }, *direction[1] = { one };
+    const size_t n_one[1] = { 1 };
+    begin(&t, _i);
+    gradients(&t, ALL, g);
+    double *d = calloc(2 * t.n_out + 1, sizeof *d), *magnitude = d + t.n_out;
+    for (int j = 0; j < t.op->n_in; j++) {
+        const double most = largest(g[j], t.n[j]);
+        for (size_t i = 0; i < t.n[j]; i++) {
+            double expected = 0, size = 0;
+            hidi_real *x[1] = { &t.x[j][i] };
+            difference(&t, x, direction, n_one, 1, d, magnitude);
+            for (size_t k = 0; k < t.n_out; k++) {
+                expected += (double)t.u[k] * d[k];
+                size += fabs((double)t.u[k]) * magnitude[k];
+            }
+            const double allowed = DIFFERENCE_ERROR * most + DIFFERENCE_ROUNDINGS * size;
+            if (!(fabs((double)g[j][i] - expected) <= allowed))
+                ck_abort_msg("%s on %s, input %d, element %zu: gradient %.17g, difference %.17g, "
+                             "allowed %.3g", t.op->name, backend->name, j, i, (double)g[j][i],
+                             expected, allowed);
+        }
+    }
+    free(d);
+    free_gradients(&t, g);
+    end(&t);
+}
+END_TEST
+
+START_TEST(tangents_are_those_of_differences)
+{
+    trial t;
+    begin(&t, _i);
+    hidi_real *dy = new_array(t.n_out);
+    double *d = calloc(2 * t.n_out + 1, sizeof *d), *magnitude = d + t.n_out;
+    for (int moved = 1; moved < 1 << t.op->n_in; moved++) { /* every set of inputs */
+        hidi_real *x[MAX_IN], *v[MAX_IN];
+        size_t n[MAX_IN];
+        int n_moved = 0;
+        for (int j = 0; j < t.op->n_in; j++)
+            if (moved >> j & 1) {
+                x[n_moved] = t.x[j];
+                v[n_moved] = t.v[j];
+                n[n_moved++] = t.n[j];
+            }
+        ck_assert_int_eq(hidi_read_tangent(t.tape, run(&t, ALL, moved), dy), HIDI_OK);
+        difference(&t, x, v, n, n_moved, d, magnitude);
+        const double most = largest(dy, t.n_out);
+        for (size_t k = 0; k < t.n_out; k++) {
+            const double allowed = DIFFERENCE_ERROR * most + DIFFERENCE_ROUNDINGS * magnitude[k];
+            if (!(fabs((double)dy[k] - d[k]) <= allowed))
+                ck_abort_msg("%s on %s, inputs %d, element %zu: tangent %.17g, difference %.17g, "
+                             "allowed %.3g", t.op->name, backend->name, moved, k, (double)dy[k],
+                             d[k], allowed);
+        }
+    }
+    free(d);
+    free(dy);
+    end(&t);
+}
+END_TEST
+
+/* --- identities ----------------------------------------------------------------------------------- */
+
+START_TEST(jvp_and_vjp_are_adjoint)
+{
+    trial t;
+    hidi_real *g[MAX_IN];
+    begin(&t, _i);
+    hidi_real *dy = new_array(t.n_out);
+    gradients(&t, ALL, g);
+    for (int wanted = 1; wanted < 1 << t.op->n_in; wanted++) {
+        double forward = 0, reverse = 0, size = 0;
+        ck_assert_int_eq(hidi_read_tangent(t.tape, run(&t, 0, wanted), dy), HIDI_OK);
+        for (size_t k = 0; k < t.n_out; k++) {
+            forward += (double)dy[k] * (double)t.u[k];
+            size += fabs((double)dy[k] * (double)t.u[k]);
+        }
+        for (int j = 0; j < t.op->n_in; j++)
+            for (size_t i = 0; i < t.n[j] && (wanted >> j & 1); i++) {
+                reverse += (double)t.v[j][i] * (double)g[j][i];
+                size += fabs((double)t.v[j][i] * (double)g[j][i]);
+            }
+        if (!(fabs(forward - reverse) <= ADJOINT_ROUNDINGS * size))
+            ck_abort_msg("%s on %s, inputs %d: <Jv, u> = %.17g, <v, J'u> = %.17g, allowed %.3g",
+                         t.op->name, backend->name, wanted, forward, reverse,
+                         ADJOINT_ROUNDINGS * size);
+    }
+    free(dy);
+    free_gradients(&t, g);
+    end(&t);
+}
+END_TEST
+
+START_TEST(inputs_are_independent)
+{
+    trial t;
+    hidi_real *all[MAX_IN], *one[MAX_IN];
+    begin(&t, _i);
+    gradients(&t, ALL, all);
+    for (int j = 0; j < t.op->n_in; j++) {
+        gradients(&t, 1 << j, one);
+        for (int k = 0; k < t.op->n_in; k++)
+            for (size_t i = 0; i < t.n[k]; i++)
+                if (!(one[k][i] == (k == j ? all[k][i] : 0)))
+                    ck_abort_msg("%s on %s, input %d, element %zu: gradient %.17g alone, %.17g "
+                                 "together", t.op->name, backend->name, k, i, (double)one[k][i],
+                                 (double)all[k][i]);
+        free_gradients(&t, one);
+    }
+    free_gradients(&t, all);
+    end(&t);
+}
+END_TEST
+
+START_TEST(gradients_accumulate)
+{
+    trial t;
+    hidi_real *once[MAX_IN];
+    begin(&t, _i);
+    gradients(&t, ALL, once);
+    hidi_var *y = run(&t, ALL, 0);
+    y = hidi_add(t.tape, y, t.op->build(t.tape, t.leaf, t.op->arg)); /* f(x) + f(x) */
+    ck_assert_int_eq(hidi_tape_backward(t.tape, y, t.u), HIDI_OK);
+    for (int j = 0; j < t.op->n_in; j++) {
+        hidi_real *twice = new_array(t.n[j]);
+        const double allowed = ADJOINT_ROUNDINGS * largest(once[j], t.n[j]);
+        ck_assert_int_eq(hidi_read_grad(t.tape, t.leaf[j], twice), HIDI_OK);
+        for (size_t i = 0; i < t.n[j]; i++)
+            if (!(fabs((double)twice[i] - 2 * (double)once[j][i]) <= allowed))
+                ck_abort_msg("%s on %s, input %d, element %zu: gradient %.17g once, %.17g twice",
+                             t.op->name, backend->name, j, i, (double)once[j][i],
+                             (double)twice[i]);
+        free(twice);
+    }
+    free_gradients(&t, once);
+    end(&t);
+}
+END_TEST
+
+int main(int argc, char **argv)
+{
+    int failed = 0;
+    (void)argc;
+    (void)argv;
+    for (char names[64], *name = strtok(strcpy(names, hidi_backend_names()), " "); name != NULL;
+         name = strtok(NULL, " ")) {
+        Suite *suite = suite_create("ops");
+        TCase *tcase = tcase_create(name);
+        SRunner *runner = srunner_create(suite);
+        if (hidi_backend_open(name, &backend) != HIDI_OK) {
+            fprintf(stderr, "%s\n", hidi_error_message());
+            return EXIT_FAILURE;
+        }
+        tcase_set_timeout(tcase, 0);
+        tcase_add_loop_test(tcase, gradients_are_those_of_differences, 0, N_CASES);
+        tcase_add_loop_test(tcase, tangents_are_those_of_differences, 0, N_CASES);
+        tcase_add_loop_test(tcase, jvp_and_vjp_are_adjoint, 0, N_CASES);
+        tcase_add_loop_test(tcase, inputs_are_independent, 0, N_CASES);
+        tcase_add_loop_test(tcase, gradients_accumulate, 0, N_CASES);
+        suite_add_tcase(suite, tcase);
+        srunner_set_fork_status(runner, CK_NOFORK);
+        srunner_run_all(runner, CK_NORMAL);
+        failed += srunner_ntests_failed(runner);
+        srunner_free(runner);
+    }
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
