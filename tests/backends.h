@@ -1,0 +1,39 @@
+/* backends.h - the backends that a test of the table's contract runs on, and random inputs. */
+#ifndef HIDI_TESTS_BACKENDS_H
+#define HIDI_TESTS_BACKENDS_H
+
+#include <check.h>
+
+#include "backend/backend.h"
+#include "core/random.h"
+
+typedef struct backend_setting {
+    const char *name;
+    int threads;
+} backend_setting;
+
+/* Three threads: more than some of the sizes, and no divisor of most. */
+static const backend_setting backend_settings[] = {
+    { "reference", 1 }, { "cpu", 1 }, { "cpu", 2 }, { "cpu", 3 }
+};
+
+enum { BACKEND_SETTINGS = sizeof backend_settings / sizeof backend_settings[0] };
+
+/* The table of setting i, opened, with its number of threads. */
+static inline const hidi_backend *backend_of_setting(int i)
+{
+    const hidi_backend *backend = NULL;
+
+    ck_assert_int_eq(hidi_backend_open(backend_settings[i].name, &backend), HIDI_OK);
+    backend->set_threads(backend_settings[i].threads);
+    return backend;
+}
+
+/* x[i] ~ N(0, 1); another `which` gives other numbers. */
+static inline void draw(hidi_real *x, size_t n, uint64_t which)
+{
+    hidi_random random = { 1, HIDI_STREAM_TEST, which };
+    hidi_normal(random, 0, x, n);
+}
+
+#endif
