@@ -396,3 +396,25 @@ void hidi_config_print(const hidi_option *table, const void *values, FILE *out)
         fputc('\n', out);
     }
 }
+
+static bool is_among(const char *words, const char *word, size_t length)
+{
+    size_t other;
+    for (const char *w = next_word(words, &other); w != NULL; w = next_word(w + other, &other))
+        if (other == length && memcmp(w, word, length) == 0)
+            return true;
+    return false;
+}
+
+void hidi_config_print_sections(const hidi_option *table, const void *values, const char *sections,
+                                const char *except, FILE *out)
+{
+    for (const hidi_option *option = table; option->key != NULL; option++) {
+        if (!is_among(sections, option->key, strcspn(option->key, ".")) ||
+            is_among(except, option->key, strlen(option->key)))
+            continue;
+        fprintf(out, "%s = ", option->key);
+        print_value(option, (const unsigned char *)values + option->offset, out);
+        fputc('\n', out);
+    }
+}

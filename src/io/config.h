@@ -47,4 +47,9 @@ hidi_status hidi_config_set(const hidi_option *table, void *values, const char *
 /* All values as a file that hidi_config_read reads, with the help lines as comments. */
 void hidi_config_print(const hidi_option *table, const void *values, FILE *out);
 
+/* "section.name = value" lines, without comments, of the sections named in `sections` (words
+ * separated by spaces), except the keys named in `except` (likewise): what a result depends on. */
+void hidi_config_print_sections(const hidi_option *table, const void *values, const char *sections,
+                                const char *except, FILE *out);
+
 #endif

@@ -14,14 +14,23 @@
 #include "io/csv.h"
 #include "io/safetensors.h"
 
-static hidi_status save(const hidi_task *task, const hidi_training *training, long step)
+/* Where a run stands. */
+typedef struct position {
+    long done;      /* complete steps                                    */
+    double seconds; /* that they took, over all runs                     */
+    double started; /* hidi_seconds() minus those of earlier runs        */
+} position;
+
+static hidi_status save(const hidi_task *task, const hidi_training *training, const position *at)
 {
     hidi_tensor_file file;
-    const int64_t done = step;
+    const int64_t done = at->done;
     if (training->checkpoint == NULL)
         return HIDI_OK;
     hidi_tensor_file_init(&file);
     hidi_status status = hidi_tensor_file_add(&file, "step", HIDI_I64, 0, NULL, &done);
+    if (status == HIDI_OK)
+        status = hidi_tensor_file_add(&file, "seconds", HIDI_F64, 0, NULL, &at->seconds);
     if (status == HIDI_OK)
         status = hidi_tensor_file_add_meta(&file, "format", "hidi-checkpoint");
     if (status == HIDI_OK)
@@ -53,26 +62,38 @@ static hidi_status check_origin(const hidi_task *task, const hidi_tensor_file *f
     return HIDI_OK;
 }
 
-static hidi_status resume(const hidi_task *task, const hidi_training *training, long *step)
+/* A tensor of one element. */
+static hidi_status need_number(const hidi_tensor_file *file, const char *name,
+                               const hidi_file_tensor **tensor)
+{
+    HIDI_TRY(hidi_tensor_file_need(file, name, tensor));
+    if ((*tensor)->count != 1)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not a single number", file->path, name);
+    return HIDI_OK;
+}
+
+static hidi_status read_state(const hidi_task *task, const hidi_tensor_file *file, position *at)
+{
+    const hidi_file_tensor *step, *seconds;
+    int32_t done;
+    HIDI_TRY(check_origin(task, file));
+    HIDI_TRY(need_number(file, "step", &step));
+    HIDI_TRY(need_number(file, "seconds", &seconds));
+    HIDI_TRY(hidi_file_tensor_int(step, &done));
+    at->done = done;
+    hidi_file_tensor_double(seconds, &at->seconds);
+    return task->from_file(task->self, file);
+}
+
+static hidi_status resume(const hidi_task *task, const hidi_training *training, position *at)
 {
     hidi_tensor_file file;
-    const hidi_file_tensor *tensor;
-    int32_t done = 0;
-    *step = 0;
+    *at = (position){0, 0, 0};
     if (training->checkpoint == NULL || access(training->checkpoint, F_OK) != 0)
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(&file, training->checkpoint));
-    hidi_status status = check_origin(task, &file);
-    if (status == HIDI_OK)
-        status = hidi_tensor_file_need(&file, "step", &tensor);
-    if (status == HIDI_OK && tensor->count != 1)
-        status = hidi_error(HIDI_BAD_FORMAT, "%s: step is not a single number", file.path);
-    if (status == HIDI_OK)
-        status = hidi_file_tensor_int(tensor, &done);
-    if (status == HIDI_OK)
-        status = task->from_file(task->self, &file);
+    hidi_status status = read_state(task, &file, at);
     hidi_tensor_file_free(&file);
-    *step = done;
     return status;
 }
 
@@ -100,33 +121,31 @@ static bool stop_requested(const hidi_training *training, long done)
            (training->stop_after > 0 && done >= training->stop_after);
 }
 
-/* Steps `first` .. steps - 1; *done: how many are complete at the end. */
+/* The remaining steps. */
 static hidi_status run(const hidi_task *task, const hidi_training *training, hidi_csv *log,
-                       long first, long *done)
+                       position *at)
 {
     const int n = count_columns(task);
-    const double started = hidi_seconds();
     double row[HIDI_MAX_LOG_COLUMNS + 2];
-    char note[64];
+    char note[64] = "";
     hidi_progress progress;
-    hidi_progress_begin(&progress, training->progress, task->label, first, training->steps);
-    for (*done = first; *done < training->steps;) {
-        const long step = *done;
-        hidi_status status = task->step(task->self, step, row + 1);
+    hidi_progress_begin(&progress, training->progress, task->label, at->done, training->steps);
+    at->started = hidi_seconds() - at->seconds;
+    while (at->done < training->steps) {
+        hidi_status status = task->step(task->self, at->done, row + 1);
         if (status != HIDI_OK)
-            return hidi_error_prefix(status, "%s, step %ld", task->label, step);
-        ++*done;
+            return hidi_error_prefix(status, "%s, step %ld", task->label, at->done);
+        row[0] = (double)at->done++;
+        row[n + 1] = at->seconds = hidi_seconds() - at->started;
         snprintf(note, sizeof note, "%s %.4g", task->columns[0], row[1]);
-        hidi_progress_update(&progress, *done, note);
-        if (log->out != NULL && (*done % training->log_every == 0 || *done == training->steps)) {
-            row[0] = (double)step;
-            row[n + 1] = hidi_seconds() - started;
+        hidi_progress_update(&progress, at->done, note);
+        const bool is_last = at->done == training->steps;
+        if (log->out != NULL && (at->done % training->log_every == 0 || is_last))
             HIDI_TRY(hidi_csv_row(log, row));
-        }
-        if (*done < training->steps && stop_requested(training, *done))
+        if (!is_last && stop_requested(training, at->done))
             return HIDI_INTERRUPTED;
-        if (training->save_every > 0 && *done % training->save_every == 0 && *done < training->steps)
-            HIDI_TRY(save(task, training, *done));
+        if (!is_last && training->save_every > 0 && at->done % training->save_every == 0)
+            HIDI_TRY(save(task, training, at));
     }
     hidi_progress_end(&progress, note);
     return HIDI_OK;
@@ -134,21 +153,23 @@ static hidi_status run(const hidi_task *task, const hidi_training *training, hid
 
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
 {
-    long first, done;
+    position at;
     hidi_csv log = {0};
-    HIDI_TRY(resume(task, training, &first));
+    HIDI_TRY(resume(task, training, &at));
     if (training->log != NULL)
-        HIDI_TRY(open_log(&log, task, training, first));
-    hidi_status status = run(task, training, &log, first, &done);
+        HIDI_TRY(open_log(&log, task, training, at.done));
+    hidi_status status = run(task, training, &log, &at);
     if (log.out != NULL) {
         hidi_status closed = hidi_csv_close(&log);
         status = status == HIDI_OK ? closed : status;
     }
+    if (training->seconds != NULL)
+        *training->seconds = at.seconds;
     if (status == HIDI_INTERRUPTED) {
-        HIDI_TRY(save(task, training, done));
+        HIDI_TRY(save(task, training, &at));
         return hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command goes "
                                             "on from %s",
-                          task->label, done, training->steps,
+                          task->label, at.done, training->steps,
                           training->checkpoint ? training->checkpoint : "the beginning");
     }
     if (status == HIDI_NOT_FINITE && training->checkpoint != NULL &&

@@ -1,0 +1,77 @@
+/* cli.h - what the commands share: arguments, settings, backend, data, interruption. */
+#ifndef HIDI_CLI_CLI_H
+#define HIDI_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "cli/settings.h"
+#include "core/progress.h"
+
+/* Exit codes of the command. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_STOPPED = 130 };
+
+/* An option of a command's line.  A switch (value NULL) sets *on to 1, others set *text. */
+typedef struct hidi_flag {
+    const char *name;  /* without the dashes; NULL ends a list      */
+    const char *value; /* what it takes, for the help; NULL: nothing */
+    const char **text;
+    int *on;
+    const char *help;
+} hidi_flag;
+
+typedef struct hidi_command {
+    const char *name;
+    const char *arguments;   /* "DIR", "[FILE]", "" ...                                     */
+    const char *summary;     /* one line                                                    */
+    const char *description; /* paragraphs for --help                                       */
+    const char *sections;    /* of the settings that it reads, for --help; "": takes none   */
+    int (*run)(const struct hidi_command *command, int argc, char **argv);
+} hidi_command;
+
+extern const hidi_command hidi_command_bench, hidi_command_data, hidi_command_distill_dm,
+    hidi_command_distill_td, hidi_command_eval, hidi_command_features, hidi_command_info,
+    hidi_command_probe, hidi_command_run, hidi_command_sample, hidi_command_teacher;
+
+/* A command in progress. */
+typedef struct hidi_cli {
+    const hidi_command *command;
+    hidi_settings settings;
+    const hidi_backend *backend;
+    const char *preset; /* NULL: none given          */
+    const char *out;    /* --out; NULL: not given    */
+    FILE *progress;     /* stderr, or NULL: --quiet  */
+} hidi_cli;
+
+/* Reads the arguments: the common ones (--preset, --set, --seed, --threads, --backend, --out,
+ * --quiet, --help; without settings only --backend, --threads, --help) and `flags`.  Presets first,
+ * then --set in order.  *first: index of the first argument that is no option.  Returns false if the
+ * command is to end with *code: after --help, or after a usage error that it has printed. */
+bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
+                    char **argv, int *first, int *code);
+
+/* Opens the backend of the settings and sets its threads. */
+hidi_status hidi_cli_backend(hidi_cli *cli);
+
+/* Opens the settings' data set; only square images pass. */
+hidi_status hidi_cli_data(const hidi_cli *cli, hidi_dataset **data);
+
+/* Prints "hidi COMMAND: message" for a status that is not HIDI_OK; the exit code for it. */
+int hidi_cli_end(const hidi_cli *cli, hidi_status status);
+
+/* A usage error: prints the message and where to find help; returns EXIT_USAGE. */
+int hidi_cli_usage(const hidi_cli *cli, const char *format, ...) HIDI_PRINTF(2, 3);
+
+/* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA, else
+ * in the source tree if the command is run from its build, else where it was installed. */
+hidi_status hidi_cli_find(char *path, size_t size, const char *name);
+
+/* "dir/name" in path[size]; returns path. */
+char *hidi_cli_path(char *path, size_t size, const char *dir, const char *name);
+enum { HIDI_PATH = 1024 };
+
+/* Installs handlers for SIGINT and SIGTERM; the flag becomes non-zero when one arrives.  A second
+ * signal ends the process at once. */
+const volatile sig_atomic_t *hidi_cli_stop_flag(void);
+
+#endif
