@@ -49,6 +49,9 @@ typedef struct op_case {
     size_t arg[MAX_ARG];
 } op_case;
 
+#define CPQ HIDI_PATCH_CPQ
+#define PQC HIDI_PATCH_PQC
+
 #define S0 { 0, { 1, 1, 1, 1 } }
 #define S1(a) { 1, { a, 1, 1, 1 } }
 #define S2(a, b) { 2, { a, b, 1, 1 } }
@@ -161,11 +164,11 @@ static const op_case cases[] = {
     { "concat", build_concat, ANY, 2, { S3(2, 3, 2), S3(5, 3, 2) }, { 0 } },
     { "concat with nothing", build_concat, ANY, 2, { S2(0, 3), S2(2, 3) }, { 0 } },
     { "concat x with itself", build_concat_self, ANY, 1, { S2(2, 3) }, { 0 } },
-    { "patchify, cpq", build_patchify, ANY, 1, { S4(2, 3, 4, 6) }, { 2, HIDI_PATCH_CPQ } },
-    { "patchify, pqc", build_patchify, ANY, 1, { S4(1, 2, 3, 3) }, { 3, HIDI_PATCH_PQC } },
-    { "patchify, p = 1", build_patchify, ANY, 1, { S4(2, 3, 2, 1) }, { 1, HIDI_PATCH_PQC } },
-    { "unpatchify, pqc", build_unpatchify, ANY, 1, { S3(2, 6, 12) }, { 3, 4, 6, 2, HIDI_PATCH_PQC } },
-    { "unpatchify, cpq", build_unpatchify, ANY, 1, { S3(1, 2, 8) }, { 2, 4, 2, 2, HIDI_PATCH_CPQ } },
+    { "patchify, cpq", build_patchify, ANY, 1, { S4(2, 3, 4, 6) }, { 2, CPQ } },
+    { "patchify, pqc", build_patchify, ANY, 1, { S4(1, 2, 3, 3) }, { 3, PQC } },
+    { "patchify, p = 1", build_patchify, ANY, 1, { S4(2, 3, 2, 1) }, { 1, PQC } },
+    { "unpatchify, pqc", build_unpatchify, ANY, 1, { S3(2, 6, 12) }, { 3, 4, 6, 2, PQC } },
+    { "unpatchify, cpq", build_unpatchify, ANY, 1, { S3(1, 2, 8) }, { 2, 4, 2, 2, CPQ } },
     { "linear", build_linear, ANY, 3, { S3(2, 3, 5), S2(7, 5), S1(7) }, { 0 } },
     { "linear without bias", build_linear, ANY, 2, { S2(3, 4), S2(2, 4) }, { 0 } },
     { "linear, one row", build_linear, ANY, 3, { S1(4), S2(3, 4), S1(3) }, { 0 } },
@@ -195,17 +198,17 @@ static const op_case cases[] = {
     { "modulate", build_modulate, ANY, 3, { S3(2, 3, 5), S2(2, 5), S2(2, 5) }, { 0 } },
     { "modulate, one token", build_modulate, ANY, 3, { S3(1, 1, 3), S2(1, 3), S2(1, 3) }, { 0 } },
     { "modulate, scale = shift", build_modulate_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
-    { "gated_residual", build_gated_residual, ANY, 3, { S3(2, 3, 5), S2(2, 5), S3(2, 3, 5) }, { 0 } },
-    { "gated_residual, h = x", build_gated_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
+    { "gated", build_gated_residual, ANY, 3, { S3(2, 3, 5), S2(2, 5), S3(2, 3, 5) }, { 0 } },
+    { "gated, h = x", build_gated_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
     { "embedding", build_embedding, ANY, 1, { S2(5, 3) }, { 7 } },
     { "embedding, one entry", build_embedding, ANY, 1, { S2(1, 4) }, { 3 } },
     { "sincos", build_sincos, ANY, 1, { S1(5) }, { 8 } },
     { "sincos, one pair", build_sincos, ANY, 1, { S1(1) }, { 2 } },
     { "conv2d", build_conv2d, ANY, 3, { S4(2, 3, 5, 4), S4(4, 3, 3, 3), S1(4) }, { 1, 1 } },
-    { "conv2d, stride 2", build_conv2d, ANY, 3, { S4(1, 2, 7, 6), S4(3, 2, 3, 3), S1(3) }, { 2, 1 } },
+    { "conv2d, by 2", build_conv2d, ANY, 3, { S4(1, 2, 7, 6), S4(3, 2, 3, 3), S1(3) }, { 2, 1 } },
     { "conv2d, no bias", build_conv2d, ANY, 2, { S4(2, 1, 5, 5), S4(2, 1, 5, 5) }, { 1, 0 } },
     { "conv2d, 1 x 1", build_conv2d, ANY, 3, { S4(2, 3, 3, 2), S4(2, 3, 1, 1), S1(2) }, { 1, 0 } },
-    { "conv2d, stride 3", build_conv2d, ANY, 2, { S4(1, 1, 8, 7), S4(1, 1, 2, 2) }, { 3, 0 } },
+    { "conv2d, by 3", build_conv2d, ANY, 2, { S4(1, 1, 8, 7), S4(1, 1, 2, 2) }, { 3, 0 } },
     { "average_pool", build_average_pool, ANY, 1, { S4(2, 2, 5, 6) }, { 3, 2, 1, 1 } },
     { "average_pool, inside", build_average_pool, ANY, 1, { S4(1, 2, 5, 4) }, { 3, 1, 1, 0 } },
     { "average_pool, 1 x 1", build_average_pool, ANY, 1, { S4(1, 1, 2, 2) }, { 1, 1, 0, 1 } },
@@ -216,7 +219,7 @@ static const op_case cases[] = {
 };
 #define N_CASES ((int)(sizeof cases / sizeof cases[0]))
 
-/* --- one case on one backend ---------------------------------------------------------------------- */
+/* --- one case on one backend ------------------------------------------------------------------ */
 
 typedef struct trial {
     const op_case *op;
@@ -259,7 +262,7 @@ static void move_into(domain where, hidi_real *x, size_t n)
     }
 }
 
-/* The op at x; gradients and tangents for the inputs whose bits are set.  The tape is reset first. */
+/* Resets the tape; the op at x, with gradients and tangents for the inputs whose bits are set. */
 static hidi_var *run(trial *t, int gradients, int tangents)
 {
     hidi_var *in[MAX_IN] = { NULL };
@@ -329,11 +332,11 @@ static double largest(const hidi_real *a, size_t n)
     return most;
 }
 
-/* --- differences ---------------------------------------------------------------------------------- */
+/* --- differences ------------------------------------------------------------------------------ */
 
-/* The difference quotient of each output along `direction`, n_moved arrays of n elements by which the
- * arrays x (the inputs, or parts of them) are moved, into d [n_out]; magnitude [n_out]: the largest
- * |f|, for the bound on roundings. */
+/* The difference quotient of each output along `direction`, n_moved arrays of n elements by which
+ * the arrays x (the inputs, or parts of them) are moved, into d [n_out]; magnitude [n_out]: the
+ * largest |f|, for the bound on roundings. */
 static void difference(trial *t, hidi_real *const *x, hidi_real *const *direction, const size_t *n,
                        int n_moved, double *d, double *magnitude)
 {
@@ -429,7 +432,7 @@ START_TEST(tangents_are_those_of_differences)
 }
 END_TEST
 
-/* --- identities ----------------------------------------------------------------------------------- */
+/* --- identities ------------------------------------------------------------------------------- */
 
 START_TEST(jvp_and_vjp_are_adjoint)
 {
@@ -507,13 +510,12 @@ START_TEST(gradients_accumulate)
 }
 END_TEST
 
-int main(int argc, char **argv)
+int main(void)
 {
     int failed = 0;
-    (void)argc;
-    (void)argv;
-    for (char names[64], *name = strtok(strcpy(names, hidi_backend_names()), " "); name != NULL;
-         name = strtok(NULL, " ")) {
+    char names[64];
+    strcpy(names, hidi_backend_names());
+    for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) {
         Suite *suite = suite_create("ops");
         TCase *tcase = tcase_create(name);
         SRunner *runner = srunner_create(suite);
