@@ -1,0 +1,172 @@
+/* test_golden.c - golden values of what `hidi probe` does not show: AdamW, precision and recall.
+ * tests/golden/README.md says where they come from. */
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/backend.h"
+#include "io/safetensors.h"
+#include "metrics/precision_recall.h"
+
+static const hidi_backend *backend; /* set by main */
+static hidi_tensor_file in, expected;
+
+static void read_golden(hidi_tensor_file *file, const char *folder, const char *name)
+{
+    const char *srcdir = getenv("srcdir");
+    char path[1024];
+    snprintf(path, sizeof path, "%s/tests/golden/%s/%s.safetensors", srcdir ? srcdir : ".", folder,
+             name);
+    if (hidi_safetensors_read(file, path) != HIDI_OK)
+        ck_abort_msg("%s", hidi_error_message());
+}
+
+static void read_case(const char *name)
+{
+    read_golden(&in, "in", name);
+    read_golden(&expected, "expected", name);
+}
+
+static void end_case(void)
+{
+    hidi_tensor_file_free(&in);
+    hidi_tensor_file_free(&expected);
+}
+
+/* The tensor's elements; *t, if not NULL, is the tensor.  The caller frees them. */
+static double *values(const hidi_tensor_file *file, const char *name, const hidi_file_tensor **t)
+{
+    const hidi_file_tensor *tensor;
+    if (hidi_tensor_file_need(file, name, &tensor) != HIDI_OK)
+        ck_abort_msg("%s", hidi_error_message());
+    double *out = malloc(tensor->count * sizeof *out);
+    ck_assert_ptr_nonnull(out);
+    hidi_file_tensor_double(tensor, out);
+    if (t != NULL)
+        *t = tensor;
+    return out;
+}
+
+static double scalar(const hidi_tensor_file *file, const char *name)
+{
+    const hidi_file_tensor *tensor;
+    double *value = values(file, name, &tensor);
+    const double out = value[0];
+    ck_assert_uint_eq(tensor->count, 1);
+    free(value);
+    return out;
+}
+
+/* n elements in the backend's memory, from host memory; NULL: zeros. */
+static hidi_real *on_backend(const double *host, size_t n)
+{
+    hidi_real *array = backend->allocate(n * sizeof *array);
+    hidi_real *rounded = calloc(n, sizeof *rounded);
+    ck_assert_ptr_nonnull(array);
+    ck_assert_ptr_nonnull(rounded);
+    for (size_t i = 0; host != NULL && i < n; i++)
+        rounded[i] = (hidi_real)host[i];
+    backend->upload(array, rounded, n * sizeof *rounded);
+    free(rounded);
+    return array;
+}
+
+/* A step moves a parameter by about lr = 0.01 and rounds it once or twice: the parameters, of size
+ * 1, are good to a few roundings a step. */
+START_TEST(adamw_is_pytorchs)
+{
+    const hidi_file_tensor *shape;
+    read_case("adamw");
+    double *start = values(&in, "param", NULL), *g = values(&in, "grad", &shape);
+    double *right = values(&expected, "param", NULL);
+    const size_t steps = shape->dim[0], n = shape->dim[1];
+    hidi_real *w = on_backend(start, n), *found = calloc(n, sizeof *found);
+    hidi_real *m = on_backend(NULL, n), *v = on_backend(NULL, n);
+    ck_assert_ptr_nonnull(found);
+
+    for (size_t step = 0; step < steps; step++) {
+        /* half of the gradient's double: `scale` is part of the slot's contract */
+        for (size_t i = 0; i < n; i++)
+            g[step * n + i] *= 2.0;
+        hidi_real *gradient = on_backend(g + step * n, n);
+        backend->adamw(w, gradient, m, v, n, (hidi_real)0.5, scalar(&in, "lr"),
+                       scalar(&in, "beta1"), scalar(&in, "beta2"), scalar(&in, "eps"),
+                       scalar(&in, "weight_decay"), (long)step + 1);
+        backend->release(gradient);
+        backend->download(found, w, n * sizeof *found);
+        for (size_t i = 0; i < n; i++) {
+            const double allowed = 4.0 * (double)(step + 1) * HIDI_REAL_EPSILON;
+            const double error = fabs((double)found[i] - right[step * n + i]);
+            if (!(error <= allowed))
+                ck_abort_msg("%s, step %lu, parameter %lu: %.9g instead of %.9g", backend->name,
+                             (unsigned long)step + 1, (unsigned long)i, (double)found[i],
+                             right[step * n + i]);
+        }
+    }
+    backend->release(w);
+    backend->release(m);
+    backend->release(v);
+    free(found);
+    free(start);
+    free(g);
+    free(right);
+    end_case();
+}
+END_TEST
+
+START_TEST(precision_and_recall)
+{
+    const hidi_file_tensor *a, *b;
+    double precision, recall;
+    read_case("precision-recall");
+    double *real = values(&in, "real", &a), *fake = values(&in, "fake", &b);
+    ck_assert_int_eq(hidi_precision_recall(real, a->dim[0], fake, b->dim[0], a->dim[1], 3,
+                                           &precision, &recall), HIDI_OK);
+    ck_assert_double_eq_tol(precision, scalar(&expected, "precision"), 1e-15);
+    ck_assert_double_eq_tol(recall, scalar(&expected, "recall"), 1e-15);
+    free(real);
+    free(fake);
+    end_case();
+}
+END_TEST
+
+static int run(const char *name, void (*add)(TCase *tcase))
+{
+    Suite *suite = suite_create("golden");
+    TCase *tcase = tcase_create(name);
+    SRunner *runner = srunner_create(suite);
+    add(tcase);
+    suite_add_tcase(suite, tcase);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed;
+}
+
+static void add_adamw(TCase *tcase)
+{
+    tcase_add_test(tcase, adamw_is_pytorchs);
+}
+
+static void add_metrics(TCase *tcase)
+{
+    tcase_add_test(tcase, precision_and_recall);
+}
+
+int main(void)
+{
+    char names[64];
+    int failed = run("metrics", add_metrics);
+    strcpy(names, hidi_backend_names());
+    for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) {
+        if (hidi_backend_open(name, &backend) != HIDI_OK) {
+            fprintf(stderr, "%s\n", hidi_error_message());
+            return EXIT_FAILURE;
+        }
+        failed += run(name, add_adamw);
+    }
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
