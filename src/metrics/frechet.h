@@ -12,7 +12,7 @@ typedef struct hidi_moments {
     size_t count;       /* samples so far                                               */
     double *mean;       /* [D]                                                          */
     double *covariance; /* [D, D], after hidi_moments_finish: unbiased, 1 / (count - 1) */
-    double *work;       /* [D]                                                          */
+    double *work;       /* centred features of a block of samples                       */
 } hidi_moments;
 
 hidi_status hidi_moments_init(hidi_moments *moments, size_t dim);
@@ -21,7 +21,7 @@ hidi_status hidi_moments_finish(hidi_moments *moments); /* needs count >= 2 */
 void hidi_moments_free(hidi_moments *moments);
 
 typedef struct hidi_frechet {
-    double distance;   /* mean_term + trace_1 + trace_2 - 2 cross_term                   */
+    double distance;   /* mean_term + trace_1 + trace_2 - 2 cross_term, but not below 0  */
     double mean_term;  /* |m1 - m2|^2                                                    */
     double trace_1, trace_2;
     double cross_term; /* tr (C1 C2)^(1/2)                                               */
@@ -29,13 +29,16 @@ typedef struct hidi_frechet {
 
 /* d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))   [Heusel et al., arXiv 1706.08500, eq. 6]
  *
- * tr (C1 C2)^(1/2) = tr (S C2 S)^(1/2) with S = C1^(1/2): two symmetric eigen-decompositions,
- * eigenvalues below 0 (rounding) taken as 0. */
+ * tr (C1 C2)^(1/2) = tr (B C2 B^T)^(1/2) with C1 = B^T B: two symmetric eigen-decompositions.
+ * Eigenvalues that rounding cannot tell from 0 are taken as 0, so that fewer samples than
+ * dimensions are no trouble. */
 hidi_status hidi_frechet_distance(hidi_frechet *result, const hidi_moments *a,
                                   const hidi_moments *b);
 
 /* Eigenvalues w [n] (ascending) and eigenvectors of the symmetric a [n, n]; on return row i of a is
  * the eigenvector of w[i].  LAPACK's dsyevd where configure found it, else cyclic Jacobi. */
 hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n);
+/* The latter, in every build: O(n^3) a sweep, about ten sweeps. */
+hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n);
 
 #endif

@@ -13,7 +13,8 @@ typedef struct hidi_spectrum {
     size_t count;  /* channel images so far                                             */
     double *power; /* [bins] sum over the bin's frequencies of |F(k)|^2 / (H W), mean over images after
                     * division by count                                                 */
-    double *table; /* cosines and sines                                                 */
+    double *table; /* cosines and sines, [2, size, size]                                */
+    double *work;  /* of images whose turn it is                                        */
 } hidi_spectrum;
 
 hidi_status hidi_spectrum_init(hidi_spectrum *spectrum, size_t size);

@@ -1,0 +1,156 @@
+/* eigen.c - eigenvalues and eigenvectors of symmetric matrices. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics/frechet.h"
+
+#define MOST_SWEEPS 60 /* ten are many: convergence is quadratic in the end */
+
+static bool all_finite(const double *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(a[i]))
+            return false;
+    return true;
+}
+
+/* The sum of the squares off the diagonal. */
+static double off_diagonal(const double *a, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            sum += 2 * a[i * n + j] * a[i * n + j];
+    return sum;
+}
+
+/* rows p and q <- (c p - s q, s p + c q) */
+static void rotate_rows(double *row_p, double *row_q, size_t n, double c, double s)
+{
+    for (size_t k = 0; k < n; k++) {
+        double x = row_p[k], y = row_q[k];
+        row_p[k] = c * x - s * y;
+        row_q[k] = s * x + c * y;
+    }
+}
+
+/* A <- J^T A J with the rotation J in the plane (p, q) that makes A_pq 0, and V <- J^T V.
+ * See Golub & Van Loan, Matrix Computations, 4th ed., algorithm 8.5.1. */
+static void rotate(double *a, double *v, size_t n, size_t p, size_t q)
+{
+    double a_pq = a[p * n + q], a_pp = a[p * n + p], a_qq = a[q * n + q];
+
+    if (fabs(a_pq) <= 0)
+        return;
+    double tau = (a_qq - a_pp) / (2 * a_pq);
+    double t = (tau >= 0 ? 1 : -1) / (fabs(tau) + hypot(1, tau));
+    double c = 1 / sqrt(1 + t * t), s = t * c;
+
+    rotate_rows(a + p * n, a + q * n, n, c, s);
+    for (size_t k = 0; k < n; k++) {
+        a[k * n + p] = a[p * n + k];
+        a[k * n + q] = a[q * n + k];
+    }
+    a[p * n + p] = a_pp - t * a_pq;
+    a[q * n + q] = a_qq + t * a_pq;
+    a[p * n + q] = a[q * n + p] = 0;
+    rotate_rows(v + p * n, v + q * n, n, c, s);
+}
+
+/* Ascending, by selection: n swaps of rows. */
+static void sort_ascending(double *v, double *w, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t least = i;
+        for (size_t j = i + 1; j < n; j++)
+            if (w[j] < w[least])
+                least = j;
+        if (least == i)
+            continue;
+        double value = w[i];
+        w[i] = w[least];
+        w[least] = value;
+        for (size_t k = 0; k < n; k++) {
+            double x = v[i * n + k];
+            v[i * n + k] = v[least * n + k];
+            v[least * n + k] = x;
+        }
+    }
+}
+
+hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n)
+{
+    if (!all_finite(a, n * n))
+        return hidi_error(HIDI_NOT_FINITE, "eigenvalues: the matrix is not finite");
+    double *v = calloc(n * n + 1, sizeof *v);
+    if (v == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "eigenvalues: out of memory for %zu x %zu", n, n);
+
+    double norm = off_diagonal(a, n);
+    for (size_t i = 0; i < n; i++) {
+        v[i * n + i] = 1;
+        norm += a[i * n + i] * a[i * n + i];
+    }
+    int sweep = 0;
+    while (off_diagonal(a, n) > DBL_EPSILON * DBL_EPSILON * norm && sweep++ < MOST_SWEEPS)
+        for (size_t p = 0; p < n; p++)
+            for (size_t q = p + 1; q < n; q++)
+                rotate(a, v, n, p, q);
+    for (size_t i = 0; i < n; i++)
+        w[i] = a[i * n + i];
+    memcpy(a, v, n * n * sizeof *a);
+    free(v);
+    if (sweep > MOST_SWEEPS)
+        return hidi_error(HIDI_NOT_FINITE, "eigenvalues: no convergence in %d sweeps", MOST_SWEEPS);
+    sort_ascending(a, w, n);
+    return HIDI_OK;
+}
+
+#ifdef HAVE_LAPACK
+
+/* gfortran's convention: the lengths of the two texts come last. */
+void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
+             double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t,
+             size_t);
+
+hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
+{
+    if (!all_finite(a, n * n))
+        return hidi_error(HIDI_NOT_FINITE, "eigenvalues: the matrix is not finite");
+    if (n > 30000) /* the size of the work space, 2 n^2, must fit an int */
+        return hidi_error(HIDI_UNSUPPORTED, "eigenvalues: %zu x %zu is above 30000", n, n);
+
+    int order = (int)n, info = 0;
+    int work_size = 1 + 6 * order + 2 * order * order, iwork_size = 3 + 5 * order;
+    double *work = malloc((size_t)work_size * sizeof *work);
+    int *iwork = malloc((size_t)iwork_size * sizeof *iwork);
+    hidi_status status = HIDI_OK;
+
+    if (work == NULL || iwork == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "eigenvalues: out of memory for %zu x %zu", n, n);
+    else if (n > 0)
+        dsyevd_("V", "U", &order, a, &order, w, work, &work_size, iwork, &iwork_size, &info, 1, 1);
+    if (info != 0)
+        status = hidi_error(HIDI_NOT_FINITE, "eigenvalues: dsyevd returned %d", info);
+    free(work);
+    free(iwork);
+    return status;
+}
+
+#else
+
+hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
+{
+    return hidi_jacobi_eigen(a, w, n);
+}
+
+#endif
