@@ -1,0 +1,277 @@
+/* csv.c - the log of a training run; see csv.h. */
+#include "io/csv.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/atomic_file.h"
+#include "io/number.h"
+
+/* Cuts the first line off *rest: *line is its text without the line's end.  false: there is none.
+ * *whole: it had a line's end, so that its writer was not interrupted in it. */
+static bool next_line(char **rest, char **line, bool *whole)
+{
+    *line = *rest;
+    if (**rest == '\0')
+        return false;
+    char *end = *rest + strcspn(*rest, "\n");
+    *whole = *end == '\n';
+    *rest = *whole ? end + 1 : end;
+    if (end > *line && end[-1] == '\r')
+        end--;
+    *end = '\0';
+    return true;
+}
+
+/* Cuts the first cell off *rest, which is NULL after the last one. */
+static char *next_cell(char **rest)
+{
+    char *cell = *rest, *comma = strchr(cell, ',');
+
+    *rest = comma == NULL ? NULL : comma + 1;
+    if (comma != NULL)
+        *comma = '\0';
+    return cell;
+}
+
+static bool parse_cell(const char *cell, double *value)
+{
+    if (*cell == '\0' || strcmp(cell, "nan") == 0)
+        *value = (double)NAN;
+    else if (strcmp(cell, "inf") == 0)
+        *value = (double)INFINITY;
+    else if (strcmp(cell, "-inf") == 0)
+        *value = -(double)INFINITY;
+    else
+        return hidi_parse_double(cell, value);
+    return true;
+}
+
+static hidi_status read_text(const char *path, char **text)
+{
+    unsigned char *data;
+    size_t bytes;
+
+    HIDI_TRY(hidi_read_file(path, &data, &bytes));
+    *text = (char *)data;
+    if (memchr(data, '\0', bytes) == NULL)
+        return HIDI_OK;
+    free(data);
+    return hidi_error(HIDI_BAD_FORMAT, "%s: a 0 byte: not a text file", path);
+}
+
+/* "a,b,c" from the names, for the caller to free. */
+static hidi_status make_header(const char *path, const char *const *columns, char **header,
+                               int *n_columns)
+{
+    size_t bytes = 1;
+    int n = 0;
+
+    for (; columns[n] != NULL; n++) {
+        if (*columns[n] == '\0' || strpbrk(columns[n], ",\"\r\n") != NULL)
+            return hidi_error(HIDI_BAD_ARGUMENT, "%s: \"%s\" is not a name for a column", path,
+                              columns[n]);
+        bytes += strlen(columns[n]) + 1;
+    }
+    if (n == 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a log without columns", path);
+    *header = malloc(bytes);
+    if (*header == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+    **header = '\0';
+    for (int i = 0; i < n; i++) {
+        strcat(*header, i == 0 ? "" : ",");
+        strcat(*header, columns[i]);
+    }
+    *n_columns = n;
+    return HIDI_OK;
+}
+
+/* Copies the rows of `text` that are whole and of a step before resume_step. */
+static hidi_status copy_rows(const char *path, char *text, const char *header, long resume_step,
+                             FILE *out)
+{
+    char *line, *rest = text;
+    bool whole;
+
+    if (!next_line(&rest, &line, &whole) || strcmp(line, header) != 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: its columns are \"%s\", this run's are \"%s\"", path,
+                          line, header);
+    fprintf(out, "%s\n", header);
+    for (int number = 2; next_line(&rest, &line, &whole); number++) {
+        size_t digits = strcspn(line, ",");
+        char step_text[HIDI_NUMBER_TEXT] = "";
+        double step;
+
+        if (*line == '\0' || !whole)
+            continue;
+        if (digits < sizeof step_text)
+            memcpy(step_text, line, digits);
+        if (!hidi_parse_double(step_text, &step))
+            return hidi_error(HIDI_BAD_FORMAT, "%s:%d: the row does not begin with a step", path,
+                              number);
+        if (step < (double)resume_step)
+            fprintf(out, "%s\n", line);
+    }
+    return HIDI_OK;
+}
+
+static hidi_status drop_rows(const char *path, const char *header, long resume_step)
+{
+    hidi_atomic_file file;
+    char *text;
+
+    HIDI_TRY(read_text(path, &text));
+    hidi_status status = hidi_atomic_open(&file, path);
+    if (status == HIDI_OK) {
+        status = copy_rows(path, text, header, resume_step, file.out);
+        if (status == HIDI_OK)
+            status = hidi_atomic_commit(&file);
+        else
+            hidi_atomic_abandon(&file);
+    }
+    free(text);
+    return status;
+}
+
+static bool is_missing(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+
+    if (file == NULL)
+        return errno == ENOENT;
+    (void)fclose(file);
+    return false;
+}
+
+static hidi_status open_log(hidi_csv *csv, const char *header, long resume_step)
+{
+    bool begin = resume_step <= 0 || is_missing(csv->path);
+
+    if (!begin)
+        HIDI_TRY(drop_rows(csv->path, header, resume_step));
+    csv->out = fopen(csv->path, begin ? "wb" : "ab");
+    if (csv->out == NULL)
+        return hidi_error(HIDI_BAD_FILE, "%s: %s", csv->path, strerror(errno));
+    if (begin && (fprintf(csv->out, "%s\n", header) < 0 || fflush(csv->out) != 0))
+        return hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", csv->path, strerror(errno));
+    return HIDI_OK;
+}
+
+hidi_status hidi_csv_open(hidi_csv *csv, const char *path, const char *const *columns,
+                          long resume_step)
+{
+    char *header = NULL;
+
+    memset(csv, 0, sizeof *csv);
+    HIDI_TRY(make_header(path, columns, &header, &csv->n_columns));
+    csv->path = malloc(strlen(path) + 1);
+    hidi_status status = HIDI_OK;
+    if (csv->path == NULL) {
+        status = hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+    } else {
+        strcpy(csv->path, path);
+        status = open_log(csv, header, resume_step);
+    }
+    free(header);
+    if (status != HIDI_OK) {
+        if (csv->out != NULL)
+            (void)fclose(csv->out);
+        free(csv->path);
+        memset(csv, 0, sizeof *csv);
+    }
+    return status;
+}
+
+hidi_status hidi_csv_row(hidi_csv *csv, const double *values)
+{
+    char number[HIDI_NUMBER_TEXT];
+
+    if (!isfinite(values[0]))
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: the step of a row is not a number", csv->path);
+    for (int i = 0; i < csv->n_columns; i++)
+        fprintf(csv->out, "%s%s", i == 0 ? "" : ",",
+                isnan(values[i]) ? "" : hidi_format_double(number, values[i]));
+    fputc('\n', csv->out);
+    if (fflush(csv->out) != 0 || ferror(csv->out))
+        return hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", csv->path, strerror(errno));
+    return HIDI_OK;
+}
+
+hidi_status hidi_csv_close(hidi_csv *csv)
+{
+    hidi_status status = HIDI_OK;
+
+    if (csv->out != NULL && fclose(csv->out) != 0)
+        status = hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", csv->path, strerror(errno));
+    free(csv->path);
+    memset(csv, 0, sizeof *csv);
+    return status;
+}
+
+/* The value in cell `index` of a row that must have n_cells. */
+static bool parse_row(char *line, int n_cells, int index, double *value)
+{
+    bool parsed = false;
+    int i = 0;
+
+    for (char *rest = line; rest != NULL; i++) {
+        const char *cell = next_cell(&rest);
+        if (i == index)
+            parsed = parse_cell(cell, value);
+    }
+    return parsed && i == n_cells;
+}
+
+static hidi_status read_column(const char *path, char *text, const char *column, double *values,
+                               size_t *n)
+{
+    int index = -1, n_cells = 0;
+    bool whole;
+    char *line, *rest = text;
+
+    if (!next_line(&rest, &line, &whole))
+        return hidi_error(HIDI_BAD_FORMAT, "%s: empty, without a header", path);
+    for (char *cells = line; cells != NULL; n_cells++)
+        if (strcmp(next_cell(&cells), column) == 0 && index < 0)
+            index = n_cells;
+    if (index < 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no column \"%s\"", path, column);
+    *n = 0;
+    for (int number = 2; next_line(&rest, &line, &whole); number++) {
+        if (*line == '\0' || !whole)
+            continue;
+        if (!parse_row(line, n_cells, index, &values[(*n)++]))
+            return hidi_error(HIDI_BAD_FORMAT,
+                              "%s:%d: not %d cells, or no number in column \"%s\"", path, number,
+                              n_cells, column);
+    }
+    return HIDI_OK;
+}
+
+hidi_status hidi_csv_read(const char *path, const char *column, double **values, size_t *n)
+{
+    size_t lines = 1;
+    char *text;
+
+    *values = NULL;
+    *n = 0;
+    HIDI_TRY(read_text(path, &text));
+    for (const char *c = text; *c != '\0'; c++)
+        lines += *c == '\n';
+    double *column_values = malloc(lines * sizeof *column_values);
+    hidi_status status = column_values == NULL
+                             ? hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path)
+                             : read_column(path, text, column, column_values, n);
+    free(text);
+    if (status == HIDI_OK) {
+        *values = column_values;
+    } else {
+        free(column_values);
+        *n = 0;
+    }
+    return status;
+}
