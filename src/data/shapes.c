@@ -134,7 +134,7 @@ typedef struct scene {
     double background[2][3], towards[2];         /* two corner colours, unit direction     */
 } scene;
 
-/* The next draw, uniform on (low, high). */
+/* The next draw, uniform on (low, high).  One a statement: C does not order a call's arguments. */
 static double next(const double **u, double low, double high)
 {
     return low + (high - low) * *(*u)++;
@@ -158,8 +158,9 @@ static void draw_colours(scene *s, const double **u)
             s->colour[layer][c] = colours[colour][layer][c];
     for (int corner = 0; corner < 2; corner++) { /* hues far from the shape's */
         const double away = next(u, 0.3, 0.7);
-        hsv_to_rgb(hue[colour] + away, next(u, 0.3, 0.7), next(u, 0.15, 0.55),
-                   s->background[corner]);
+        const double value = next(u, 0.15, 0.55);
+        const double saturation = next(u, 0.3, 0.7);
+        hsv_to_rgb(hue[colour] + away, saturation, value, s->background[corner]);
     }
     const double angle = next(u, 0.0, 2.0 * PI);
     s->towards[0] = cos(angle);

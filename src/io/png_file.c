@@ -27,7 +27,8 @@ typedef struct png_job {
     const hidi_image *image;              /* writing                                          */
     unsigned char *data;
     size_t bytes, capacity;
-    char reason[160];                     /* of a failure                                     */
+    hidi_status status;                   /* of a failure, with its reason                    */
+    char reason[160];
 } png_job;
 
 static void on_error(png_structp png, png_const_charp reason)
@@ -35,6 +36,13 @@ static void on_error(png_structp png, png_const_charp reason)
     png_job *job = png_get_error_ptr(png);
     snprintf(job->reason, sizeof job->reason, "%s", reason);
     png_longjmp(png, 1);
+}
+
+/* An error that is not the format's. */
+static void fail(png_job *job, hidi_status status, const char *reason)
+{
+    job->status = status;
+    png_error(job->png, reason);
 }
 
 static void on_warning(png_structp png, png_const_charp reason)
@@ -52,14 +60,14 @@ static void read_bytes(png_structp png, png_bytep out, png_size_t bytes)
     if (got == bytes)
         return;
     if (ferror(job->in))
-        png_error(png, strerror(errno));
+        fail(job, HIDI_BAD_FILE, strerror(errno));
     png_error(png, "the file ends too early");
 }
 
 /* Asks libpng for 8 bits and 1 to 4 channels, whatever the file has. */
 static void set_transforms(png_job *job)
 {
-    png_set_expand(job->png); /* palettes to RGB, 1, 2, 4 bits to 8, a transparent colour to alpha */
+    png_set_expand(job->png); /* palettes to RGB, few bits to 8, a transparent colour to alpha */
     png_set_strip_16(job->png);
     png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
@@ -84,7 +92,7 @@ static int read_pixels(png_job *job)
     job->pixel = malloc(row_bytes * job->height);
     job->row = malloc(job->height * sizeof *job->row);
     if (job->pixel == NULL || job->row == NULL)
-        png_error(job->png, "out of memory");
+        fail(job, HIDI_NO_MEMORY, "out of memory");
     for (size_t i = 0; i < job->height; i++)
         job->row[i] = job->pixel + i * row_bytes;
     png_read_image(job->png, job->row);
@@ -125,6 +133,7 @@ hidi_status hidi_png_read(hidi_image *image, const char *path, int channels)
         return hidi_error(HIDI_BAD_ARGUMENT, "%s: a picture has 1 or 3 channels, expected %d", path,
                           channels);
     png_job job = {0};
+    job.status = HIDI_BAD_FORMAT;
     job.in = fopen(path, "rb");
     if (job.in == NULL)
         return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
@@ -137,9 +146,8 @@ hidi_status hidi_png_read(hidi_image *image, const char *path, int channels)
     else if (read_pixels(&job))
         status = convert(image, &job, channels);
     else
-        status = hidi_error(ferror(job.in) ? HIDI_BAD_FILE : HIDI_BAD_FORMAT,
-                            "%s: not a readable PNG file: %s (at byte %zu)", path, job.reason,
-                            job.offset);
+        status = hidi_error(job.status, "%s: not a readable PNG file: %s (at byte %zu)", path,
+                            job.reason, job.offset);
     png_destroy_read_struct(&job.png, &job.info, NULL);
     free(job.pixel);
     free(job.row);
@@ -147,7 +155,7 @@ hidi_status hidi_png_read(hidi_image *image, const char *path, int channels)
     return status;
 }
 
-/* --- writing ----------------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------------------------- */
 
 static void append_bytes(png_structp png, png_bytep in, png_size_t bytes)
 {
@@ -156,7 +164,7 @@ static void append_bytes(png_structp png, png_bytep in, png_size_t bytes)
         const size_t capacity = 2 * job->capacity + bytes;
         unsigned char *data = realloc(job->data, capacity);
         if (data == NULL)
-            png_error(png, "out of memory");
+            fail(job, HIDI_NO_MEMORY, "out of memory");
         job->data = data;
         job->capacity = capacity;
     }
@@ -195,6 +203,7 @@ hidi_status hidi_png_encode(const hidi_image *image, unsigned char **data, size_
                           image->width, image->height);
     png_job job = {0};
     job.image = image;
+    job.status = HIDI_BAD_ARGUMENT;
     job.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, &job, on_error, on_warning);
     if (job.png != NULL)
         job.info = png_create_info_struct(job.png);
@@ -206,7 +215,7 @@ hidi_status hidi_png_encode(const hidi_image *image, unsigned char **data, size_
         *bytes = job.bytes;
         job.data = NULL;
     } else {
-        status = hidi_error(HIDI_BAD_ARGUMENT, "a PNG file cannot be made: %s", job.reason);
+        status = hidi_error(job.status, "a PNG file cannot be made: %s", job.reason);
     }
     png_destroy_write_struct(&job.png, &job.info);
     free(job.data);
