@@ -98,8 +98,8 @@ static hidi_status copy_rows(const char *path, char *text, const char *header, l
     bool whole;
 
     if (!next_line(&rest, &line, &whole) || strcmp(line, header) != 0)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: its columns are \"%s\", this run's are \"%s\"", path,
-                          line, header);
+        return hidi_error(HIDI_BAD_FORMAT, "%s: its columns are \"%s\", this run's are \"%s\"",
+                          path, line, header);
     fprintf(out, "%s\n", header);
     for (int number = 2; next_line(&rest, &line, &whole); number++) {
         size_t digits = strcspn(line, ",");
