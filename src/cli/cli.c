@@ -15,13 +15,11 @@
 #define HIDI_DATADIR "data"
 #endif
 
-enum { MAX_FLAGS = 40, MAX_SETS = 256 };
+enum { MAX_FLAGS = 40 };
 
 typedef struct arguments {
     const char *preset, *seed, *threads, *backend, *out;
     int quiet, help;
-    const char *set[MAX_SETS];
-    int n_sets;
 } arguments;
 
 /* The options that commands have in common, in front of their own. */
@@ -91,11 +89,11 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
             hidi_cli_usage(cli, "unknown option %s", argv[optind - 1]);
             return false;
         } else if (strcmp(flags[i].name, "set") == 0) {
-            if (a->n_sets == MAX_SETS) {
-                hidi_cli_usage(cli, "more than %d --set", MAX_SETS);
+            if (cli->n_sets == HIDI_MAX_SETS) {
+                hidi_cli_usage(cli, "more than %d --set", HIDI_MAX_SETS);
                 return false;
             }
-            a->set[a->n_sets++] = optarg;
+            cli->set[cli->n_sets++] = optarg;
         } else if (flags[i].value != NULL) {
             *flags[i].text = optarg;
         } else {
@@ -129,8 +127,8 @@ static hidi_status read_settings(hidi_cli *cli, const arguments *a)
     HIDI_TRY(hidi_config_defaults(hidi_settings_table, &cli->settings));
     if (cli->preset != NULL)
         HIDI_TRY(read_preset(cli));
-    for (int i = 0; i < a->n_sets; i++)
-        HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->settings, a->set[i]));
+    for (int i = 0; cli->command->sections[0] != '\0' && i < cli->n_sets; i++)
+        HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->settings, cli->set[i]));
     HIDI_TRY(set_from(cli, "run.seed", a->seed));
     HIDI_TRY(set_from(cli, "run.threads", a->threads));
     return set_from(cli, "run.backend", a->backend);

@@ -33,6 +33,8 @@ extern const hidi_command hidi_command_bench, hidi_command_data, hidi_command_di
     hidi_command_distill_td, hidi_command_eval, hidi_command_features, hidi_command_info,
     hidi_command_probe, hidi_command_run, hidi_command_sample, hidi_command_teacher;
 
+enum { HIDI_MAX_SETS = 256 }; /* as many --set as a command line may have */
+
 /* A command in progress. */
 typedef struct hidi_cli {
     const hidi_command *command;
@@ -41,12 +43,15 @@ typedef struct hidi_cli {
     const char *preset; /* NULL: none given          */
     const char *out;    /* --out; NULL: not given    */
     FILE *progress;     /* stderr, or NULL: --quiet  */
+    const char *set[HIDI_MAX_SETS]; /* every --set, in order: already in settings, if it has any */
+    int n_sets;
 } hidi_cli;
 
 /* Reads the arguments: the common ones (--preset, --set, --seed, --threads, --backend, --out,
- * --quiet, --help; without settings only --backend, --threads, --help) and `flags`.  Presets first,
- * then --set in order.  *first: index of the first argument that is no option.  Returns false if the
- * command is to end with *code: after --help, or after a usage error that it has printed. */
+ * --quiet, --help; without settings only --backend, --threads, --quiet, --help) and `flags`.  Presets
+ * first, then --set in order.  A command without settings may have a flag "set" of its own: it finds
+ * what was given in cli->set.  *first: index of the first argument that is no option.  Returns false
+ * if the command is to end with *code: after --help, or after a usage error that it has printed. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
