@@ -110,7 +110,8 @@ const hidi_option hidi_settings_table[] = {
     REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0", "weight of a retained MeanFlow loss; 0: off"),
 
     INT("sample.steps", sample.steps, 1, 10000, "25", "teacher's sampling steps"),
-    CHOICE("sample.solver", sample.solver, HIDI_SOLVERS, "heun", "teacher's sampler"),
+    INT("sample.student_steps", sample.student_steps, 1, 10000, "1", "student's sampling steps"),
+    CHOICE("sample.solver", sample.solver, "euler heun", "heun", "teacher's sampler"),
     REAL("sample.guidance", sample.guidance, 0, 100, "1.5", "teacher's guidance w"),
     INT("sample.batch", sample.batch, 1, 1e6, "128", "images at a time"),
     INT("sample.seed", sample.seed, 0, 1e15, "1000", "seed of the samples that are measured"),
@@ -194,8 +195,10 @@ hidi_status hidi_settings_dm(const hidi_settings *s, hidi_dm_options *options)
     return hidi_error_prefix(status, "dm.blocks");
 }
 
-hidi_sampler hidi_settings_sampler(const hidi_settings *s)
+hidi_sampler hidi_settings_sampler(const hidi_settings *s, bool has_interval)
 {
+    if (has_interval)
+        return (hidi_sampler){HIDI_AVERAGE, s->sample.student_steps, 1, (size_t)s->sample.batch};
     return (hidi_sampler){s->sample.solver, s->sample.steps, s->sample.guidance,
                           (size_t)s->sample.batch};
 }

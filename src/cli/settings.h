@@ -55,7 +55,7 @@ typedef struct hidi_settings {
         hidi_time_options time, adversary_time;
     } dm;
     struct {
-        long steps;
+        long steps, student_steps;
         int solver;
         double guidance;
         long batch, seed;
@@ -74,7 +74,8 @@ hidi_classifier_options hidi_settings_classifier(const hidi_settings *settings);
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *settings);
 hidi_td_options hidi_settings_td(const hidi_settings *settings);
 hidi_status hidi_settings_dm(const hidi_settings *settings, hidi_dm_options *options);
-hidi_sampler hidi_settings_sampler(const hidi_settings *settings);
+/* For a teacher, or (has_interval) for a student. */
+hidi_sampler hidi_settings_sampler(const hidi_settings *settings, bool has_interval);
 hidi_dit_config hidi_settings_dit(const hidi_settings *settings, const hidi_dataset *data);
 
 /* The lines of the settings that decide a training's result (see hidi_config_print_sections); the

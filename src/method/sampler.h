@@ -10,7 +10,6 @@ typedef enum hidi_solver {
     HIDI_HEUN,   /* the same with the mean of v at both ends                                  */
     HIDI_AVERAGE /* z_r = z_t - (t - r) u(z_t, r, t), for a network with an interval embedder */
 } hidi_solver;
-#define HIDI_SOLVERS "euler heun average"
 
 typedef struct hidi_sampler {
     int solver;      /* a hidi_solver                                                         */

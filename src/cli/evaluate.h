@@ -1,0 +1,60 @@
+/* evaluate.h - how far are generated images from real ones? */
+#ifndef HIDI_CLI_EVALUATE_H
+#define HIDI_CLI_EVALUATE_H
+
+#include "cli/cli.h"
+#include "metrics/frechet.h"
+#include "metrics/spectrum.h"
+#include "model/feature_net.h"
+
+/* Features and spectrum of a set of images. */
+typedef struct hidi_image_set {
+    size_t n, dim;
+    double *features; /* [n, dim] */
+    hidi_moments moments;
+    hidi_spectrum spectrum;
+} hidi_image_set;
+
+typedef struct hidi_measurement {
+    char label[64];           /* "stage 2, 1 step"                                             */
+    long evaluations;         /* network evaluations for one image; 0: real images             */
+    double seconds;           /* for one image; NaN: not generated here                        */
+    double distance;          /* Frechet distance to the real test images, in the extractor's
+                               * feature space                                                 */
+    double precision, recall; /* shares                                                        */
+    double high_frequency;    /* power at half of Nyquist and above / that of the real ones     */
+    long images;              /* on each side                                                  */
+} hidi_measurement;
+
+/* "the small feature net of shapes": what distances are said to be measured with. */
+char *hidi_extractor_name(char *name, size_t size, const hidi_dataset *data);
+
+/* Gathers a set from images [n, C, H, W] (clamped to [-1, 1] for it).  Free it in any case. */
+hidi_status hidi_image_set_init(hidi_image_set *set, hidi_extractor *extractor, hidi_real *images,
+                                size_t n);
+void hidi_image_set_free(hidi_image_set *set);
+
+/* n images of a split, in order. */
+hidi_status hidi_image_set_real(hidi_image_set *set, hidi_extractor *extractor,
+                                const hidi_dataset *data, hidi_split split, size_t n);
+
+/* Fills in distance, precision, recall, high_frequency and images. */
+hidi_status hidi_measure(hidi_measurement *m, const hidi_image_set *set, const hidi_image_set *real,
+                         size_t neighbours);
+
+/* Draws n images of `net` with the settings' sample seed and measures them; the label is the
+ * caller's.  */
+hidi_status hidi_measure_net(hidi_measurement *m, const hidi_cli *cli, const hidi_dit *net,
+                             const hidi_sampler *sampler, hidi_extractor *extractor,
+                             const hidi_image_set *real);
+
+/* The samples number 0 .. n - 1 of the settings' sample seed; the caller frees *x. */
+hidi_status hidi_draw_samples(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
+                              size_t n, const char *label, hidi_real **x, double *seconds);
+
+/* A table of them, with the extractor's name and what it is not. */
+void hidi_print_measurements(FILE *out, const hidi_measurement *m, size_t n, const char *extractor);
+/* The same as a CSV file. */
+hidi_status hidi_write_measurements(const char *path, const hidi_measurement *m, size_t n);
+
+#endif
