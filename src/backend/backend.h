@@ -238,4 +238,12 @@ hidi_status hidi_backend_open(const char *name, const hidi_backend **backend);
 /* "reference cpu": the names that were built in. */
 const char *hidi_backend_names(void);
 
+/* The dry backend: it allocates address space instead of memory and computes nothing (what it
+ * downloads is 0), so that a training step of any size can be taken to learn what memory the same
+ * step needs on the backend `like`, whose scratch sizes and threads it has.  No name opens it; one at
+ * a time, as its memory is counted in one place. */
+const hidi_backend *hidi_dry_backend(const hidi_backend *like);
+size_t hidi_dry_bytes(void); /* that its allocate() was asked for and that are not released yet    */
+size_t hidi_dry_peak(void);  /* the most of them at one time since the last hidi_dry_backend       */
+
 #endif
