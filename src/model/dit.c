@@ -209,10 +209,13 @@ static void initial_values(const hidi_param *param, uint64_t seed, hidi_real *ho
     }
 }
 
-hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed)
+/* Initialises all parameters but those that `besides` has (NULL: all). */
+static hidi_status initialise(hidi_dit *dit, uint64_t seed, const hidi_params *besides)
 {
     for (int i = 0; i < dit->params.n_params; i++) {
         const hidi_param *param = &dit->params.param[i];
+        if (besides != NULL && hidi_params_find(besides, param->name) >= 0)
+            continue;
         hidi_real *host = malloc(hidi_count(param->shape) * sizeof *host);
         if (host == NULL)
             return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
@@ -223,11 +226,16 @@ hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed)
     return HIDI_OK;
 }
 
+hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed)
+{
+    return initialise(dit, seed, NULL);
+}
+
 static hidi_status copy_as(hidi_dit **copy, const hidi_dit *dit, const hidi_dit_config *config,
                            uint64_t seed)
 {
     HIDI_TRY(hidi_dit_create(copy, dit->params.backend, config));
-    hidi_status status = hidi_dit_initialise(*copy, seed);
+    hidi_status status = initialise(*copy, seed, &dit->params);
     if (status == HIDI_OK)
         status = hidi_params_copy(&(*copy)->params, &dit->params);
     if (status != HIDI_OK) {
