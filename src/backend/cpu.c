@@ -64,7 +64,7 @@ static const char *describe(void)
 #ifdef HAVE_OPENBLAS_GET_CONFIG
     char version[32] = "";
     if (sscanf(openblas_get_config(), "OpenBLAS %31s", version) == 1)
-        snprintf(blas, sizeof blas, "OpenBLAS %s %.24s", version, openblas_get_corename());
+        snprintf(blas, sizeof blas, "OpenBLAS %s %.20s", version, openblas_get_corename());
 #endif
 #ifdef _OPENMP
     snprintf(openmp, sizeof openmp, "OpenMP %d thread%s", threads(), threads() == 1 ? "" : "s");

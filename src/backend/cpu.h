@@ -139,7 +139,7 @@ void hidi_cpu_conv2d_grad_weight(hidi_real *gw, hidi_real beta, const hidi_real 
                                  const hidi_real *gy, const hidi_window *window,
                                  hidi_real *scratch);
 
-/* --- cpu_split.c: the reference kernels, a share of rows or images to each thread -------------- */
+/* --- cpu_split.c: the reference kernels, a share of rows or images to each thread ------------ */
 void hidi_cpu_sincos(hidi_real *y, const hidi_real *t, hidi_real s, size_t rows, size_t n);
 void hidi_cpu_sincos_jvp(hidi_real *dy, hidi_real beta, const hidi_real *t, const hidi_real *dt,
                          hidi_real s, size_t rows, size_t n);

@@ -1,4 +1,4 @@
-/* cpu_elementwise.c - copies, element-wise maps and the AdamW step: a share of elements a thread. */
+/* cpu_elementwise.c - copies, element-wise maps and AdamW: a share of the elements a thread. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

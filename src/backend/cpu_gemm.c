@@ -19,10 +19,16 @@
 #endif
 
 enum {
-    BLOCK = 16,         /* rows and columns of C are divided at multiples of this         */
-    SMALL = 24 * 1024,  /* m n k up to which the small kernel beats BLAS                  */
-    SERIAL = 64 * 1024  /* m n k up to which one thread is done before a second wakes up  */
+    BLOCK = 16,              /* rows and columns of C are divided at multiples of this        */
+    SERIAL = 1 << 16,        /* m n k up to which one thread is done before a second wakes up */
+    SMALL = 1 << 21,         /* m n k up to which our kernel is as fast as BLAS, measured with */
+    SMALL_TRANSPOSED = 1 << 18 /* OpenBLAS 0.3.21 on Zen 3; if A is transposed               */
 };
+
+static bool is_small(bool transpose_a, size_t m, size_t n, size_t k)
+{
+    return k <= HIDI_CPU_GEMM_MAX_K && m * n * k <= (transpose_a ? SMALL_TRANSPOSED : SMALL);
+}
 
 void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
                           hidi_real alpha, const hidi_real *a, size_t lda, const hidi_real *b,
@@ -30,7 +36,7 @@ void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n
 {
     if (m == 0 || n == 0)
         return;
-    if (k <= HIDI_CPU_GEMM_MAX_K && m * n * k <= SMALL)
+    if (is_small(transpose_a, m, n, k))
         hidi_kernels->gemm(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     else
         BLAS_GEMM(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,

@@ -37,7 +37,7 @@ static inline hidi_real sigmoid_numerator(hidi_real u, hidi_real e)
 
 static inline hidi_real exp_minus_abs(hidi_real u)
 {
-    return hidi_exp(u < 0 ? u : -u);
+    return hidi_exp_negative(-HIDI_ABSOLUTE(u));
 }
 
 /* GELU, tanh form: x/2 (1 + tanh g) = x sigmoid(2 g), 2 g = c x (1 + a x^2). */
@@ -101,7 +101,7 @@ static void unary(hidi_unary f, hidi_real *y, const hidi_real *x, size_t n)
         HIDI_ACCUMULATE(i, n, y, 0, x[i] < 0 ? (hidi_real)0 : x[i]);
         break;
     case HIDI_ABS:
-        HIDI_ACCUMULATE(i, n, y, 0, x[i] < 0 ? -x[i] : x[i]);
+        HIDI_ACCUMULATE(i, n, y, 0, HIDI_ABSOLUTE(x[i]));
         break;
     case HIDI_SQUARE:
         HIDI_ACCUMULATE(i, n, y, 0, x[i] * x[i]);
@@ -242,9 +242,9 @@ static hidi_real dot_row(const hidi_real *x, const hidi_real *w, size_t n)
 
 /* --- softmax --------------------------------------------------------------------------------- */
 
-/* The largest x[i], n >= 1, in lanes: compilers do not vectorise a maximum's reduction, as the result
- * would depend on the order if there is a NaN.  Here that does not matter: exp(x - largest) is then
- * NaN for that element, and so the whole row is. */
+/* The largest x[i], n >= 1, in lanes: compilers do not vectorise the reduction of a maximum, as its
+ * result would depend on the order if there is a NaN.  Here that does not matter: exp(x - largest)
+ * is then NaN for that element, and so the whole row is. */
 static inline hidi_real largest(const hidi_real *x, size_t n)
 {
     hidi_real lane[LANES], max = x[0];
@@ -257,30 +257,34 @@ static inline hidi_real largest(const hidi_real *x, size_t n)
             for (size_t l = 0; l < LANES; l++)
                 lane[l] = x[i + l] > lane[l] ? x[i + l] : lane[l];
         }
-        for (size_t l = 0; l < LANES; l++)
-            max = lane[l] > max ? lane[l] : max;
+        for (size_t half = LANES / 2; half > 0; half /= 2)
+            for (size_t l = 0; l < half; l++)
+                lane[l] = lane[l + half] > lane[l] ? lane[l + half] : lane[l];
+        max = lane[0];
     }
     for (; i < n; i++)
         max = x[i] > max ? x[i] : max;
     return max;
 }
 
+enum { SOFTMAX_BLOCK = 2048 }; /* elements: in the L1 cache for all three passes */
+
+/* Several rows at a time: the exponentials are then one long loop, also where rows are short. */
 static void softmax(hidi_real *y, hidi_real a, const hidi_real *x, size_t rows, size_t n)
 {
-    if (n == 0)
-        return;
-    for (; rows > 0; rows--, y += n, x += n) {
-        hidi_real max = largest(x, n), sum = 0, scale;
+    size_t block = n > 0 && n < SOFTMAX_BLOCK ? SOFTMAX_BLOCK / n : 1, height;
 
-        HIDI_SIMD_SUM(sum)
-        for (size_t i = 0; i < n; i++) {
-            y[i] = hidi_exp(a * (x[i] - max));
-            sum += y[i];
+    for (; rows > 0 && n > 0; rows -= height, x += height * n, y += height * n) {
+        height = rows < block ? rows : block;
+        for (size_t r = 0; r < height; r++) {
+            hidi_real max = largest(x + r * n, n);
+            HIDI_ACCUMULATE(i, n, y + r * n, 0, a * (x[r * n + i] - max));
         }
-        scale = 1 / sum;
-        HIDI_SIMD
-        for (size_t i = 0; i < n; i++)
-            y[i] *= scale;
+        HIDI_ACCUMULATE(i, height * n, y, 0, hidi_exp_negative(y[i]));
+        for (size_t r = 0; r < height; r++) {
+            hidi_real scale = 1 / sum_of(y + r * n, n);
+            HIDI_ACCUMULATE(i, n, y + r * n, 0, scale * y[r * n + i]);
+        }
     }
 }
 

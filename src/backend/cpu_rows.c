@@ -74,7 +74,9 @@ void hidi_cpu_dot(hidi_real *out, hidi_real beta, hidi_real a, const hidi_real *
     {
         hidi_share s = hidi_cpu_share(DOT_BLOCKS, 1);
         for (size_t i = s.begin; i < s.end; i++) {
-            size_t begin = n / DOT_BLOCKS * i, end = i + 1 < DOT_BLOCKS ? begin + n / DOT_BLOCKS : n;
+            size_t begin = n / DOT_BLOCKS * i, end = begin + n / DOT_BLOCKS;
+            if (i + 1 == DOT_BLOCKS)
+                end = n;
             partial[i] = hidi_kernels->dot(x + begin, w ? w + begin : NULL, end - begin);
         }
     }

@@ -22,11 +22,13 @@
 #define HIDI_FMA(a, b, c) fma(a, b, c)
 #endif
 #define HIDI_SQRT(x) sqrt(x)
+#define HIDI_ABSOLUTE(x) fabs(x)
 #else
 #ifdef FP_FAST_FMAF
 #define HIDI_FMA(a, b, c) fmaf(a, b, c)
 #endif
 #define HIDI_SQRT(x) sqrtf(x)
+#define HIDI_ABSOLUTE(x) fabsf(x)
 #endif
 #ifndef HIDI_FMA
 #define HIDI_FMA(a, b, c) ((a) * (b) + (c))
@@ -48,7 +50,7 @@
 
 #ifdef HIDI_DOUBLE
 
-static inline double hidi_exp(double x)
+static inline double hidi_exp_negative(double x)
 {
     return exp(x);
 }
@@ -60,19 +62,17 @@ typedef union hidi_float_bits {
     uint32_t u;
 } hidi_float_bits;
 
-/* e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2; e^r = 1 + r + r^2 q(r), where q is the
- * minimax polynomial of degree 4 (our own Remez exchange, relative error 3.3e-9 = 0.03 ulp).
- * 2^n is applied in two halves, so that results down to the smallest subnormal and up to infinity
- * come out right; a NaN passes through the comparisons and the polynomial. */
-static inline float hidi_exp(float x)
+/* e^x for x <= 0: all that softmax and the sigmoids need.  e^x = 2^n e^r, n = round(x / ln 2),
+ * |r| <= ln 2 / 2, and e^r = 1 + r + r^2 q(r), where q is the minimax polynomial of degree 4 (our
+ * own Remez exchange; relative error 3.3e-9, 0.03 ulp).  Below e^-87 = 1.6e-38, where floats lose
+ * their digits, the result is 0; a NaN passes through. */
+static inline float hidi_exp_negative(float x)
 {
     const float shifter = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     const float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f; /* n * ln2_high is exact */
-    hidi_float_bits z, low, high;
+    hidi_float_bits z, power;
     float n, r, q;
 
-    x = x > 89.0f ? 89.0f : x;     /* e^89 is above the largest float, and e^-104 rounds to 0 */
-    x = x < -104.0f ? -104.0f : x;
     z.f = HIDI_FMA(x, 1.44269504f, shifter);
     n = z.f - shifter;
     r = HIDI_FMA(n, -ln2_high, x);
@@ -81,11 +81,9 @@ static inline float hidi_exp(float x)
     q = HIDI_FMA(q, r, 4.166845678e-2f);
     q = HIDI_FMA(q, r, 1.666651479e-1f);
     q = HIDI_FMA(q, r, 4.999999305e-1f);
-    q = HIDI_FMA(q * r, r, r);
-    z.u = z.u - 0x4b400000u + 256u; /* n + 256, which is positive */
-    low.u = (z.u / 2 - 1) << 23;    /* 2^(n/2): exponent n/2 + 127 */
-    high.u = (z.u - z.u / 2 - 1) << 23;
-    return (1.0f + q) * low.f * high.f;
+    power.f = 1.0f + HIDI_FMA(q * r, r, r);
+    power.u += z.u << 23; /* the low bits of z are n: n is added to the exponent */
+    return x < -87.0f ? 0.0f : power.f;
 }
 
 #endif

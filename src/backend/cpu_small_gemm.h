@@ -3,8 +3,8 @@
  * One head of attention on 16 tokens multiplies 16 x 32 by 32 x 16: a BLAS call spends longer on
  * its preparations.  Here op(B) is taken in panels of two vectors' width, and four rows of C by one
  * panel are summed in registers (the register tile of Goto & van de Geijn, ACM TOMS 34, 2008):
- * eight sums hide the latency of the fused multiply-add.  A panel that is transposed or incomplete
- * is copied to a buffer first.  Only cpu_kernels.c includes this, once for each instruction set.
+ * eight sums hide the latency of the fused multiply-add.  A panel that is transposed, incomplete or
+ * used often is copied to a buffer first.  Only cpu_kernels.c includes this.
  */
 #ifndef HIDI_BACKEND_CPU_SMALL_GEMM_H
 #define HIDI_BACKEND_CPU_SMALL_GEMM_H
@@ -29,8 +29,10 @@ typedef hidi_real loose __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof
 
 enum {
     LANES = VECTOR_BYTES / (int)sizeof(hidi_real),
-    PANEL = 2 * LANES, /* columns of C summed at a time */
-    STRIP = 4          /* rows of C summed at a time    */
+    PANEL = 2 * LANES, /* columns of C summed at a time                                       */
+    STRIP = 4,         /* rows of C summed at a time                                          */
+    PACK_ROWS = 48     /* of C that make a copy of a panel worth it: B's rows may collide in  */
+                       /*   the cache, being a power of two apart                             */
 };
 
 /* sum += a b, in one instruction where there is one: there is no portable builtin for vectors, and
@@ -50,64 +52,60 @@ enum {
 #define MULTIPLY_ADD(sum, a, b) ((sum) += (a) * (b))
 #endif
 
-/* out[STRIP][PANEL] = A B: A[i, l] = a[i * row + l * column], B[l, j] = b[l * ldb + j] */
-static inline void strip_by_panel(hidi_real *out, size_t k, const hidi_real *a, size_t row,
-                                  size_t column, const hidi_real *b, size_t ldb)
+/* A vector of x's: x - 0 is x, which the compiler knows, whereas -0 + 0 is not -0. */
+#define ALL(x) ((x) - (vector){ 0 })
+
+/* c = beta c + alpha sum, one vector */
+#define STORE(c, beta, alpha, sum)                                                                 \
+    do {                                                                                           \
+        const vector product = ALL(alpha) * (sum);                                                 \
+        *(loose *)(c) = (beta) == 0 ? product : ALL(beta) * *(const loose *)(c) + product;         \
+    } while (0)
+
+/* C[STRIP, PANEL] = beta C + alpha A B: A[i, l] = a[i row + l column], B[l, j] = b[l ldb + j] */
+static inline void strip_by_panel(hidi_real *c, size_t ldc, hidi_real beta, hidi_real alpha,
+                                  size_t k, const hidi_real *a, size_t row, size_t column,
+                                  const hidi_real *b, size_t ldb)
 {
     const hidi_real *a0 = a, *a1 = a + row, *a2 = a + 2 * row, *a3 = a + 3 * row;
-    const vector zero = { 0 };
-    vector s00 = zero, s01 = zero, s10 = zero, s11 = zero;
-    vector s20 = zero, s21 = zero, s30 = zero, s31 = zero;
+    vector s00 = { 0 }, s01 = s00, s10 = s00, s11 = s00;
+    vector s20 = s00, s21 = s00, s30 = s00, s31 = s00;
 
-    for (size_t l = 0; l < k; l++, b += ldb) {
+    for (size_t l = 0; l < k * column; l += column, b += ldb) {
         const vector b0 = *(const loose *)b, b1 = *(const loose *)(b + LANES);
-        vector x = zero + a0[l * column];
-        MULTIPLY_ADD(s00, x, b0);
-        MULTIPLY_ADD(s01, x, b1);
-        x = zero + a1[l * column];
-        MULTIPLY_ADD(s10, x, b0);
-        MULTIPLY_ADD(s11, x, b1);
-        x = zero + a2[l * column];
-        MULTIPLY_ADD(s20, x, b0);
-        MULTIPLY_ADD(s21, x, b1);
-        x = zero + a3[l * column];
-        MULTIPLY_ADD(s30, x, b0);
-        MULTIPLY_ADD(s31, x, b1);
+        const vector x0 = ALL(a0[l]), x1 = ALL(a1[l]), x2 = ALL(a2[l]), x3 = ALL(a3[l]);
+        MULTIPLY_ADD(s00, x0, b0);
+        MULTIPLY_ADD(s01, x0, b1);
+        MULTIPLY_ADD(s10, x1, b0);
+        MULTIPLY_ADD(s11, x1, b1);
+        MULTIPLY_ADD(s20, x2, b0);
+        MULTIPLY_ADD(s21, x2, b1);
+        MULTIPLY_ADD(s30, x3, b0);
+        MULTIPLY_ADD(s31, x3, b1);
     }
-    *(loose *)(out + 0 * PANEL) = s00;
-    *(loose *)(out + 0 * PANEL + LANES) = s01;
-    *(loose *)(out + 1 * PANEL) = s10;
-    *(loose *)(out + 1 * PANEL + LANES) = s11;
-    *(loose *)(out + 2 * PANEL) = s20;
-    *(loose *)(out + 2 * PANEL + LANES) = s21;
-    *(loose *)(out + 3 * PANEL) = s30;
-    *(loose *)(out + 3 * PANEL + LANES) = s31;
+    STORE(c, beta, alpha, s00);
+    STORE(c + LANES, beta, alpha, s01);
+    STORE(c + ldc, beta, alpha, s10);
+    STORE(c + ldc + LANES, beta, alpha, s11);
+    STORE(c + 2 * ldc, beta, alpha, s20);
+    STORE(c + 2 * ldc + LANES, beta, alpha, s21);
+    STORE(c + 3 * ldc, beta, alpha, s30);
+    STORE(c + 3 * ldc + LANES, beta, alpha, s31);
 }
 
 /* The same for one row, the last ones of C. */
-static inline void row_by_panel(hidi_real *out, size_t k, const hidi_real *a, size_t column,
-                                const hidi_real *b, size_t ldb)
+static inline void row_by_panel(hidi_real *c, hidi_real beta, hidi_real alpha, size_t k,
+                                const hidi_real *a, size_t column, const hidi_real *b, size_t ldb)
 {
-    const vector zero = { 0 };
-    vector s0 = zero, s1 = zero;
+    vector s0 = { 0 }, s1 = s0;
 
-    for (size_t l = 0; l < k; l++, b += ldb) {
-        const vector x = zero + a[l * column];
+    for (size_t l = 0; l < k * column; l += column, b += ldb) {
+        const vector x = ALL(a[l]);
         MULTIPLY_ADD(s0, x, *(const loose *)b);
         MULTIPLY_ADD(s1, x, *(const loose *)(b + LANES));
     }
-    *(loose *)out = s0;
-    *(loose *)(out + LANES) = s1;
-}
-
-/* c[j] = beta c[j] + alpha sum[j], j < n <= PANEL */
-static inline void store_row(hidi_real *c, hidi_real beta, hidi_real alpha, const hidi_real *sum,
-                             size_t n)
-{
-    if (n == PANEL)
-        HIDI_ACCUMULATE(j, PANEL, c, beta, alpha * sum[j]);
-    else
-        HIDI_ACCUMULATE(j, n, c, beta, alpha * sum[j]);
+    STORE(c, beta, alpha, s0);
+    STORE(c + LANES, beta, alpha, s1);
 }
 
 /* panel[k][PANEL] = op(B)[:, 0 .. n), zero beyond n */
@@ -119,9 +117,35 @@ static void pack_panel(hidi_real *panel, bool transpose_b, size_t n, size_t k, c
     for (size_t j = 0; transpose_b && j < n; j++)
         for (size_t l = 0; l < k; l++)
             panel[l * PANEL + j] = b[j * ldb + l];
-    for (size_t l = 0; !transpose_b && l < k; l++)
-        for (size_t j = 0; j < n; j++)
-            panel[l * PANEL + j] = b[l * ldb + j];
+    for (size_t l = 0; !transpose_b && l < k; l++) {
+        if (n == PANEL)
+            memcpy(panel + l * PANEL, b + l * ldb, PANEL * sizeof *panel);
+        else
+            HIDI_ACCUMULATE(j, n, panel + l * PANEL, 0, b[l * ldb + j]);
+    }
+}
+
+/* Columns j .. j + n of C, n <= PANEL, in strips of rows.  An incomplete panel is computed in a
+ * buffer of full width and then copied. */
+static void panel_of_c(size_t m, size_t n, size_t k, hidi_real alpha, const hidi_real *a,
+                       size_t row, size_t column, const hidi_real *panel, size_t ldp,
+                       hidi_real beta, hidi_real *c, size_t ldc)
+{
+    hidi_real part[STRIP * PANEL];
+
+    for (size_t i = 0, height; i < m; i += height) {
+        hidi_real *to = c + i * ldc, *out = n < PANEL ? part : to;
+        size_t ldo = n < PANEL ? PANEL : ldc;
+        hidi_real keep = n < PANEL ? 0 : beta;
+
+        height = m - i >= STRIP ? STRIP : 1;
+        if (height == STRIP)
+            strip_by_panel(out, ldo, keep, alpha, k, a + i * row, row, column, panel, ldp);
+        else
+            row_by_panel(out, keep, alpha, k, a + i * row, column, panel, ldp);
+        for (size_t r = 0; n < PANEL && r < height; r++)
+            HIDI_ACCUMULATE(j, n, to + r * ldc, beta, part[r * PANEL + j]);
+    }
 }
 
 static void small_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
@@ -129,25 +153,17 @@ static void small_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, s
                        size_t ldb, hidi_real beta, hidi_real *c, size_t ldc)
 {
     size_t row = transpose_a ? 1 : lda, column = transpose_a ? lda : 1;
-    hidi_real packed[HIDI_CPU_GEMM_MAX_K * PANEL], sums[STRIP * PANEL];
+    hidi_real packed[HIDI_CPU_GEMM_MAX_K * PANEL];
 
     for (size_t j = 0; j < n; j += PANEL) {
-        size_t width = n - j < PANEL ? n - j : PANEL, i = 0, ldp = ldb;
+        size_t width = n - j < PANEL ? n - j : PANEL;
         const hidi_real *panel = transpose_b ? b + j * ldb : b + j;
 
-        if (transpose_b || width < PANEL) {
+        if (transpose_b || width < PANEL || m >= PACK_ROWS) {
             pack_panel(packed, transpose_b, width, k, panel, ldb);
-            panel = packed;
-            ldp = PANEL;
-        }
-        for (; i + STRIP <= m; i += STRIP) {
-            strip_by_panel(sums, k, a + i * row, row, column, panel, ldp);
-            for (size_t r = 0; r < STRIP; r++)
-                store_row(c + (i + r) * ldc + j, beta, alpha, sums + r * PANEL, width);
-        }
-        for (; i < m; i++) {
-            row_by_panel(sums, k, a + i * row, column, panel, ldp);
-            store_row(c + i * ldc + j, beta, alpha, sums, width);
+            panel_of_c(m, width, k, alpha, a, row, column, packed, PANEL, beta, c + j, ldc);
+        } else {
+            panel_of_c(m, width, k, alpha, a, row, column, panel, ldb, beta, c + j, ldc);
         }
     }
 }
