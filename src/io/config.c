@@ -174,7 +174,8 @@ static hidi_status find_option(const hidi_option *table, const char *key, const 
     size_t least = SIZE_MAX;
 
     for (const hidi_option *option = table; option->key != NULL; option++) {
-        const char *name = strchr(option->key, '.') + 1;
+        const char *dot = strchr(option->key, '.'); /* a key without section is meant as one */
+        const char *name = dot == NULL ? option->key : dot + 1;
         size_t distance = edit_distance(key, strchr(key, '.') == NULL ? name : option->key);
         if (strcmp(key, option->key) == 0) {
             *found = option;

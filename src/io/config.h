@@ -25,7 +25,7 @@ typedef enum hidi_option_type {
 } hidi_option_type;
 
 typedef struct hidi_option {
-    const char *key; /* "section.name"                                              */
+    const char *key; /* "section.name"; "name" in a table for the command line alone */
     hidi_option_type type;
     size_t offset;   /* of the value in the struct                                  */
     double least, most; /* range of INT and REAL, inclusive                         */
