@@ -17,15 +17,22 @@ static const backend_setting backend_settings[] = {
     { "reference", 1 }, { "cpu", 1 }, { "cpu", 2 }, { "cpu", 3 }
 };
 
-enum { BACKEND_SETTINGS = sizeof backend_settings / sizeof backend_settings[0] };
+/* Each setting is run on small sizes, and then on sizes large enough to be split among threads. */
+enum { SETTINGS = sizeof backend_settings / sizeof backend_settings[0], RUNS = 2 * SETTINGS };
 
-/* The table of setting i, opened, with its number of threads. */
-static inline const hidi_backend *backend_of_setting(int i)
+static inline bool is_large(int run)
 {
+    return run >= SETTINGS;
+}
+
+/* The table of a run, opened, with its number of threads. */
+static inline const hidi_backend *backend_of(int run)
+{
+    const backend_setting *setting = &backend_settings[run % SETTINGS];
     const hidi_backend *backend = NULL;
 
-    ck_assert_int_eq(hidi_backend_open(backend_settings[i].name, &backend), HIDI_OK);
-    backend->set_threads(backend_settings[i].threads);
+    ck_assert_int_eq(hidi_backend_open(setting->name, &backend), HIDI_OK);
+    backend->set_threads(setting->threads);
     return backend;
 }
 

@@ -37,6 +37,14 @@ static inline void near_compare(const char *file, int line, const hidi_real *fou
     near_compare(__FILE__, __LINE__, found, (const double[]){ __VA_ARGS__ },                       \
                  sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double), roundings)
 
+/* ck_assert_msg for the elements of long arrays.  That one writes its place to a file each time,
+ * also if all is well, which takes longer than most computations here. */
+#define check_element(condition, ...)                                                              \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            ck_abort_msg(__VA_ARGS__);                                                             \
+    } while (0)
+
 /* x and y are within `roundings` * HIDI_REAL_EPSILON * scale of each other. */
 #define assert_close(x, y, scale, roundings)                                                       \
     do {                                                                                           \
