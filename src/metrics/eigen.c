@@ -22,6 +22,21 @@ static bool all_finite(const double *a, size_t n)
     return true;
 }
 
+/* Divides a by the power of 2 that brings its largest element to [1/2, 1), so that squares neither
+ * overflow nor vanish, and returns its exponent. */
+static int normalise(double *a, size_t n)
+{
+    double largest = 0;
+    int exponent;
+
+    for (size_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(a[i]));
+    (void)frexp(largest, &exponent);
+    for (size_t i = 0; i < n; i++)
+        a[i] = ldexp(a[i], -exponent);
+    return exponent;
+}
+
 /* The sum of the squares off the diagonal. */
 static double off_diagonal(const double *a, size_t n)
 {
@@ -95,6 +110,7 @@ hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n)
     if (v == NULL)
         return hidi_error(HIDI_NO_MEMORY, "eigenvalues: out of memory for %zu x %zu", n, n);
 
+    int exponent = normalise(a, n * n);
     double norm = off_diagonal(a, n);
     for (size_t i = 0; i < n; i++) {
         v[i * n + i] = 1;
@@ -106,7 +122,7 @@ hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n)
             for (size_t q = p + 1; q < n; q++)
                 rotate(a, v, n, p, q);
     for (size_t i = 0; i < n; i++)
-        w[i] = a[i * n + i];
+        w[i] = ldexp(a[i * n + i], exponent);
     memcpy(a, v, n * n * sizeof *a);
     free(v);
     if (sweep > MOST_SWEEPS)
