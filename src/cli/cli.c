@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/number.h"
+
 #ifndef HIDI_DATADIR
 #define HIDI_DATADIR "data"
 #endif
@@ -134,6 +136,21 @@ static hidi_status read_settings(hidi_cli *cli, const arguments *a)
     return set_from(cli, "run.backend", a->backend);
 }
 
+/* Appends a command's flag, or puts it in the place of a common one; returns how many there are. */
+static int add_flag(hidi_flag *all, int n, const hidi_flag *flag)
+{
+    int i = 0;
+    while (i < n && strcmp(all[i].name, flag->name) != 0)
+        i++;
+    if (flag->help != NULL) {
+        all[i] = *flag;
+        return i < n ? n : n + 1;
+    }
+    for (int k = i; k + 1 < n; k++)
+        all[k] = all[k + 1];
+    return i < n ? n - 1 : n;
+}
+
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code)
 {
@@ -143,7 +160,7 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
     *cli = (hidi_cli){.command = command};
     int n = common_flags(&a, command->sections[0] != '\0', all);
     for (; flags != NULL && flags->name != NULL && n < MAX_FLAGS; flags++)
-        all[n++] = *flags;
+        n = add_flag(all, n, flags);
     *code = EXIT_USAGE;
     if (!parse(cli, &a, all, n, argc, argv))
         return false;
@@ -231,6 +248,24 @@ char *hidi_cli_path(char *path, size_t size, const char *dir, const char *name)
 {
     snprintf(path, size, "%s/%s", dir, name);
     return path;
+}
+
+hidi_status hidi_cli_number(const char *option, const char *text, long least, long most, long *value)
+{
+    if (text == NULL || (hidi_parse_long(text, value) && *value >= least && *value <= most))
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_ARGUMENT, "--%s %s: expected a whole number from %ld to %ld", option,
+                      text, least, most);
+}
+
+char *hidi_cli_bytes(char *text, size_t size, double bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    size_t i = 0;
+    for (; bytes >= 1023.5 && i + 1 < sizeof units / sizeof units[0]; i++)
+        bytes /= 1024;
+    snprintf(text, size, i == 0 || bytes >= 99.95 ? "%.0f %s" : "%.1f %s", bytes, units[i]);
+    return text;
 }
 
 static volatile sig_atomic_t stop_flag;

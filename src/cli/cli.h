@@ -51,7 +51,8 @@ typedef struct hidi_cli {
  * --quiet, --help; without settings only --backend, --threads, --quiet, --help) and `flags`.  Presets
  * first, then --set in order.  A command without settings may have a flag "set" of its own: it finds
  * what was given in cli->set.  *first: index of the first argument that is no option.  Returns false
- * if the command is to end with *code: after --help, or after a usage error that it has printed. */
+ * if the command is to end with *code: after --help, or after a usage error that it has printed.
+ * A flag with the name of a common one takes its place; without help, it takes it away. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
@@ -70,6 +71,13 @@ int hidi_cli_usage(const hidi_cli *cli, const char *format, ...) HIDI_PRINTF(2, 
 /* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA, else
  * in the source tree if the command is run from its build, else where it was installed. */
 hidi_status hidi_cli_find(char *path, size_t size, const char *name);
+
+/* The whole number of an option, from least to most; text NULL: leaves *value. */
+hidi_status hidi_cli_number(const char *option, const char *text, long least, long most,
+                            long *value);
+
+/* "812 B", "3.4 MiB" into text[size]; returns text. */
+char *hidi_cli_bytes(char *text, size_t size, double bytes);
 
 /* "dir/name" in path[size]; returns path. */
 char *hidi_cli_path(char *path, size_t size, const char *dir, const char *name);

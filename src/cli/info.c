@@ -1,0 +1,204 @@
+/* info.c - hidi info: this build, what a configuration needs, what a file holds. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "cli/info.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/workload.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unversioned"
+#endif
+
+#if defined(__clang__)
+#define COMPILER "clang " __clang_version__
+#elif defined(__GNUC__)
+#define COMPILER "gcc " __VERSION__
+#else
+#define COMPILER "unknown"
+#endif
+
+/* --- this build ------------------------------------------------------------------------------------- */
+
+static const char built_with[] = ""
+#ifdef HAVE_CBLAS
+    "CBLAS, "
+#else
+    "no CBLAS, "
+#endif
+#ifdef HAVE_LAPACK
+    "LAPACK, "
+#else
+    "no LAPACK, "
+#endif
+#ifdef _OPENMP
+    "OpenMP, "
+#else
+    "no OpenMP, "
+#endif
+    "kernels for baseline"
+#ifdef HIDI_CPU_AVX2
+    " avx2"
+#endif
+#ifdef HIDI_CPU_AVX512
+    " avx512"
+#endif
+    ;
+
+static hidi_status print_backends(const hidi_backend *chosen)
+{
+    char names[128], *rest = NULL;
+    snprintf(names, sizeof names, "%s", hidi_backend_names());
+    for (char *name = strtok_r(names, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+        const hidi_backend *backend;
+        HIDI_TRY(hidi_backend_open(name, &backend));
+        printf("  backend     %s: %s%s\n", name, backend->describe(),
+               backend == chosen ? "  (in use)" : "");
+    }
+    printf("  threads     %d\n", chosen->threads());
+    return HIDI_OK;
+}
+
+static int is_preset(const struct dirent *entry)
+{
+    const char *ending = strrchr(entry->d_name, '.');
+    return ending != NULL && ending != entry->d_name && strcmp(ending, ".ini") == 0;
+}
+
+/* The folder where data files are found, and its presets. */
+static void print_data_files(void)
+{
+    char path[HIDI_PATH];
+    struct dirent **presets;
+    if (hidi_cli_find(path, sizeof path, "presets") != HIDI_OK) {
+        printf("  data files  %s\n", hidi_error_message());
+        return;
+    }
+    const int n = scandir(path, &presets, is_preset, alphasort);
+    *strrchr(path, '/') = '\0';
+    printf("  data files  %s\n  presets    ", path);
+    for (int i = 0; i < n; i++) {
+        printf(" %.*s", (int)(strlen(presets[i]->d_name) - strlen(".ini")), presets[i]->d_name);
+        free(presets[i]);
+    }
+    if (n > 0)
+        free(presets);
+    printf("%s\n", n > 0 ? "" : " none");
+}
+
+static hidi_status print_build(const hidi_backend *chosen)
+{
+    char text[32];
+    const double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    printf("hidi %s\n", PACKAGE_VERSION);
+    printf("  compiler    %s\n", COMPILER);
+    printf("  precision   %s\n", sizeof(hidi_real) == sizeof(float) ? "single" : "double");
+    printf("  built with  %s\n", built_with);
+    HIDI_TRY(print_backends(chosen));
+    if (memory > 0)
+        printf("  memory      %s\n", hidi_cli_bytes(text, sizeof text, memory));
+    print_data_files();
+    return HIDI_OK;
+}
+
+/* --- the configuration ------------------------------------------------------------------------------- */
+
+static hidi_status print_model(const char *label, const hidi_dit_config *config)
+{
+    char text[256];
+    hidi_dit *dit;
+    HIDI_TRY(hidi_dit_create(&dit, hidi_dry_backend(hidi_reference_backend()), config));
+    printf("  %-10s  %s\n", label, hidi_dit_text(config, text, sizeof text));
+    printf("              %zu parameters; a forward pass: %.4g million multiply-adds an image\n",
+           dit->params.count, 1e-6 * hidi_dit_macs(config));
+    hidi_dit_destroy(dit);
+    return HIDI_OK;
+}
+
+static hidi_status print_memory(const hidi_settings *s, const hidi_dit_config *config,
+                                const hidi_dataset *data, const hidi_backend *backend)
+{
+    printf("\n%-28s %6s %12s %12s %12s\n", "memory that is needed", "batch", "models",
+           "activations", "allocated");
+    for (int i = 0; i < HIDI_WORKS; i++) {
+        const hidi_work work = (hidi_work)i;
+        char models[32], tape[32], all[32];
+        hidi_footprint f;
+        HIDI_TRY(hidi_workload_footprint(&f, work, s, config, data, backend));
+        printf("  %-26s %6zu %12s %12s %12s\n", hidi_work_name(work), hidi_work_batch(work, s),
+               hidi_cli_bytes(models, sizeof models, (double)f.models),
+               hidi_cli_bytes(tape, sizeof tape, (double)f.tape),
+               hidi_cli_bytes(all, sizeof all, (double)f.allocated));
+    }
+    return HIDI_OK;
+}
+
+static hidi_status print_configuration(const hidi_cli *cli)
+{
+    hidi_dataset *data;
+    HIDI_TRY(hidi_cli_data(cli, &data));
+    hidi_dit_config config = hidi_settings_dit(&cli->settings, data);
+    printf("\nconfiguration: %s%s\n", cli->preset ? cli->preset : "the defaults",
+           cli->n_sets > 0 ? " and --set" : "");
+    printf("  data        %s, %zux%zux%zu, %zu classes\n", data->name, data->height, data->width,
+           data->channels, data->n_classes);
+    hidi_status status = print_model("teacher", &config);
+    config.has_interval = true;
+    if (status == HIDI_OK)
+        status = print_model("student", &config);
+    config.has_interval = false;
+    if (status == HIDI_OK)
+        status = print_memory(&cli->settings, &config, data, cli->backend);
+    hidi_dataset_close(data);
+    return status;
+}
+
+/* --- the command ------------------------------------------------------------------------------------- */
+
+static hidi_status info(hidi_cli *cli)
+{
+    HIDI_TRY(hidi_cli_backend(cli));
+    HIDI_TRY(print_build(cli->backend));
+    return print_configuration(cli);
+}
+
+static int run(const hidi_command *command, int argc, char **argv)
+{
+    hidi_cli cli;
+    int first, code, tensors = 0, metadata = 0;
+    const hidi_flag flags[] = {
+        {"tensors", NULL, NULL, &tensors, "of a file: every tensor, not their sums"},
+        {"metadata", NULL, NULL, &metadata, "of a file: all lines of its metadata"},
+        {"out", NULL, NULL, NULL, NULL},
+        {0}};
+    if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
+        return code;
+    if (first == argc && (tensors || metadata))
+        return hidi_cli_usage(&cli, "--tensors and --metadata go with a FILE");
+    if (first == argc)
+        return hidi_cli_end(&cli, info(&cli));
+    code = EXIT_OK;
+    for (int i = first; i < argc; i++) /* one that is bad does not hide the others */
+        if (hidi_cli_end(&cli, hidi_info_file(argv[i], metadata != 0, tensors != 0)) != EXIT_OK)
+            code = EXIT_FAILED;
+    return code;
+}
+
+const hidi_command hidi_command_info = {
+    "info", "[FILE ...]", "says what this build, a configuration, or a file of weights is",
+    "Without FILE: version, compiler, backends, where data files are found, and the networks of\n"
+    "the configuration (--preset, --set) with the memory that a step of each training and of\n"
+    "sampling needs.  It is found out by taking these steps without arithmetic, on memory that is\n"
+    "reserved but never touched: no estimate.  models: parameters, gradients, moments and\n"
+    "averages; activations: the most that the tape holds at one time; allocated: all that is asked\n"
+    "for.  The program, its libraries and the data set come on top.\n"
+    "\n"
+    "With FILEs (safetensors): what each holds, and whether it is complete and finite.\n",
+    "run data model teacher td dm sample", run};

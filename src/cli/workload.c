@@ -1,0 +1,235 @@
+/* workload.c */
+#include "cli/workload.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *hidi_work_name(hidi_work work)
+{
+    static const char *const names[] = {"teacher step", "stage 1 step", "stage 2 step",
+                                        "sampling, student", "sampling, teacher"};
+    return names[work];
+}
+
+size_t hidi_work_batch(hidi_work work, const hidi_settings *s)
+{
+    switch (work) {
+    case HIDI_WORK_TEACHER:
+        return (size_t)s->teacher.train.batch;
+    case HIDI_WORK_STAGE1:
+        return (size_t)s->td.train.batch;
+    case HIDI_WORK_STAGE2:
+        return (size_t)s->dm.train.batch;
+    default:
+        return (size_t)s->sample.batch;
+    }
+}
+
+/* --- the work itself ------------------------------------------------------------------------------ */
+
+static hidi_status begin_teacher(hidi_workload *load, const hidi_settings *s,
+                                 const hidi_dataset *data)
+{
+    const hidi_teacher_options options = hidi_settings_teacher(s);
+    hidi_dit *net = load->teacher;
+    load->teacher = NULL; /* the training takes it over */
+    hidi_status status = hidi_teacher_init(&load->training.teacher, net, data, &options, "");
+    load->task = &load->training.teacher.task;
+    load->tape = load->training.teacher.tape;
+    return status;
+}
+
+static hidi_status begin_stage1(hidi_workload *load, const hidi_settings *s,
+                                const hidi_dataset *data)
+{
+    const hidi_td_options options = hidi_settings_td(s);
+    hidi_status status = hidi_td_init(&load->training.td, load->teacher, data, &options, "");
+    load->task = &load->training.td.task;
+    load->tape = load->training.td.tape;
+    return status;
+}
+
+static hidi_status begin_stage2(hidi_workload *load, const hidi_settings *s,
+                                const hidi_dataset *data)
+{
+    hidi_dm_options options;
+    HIDI_TRY(hidi_settings_dm(s, &options));
+    HIDI_TRY(hidi_dit_student(&load->student, load->teacher, options.seed));
+    hidi_status status =
+        hidi_dm_init(&load->training.dm, load->student, load->teacher, data, &options, "");
+    load->task = &load->training.dm.task;
+    load->tape = load->training.dm.tape;
+    return status;
+}
+
+static hidi_status begin_sampling(hidi_workload *load, const hidi_settings *s,
+                                  const hidi_dit_config *c)
+{
+    const bool is_student = load->work == HIDI_WORK_SAMPLE_STUDENT;
+    load->sampler = hidi_settings_sampler(s, is_student);
+    load->sampler.steps = 1;
+    const size_t n = load->sampler.batch, pixels = c->channels * c->image_size * c->image_size;
+    if (is_student) {
+        HIDI_TRY(hidi_dit_student(&load->student, load->teacher, (uint64_t)s->run.seed));
+        hidi_dit_destroy(load->teacher);
+        load->teacher = NULL;
+    }
+    load->tape = hidi_tape_create((is_student ? load->student : load->teacher)->params.backend);
+    load->image = malloc(n * pixels * sizeof *load->image);
+    load->label = malloc(n * sizeof *load->label);
+    if (load->tape == NULL || load->image == NULL || load->label == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", n);
+    hidi_sample_inputs((uint64_t)s->sample.seed, c, 0, n, load->image, load->label);
+    return HIDI_OK;
+}
+
+static hidi_status begin(hidi_workload *load, hidi_work work, const hidi_settings *settings,
+                         const hidi_dit_config *config, const hidi_dataset *data,
+                         const hidi_backend *backend, bool draw_weights)
+{
+    memset(load, 0, sizeof *load);
+    load->work = work;
+    HIDI_TRY(hidi_dit_create(&load->teacher, backend, config));
+    if (draw_weights)
+        HIDI_TRY(hidi_dit_initialise(load->teacher, (uint64_t)settings->run.seed));
+    switch (work) {
+    case HIDI_WORK_TEACHER:
+        return begin_teacher(load, settings, data);
+    case HIDI_WORK_STAGE1:
+        return begin_stage1(load, settings, data);
+    case HIDI_WORK_STAGE2:
+        return begin_stage2(load, settings, data);
+    default:
+        return begin_sampling(load, settings, config);
+    }
+}
+
+hidi_status hidi_workload_begin(hidi_workload *load, hidi_work work, const hidi_settings *settings,
+                                const hidi_dit_config *config, const hidi_dataset *data,
+                                const hidi_backend *backend)
+{
+    return begin(load, work, settings, config, data, backend, true);
+}
+
+hidi_status hidi_workload_step(hidi_workload *load, long step)
+{
+    double values[HIDI_MAX_LOG_COLUMNS];
+    if (load->task != NULL)
+        return load->task->step(load->task->self, step, values);
+    return hidi_sample(&load->sampler, load->student ? load->student : load->teacher, load->tape,
+                       load->image, load->label, load->sampler.batch, NULL);
+}
+
+void hidi_workload_end(hidi_workload *load)
+{
+    if (load->task == NULL)
+        hidi_tape_destroy(load->tape);
+    else if (load->work == HIDI_WORK_TEACHER)
+        hidi_teacher_free(&load->training.teacher);
+    else if (load->work == HIDI_WORK_STAGE1)
+        hidi_td_free(&load->training.td);
+    else
+        hidi_dm_free(&load->training.dm);
+    hidi_dit_destroy(load->teacher);
+    hidi_dit_destroy(load->student);
+    free(load->image);
+    free(load->label);
+    memset(load, 0, sizeof *load);
+}
+
+hidi_status hidi_workload_footprint(hidi_footprint *footprint, hidi_work work,
+                                    const hidi_settings *settings, const hidi_dit_config *config,
+                                    const hidi_dataset *data, const hidi_backend *like)
+{
+    /* Of stage 2's iterations, number 0 is one in which the generator steps, and 1 is another. */
+    const long steps = 2;
+    hidi_workload load;
+    *footprint = (hidi_footprint){0, 0, 0};
+    hidi_status status =
+        begin(&load, work, settings, config, data, hidi_dry_backend(like), false);
+    footprint->models = hidi_dry_bytes(); /* a tape takes nothing before its first step */
+    for (long i = 0; i < steps && status == HIDI_OK; i++)
+        status = hidi_workload_step(&load, i);
+    if (status == HIDI_OK)
+        footprint->tape = hidi_tape_peak(load.tape);
+    footprint->allocated = hidi_dry_peak();
+    hidi_workload_end(&load);
+    return status;
+}
+
+/* --- its arithmetic ------------------------------------------------------------------------------- */
+
+/* Of one pass for one image, in multiply-adds. */
+typedef struct costs {
+    double teacher; /* and the fake score: the same network */
+    double student;
+    double backbone; /* the blocks that the heads need      */
+} costs;
+
+static costs costs_of(const hidi_dit_config *config, int last_block)
+{
+    hidi_dit_config c = *config;
+    costs cost;
+    c.has_interval = false;
+    cost.teacher = hidi_dit_macs(&c);
+    c.depth++;
+    cost.backbone = (last_block + 1) * (hidi_dit_macs(&c) - cost.teacher);
+    c.depth--;
+    c.has_interval = true;
+    cost.student = hidi_dit_macs(&c);
+    return cost;
+}
+
+/* Guided teacher, then u and its loss. */
+static double meanflow_macs(const costs *c, const hidi_meanflow_options *options)
+{
+    const double teacher = options->guidance == 1 ? 1 : 2;
+    const double derivative = options->difference > 0 ? 2 : 1; /* two passes, or one tangent */
+    return teacher * c->teacher + (1 + derivative + 2) * c->student;
+}
+
+/* As stage 2's step (method/distill_dm.c) goes. */
+static double stage2_macs(const hidi_dm_options *o, const costs *c, bool generator_steps)
+{
+    const bool has_heads = o->adversary_weight > 0;
+    const double seen = 2 + (o->r1_weight > 0 ? 1 : 0); /* fake, real, and perturbed images */
+    double macs = c->student + 3 * c->teacher;          /* x_g; the fake score learns it     */
+    if (has_heads)
+        macs += seen * (o->backbone == HIDI_BACKBONE_FAKE ? 3 : 1) * c->backbone;
+    if (!generator_steps)
+        return macs;
+    macs += 2 * c->student;                                   /* back through G              */
+    macs += ((o->guidance == 1 ? 1 : 2) + 1) * c->teacher;    /* v_real, v_fake              */
+    macs += has_heads ? 2 * c->backbone : 0;                  /* D(x_g), back to its input   */
+    macs += o->td_weight > 0 ? meanflow_macs(c, &o->meanflow) : 0;
+    return macs;
+}
+
+double hidi_work_flop(hidi_work work, const hidi_settings *s, const hidi_dit_config *config,
+                      long step)
+{
+    hidi_dm_options dm;
+    hidi_sampler sampler;
+    const bool has_blocks = hidi_settings_dm(s, &dm) == HIDI_OK;
+    const costs c = costs_of(config, has_blocks ? dm.heads.block[dm.heads.n - 1] : 0);
+    double macs = 0;
+    switch (work) {
+    case HIDI_WORK_TEACHER:
+        macs = 3 * c.teacher;
+        break;
+    case HIDI_WORK_STAGE1:
+        macs = meanflow_macs(&c, &s->td.meanflow);
+        break;
+    case HIDI_WORK_STAGE2:
+        macs = stage2_macs(&dm, &c, step % dm.generator_every == 0);
+        break;
+    case HIDI_WORK_SAMPLE_STUDENT:
+        macs = c.student;
+        break;
+    default:
+        sampler = hidi_settings_sampler(s, false);
+        sampler.steps = 1;
+        macs = (double)hidi_sampler_evaluations(&sampler) * c.teacher;
+    }
+    return 2 * macs * (double)hidi_work_batch(work, s);
+}
