@@ -1,0 +1,339 @@
+/* test_training.c - schedules and draws against values known by hand; every kind of training resumed
+ * against the same one uninterrupted, bit for bit; what is not finite stops it. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/csv.h"
+#include "method/classifier.h"
+#include "method/distill_dm.h"
+#include "method/distill_td.h"
+#include "method/teacher.h"
+#include "scratch.h"
+
+static const hidi_backend *backend; /* set by main */
+static hidi_dataset *data;
+static const hidi_adamw adamw = {0.9, 0.99, 1e-8, 0, 1};
+static const hidi_time_options uniform = {HIDI_TIME_UNIFORM, 0.02, 0.98, 0, 1};
+
+enum { STEPS = 6, STOP = 3, BATCH = 4 };
+static const hidi_schedule schedule = {1e-3, 2, HIDI_DECAY_COSINE, 0.1, STEPS};
+
+/* --- schedules and draws ------------------------------------------------------------------------- */
+
+START_TEST(learning_rates)
+{
+    const hidi_schedule none = {0.8, 4, HIDI_DECAY_NONE, 0, 12};
+    const hidi_schedule linear = {0.8, 4, HIDI_DECAY_LINEAR, 0.5, 12};
+    const hidi_schedule cosine = {0.8, 4, HIDI_DECAY_COSINE, 0.5, 12};
+    ck_assert_double_eq_tol(hidi_learning_rate(&none, 0), 0.2, 1e-15);
+    ck_assert_double_eq_tol(hidi_learning_rate(&none, 3), 0.8, 1e-15);
+    ck_assert_double_eq_tol(hidi_learning_rate(&none, 100), 0.8, 1e-15);
+    ck_assert_double_eq_tol(hidi_learning_rate(&linear, 4), 0.8, 1e-15);
+    ck_assert_double_eq_tol(hidi_learning_rate(&linear, 8), 0.6, 1e-15); /* half way to 0.4 */
+    ck_assert_double_eq_tol(hidi_learning_rate(&linear, 12), 0.4, 1e-15);
+    ck_assert_double_eq_tol(hidi_learning_rate(&cosine, 6), /* a quarter: cos(pi/4) */
+                            0.4 + 0.4 * 0.5 * (1 + sqrt(0.5)), 1e-15);
+    ck_assert_double_eq_tol(hidi_learning_rate(&cosine, 50), 0.4, 1e-15);
+}
+END_TEST
+
+START_TEST(moving_average)
+{
+    hidi_params a, b;
+    hidi_real value;
+    hidi_params_init(&a, backend);
+    hidi_params_init(&b, backend);
+    ck_assert_int_eq(hidi_params_declare(&a, hidi_shape1(1), "w"), HIDI_OK);
+    ck_assert_int_eq(hidi_params_declare(&b, hidi_shape1(1), "w"), HIDI_OK);
+    ck_assert_int_eq(hidi_params_allocate(&a), HIDI_OK);
+    ck_assert_int_eq(hidi_params_allocate(&b), HIDI_OK);
+    value = 1;
+    hidi_params_write(&b, 0, &value);
+    hidi_ema_update(&a, &b, 0.75, 1000); /* 0.75 * 0 + 0.25 * 1 */
+    hidi_params_read(&a, 0, &value);
+    ck_assert_double_eq_tol((double)value, 0.25, 1e-7);
+    hidi_ema_update(&a, &b, 0.75, 2); /* early: d = 3 / 12 */
+    hidi_params_read(&a, 0, &value);
+    ck_assert_double_eq_tol((double)value, 0.25 * 0.25 + 0.75, 1e-7);
+    hidi_params_free(&a);
+    hidi_params_free(&b);
+}
+END_TEST
+
+START_TEST(intervals)
+{
+    enum { N = 40 };
+    hidi_real t[N], r[N];
+    for (int sampler = 0; sampler < 2; sampler++) {
+        const hidi_interval_options options = {sampler, 0.25, 0.5, -0.4, 1};
+        int same = 0, zero = 0;
+        hidi_draw_intervals(&options, (hidi_random){1, HIDI_STREAM_TIME, 9}, t, r, N);
+        for (int i = 0; i < N; i++) {
+            ck_assert(r[i] <= t[i] && r[i] >= 0 && t[i] <= 1);
+            same += r[i] == t[i];
+            zero += r[i] == 0;
+        }
+        ck_assert_int_eq(same, 10);
+        ck_assert_int_eq(zero, sampler == HIDI_INTERVAL_COVER ? 15 : 0);
+    }
+}
+END_TEST
+
+START_TEST(times)
+{
+    enum { N = 20000 };
+    hidi_real *t = malloc(N * sizeof *t);
+    double mean = 0, square = 0;
+    const hidi_time_options normal = {HIDI_TIME_LOGIT_NORMAL, 0, 0, -0.4, 0.5};
+    hidi_draw_times(&normal, (hidi_random){1, HIDI_STREAM_TIME, 0}, t, N);
+    for (int i = 0; i < N; i++) {
+        const double logit = log((double)t[i] / (1 - (double)t[i]));
+        mean += logit / N;
+        square += logit * logit / N;
+    }
+    /* 4 standard errors: 0.5 / sqrt(N), and 0.5 / sqrt(2 N) for the deviation */
+    ck_assert_double_eq_tol(mean, -0.4, 4 * 0.5 / sqrt(N));
+    ck_assert_double_eq_tol(sqrt(square - mean * mean), 0.5, 4 * 0.5 / sqrt(2.0 * N));
+    hidi_draw_times(&uniform, (hidi_random){1, HIDI_STREAM_TIME, 0}, t, N);
+    for (int i = 0; i < N; i++)
+        ck_assert(t[i] >= (hidi_real)0.02 && t[i] <= (hidi_real)0.98);
+    free(t);
+}
+END_TEST
+
+/* --- the trainings ----------------------------------------------------------------------------------- */
+
+static hidi_dit *small_dit(uint64_t seed)
+{
+    const hidi_dit_config config = {.image_size = 8, .channels = 3, .out_channels = 3, .patch = 4,
+                                    .width = 16, .depth = 2, .heads = 2, .mlp_width = 64,
+                                    .n_classes = 10, .time_scale = 30};
+    hidi_dit *net;
+    ck_assert_int_eq(hidi_dit_create(&net, backend, &config), HIDI_OK);
+    ck_assert_int_eq(hidi_dit_initialise(net, seed), HIDI_OK);
+    return net;
+}
+
+/* Any of the four trainings, and the parameters that it is about. */
+typedef struct any_training {
+    hidi_classifier_training features;
+    hidi_teacher_training teacher;
+    hidi_td_training td;
+    hidi_dm_training dm;
+    hidi_dit *net, *student;
+    const hidi_task *task;
+    const hidi_params *result;
+} any_training;
+
+enum { FEATURES, TEACHER, TD, DM, KINDS };
+
+static void begin(any_training *a, int kind, const char *settings)
+{
+    const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
+    const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0};
+    const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
+    const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
+    const hidi_td_options td = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule};
+    const hidi_dm_options dm = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
+                                .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
+                                .adversary_time = uniform, .backbone = HIDI_BACKBONE_FAKE,
+                                .r1_weight = 1, .r1_sigma = 0.1,
+                                .heads = {HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true}, .td_weight = 0.1,
+                                .interval = interval, .meanflow = meanflow, .adamw = adamw,
+                                .schedule = schedule, .fake_rate = 1, .head_rate = 2};
+    hidi_status status = HIDI_OK;
+    memset(a, 0, sizeof *a);
+    a->net = small_dit(3);
+    switch (kind) {
+    case FEATURES:
+        status = hidi_classifier_init(&a->features, backend, data, &features, settings);
+        a->task = &a->features.task;
+        break;
+    case TEACHER:
+        status = hidi_teacher_init(&a->teacher, small_dit(3), data, &teacher, settings);
+        a->task = &a->teacher.task;
+        break;
+    case TD:
+        status = hidi_td_init(&a->td, a->net, data, &td, settings);
+        a->task = &a->td.task;
+        break;
+    default:
+        ck_assert_int_eq(hidi_dit_student(&a->student, a->net, 1), HIDI_OK);
+        status = hidi_dm_init(&a->dm, a->student, a->net, data, &dm, settings);
+        a->task = &a->dm.task;
+    }
+    ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
+    a->result = kind == FEATURES  ? &a->features.net->params
+                : kind == TEACHER ? &a->teacher.average->params
+                : kind == TD      ? &a->td.average->params
+                                  : &a->dm.average->params;
+}
+
+static void end(any_training *a)
+{
+    hidi_classifier_free(&a->features);
+    hidi_teacher_free(&a->teacher);
+    hidi_td_free(&a->td);
+    hidi_dm_free(&a->dm);
+    hidi_dit_destroy(a->net);
+    hidi_dit_destroy(a->student);
+}
+
+START_TEST(resumed_is_uninterrupted)
+{
+    any_training whole, first, second;
+    const hidi_training through = {.steps = STEPS, .log_every = 1, .log = scratch("whole.csv")};
+    hidi_training parts = {.steps = STEPS, .log_every = 1, .save_every = 2, .stop_after = STOP,
+                           .checkpoint = scratch("state.safetensors"), .log = scratch("parts.csv")};
+    double *a, *b;
+    size_t n_a, n_b;
+    remove(parts.checkpoint);
+    begin(&whole, _i, "same");
+    ck_assert_int_eq(hidi_train(whole.task, &through), HIDI_OK);
+
+    begin(&first, _i, "same");
+    ck_assert_int_eq(hidi_train(first.task, &parts), HIDI_INTERRUPTED);
+    ck_assert_msg(strstr(hidi_error_message(), "3 of 6 steps") != NULL, "%s", hidi_error_message());
+    end(&first);
+    begin(&second, _i, "same");
+    parts.stop_after = 0;
+    ck_assert_msg(hidi_train(second.task, &parts) == HIDI_OK, "%s", hidi_error_message());
+
+    ck_assert_uint_eq(whole.result->count, second.result->count);
+    ck_assert_mem_eq(whole.result->value, second.result->value,
+                     whole.result->count * sizeof(hidi_real));
+    ck_assert_int_eq(hidi_csv_read(through.log, whole.task->columns[0], &a, &n_a), HIDI_OK);
+    ck_assert_int_eq(hidi_csv_read(parts.log, whole.task->columns[0], &b, &n_b), HIDI_OK);
+    ck_assert_uint_eq(n_a, STEPS);
+    ck_assert_uint_eq(n_b, STEPS);
+    ck_assert_mem_eq(a, b, STEPS * sizeof *a);
+    free(a), free(b);
+    end(&whole);
+    end(&second);
+
+    begin(&second, _i, "other");
+    ck_assert_int_eq(hidi_train(second.task, &parts), HIDI_BAD_ARGUMENT);
+    ck_assert_msg(strstr(hidi_error_message(), "other settings") != NULL, "%s",
+                  hidi_error_message());
+    end(&second);
+}
+END_TEST
+
+/* Training changes the parameters it is about, and the frozen teacher not at all. */
+START_TEST(teacher_is_frozen)
+{
+    any_training a;
+    const hidi_training training = {.steps = STEPS, .log_every = 1};
+    begin(&a, _i, "");
+    const size_t bytes = a.net->params.count * sizeof(hidi_real);
+    hidi_real *before = malloc(bytes), *student = malloc(a.result->count * sizeof *student);
+    memcpy(before, a.net->params.value, bytes);
+    memcpy(student, a.result->value, a.result->count * sizeof *student);
+    ck_assert_msg(hidi_train(a.task, &training) == HIDI_OK, "%s", hidi_error_message());
+    ck_assert_mem_eq(before, a.net->params.value, bytes);
+    ck_assert_mem_ne(student, a.result->value, a.result->count * sizeof *student);
+    ck_assert_ptr_null(a.net->params.grad);
+    free(before), free(student);
+    end(&a);
+}
+END_TEST
+
+/* After the first steps (which reach every kind of iteration) nothing is allocated any more. */
+START_TEST(no_allocation_after_the_first_steps)
+{
+    any_training a;
+    double values[HIDI_MAX_LOG_COLUMNS];
+    begin(&a, _i, "");
+    const hidi_tape *tape = _i == FEATURES  ? a.features.tape
+                            : _i == TEACHER ? a.teacher.tape
+                            : _i == TD      ? a.td.tape
+                                            : a.dm.tape;
+    for (long step = 0; step < 2; step++)
+        ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
+    const size_t allocations = hidi_tape_allocations(tape);
+    for (long step = 2; step < STEPS; step++)
+        ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
+    ck_assert_uint_eq(hidi_tape_allocations(tape), allocations);
+    end(&a);
+}
+END_TEST
+
+START_TEST(not_finite_stops)
+{
+    any_training a;
+    const hidi_training training = {.steps = STEPS, .log_every = 1, .save_every = 1,
+                                    .checkpoint = scratch("last.safetensors")};
+    hidi_training two = training;
+    two.stop_after = 2;
+    remove(training.checkpoint);
+    begin(&a, TEACHER, "");
+    ck_assert_int_eq(hidi_train(a.task, &two), HIDI_INTERRUPTED);
+    end(&a);
+
+    begin(&a, TEACHER, "");
+    a.teacher.options.time = (hidi_time_options){HIDI_TIME_UNIFORM, NAN, NAN, 0, 1};
+    ck_assert_int_eq(hidi_train(a.task, &training), HIDI_NOT_FINITE);
+    ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") != NULL &&
+                      strstr(hidi_error_message(), "last.safetensors") != NULL,
+                  "%s", hidi_error_message());
+    ck_assert_int_eq(access(training.checkpoint, F_OK), 0);
+    end(&a);
+}
+END_TEST
+
+/* A gradient that is not finite is named, and changes nothing. */
+START_TEST(not_finite_gradient)
+{
+    hidi_dit *net = small_dit(1);
+    hidi_optimizer optimizer;
+    hidi_real infinite = (hidi_real)INFINITY;
+    double norm;
+    ck_assert_int_eq(hidi_optimizer_init(&optimizer, &net->params, &adamw), HIDI_OK);
+    const int i = hidi_params_find(&net->params, "blocks.1.mlp.fc2.weight");
+    const size_t bytes = net->params.count * sizeof(hidi_real);
+    hidi_real *before = malloc(bytes);
+    memcpy(before, net->params.value, bytes);
+    backend->upload(net->params.grad + net->params.param[i].offset + 5, &infinite, sizeof infinite);
+    ck_assert_int_eq(hidi_optimizer_step(&optimizer, 0.1, &norm), HIDI_NOT_FINITE);
+    ck_assert_str_eq(hidi_error_message(), "the gradient of blocks.1.mlp.fc2.weight is not finite");
+    ck_assert_mem_eq(before, net->params.value, bytes);
+    ck_assert_int_eq(optimizer.updates, 0);
+    free(before);
+    hidi_optimizer_free(&optimizer);
+    hidi_dit_destroy(net);
+}
+END_TEST
+
+int main(void)
+{
+    if (hidi_backend_open("cpu", &backend) != HIDI_OK ||
+        hidi_dataset_open(&data, "shapes", NULL, 8, 1) != HIDI_OK)
+        return EXIT_FAILURE;
+    scratch_begin();
+    Suite *suite = suite_create("training");
+    TCase *tcase = tcase_create("training");
+    tcase_set_timeout(tcase, 300);
+    tcase_add_test(tcase, learning_rates);
+    tcase_add_test(tcase, moving_average);
+    tcase_add_test(tcase, intervals);
+    tcase_add_test(tcase, times);
+    tcase_add_loop_test(tcase, resumed_is_uninterrupted, 0, KINDS);
+    tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
+    tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
+    tcase_add_test(tcase, not_finite_stops);
+    tcase_add_test(tcase, not_finite_gradient);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK);
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    hidi_dataset_close(data);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
