@@ -94,8 +94,7 @@ class Golden:
         stored = {k: v.float() if k.startswith("grad.") and k != "grad.z" else v
                   for k, v in exact.items() if not k.startswith(without)}
         self.write(name, inputs, stored)
-        # a factor of four, or more, above what PyTorch's float32 loses here
-        single = 1e-5 if error < 2.5e-6 else 1e-4
+        single = next(d for d in (1e-5, 2e-5, 5e-5, 1e-4) if d > 2 * error)
         # stored as F32: rounded to 2^-24
         double = 1e-7 if any(v.dtype == torch.float32 for v in stored.values()) else 1e-12
         options = [f"--{option} models/{file}.safetensors" for option, file in models.items()]
