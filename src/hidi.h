@@ -21,6 +21,7 @@
 #include "io/csv.h"
 #include "io/image.h"
 #include "io/number.h"
+#include "io/plot.h"
 #include "io/safetensors.h"
 #include "io/tensor_file.h"
 #include "data/dataset.h"
