@@ -130,6 +130,7 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
         {"in", "FILE", &in, NULL, "the inputs, a safetensors file"},
         {"out", "FILE", &out, NULL, "the results, a safetensors file"},
         {"set", "KEY=VALUE", NULL, NULL, "a constant of the formulas; may be repeated"},
+        {"quiet", NULL, NULL, NULL, NULL},
         {0}};
     int first, code;
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
@@ -170,26 +171,27 @@ const hidi_command hidi_command_probe = {
     "\n"
     "KIND      --model                inputs                results\n"
     "dit       a DiT                  z t y [r]             out\n"
-    "dit-grad  a DiT                  z t y [r] dout        out, gradients of <dout, out>: grad.z and\n"
-    "                                                       grad.NAME for every parameter\n"
-    "dit-jvp   a DiT                  z t y [r] dz dt [dr]  out, dout: derivative along (dz, dt, dr)\n"
+    "dit-grad  a DiT                  z t y [r] dout        out, gradients of <dout, out>:\n"
+    "                                                       grad.z, grad.NAME of each parameter\n"
+    "dit-jvp   a DiT                  z t y [r] dz dt [dr]  out, dout (along dz, dt and dr)\n"
     "flow      a DiT                  x e t y               loss, grad.NAME\n"
     "meanflow  student, and -teacher  x e t r y             v, u, dudt, target, loss, grad.NAME\n"
     "dmd       student, and -teacher  e y t e2              x_gen, x_real, x_fake, dm_grad, loss,\n"
     "          and -fake                                    grad.NAME\n"
-    "awd       backbone, and -heads   z t y [dlogits]       logits [B], weights and scores\n"
-    "                                                       [B, heads, N]; with dlogits [B] grad.z\n"
-    "                                                       and grad.NAME of the heads.  Kind token:\n"
-    "                                                       token_logits [B, N], and logits is\n"
-    "                                                       their mean; kind conv: logits alone\n"
+    "awd       backbone, and -heads   z t y [dlogits]       logits [B]; weights and scores\n"
+    "                                                       [B, heads, N]; with dlogits [B] also\n"
+    "                                                       grad.z, grad.NAME of the heads\n"
     "features  a feature net          images                features [B, D]\n"
-    "frechet   none                   f1 [N, D] f2 [M, D]   distance, mean_term, trace_1, trace_2,\n"
-    "                                                       cross_term\n"
+    "frechet   none                   f1 [N, D] f2 [M, D]   distance, mean_term, trace_1,\n"
+    "                                                       trace_2, cross_term\n"
+    "Heads of kind token also give token_logits [B, N], and logits is their mean; heads of kind\n"
+    "conv have no weights and scores.\n"
     "\n"
     "A model may be a plain state dict with the names of the DiT code.  What shapes do not say:\n"
-    "  --set heads=N         attention heads (model.heads, teacher.heads, fake.heads: of one model)\n"
+    "  --set heads=N         attention heads\n"
     "  --set time_scale=S    what t and t - r are multiplied with before their sin-cos features;\n"
-    "                        1 if neither this nor the file says it (model.time_scale, ...)\n"
+    "                        1 if neither this nor the file says it\n"
+    "with model., teacher. or fake. in front of the key for one model alone.\n"
     "Constants of the formulas:\n"
     "  --set guidance=1      w of the teacher (meanflow, dmd)\n"
     "  --set p=1, c=0.01     adaptive weight 1 / (d + c)^p (meanflow)\n"

@@ -88,7 +88,8 @@ void hidi_probe_unload(hidi_probe *probe);
 
 /* --- probe_tensors.c -------------------------------------------------------------------------- */
 
-/* Checks all of probe->in against the kind and the models: names, shapes, values; fills in B and y. */
+/* Checks all of probe->in against the kind and the models: names, shapes, values.  Fills in B and
+ * y. */
 hidi_status hidi_probe_check(hidi_probe *probe);
 
 /* An input on the tape; NULL if it is optional and absent, or after an error of the tape. */

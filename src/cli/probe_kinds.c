@@ -239,7 +239,9 @@ const hidi_probe_kind hidi_probe_kinds[] = {
     {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance",
      {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("t", TIMES), GIVEN("e2", IMAGES), END},
      run_dmd},
-    {"awd", ROLE(MODEL) | ROLE(HEADS), false, "", {POINT, PERHAPS("dlogits", NUMBERS), END}, run_awd},
+    {"awd", ROLE(MODEL) | ROLE(HEADS), false, "",
+     {POINT, PERHAPS("dlogits", NUMBERS), END},
+     run_awd},
     {"features", ROLE(NET), false, "", {GIVEN("images", IMAGES), END}, run_features},
     {"frechet", 0, false, "", {GIVEN("f1", POINTS), GIVEN("f2", POINTS), END}, run_frechet},
     {NULL, 0, false, "", {END}, NULL}};

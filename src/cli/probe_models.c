@@ -54,7 +54,8 @@ static hidi_status check_alike(const hidi_probe *probe, hidi_probe_role role)
 {
     const hidi_dit_config *a = &probe->dit[HIDI_PROBE_MODEL]->config;
     const hidi_dit_config *b = &probe->dit[role]->config;
-    if (a->image_size == b->image_size && a->channels == b->channels && a->n_classes == b->n_classes)
+    if (a->image_size == b->image_size && a->channels == b->channels &&
+        a->n_classes == b->n_classes)
         return HIDI_OK;
     return hidi_error(HIDI_BAD_SHAPE,
                       "%s takes images %zux%zux%zu of %zu classes, but %s %zux%zux%zu of %zu",

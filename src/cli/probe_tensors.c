@@ -34,7 +34,8 @@ static hidi_status check_names(const hidi_probe *probe)
             return hidi_error(HIDI_BAD_FORMAT, "%s: unexpected tensor %s; %s takes %s",
                               probe->in.path, probe->in.tensor[i].name, probe->kind->name,
                               list_inputs(probe->kind, list, sizeof list));
-    for (const hidi_probe_input *input = probe->kind->input; input->type != HIDI_PROBE_NONE; input++)
+    const hidi_probe_input *input = probe->kind->input;
+    for (; input->type != HIDI_PROBE_NONE; input++)
         if (!input->optional && hidi_tensor_file_find(&probe->in, input->name) == NULL)
             return hidi_error(HIDI_BAD_FORMAT, "%s: no tensor %s; %s takes %s", probe->in.path,
                               input->name, probe->kind->name,
@@ -103,8 +104,9 @@ static hidi_status check_values(const hidi_probe *probe, const hidi_probe_input 
             status = hidi_error(HIDI_NOT_FINITE, "%s: %s holds %g at element %zu", probe->in.path,
                                 tensor->name, used, i);
         else if (input->type == HIDI_PROBE_TIMES && (x[i] < 0 || x[i] > 1))
-            status = hidi_error(HIDI_BAD_ARGUMENT, "%s: %s holds %g at element %zu, expected 0 to 1",
-                                probe->in.path, tensor->name, x[i], i);
+            status = hidi_error(HIDI_BAD_ARGUMENT,
+                                "%s: %s holds %g at element %zu, expected 0 to 1", probe->in.path,
+                                tensor->name, x[i], i);
     }
     free(x);
     return status;
@@ -130,8 +132,10 @@ static hidi_status check_interval(const hidi_probe *probe)
     const hidi_file_tensor *t = hidi_tensor_file_find(&probe->in, "t");
     const hidi_file_tensor *r = hidi_tensor_file_find(&probe->in, "r");
     const hidi_file_tensor *dr = hidi_tensor_file_find(&probe->in, "dr");
+    if (r == NULL && dr != NULL)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: dr without r", probe->in.path);
     if (r == NULL)
-        return dr == NULL ? HIDI_OK : hidi_error(HIDI_BAD_FORMAT, "%s: dr without r", probe->in.path);
+        return HIDI_OK;
     if (!probe->dit[HIDI_PROBE_MODEL]->config.has_interval)
         return hidi_error(HIDI_BAD_ARGUMENT, "%s: r, but %s has no interval embedder (h_embedder)",
                           probe->in.path, probe->path[HIDI_PROBE_MODEL]);
@@ -143,8 +147,9 @@ static hidi_status check_interval(const hidi_probe *probe)
     hidi_status status = HIDI_OK;
     for (size_t i = 0; i < probe->batch && status == HIDI_OK; i++)
         if (times[probe->batch + i] > times[i])
-            status = hidi_error(HIDI_BAD_ARGUMENT, "%s: r holds %g at element %zu, more than t = %g",
-                                probe->in.path, times[probe->batch + i], i, times[i]);
+            status = hidi_error(HIDI_BAD_ARGUMENT,
+                                "%s: r holds %g at element %zu, more than t = %g", probe->in.path,
+                                times[probe->batch + i], i, times[i]);
     free(times);
     return status;
 }
