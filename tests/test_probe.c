@@ -1,7 +1,7 @@
 /* test_probe.c - `hidi probe` as a command: what it refuses and how, and what its options mean.
  * That its numbers are right is golden.test's to show.
  *
- * HIDI names the command; without it, it is ./hidi. */
+ * HIDI names the command; without it, it is ./hidi, or ./hidi_double of the same precision. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -444,7 +444,8 @@ END_TEST
 
 static void find_command(void)
 {
-    const char *name = getenv("HIDI") != NULL ? getenv("HIDI") : "./hidi";
+    const char *built = sizeof(hidi_real) == sizeof(float) ? "./hidi" : "./hidi_double";
+    const char *name = getenv("HIDI") != NULL ? getenv("HIDI") : built;
     char folder[512];
     if (name[0] == '/')
         snprintf(command, sizeof command, "%s", name);
