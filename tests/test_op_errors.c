@@ -58,6 +58,10 @@ REFUSED(matmul, hidi_matmul(tape, X(2, 3, 4), false, X(2, 3, 4), false))
 REFUSED(matmul_transposed, hidi_matmul(tape, X(2, 3, 4), true, X(2, 4, 3), false))
 REFUSED(matmul_batch, hidi_matmul(tape, X(2, 3, 4), false, X(1, 4, 3), false))
 REFUSED(matmul_rank, hidi_matmul(tape, X(3, 4), false, X(4, 3), false))
+REFUSED(matmul_rank_x, hidi_matmul(tape, X(2, 3, 4, 2), false, X(2, 4, 3), false))
+REFUSED(matmul_rank_w, hidi_matmul(tape, X(2, 3, 4), false, X(2, 4, 3, 2), false))
+REFUSED(add_rows_scalar, hidi_add_rows(tape, X(5), X(1, 5)))
+REFUSED(add_rows_rank, hidi_add_rows(tape, X(1, 3, 5), X(3, 1, 5)))
 REFUSED(add_rows, hidi_add_rows(tape, X(2, 3, 5), X(2, 5)))
 REFUSED(add_rows_columns, hidi_add_rows(tape, X(2, 3, 5), X(3, 4)))
 REFUSED(attention, hidi_attention(tape, X(2, 3, 12), 3))
@@ -121,6 +125,10 @@ static const struct {
     { matmul_transposed, HIDI_BAD_SHAPE, { "matmul: ", "x [2, 3, 4] transposed", "[2, 4, 3]" } },
     { matmul_batch, HIDI_BAD_SHAPE, { "matmul: ", "[2, 3, 4]", "[1, 4, 3]" } },
     { matmul_rank, HIDI_BAD_SHAPE, { "matmul: ", "[3, 4]", "[4, 3]" } },
+    { matmul_rank_x, HIDI_BAD_SHAPE, { "matmul: ", "[2, 3, 4, 2]", "[2, 4, 3]" } },
+    { matmul_rank_w, HIDI_BAD_SHAPE, { "matmul: ", "[2, 3, 4]", "[2, 4, 3, 2]" } },
+    { add_rows_scalar, HIDI_BAD_SHAPE, { "add_rows: ", "x [5]", "[1, 5]" } },
+    { add_rows_rank, HIDI_BAD_SHAPE, { "add_rows: ", "[1, 3, 5]", "[3, 1, 5]" } },
     { add_rows, HIDI_BAD_SHAPE, { "add_rows: ", "[2, 3, 5]", "[2, 5]" } },
     { add_rows_columns, HIDI_BAD_SHAPE, { "add_rows: ", "[2, 3, 5]", "[3, 4]" } },
     { attention, HIDI_BAD_SHAPE, { "attention: ", "[2, 3, 12]", "3 heads" } },
