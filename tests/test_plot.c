@@ -1,0 +1,290 @@
+/* test_plot.c - plots: where the points go, ticks, smoothing, and XML that is well formed. */
+#include <check.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/plot.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static char svg[1 << 20];
+
+/* Every tag is closed in turn, attributes are quoted, & begins an entity. */
+static void check_xml(const char *text)
+{
+    char open[16][16];
+    int depth = 0;
+
+    for (; *text != '\0'; text++) {
+        if (*text == '&') {
+            ck_assert_msg(strspn(text + 1, "abcdefghijklmnopqrstuvwxyz") > 0 &&
+                              text[1 + strspn(text + 1, "abcdefghijklmnopqrstuvwxyz")] == ';',
+                          "%.20s", text);
+        }
+        ck_assert_int_ne(*text, '>');
+        if (*text != '<')
+            continue;
+        bool closes = *++text == '/';
+        text += closes;
+        size_t length = strspn(text, "abcdefghijklmnopqrstuvwxyz");
+        ck_assert(length > 0 && length < 16);
+        if (closes) {
+            ck_assert_int_gt(depth, 0);
+            depth--;
+            ck_assert_uint_eq(strlen(open[depth]), length);
+            ck_assert_mem_eq(open[depth], text, length);
+        } else {
+            ck_assert_int_lt(depth, 16);
+            memcpy(open[depth], text, length);
+            open[depth++][length] = '\0';
+        }
+        bool quoted = false;
+        for (text += length; *text != '>' || quoted; text++) {
+            ck_assert_msg(*text != '\0' && *text != '<', "an unfinished tag");
+            quoted = quoted != (*text == '"');
+        }
+        depth -= text[-1] == '/';
+    }
+    ck_assert_int_eq(depth, 0);
+}
+
+static void draw(const hidi_plot *plot)
+{
+    FILE *out = tmpfile();
+
+    ck_assert_ptr_nonnull(out);
+    ck_assert_int_eq(hidi_plot_svg(plot, out), HIDI_OK);
+    rewind(out);
+    size_t n = fread(svg, 1, sizeof svg - 1, out);
+    ck_assert_uint_lt(n, sizeof svg - 1);
+    svg[n] = '\0';
+    fclose(out);
+    ck_assert_int_eq(strncmp(svg, "<svg ", 5), 0);
+    ck_assert_ptr_null(strstr(svg, "nan"));
+    ck_assert_ptr_null(strstr(svg, "inf"));
+    check_xml(svg);
+}
+
+/* The points of the path that has this style: at most 4000. */
+static size_t read_path(const char *style, double (*point)[2])
+{
+    char *at = strstr(svg, style);
+    size_t n = 0;
+
+    ck_assert_msg(at != NULL, "no path with %s", style);
+    at = strstr(at, "d=\"") + 3;
+    for (; *at == 'M' || *at == 'L'; n++) {
+        ck_assert(n < 4000 && (*at == 'M') == (n == 0));
+        point[n][0] = strtod(at + 1, &at);
+        ck_assert_int_eq(*at, ',');
+        point[n][1] = strtod(at + 1, &at);
+    }
+    ck_assert_int_eq(*at, '"');
+    return n;
+}
+
+static bool has_label(const char *label)
+{
+    char text[100];
+
+    snprintf(text, sizeof text, ">%s</text>", label);
+    return strstr(svg, text) != NULL;
+}
+
+static double point[4000][2];
+
+START_TEST(points_are_in_proportion)
+{
+    const double x[] = { 0, 1, 4, 10 }, y[] = { -1, 3, 1, 0 };
+    const hidi_series series = { "a", x, y, 4 };
+    const hidi_plot plot = { "title", "x", "y", false, 0, &series, 1 };
+
+    draw(&plot);
+    ck_assert_uint_eq(read_path("stroke-width=\"1.5\"", point), 4);
+    for (int i = 0; i < 4; i++) {
+        /* coordinates are rounded to 0.1 */
+        double u = (point[i][0] - point[0][0]) / (point[3][0] - point[0][0]);
+        double v = (point[i][1] - point[0][1]) / (point[1][1] - point[0][1]);
+        ck_assert_double_eq_tol(u, x[i] / 10, 1e-3);
+        ck_assert_double_eq_tol(v, (y[i] + 1) / 4, 1e-3);
+        ck_assert(point[i][0] > 0 && point[i][0] < HIDI_PLOT_WIDTH);
+        ck_assert(point[i][1] > 0 && point[i][1] < HIDI_PLOT_HEIGHT);
+    }
+    ck_assert_double_lt(point[1][1], point[0][1]); /* upwards */
+    ck_assert(has_label("-1") && has_label("0") && has_label("3") && has_label("10"));
+    ck_assert(has_label("title") && has_label("x") && has_label("y") && has_label("a"));
+}
+END_TEST
+
+START_TEST(decades_are_alike_on_a_logarithmic_axis)
+{
+    const double x[] = { 0, 1, 2, 3, 4 }, y[] = { 1e-6, 1e-4, 0, 1e-2, 1 };
+    const hidi_series series = { NULL, x, y, 5 };
+    const hidi_plot plot = { NULL, NULL, NULL, true, 0, &series, 1 };
+
+    draw(&plot);
+    ck_assert_uint_eq(read_path("stroke-width=\"1.5\"", point), 4); /* not the 0 */
+    double third = (point[0][1] - point[3][1]) / 3;
+    for (int i = 1; i < 4; i++)
+        ck_assert_double_eq_tol(point[i - 1][1] - point[i][1], third, 0.2);
+    ck_assert(has_label("10<tspan dy=\"-4\" font-size=\"9\">-6</tspan>") && has_label("0.001"));
+    ck_assert(has_label("1"));
+}
+END_TEST
+
+START_TEST(labels_are_short)
+{
+    const struct {
+        double low, high;
+        const char *label[3];
+    } ranges[] = { { 0, 0.5, { "0.1", "0.3", "0.5" } },
+                   { 0, 20000, { "4000", "10000", "20000" } },
+                   { 999990, 1000010, { "999990", "1000000", "1000010" } },
+                   { -0.3, 0.3, { "-0.3", "0", "0.1" } },
+                   { 7, 7, { "6.4", "7", "7.6" } } };
+
+    for (size_t i = 0; i < COUNT(ranges); i++) {
+        const double x[] = { 1, 2 }, y[] = { ranges[i].low, ranges[i].high };
+        const hidi_series series = { NULL, x, y, 2 };
+        const hidi_plot plot = { NULL, NULL, NULL, false, 0, &series, 1 };
+        draw(&plot);
+        for (int j = 0; j < 3; j++)
+            ck_assert_msg(has_label(ranges[i].label[j]), "no %s", ranges[i].label[j]);
+    }
+}
+END_TEST
+
+START_TEST(what_is_no_number_is_left_out)
+{
+    const double x[] = { 0, 1, 2, (double)NAN, 4, 5 };
+    const double y[] = { 1, (double)NAN, 3, 4, (double)INFINITY, 6 };
+    const hidi_series series[] = { { "a", x, y, 6 }, { "none", x, y + 1, 1 }, { "0", x, y, 0 } };
+    const hidi_plot plot = { NULL, NULL, NULL, false, 0, series, 3 };
+
+    draw(&plot);
+    ck_assert_uint_eq(read_path("stroke-width=\"1.5\"", point), 3);
+    ck_assert_ptr_null(strstr(svg, "no data"));
+}
+END_TEST
+
+START_TEST(extreme_numbers_do_no_harm)
+{
+    const double x[] = { -1e100, 1e100, 3, 4e-300 }, y[] = { 1e300, 5e-324, -1e99, 1e-99 };
+
+    for (int log_y = 0; log_y < 2; log_y++)
+        for (size_t first = 0; first < 4; first++)
+            for (size_t n = 0; n <= 4 - first; n++) {
+                const hidi_series series[] = { { "a", x + first, y + first, n } };
+                const hidi_plot plot = { "t", "x", "y", log_y, 3, series, 1 };
+                draw(&plot);
+            }
+}
+END_TEST
+
+START_TEST(without_data_it_says_so)
+{
+    const hidi_plot plot = { "t", "x", "y", true, 0, NULL, 0 };
+
+    draw(&plot);
+    ck_assert(has_label("no data"));
+}
+END_TEST
+
+START_TEST(text_is_escaped)
+{
+    const double x[] = { 1 }, y[] = { 1 };
+    const hidi_series series = { "a < b & \"c\"\n>\x01", x, y, 1 };
+    const hidi_plot plot = { "<script>", "&amp;", "Fr\u00e9chet", false, 0, &series, 1 };
+
+    draw(&plot);
+    ck_assert(has_label("a &lt; b &amp; &quot;c&quot; &gt; "));
+    ck_assert(has_label("&lt;script&gt;") && has_label("&amp;amp;") && has_label("Fr\u00e9chet"));
+}
+END_TEST
+
+START_TEST(smoothing_averages_neighbours)
+{
+    double x[50], y[50];
+    const hidi_series series = { NULL, x, y, 50 };
+    const hidi_plot plot = { NULL, NULL, NULL, false, 5, &series, 1 };
+
+    for (int i = 0; i < 50; i++) {
+        x[i] = i;
+        y[i] = i % 5;
+    }
+    draw(&plot);
+    ck_assert_uint_eq(read_path("stroke-opacity=\"0.25\"", point), 50);
+    double middle = point[2][1], bottom = point[0][1], top = point[4][1];
+    ck_assert_double_gt(bottom, middle);
+    ck_assert_double_gt(middle, top);
+    ck_assert_uint_eq(read_path("stroke-width=\"1.8\"", point), 50);
+    for (int i = 2; i < 48; i++)
+        ck_assert_double_eq_tol(point[i][1], middle, 0.051);
+    ck_assert_double_eq_tol(point[0][1], bottom + (top - bottom) / 4, 0.11); /* 0, 1, 2: 1 */
+    ck_assert_double_eq_tol(point[49][1], top - (top - bottom) / 4, 0.11);   /* 2, 3, 4: 3 */
+}
+END_TEST
+
+START_TEST(long_curves_keep_their_extremes)
+{
+    enum { n = 100000 };
+    static double x[n], y[n];
+    const hidi_series series = { NULL, x, y, n };
+    const hidi_plot plot = { NULL, NULL, NULL, false, 0, &series, 1 };
+
+    for (int i = 0; i < n; i++) {
+        x[i] = i;
+        y[i] = sin(i * 0.01);
+    }
+    y[70007] = 5;
+    y[30003] = -4;
+    draw(&plot);
+    size_t points = read_path("stroke-width=\"1.5\"", point), highest = 0, lowest = 0;
+    ck_assert_uint_le(points, 2000);
+    for (size_t i = 0; i < points; i++) {
+        ck_assert(i == 0 || point[i][0] >= point[i - 1][0]);
+        highest = point[i][1] < point[highest][1] ? i : highest;
+        lowest = point[i][1] > point[lowest][1] ? i : lowest;
+    }
+    double width = point[points - 1][0] - point[0][0];
+    ck_assert_double_eq_tol((point[highest][0] - point[0][0]) / width, 0.70007, 1e-3);
+    ck_assert_double_eq_tol((point[lowest][0] - point[0][0]) / width, 0.30003, 1e-3);
+    ck_assert_uint_lt(strlen(svg), 50000);
+}
+END_TEST
+
+START_TEST(failed_writes_are_reported)
+{
+    const hidi_plot plot = { "t", "x", "y", true, 0, NULL, 0 };
+    FILE *out = fopen("/dev/full", "w");
+
+    if (out == NULL)
+        return; /* not this system */
+    ck_assert_int_eq(hidi_plot_svg(&plot, out), HIDI_BAD_FILE);
+    fclose(out);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("plot");
+    TCase *tcase = tcase_create("plot");
+    tcase_add_test(tcase, points_are_in_proportion);
+    tcase_add_test(tcase, decades_are_alike_on_a_logarithmic_axis);
+    tcase_add_test(tcase, labels_are_short);
+    tcase_add_test(tcase, what_is_no_number_is_left_out);
+    tcase_add_test(tcase, extreme_numbers_do_no_harm);
+    tcase_add_test(tcase, without_data_it_says_so);
+    tcase_add_test(tcase, text_is_escaped);
+    tcase_add_test(tcase, smoothing_averages_neighbours);
+    tcase_add_test(tcase, long_curves_keep_their_extremes);
+    tcase_add_test(tcase, failed_writes_are_reported);
+    suite_add_tcase(suite, tcase);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
