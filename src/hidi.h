@@ -1,6 +1,22 @@
 /* hidi.h - the public interface of libhidi: includes every other public header.
  *
- * Compile and link with `pkg-config --cflags --libs hidi`.
+ *     const hidi_backend *backend;
+ *     hidi_dit *student;
+ *     hidi_real e[16 * 3 * 16 * 16]; // noise on the way in, images [16, 3, 16, 16] on the way out
+ *     int32_t y[16];
+ *     const hidi_sampler sampler = {.solver = HIDI_AVERAGE, .steps = 1, .batch = 16};
+ *
+ *     HIDI_TRY(hidi_backend_open("cpu", &backend));
+ *     HIDI_TRY(hidi_dit_load(&student, backend, "run-shapes/stage2.safetensors"));
+ *     hidi_tape *tape = hidi_tape_create(backend);
+ *     hidi_sample_inputs(1, &student->config, 0, 16, e, y);
+ *     HIDI_TRY(hidi_sample(&sampler, student, tape, e, y, 16, NULL));
+ *     hidi_tape_destroy(tape);
+ *     hidi_dit_destroy(student);
+ *
+ * Every function that can fail returns a hidi_status, which HIDI_TRY hands on; the reason is
+ * hidi_error_message().  The order of the headers is that of the layers: each needs only those
+ * before it.  examples/ has whole programs.  Compile and link with `pkg-config --cflags --libs hidi`.
  */
 #ifndef HIDI_HIDI_H
 #define HIDI_HIDI_H
