@@ -205,13 +205,14 @@ static hidi_status time_load(bench *b, hidi_workload *load, const hidi_settings 
     return HIDI_OK;
 }
 
-static hidi_status measure(bench *b, hidi_work work, const hidi_settings *s,
+/* label: what an error calls it. */
+static hidi_status measure(bench *b, const char *label, hidi_work work, const hidi_settings *s,
                            const hidi_dit_config *config, const hidi_dataset *data)
 {
     hidi_footprint footprint;
     hidi_workload load;
     HIDI_TRY(hidi_workload_footprint(&footprint, work, s, config, data, b->cli.backend));
-    HIDI_TRY(check_memory(&footprint, hidi_work_name(work)));
+    HIDI_TRY(check_memory(&footprint, label));
     HIDI_TRY(time_products(b));
     hidi_status status = hidi_workload_begin(&load, work, s, config, data, b->cli.backend);
     if (status == HIDI_OK)
@@ -231,9 +232,10 @@ static hidi_status bench_preset(bench *b)
     const hidi_dit_config config = hidi_settings_dit(&b->cli.settings, data);
     printf("%s\n", hidi_dit_text(&config, text, sizeof text));
     for (int work = 0; work < HIDI_WORKS && status == HIDI_OK; work++) {
+        const char *label = hidi_work_name((hidi_work)work);
         if (b->cli.progress != NULL)
-            fprintf(b->cli.progress, "timing: %s\n", hidi_work_name((hidi_work)work));
-        status = measure(b, (hidi_work)work, &b->cli.settings, &config, data);
+            fprintf(b->cli.progress, "timing: %s\n", label);
+        status = measure(b, label, (hidi_work)work, &b->cli.settings, &config, data);
     }
     hidi_dataset_close(data);
     return status;
@@ -273,11 +275,11 @@ static hidi_status bench_model(bench *b, const char *name)
     s.sample.steps = 1; /* of Euler's method without guidance: a forward pass */
     s.sample.solver = HIDI_EULER;
     s.sample.guidance = 1;
-    HIDI_TRY(measure(b, HIDI_WORK_SAMPLE_TEACHER, &s, &config, &noise));
+    HIDI_TRY(measure(b, name, HIDI_WORK_SAMPLE_TEACHER, &s, &config, &noise));
     snprintf(b->rows[b->n_rows - 1].name, sizeof b->rows[0].name, "%s, forward", name);
     if (!b->train)
         return HIDI_OK;
-    HIDI_TRY(measure(b, HIDI_WORK_TEACHER, &s, &config, &noise));
+    HIDI_TRY(measure(b, name, HIDI_WORK_TEACHER, &s, &config, &noise));
     snprintf(b->rows[b->n_rows - 1].name, sizeof b->rows[0].name, "%s, teacher step", name);
     return HIDI_OK;
 }

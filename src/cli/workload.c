@@ -63,7 +63,7 @@ static hidi_status begin_stage2(hidi_workload *load, const hidi_settings *s,
 }
 
 static hidi_status begin_sampling(hidi_workload *load, const hidi_settings *s,
-                                  const hidi_dit_config *c)
+                                  const hidi_dit_config *c, bool draw)
 {
     const bool is_student = load->work == HIDI_WORK_SAMPLE_STUDENT;
     load->sampler = hidi_settings_sampler(s, is_student);
@@ -75,22 +75,24 @@ static hidi_status begin_sampling(hidi_workload *load, const hidi_settings *s,
         load->teacher = NULL;
     }
     load->tape = hidi_tape_create((is_student ? load->student : load->teacher)->params.backend);
-    load->image = malloc(n * pixels * sizeof *load->image);
-    load->label = malloc(n * sizeof *load->label);
+    load->image = calloc(n, pixels * sizeof *load->image);
+    load->label = calloc(n, sizeof *load->label);
     if (load->tape == NULL || load->image == NULL || load->label == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", n);
-    hidi_sample_inputs((uint64_t)s->sample.seed, c, 0, n, load->image, load->label);
+    if (draw)
+        hidi_sample_inputs((uint64_t)s->sample.seed, c, 0, n, load->image, load->label);
     return HIDI_OK;
 }
 
+/* draw: weights and noise; without, they are 0. */
 static hidi_status begin(hidi_workload *load, hidi_work work, const hidi_settings *settings,
                          const hidi_dit_config *config, const hidi_dataset *data,
-                         const hidi_backend *backend, bool draw_weights)
+                         const hidi_backend *backend, bool draw)
 {
     memset(load, 0, sizeof *load);
     load->work = work;
     HIDI_TRY(hidi_dit_create(&load->teacher, backend, config));
-    if (draw_weights)
+    if (draw)
         HIDI_TRY(hidi_dit_initialise(load->teacher, (uint64_t)settings->run.seed));
     switch (work) {
     case HIDI_WORK_TEACHER:
@@ -100,7 +102,7 @@ static hidi_status begin(hidi_workload *load, hidi_work work, const hidi_setting
     case HIDI_WORK_STAGE2:
         return begin_stage2(load, settings, data);
     default:
-        return begin_sampling(load, settings, config);
+        return begin_sampling(load, settings, config, draw);
     }
 }
 
