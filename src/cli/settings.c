@@ -74,7 +74,7 @@ const hidi_option hidi_settings_table[] = {
          "share of labels replaced by the null class, for guidance"),
     TIMES("teacher", "time_", teacher.time, "uniform", "0", "1"),
 
-    TRAINING("td", td, "2000", "64", "5e-4", "50", "cosine", "0.99"),
+    TRAINING("td", td, "1500", "64", "2e-4", "100", "cosine", "0.99"),
     REAL("td.guidance", td.meanflow.guidance, 0, 100, "1.5", "guidance w of the teacher"),
     REAL("td.p", td.meanflow.p, 0, 2, "0.5", "adaptive weight 1 / (d + c)^p"),
     REAL("td.c", td.meanflow.c, 1e-8, 1e6, "1", "adaptive weight 1 / (d + c)^p"),
@@ -88,7 +88,7 @@ const hidi_option hidi_settings_table[] = {
     REAL("td.mean", td.interval.mean, -10, 10, "-0.4", "meanflow sampler: mean of the logit"),
     REAL("td.deviation", td.interval.deviation, 0, 10, "1", "meanflow sampler: its deviation"),
 
-    TRAINING("dm", dm, "1000", "64", "2e-4", "20", "cosine", "0.99"),
+    TRAINING("dm", dm, "800", "64", "1e-4", "20", "cosine", "0.99"),
     REAL("dm.guidance", dm.guidance, 0, 100, "1.5", "guidance w of the teacher"),
     INT("dm.generator_every", dm.generator_every, 1, 1000, "2",
         "k: the generator steps in every k-th iteration"),
