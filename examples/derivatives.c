@@ -1,6 +1,6 @@
-/* derivatives.c - the two kinds of derivatives of a DiT: the gradient of a loss, in reverse mode, and
- * the derivative along a direction (the JVP), in forward mode, out of the same pass as the value.
- * Both are compared with central differences.
+/* derivatives.c - the two kinds of derivatives of a DiT: the gradient of a loss, in reverse mode,
+ * and the derivative along a direction (the JVP), in forward mode, out of the same pass as the
+ * value.  Both are compared with central differences.
  *
  *     ./derivatives
  */
@@ -11,8 +11,9 @@
 
 enum { B = 2, C = 1, SIDE = 8, PIXELS = B * C * SIDE * SIDE };
 
-static const double STEP = 1e-2;      /* of the differences: their error is of order STEP^2 ...    */
-static const double TOLERANCE = 2e-3; /* ... and float's rounding, 6e-8, comes back 1 / STEP fold */
+/* The error of the differences is of order STEP^2, and float's rounding, 6e-8, comes back 1 / STEP
+ * fold. */
+static const double STEP = 1e-2, TOLERANCE = 2e-3;
 
 /* Where the network is looked at: z and t; and the direction (dz, dt) of the derivative. */
 typedef struct point {
@@ -24,9 +25,9 @@ typedef struct point {
 /* Random weights: a network fresh from hidi_dit_initialise puts out 0 everywhere. */
 static hidi_status make_net(hidi_dit **net, const hidi_backend *backend)
 {
-    const hidi_dit_config config = {.image_size = SIDE, .channels = C, .out_channels = C, .patch = 2,
-                                    .width = 32, .depth = 2, .heads = 4, .mlp_width = 128,
-                                    .n_classes = 3, .time_scale = 1};
+    const hidi_dit_config config = {.image_size = SIDE, .channels = C, .out_channels = C,
+                                    .patch = 2, .width = 32, .depth = 2, .heads = 4,
+                                    .mlp_width = 128, .n_classes = 3, .time_scale = 1};
     hidi_real values[8192]; /* the largest parameter has 6 x 32 x 32 */
     HIDI_TRY(hidi_dit_create(net, backend, &config));
     for (int i = 0; i < (*net)->params.n_params; i++) {
@@ -89,7 +90,8 @@ static point moved(const point *p, double h, bool in_time)
 }
 
 /* <grad_z, dz> against [loss(z + h dz) - loss(z - h dz)] / 2h;  *error: the difference, relative */
-static hidi_status check_gradient(hidi_tape *tape, const hidi_dit *net, const point *p, double *error)
+static hidi_status check_gradient(hidi_tape *tape, const hidi_dit *net, const point *p,
+                                  double *error)
 {
     const point ahead = moved(p, STEP, false), behind = moved(p, -STEP, false);
     hidi_real grad_z[PIXELS];
@@ -103,7 +105,8 @@ static hidi_status check_gradient(hidi_tape *tape, const hidi_dit *net, const po
     *error = fabs(along - difference) / fabs(difference);
     printf("loss %.6f; norm of its gradient for all %zu weights: %.6f\n", loss, net->params.count,
            hidi_params_grad_norm(&net->params));
-    printf("gradient along dz: %.6f, by differences %.6f, off by %.1e\n", along, difference, *error);
+    printf("gradient along dz: %.6f, by differences %.6f, off by %.1e\n", along, difference,
+           *error);
     return HIDI_OK;
 }
 

@@ -1,11 +1,13 @@
-/* folder.c - trains a teacher on your own pictures: PNG files in a folder with one folder for each class,
- * all square and of one size.
+/* folder.c - trains a teacher on your own pictures: PNG files in a folder with one folder for each
+ * class, all square and of one size.
  *
  *     ./folder leaves leaves.safetensors 5000
  *
- * Interrupted (Ctrl-C), it leaves a checkpoint, and the same command goes on.  The result can be drawn
- * (draw.c) and distilled: hidi distill-td --teacher leaves.safetensors --set data.name=folder
- * --set data.path=leaves --set data.size=0 --out run-leaves.
+ * Interrupted (Ctrl-C), it leaves a checkpoint, and the same command goes on.  The result can be
+ * drawn (draw.c) and distilled:
+ *
+ *     hidi distill-td --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
+ *         --set data.size=0 --out run-leaves
  */
 #include <hidi.h>
 

@@ -1,4 +1,4 @@
-/* test_heads.c - the Adaptive Weighted Discriminator's weights: at the start, and when conditional. */
+/* test_heads.c - weights of the Adaptive Weighted Discriminator: at the start, and conditional. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +22,9 @@ static void draw(hidi_real *x, size_t n, uint64_t which)
 /* A backbone none of whose parameters is 0. */
 static hidi_dit *backbone(void)
 {
-    const hidi_dit_config config = {.image_size = SIZE, .channels = 1, .out_channels = 1, .patch = 2,
-                                    .width = D, .depth = 2, .heads = 2, .mlp_width = 32,
-                                    .n_classes = 2, .time_scale = 10};
+    const hidi_dit_config config = {.image_size = SIZE, .channels = 1, .out_channels = 1,
+                                    .patch = 2, .width = D, .depth = 2, .heads = 2,
+                                    .mlp_width = 32, .n_classes = 2, .time_scale = 10};
     hidi_dit *dit;
     hidi_real host[6 * D * D + 4096];
     ck_assert_int_eq(hidi_dit_create(&dit, backend, &config), HIDI_OK);

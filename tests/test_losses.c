@@ -106,7 +106,7 @@ START_TEST(cost_of_published_sizes)
                       sizes[i].name, gmac, sizes[i].gmac);
         xl = i == 3 ? gmac : xl;
     }
-    /* 250 steps against one, with the decoder's 311.1 GMAC in both: the 69.7 of arXiv 2511.08930. */
+    /* 250 steps against 1, the decoder's 311.1 GMAC in both: the 69.7 of arXiv 2511.08930. */
     ck_assert_double_eq_tol((250 * xl + 311.1) / (xl + 311.1), 69.7, 0.1);
 }
 END_TEST
