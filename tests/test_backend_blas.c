@@ -13,6 +13,14 @@ static const size_t products[][3] = { /* m, n, k */
     { 97, 89, 83 }, { 31, 257, 64 }, { 256, 96, 100 }, { 130, 131, 128 }, { 33, 35, 1000 }
 };
 
+/* The reference takes its time: with large products, not every beta. */
+static bool is_enough(size_t product, size_t beta)
+{
+    const size_t *s = products[product];
+
+    return s[0] * s[1] * s[2] > 50000 && beta != product % BETAS;
+}
+
 START_TEST(test_gemm)
 {
     const hidi_real alpha = (hidi_real)-0.75;
@@ -27,6 +35,10 @@ START_TEST(test_gemm)
         hidi_real *aa = absolute(a, na), *ab = absolute(b, nb);
         output c = new_output(m * ldc, 1);
 
+        if (is_enough(l, j)) {
+            free_arrays();
+            continue;
+        }
         for (size_t i = 0; i < m && beta == 0; i++)
             for (size_t col = 0; col < n; col++)
                 c.found[i * ldc + col] = c.expected[i * ldc + col] = (hidi_real)NAN;
@@ -42,7 +54,7 @@ END_TEST
 
 START_TEST(test_gemm_batched)
 {
-    static const size_t batches[] = { 0, 1, 2, 5 };
+    static const size_t batches[] = { 0, 1, 4 };
 
     setup(_i);
     FOR(l, products) FOR(q, batches) for (int mode = 0; mode < 8; mode++) {
@@ -54,6 +66,10 @@ START_TEST(test_gemm_batched)
         hidi_real *aa = absolute(a, na), *ab = absolute(b, nb);
         output c = new_output(stride_c * batch, 1);
 
+        if (is_enough(l, (size_t)mode % BETAS)) {
+            free_arrays();
+            continue;
+        }
         for (size_t s = 0; s < batch && beta == 0; s++)
             for (size_t i = 0; i < m * n; i++)
                 c.found[s * stride_c + i] = (hidi_real)NAN;
@@ -79,6 +95,10 @@ START_TEST(test_linear)
         hidi_real *bias = random_array(out), *abias = absolute(bias, out);
         output y = new_output(rows * out, beta);
 
+        if (is_enough(l, j)) {
+            free_arrays();
+            continue;
+        }
         cpu->linear(y.found, beta, x, w, with_bias ? bias : NULL, rows, in, out);
         ref->linear(y.expected, beta, x, w, with_bias ? bias : NULL, rows, in, out);
         ref->linear(y.magnitude, beta, ax, aw, with_bias ? abias : NULL, rows, in, out);
@@ -101,10 +121,10 @@ static const size_t heads[][4] = { /* B, T, H, Dh */
 START_TEST(test_attention)
 {
     setup(_i);
-    FOR(l, heads) FOR(j, betas) {
+    FOR(l, heads) {
         size_t B = heads[l][0], T = heads[l][1], H = heads[l][2], Dh = heads[l][3];
         size_t n = B * T * H * Dh, nP = B * H * T * T;
-        hidi_real beta = betas[j], *qkv = random_array(3 * n), *dqkv = random_array(3 * n);
+        hidi_real beta = betas[(l + (size_t)_i) % BETAS], *qkv = random_array(3 * n), *dqkv = random_array(3 * n);
         hidi_real *gy = random_array(n), *scratch = random_array(nP);
         output y = new_output(n, 0), P = new_output(nP, 0), dy = new_output(n, 0);
         output gqkv = new_output(3 * n, beta);
@@ -138,7 +158,7 @@ static const size_t windows[][8] = { /* B, C, height, width, O, kernel, stride, 
     { 1, 1, 1, 1, 1, 1, 1, 0 }, { 3, 5, 6, 7, 4, 1, 1, 0 },   { 1, 9, 9, 5, 7, 1, 2, 0 },
     { 2, 3, 8, 8, 5, 3, 1, 1 }, { 1, 17, 13, 11, 6, 3, 2, 1 }, { 4, 2, 7, 9, 3, 5, 2, 2 },
     { 1, 3, 40, 37, 8, 3, 1, 0 }, { 2, 1, 5, 5, 2, 5, 1, 4 },  { 2, 40, 12, 12, 9, 4, 3, 1 },
-    { 1, 2, 3, 3, 2, 7, 1, 3 },  { 5, 4, 16, 16, 4, 2, 2, 0 }
+    { 1, 2, 3, 3, 2, 7, 1, 3 },  { 5, 4, 16, 16, 4, 2, 2, 0 }, { 7, 13, 16, 15, 5, 3, 1, 1 }
 };
 
 static hidi_window window_of(size_t i)
@@ -270,8 +290,8 @@ START_TEST(test_threads)
     ck_assert_str_eq(cpu->name, "cpu");
     ck_assert_int_ge(cpu->threads(), 1);
 #ifdef _OPENMP
-    ck_assert_int_eq(cpu->threads(), _i % THREADS + 1);
-    snprintf(text, sizeof text, "OpenMP %d thread%s,", cpu->threads(), _i % THREADS ? "s" : "");
+    ck_assert_int_eq(cpu->threads(), _i < THREADS ? _i + 1 : 2);
+    snprintf(text, sizeof text, "OpenMP %d thread%s,", cpu->threads(), _i > 0 ? "s" : "");
 #else
     snprintf(text, sizeof text, "no OpenMP,");
 #endif

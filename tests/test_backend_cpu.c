@@ -104,9 +104,9 @@ START_TEST(test_unary_jacobian)
     const hidi_real p[2] = { (hidi_real)1e19, (hidi_real)-0.75 };
 
     setup(_i);
-    FOR(l, lengths) FOR(f, maps) FOR(j, betas) {
+    FOR(l, lengths) FOR(f, maps) {
         size_t n = lengths[l];
-        hidi_real beta = betas[j], *x = random_array(n), *d = random_array(n);
+        hidi_real beta = betas[(l + f) % BETAS], *x = random_array(n), *d = random_array(n);
         output y = new_output(n, beta);
 
         spread(x, n);
@@ -327,7 +327,7 @@ START_TEST(test_layer_norm)
 END_TEST
 
 static const size_t tokens[][3] = { { 0, 2, 3 },  { 1, 1, 1 },  { 2, 0, 5 },    { 3, 5, 7 },
-                                    { 1, 16, 49 }, { 9, 4, 64 }, { 16, 49, 33 }, { 2, 300, 128 } };
+                                    { 1, 16, 49 }, { 9, 4, 64 }, { 40, 25, 37 }, { 2, 300, 128 } };
 
 START_TEST(test_modulation)
 {

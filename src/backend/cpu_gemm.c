@@ -20,7 +20,7 @@
 
 enum {
     BLOCK = 16,              /* rows and columns of C are divided at multiples of this        */
-    SERIAL = 1 << 16,        /* m n k up to which one thread is done before a second wakes up */
+    SERIAL = 1 << 17,        /* m n k up to which one thread is done before a second wakes up */
     SMALL = 1 << 21,         /* m n k up to which our kernel is as fast as BLAS, measured with */
     SMALL_TRANSPOSED = 1 << 18 /* OpenBLAS 0.3.21 on Zen 3; if A is transposed               */
 };
