@@ -135,12 +135,13 @@ static hidi_status run(const hidi_task *task, const hidi_training *training, hid
         hidi_status status = task->step(task->self, at->done, row + 1);
         if (status != HIDI_OK)
             return hidi_error_prefix(status, "%s, step %ld", task->label, at->done);
+        const bool is_logged = at->done % training->log_every == 0;
         row[0] = (double)at->done++;
         row[n + 1] = at->seconds = hidi_seconds() - at->started;
         snprintf(note, sizeof note, "%s %.4g", task->columns[0], row[1]);
         hidi_progress_update(&progress, at->done, note);
         const bool is_last = at->done == training->steps;
-        if (log->out != NULL && (at->done % training->log_every == 0 || is_last))
+        if (log->out != NULL && (is_logged || is_last))
             HIDI_TRY(hidi_csv_row(log, row));
         if (!is_last && stop_requested(training, at->done))
             return HIDI_INTERRUPTED;

@@ -28,7 +28,7 @@ typedef struct hidi_task {
 typedef struct hidi_training {
     long steps;                         /* in all                                               */
     long save_every;                    /* steps between checkpoints; 0: only when stopped        */
-    long log_every;                     /* steps between rows of the log, >= 1                    */
+    long log_every;                     /* rows of the log: step 0, log_every, ... and the last    */
     const char *checkpoint;             /* path; resumed from if it is there; the caller removes it
                                          * when the result is safe                              */
     const char *log;                    /* path of a CSV file; NULL: none                         */
