@@ -20,7 +20,7 @@ static hidi_status open_extractor(const hidi_cli *cli, const hidi_dataset *data,
         if (cli->settings.features.file[0] == '\0')
             return hidi_error(HIDI_BAD_ARGUMENT, "no feature net: --features FILE, or features.file in "
                                                  "the preset");
-        HIDI_TRY(hidi_cli_find(found, sizeof found, cli->settings.features.file));
+        HIDI_TRY(hidi_find_ready(cli->settings.features.file, found, sizeof found));
         path = found;
     }
     HIDI_TRY(hidi_safetensors_read(&file, path));

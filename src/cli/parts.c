@@ -41,6 +41,28 @@ static hidi_status part_begin(part *p, const hidi_cli *cli, const char *dir, con
     return p->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
 
+/* Adds the weights of another network to what the part depends on, by their hash (FNV-1a). */
+static hidi_status part_depends(part *p, const char *name, const hidi_dit *net)
+{
+    const size_t bytes = net->params.count * sizeof(hidi_real), length = strlen(p->settings) + 64;
+    unsigned char *host = malloc(bytes);
+    char *settings = realloc(p->settings, length);
+    uint64_t hash = 1469598103934665603u;
+    if (settings != NULL)
+        p->settings = settings;
+    if (host == NULL || settings == NULL) {
+        free(host);
+        return hidi_error(HIDI_NO_MEMORY, "out of memory");
+    }
+    net->params.backend->download(host, net->params.value, bytes);
+    for (size_t i = 0; i < bytes; i++)
+        hash = (hash ^ host[i]) * 1099511628211u;
+    free(host);
+    const size_t end = strlen(settings);
+    snprintf(settings + end, length - end, "%s.weights = %016llx\n", name, (unsigned long long)hash);
+    return HIDI_OK;
+}
+
 /* Reads a finished part if it is there: *found.  One of other settings is an error. */
 static hidi_status part_read(const part *p, hidi_tensor_file *file, bool *found)
 {
@@ -53,8 +75,8 @@ static hidi_status part_read(const part *p, hidi_tensor_file *file, bool *found)
     if (*found)
         return HIDI_OK;
     hidi_tensor_file_free(file);
-    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings: remove it, or use another "
-                                         "--out",
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights: remove it, or use "
+                                         "another --out",
                       p->file);
 }
 
@@ -144,8 +166,7 @@ hidi_status hidi_load_for(const hidi_cli *cli, const hidi_dataset *data, const c
     return status;
 }
 
-/* A ready-made file of the settings: a path, or a name among hidi's own data files. */
-static hidi_status find_ready(const char *name, char *path, size_t size)
+hidi_status hidi_find_ready(const char *name, char *path, size_t size)
 {
     if (access(name, R_OK) == 0) {
         snprintf(path, size, "%s", name);
@@ -190,7 +211,7 @@ static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_f
 {
     char path[HIDI_PATH];
     hidi_tensor_file file;
-    HIDI_TRY(find_ready(p->cli->settings.features.file, path, sizeof path));
+    HIDI_TRY(hidi_find_ready(p->cli->settings.features.file, path, sizeof path));
     HIDI_TRY(hidi_safetensors_read(&file, path));
     hidi_status status = hidi_feature_net_from_file(net, p->cli->backend, &file);
     hidi_tensor_file_free(&file);
@@ -281,7 +302,7 @@ hidi_status hidi_make_teacher(const hidi_cli *cli, const hidi_dataset *data, con
                         ready[0] ? "run data teacher" : "run data model teacher"));
     hidi_status status = read_net(&p, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
-        status = find_ready(ready, path, sizeof path);
+        status = hidi_find_ready(ready, path, sizeof path);
         if (status == HIDI_OK)
             status = hidi_load_for(cli, data, path, teacher);
         if (status == HIDI_OK)
@@ -319,8 +340,10 @@ hidi_status hidi_make_stage1(const hidi_cli *cli, const hidi_dataset *data, cons
     part p;
     bool found;
     *student = NULL;
-    HIDI_TRY(part_begin(&p, cli, dir, "stage1", "run data model teacher td"));
-    hidi_status status = read_net(&p, student, &found);
+    HIDI_TRY(part_begin(&p, cli, dir, "stage1", "run data td"));
+    hidi_status status = part_depends(&p, "teacher", teacher);
+    if (status == HIDI_OK)
+        status = read_net(&p, student, &found);
     if (status == HIDI_OK && !found)
         status = train_stage1(&p, data, teacher, student);
     part_end(&p, status);
@@ -374,8 +397,12 @@ hidi_status hidi_make_stage2(const hidi_cli *cli, const hidi_dataset *data, cons
     part p;
     bool found;
     *student = NULL;
-    HIDI_TRY(part_begin(&p, cli, dir, "stage2", "run data model teacher td dm"));
-    hidi_status status = read_net(&p, student, &found);
+    HIDI_TRY(part_begin(&p, cli, dir, "stage2", "run data td dm"));
+    hidi_status status = part_depends(&p, "teacher", teacher);
+    if (status == HIDI_OK)
+        status = part_depends(&p, "student", stage1);
+    if (status == HIDI_OK)
+        status = read_net(&p, student, &found);
     if (status == HIDI_OK && !found)
         status = train_stage2(&p, data, teacher, stage1, student);
     part_end(&p, status);

@@ -14,7 +14,7 @@
 #define HIDI_HEADS_FILE "heads.safetensors" /* its discriminator      */
 
 /* A feature net from dir, else from the ready-made file of the settings, else trained (log:
- * features.csv).  *accuracy: share of test images it classifies right (NaN: not measured now). */
+ * features.csv). */
 hidi_status hidi_make_features(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
                                hidi_feature_net **net);
 
@@ -32,6 +32,9 @@ hidi_status hidi_make_stage2(const hidi_cli *cli, const hidi_dataset *data, cons
 
 /* Seconds that the training of a part took, as its file says; NaN: a ready-made one. */
 double hidi_part_seconds(const char *dir, const char *file);
+
+/* A ready-made file of the settings, a path or a name among hidi's own data files, in path[size]. */
+hidi_status hidi_find_ready(const char *name, char *path, size_t size);
 
 /* A network for this data set, or an error that names the file and what differs. */
 hidi_status hidi_load_for(const hidi_cli *cli, const hidi_dataset *data, const char *path,
