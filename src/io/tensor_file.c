@@ -285,7 +285,7 @@ static hidi_status count_elements(const char *name, hidi_dtype dtype, int rank, 
 hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
                                    int rank, const size_t *dim, const unsigned char *data)
 {
-    size_t count;
+    size_t count = 0;
 
     HIDI_TRY(count_elements(name, dtype, rank, dim, &count));
     hidi_file_tensor *array = grown(file->tensor, file->n_tensors, sizeof *array);
@@ -327,7 +327,7 @@ static void store(unsigned char *out, const unsigned char *in, size_t n, size_t 
 hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
                                  int rank, const size_t *dim, const void *data)
 {
-    size_t count, width = hidi_dtype_bytes(dtype);
+    size_t count = 0, width = hidi_dtype_bytes(dtype);
 
     if (hidi_tensor_file_find(file, name) != NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "tensor \"%s\" is there twice", name);
