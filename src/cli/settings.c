@@ -76,7 +76,7 @@ const hidi_option hidi_settings_table[] = {
 
     TRAINING("td", td, "1500", "64", "2e-4", "100", "cosine", "0.99"),
     REAL("td.guidance", td.meanflow.guidance, 0, 100, "1.5", "guidance w of the teacher"),
-    REAL("td.p", td.meanflow.p, 0, 2, "0.5", "adaptive weight 1 / (d + c)^p"),
+    REAL("td.p", td.meanflow.p, 0, 2, "1", "adaptive weight 1 / (d + c)^p"),
     REAL("td.c", td.meanflow.c, 1e-8, 1e6, "1", "adaptive weight 1 / (d + c)^p"),
     REAL("td.difference", td.meanflow.difference, 0, 0.1, "0",
          "0: du/dt by JVP; > 0: by central differences of this half width"),
