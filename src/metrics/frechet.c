@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 63 /* samples that enter the covariance at a time; one more row makes it 4 x 16 */
-#define INNER 64 /* rows of b that stay in the cache */
+#define BLOCK 63          /* samples that enter the covariance together; one more row: 4 x 16 */
+#define INNER 64          /* rows of b that stay in the cache                                  */
+#define WORTHWHILE 100000 /* multiplications for which threads are woken                       */
 
 /* c[i, j] += sum_k a_ik b[k, j], i < m, j < n, k < inner, with a_ik = a[i * a_row + k * a_column].
  * c: [m, n], b: [inner, n].  triangle: only j >= i. */
@@ -18,7 +19,7 @@ static void multiply_add(double *c, const double *a, size_t a_row, size_t a_colu
     for (size_t first = 0; first < inner; first += INNER) {
         size_t last = first + INNER < inner ? first + INNER : inner;
 
-#pragma omp parallel for schedule(dynamic, 8)
+#pragma omp parallel for schedule(dynamic, 8) if (m * (last - first) * n > WORTHWHILE)
         for (size_t i = 0; i < m; i++) {
             double *restrict out = c + i * n;
             size_t k = first, begin = triangle ? i : 0;

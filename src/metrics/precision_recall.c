@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TILE 64 /* points of the set beside each other                                  */
-#define ROWS 16 /* points that go through the tiles together, while a tile is in the cache */
+#define TILE 64           /* points of the set beside each other                     */
+#define ROWS 16           /* points that go through a tile together, while it is hot */
+#define WORTHWHILE 100000 /* differences for which threads are woken                 */
 
 /* The set as tiles [tiles, D, TILE], the last one filled up with zeros. */
 typedef struct tiled_set {
@@ -87,7 +88,7 @@ static void find_radii(tiled_set *set, const double *points, size_t k, double *n
 
     for (size_t i = 0; i < n * k; i++)
         nearest[i] = INFINITY;
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (n * n * D > WORTHWHILE)
     for (size_t first = 0; first < n; first += ROWS) {
         size_t last = first + ROWS < n ? first + ROWS : n;
         double d[TILE];
@@ -109,7 +110,7 @@ static size_t count_inside(const tiled_set *set, const double *points, size_t n)
 {
     size_t inside = 0, D = set->D;
 
-#pragma omp parallel for schedule(dynamic) reduction(+ : inside)
+#pragma omp parallel for schedule(dynamic) reduction(+ : inside) if (n * set->n * D > WORTHWHILE)
     for (size_t first = 0; first < n; first += ROWS) {
         size_t rows = first + ROWS < n ? ROWS : n - first;
         bool found[ROWS] = { false };

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGES 16 /* that are transformed at the same time, each in a work space of its own */
+#define IMAGES 16        /* that are transformed at a time, each in a work space of its own */
+#define WORTHWHILE 30000 /* multiplications, about, for which threads are woken             */
 
 static const double pi = 3.14159265358979323846;
 
@@ -125,7 +126,7 @@ void hidi_spectrum_add(hidi_spectrum *s, const hidi_real *images, size_t n, size
     for (size_t first = 0; first < total; first += IMAGES) {
         size_t m = total - first < IMAGES ? total - first : IMAGES;
 
-#pragma omp parallel for
+#pragma omp parallel for if (m * s->size * s->size * s->size > WORTHWHILE)
         for (size_t i = 0; i < m; i++)
             image_power(s, images + (first + i) * s->size * s->size, s->work + i * stride);
         /* In the order of the images, so that the number of threads changes nothing. */
