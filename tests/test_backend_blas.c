@@ -124,7 +124,8 @@ START_TEST(test_attention)
     FOR(l, heads) {
         size_t B = heads[l][0], T = heads[l][1], H = heads[l][2], Dh = heads[l][3];
         size_t n = B * T * H * Dh, nP = B * H * T * T;
-        hidi_real beta = betas[(l + (size_t)_i) % BETAS], *qkv = random_array(3 * n), *dqkv = random_array(3 * n);
+        hidi_real beta = betas[(l + (size_t)_i) % BETAS];
+        hidi_real *qkv = random_array(3 * n), *dqkv = random_array(3 * n);
         hidi_real *gy = random_array(n), *scratch = random_array(nP);
         output y = new_output(n, 0), P = new_output(nP, 0), dy = new_output(n, 0);
         output gqkv = new_output(3 * n, beta);
