@@ -22,10 +22,12 @@
 #define HIDI_HIDI_H
 
 #include "core/arena.h"
+#include "core/hash.h"
 #include "core/progress.h"
 #include "core/random.h"
 #include "core/real.h"
 #include "core/status.h"
+#include "core/threads.h"
 #include "backend/backend.h"
 #include "tensor/shape.h"
 #include "autograd/op.h"

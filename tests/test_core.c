@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "core/hash.h"
 #include "core/progress.h"
 #include "core/random.h"
 #include "core/status.h"
+#include "core/threads.h"
 #include "tensor/shape.h"
 
 #define N 65536
@@ -50,6 +52,37 @@ START_TEST(long_messages_are_cut)
     hidi_error_prefix(HIDI_BAD_FILE, "short");
     ck_assert_uint_eq(strlen(hidi_error_message()), 1023);
     ck_assert(strncmp(hidi_error_message(), "short: xxx", 10) == 0);
+}
+END_TEST
+
+START_TEST(messages_are_one_line)
+{
+    hidi_error(HIDI_BAD_FORMAT, "tensor %s", "a\nb\033[2J\177");
+    ck_assert_str_eq(hidi_error_message(), "tensor a?b?[2J?");
+    hidi_error_prefix(HIDI_BAD_FORMAT, "file\r");
+    ck_assert_str_eq(hidi_error_message(), "file?: tensor a?b?[2J?");
+    hidi_error(HIDI_BAD_FILE, "Fr\303\251chet"); /* UTF-8 stays */
+    ck_assert_str_eq(hidi_error_message(), "Fr\303\251chet");
+}
+END_TEST
+
+/* By hand: the start, and one step of the rule. */
+START_TEST(hash_rule)
+{
+    const uint64_t start = 1469598103934665603u;
+    ck_assert(hidi_hash("", 0) == start);
+    ck_assert(hidi_hash("a", 1) == (start ^ 97u) * 1099511628211u);
+    ck_assert(hidi_hash("ab", 2) == (hidi_hash("a", 1) ^ 98u) * 1099511628211u);
+    ck_assert(hidi_hash("ab", 2) != hidi_hash("ba", 2));
+}
+END_TEST
+
+START_TEST(thread_limit_is_given_back)
+{
+    const int before = hidi_limit_threads(1);
+    ck_assert_int_ge(before, 1);
+    ck_assert_int_eq(hidi_limit_threads(before), 1);
+    ck_assert_int_eq(hidi_limit_threads(before), before);
 }
 END_TEST
 
@@ -559,8 +592,9 @@ static void add_case(Suite *suite, const char *name, const TTest *const *tests)
 int main(void)
 {
     const TTest *const status_tests[] = { error_keeps_its_message, prefix_is_put_in_front,
-                                          long_messages_are_cut, status_names_differ,
-                                          try_returns_the_first_failure, NULL };
+                                          long_messages_are_cut, messages_are_one_line,
+                                          status_names_differ, try_returns_the_first_failure,
+                                          hash_rule, thread_limit_is_given_back, NULL };
     const TTest *const arena_tests[] = { second_pass_allocates_nothing,
                                          rewind_gives_back_what_came_after,
                                          no_bytes_are_a_valid_piece,

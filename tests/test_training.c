@@ -275,6 +275,32 @@ START_TEST(no_allocation_after_the_first_steps)
 }
 END_TEST
 
+/* In an iteration that is not the generator's, the fake score and the heads learn, and it does not. */
+START_TEST(generator_waits_for_its_turn)
+{
+    any_training a;
+    double values[HIDI_MAX_LOG_COLUMNS];
+    begin(&a, DM, "");
+    const hidi_params *params[] = {&a.dm.student->params, &a.dm.average->params,
+                                   &a.dm.fake->params, &a.dm.heads->params};
+    for (int step = 1; step <= 2; step++) { /* k = 2: step 1 is not its turn, step 2 is */
+        hidi_real *before[4];
+        for (int i = 0; i < 4; i++) {
+            before[i] = malloc(params[i]->count * sizeof(hidi_real));
+            memcpy(before[i], params[i]->value, params[i]->count * sizeof(hidi_real));
+        }
+        ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
+        for (int i = 0; i < 4; i++) {
+            const bool moved =
+                memcmp(before[i], params[i]->value, params[i]->count * sizeof(hidi_real)) != 0;
+            ck_assert_int_eq(moved, i >= 2 || step == 2);
+            free(before[i]);
+        }
+    }
+    end(&a);
+}
+END_TEST
+
 START_TEST(not_finite_stops)
 {
     any_training a;
@@ -337,6 +363,7 @@ int main(void)
     tcase_add_loop_test(tcase, resumed_is_uninterrupted, 0, KINDS);
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
+    tcase_add_test(tcase, generator_waits_for_its_turn);
     tcase_add_test(tcase, not_finite_stops);
     tcase_add_test(tcase, not_finite_gradient);
     suite_add_tcase(suite, tcase);

@@ -1,4 +1,8 @@
 /* backend.c - the backends by name. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include "backend/backend.h"
 
 #include <stdio.h>
@@ -49,4 +53,32 @@ const char *hidi_backend_names(void)
                                        length ? " " : "", entries[i].name);
     }
     return names;
+}
+
+const char *hidi_backend_build(void)
+{
+    return ""
+#ifdef HAVE_CBLAS
+    "CBLAS, "
+#else
+    "no CBLAS, "
+#endif
+#ifdef HAVE_LAPACK
+    "LAPACK, "
+#else
+    "no LAPACK, "
+#endif
+#ifdef _OPENMP
+    "OpenMP, "
+#else
+    "no OpenMP, "
+#endif
+    "kernels for baseline"
+#ifdef HIDI_CPU_AVX2
+    " avx2"
+#endif
+#ifdef HIDI_CPU_AVX512
+    " avx512"
+#endif
+        ;
 }

@@ -184,7 +184,8 @@ typedef struct hidi_backend {
                        hidi_patch_order order, size_t B, size_t C, size_t H, size_t W, size_t p);
 
     /* y [B, O, OH, OW] = beta y + w [O, C, k, k] * x (+ bias [O]);  bias NULL: none
-     * scratch: conv_scratch(window) elements, for all three                                      */
+     * scratch: conv_scratch(window) elements, for all three; it may grow with the threads,
+     * whose number must not change between asking and calling                                    */
     size_t (*conv_scratch)(const hidi_window *window);
     void (*conv2d)(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                    const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
@@ -237,6 +238,9 @@ hidi_status hidi_backend_open(const char *name, const hidi_backend **backend);
 
 /* "reference cpu": the names that were built in. */
 const char *hidi_backend_names(void);
+
+/* "CBLAS, LAPACK, OpenMP, kernels for baseline avx2": what this build was given. */
+const char *hidi_backend_build(void);
 
 /* The dry backend: it allocates address space instead of memory and computes nothing (what it
  * downloads is 0), so that a training step of any size can be taken to learn what memory the same

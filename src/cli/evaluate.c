@@ -88,28 +88,38 @@ hidi_status hidi_measure(hidi_measurement *m, const hidi_image_set *set, const h
     return HIDI_OK;
 }
 
+hidi_status hidi_run_sampler(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
+                             hidi_real *x, const int32_t *y, size_t n, const char *label,
+                             double *seconds)
+{
+    hidi_progress progress;
+    hidi_tape *tape = hidi_tape_create(cli->backend);
+    if (tape == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
+    hidi_progress_begin(&progress, cli->progress, label, 0, (long)n);
+    const double started = hidi_seconds();
+    hidi_status status = hidi_sample(sampler, net, tape, x, y, n, &progress);
+    *seconds = (hidi_seconds() - started) / (double)n;
+    if (status == HIDI_OK)
+        hidi_progress_end(&progress, NULL);
+    hidi_tape_destroy(tape);
+    return status;
+}
+
 hidi_status hidi_draw_samples(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
                               size_t n, const char *label, hidi_real **x, double *seconds)
 {
     const hidi_dit_config *c = &net->config;
     const size_t pixels = c->channels * c->image_size * c->image_size;
-    hidi_tape *tape = hidi_tape_create(cli->backend);
     int32_t *y = malloc(n * sizeof *y);
-    hidi_progress progress;
     hidi_status status = HIDI_OK;
     *x = malloc(n * pixels * sizeof **x);
-    if (tape == NULL || y == NULL || *x == NULL)
+    if (y == NULL || *x == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", n);
     if (status == HIDI_OK) {
         hidi_sample_inputs((uint64_t)cli->settings.sample.seed, c, 0, n, *x, y);
-        hidi_progress_begin(&progress, cli->progress, label, 0, (long)n);
-        const double started = hidi_seconds();
-        status = hidi_sample(sampler, net, tape, *x, y, n, &progress);
-        *seconds = (hidi_seconds() - started) / (double)n;
-        if (status == HIDI_OK)
-            hidi_progress_end(&progress, NULL);
+        status = hidi_run_sampler(cli, net, sampler, *x, y, n, label, seconds);
     }
-    hidi_tape_destroy(tape);
     free(y);
     if (status != HIDI_OK) {
         free(*x);

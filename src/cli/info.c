@@ -27,31 +27,6 @@
 
 /* --- this build ------------------------------------------------------------------------------------- */
 
-static const char built_with[] = ""
-#ifdef HAVE_CBLAS
-    "CBLAS, "
-#else
-    "no CBLAS, "
-#endif
-#ifdef HAVE_LAPACK
-    "LAPACK, "
-#else
-    "no LAPACK, "
-#endif
-#ifdef _OPENMP
-    "OpenMP, "
-#else
-    "no OpenMP, "
-#endif
-    "kernels for baseline"
-#ifdef HIDI_CPU_AVX2
-    " avx2"
-#endif
-#ifdef HIDI_CPU_AVX512
-    " avx512"
-#endif
-    ;
-
 static hidi_status print_backends(const hidi_backend *chosen)
 {
     char names[128], *rest = NULL;
@@ -100,7 +75,7 @@ static hidi_status print_build(const hidi_backend *chosen)
     printf("hidi %s\n", PACKAGE_VERSION);
     printf("  compiler    %s\n", COMPILER);
     printf("  precision   %s\n", sizeof(hidi_real) == sizeof(float) ? "single" : "double");
-    printf("  built with  %s\n", built_with);
+    printf("  built with  %s\n", hidi_backend_build());
     HIDI_TRY(print_backends(chosen));
     if (memory > 0)
         printf("  memory      %s\n", hidi_cli_bytes(text, sizeof text, memory));

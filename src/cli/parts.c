@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/hash.h"
 #include "io/atomic_file.h"
 #include "io/number.h"
 #include "io/safetensors.h"
@@ -41,13 +42,12 @@ static hidi_status part_begin(part *p, const hidi_cli *cli, const char *dir, con
     return p->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
 
-/* Adds the weights of another network to what the part depends on, by their hash (FNV-1a). */
+/* Adds the weights of another network to what the part depends on, by their hash. */
 static hidi_status part_depends(part *p, const char *name, const hidi_dit *net)
 {
     const size_t bytes = net->params.count * sizeof(hidi_real), length = strlen(p->settings) + 64;
     unsigned char *host = malloc(bytes);
     char *settings = realloc(p->settings, length);
-    uint64_t hash = 1469598103934665603u;
     if (settings != NULL)
         p->settings = settings;
     if (host == NULL || settings == NULL) {
@@ -55,8 +55,7 @@ static hidi_status part_depends(part *p, const char *name, const hidi_dit *net)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
     }
     net->params.backend->download(host, net->params.value, bytes);
-    for (size_t i = 0; i < bytes; i++)
-        hash = (hash ^ host[i]) * 1099511628211u;
+    const uint64_t hash = hidi_hash(host, bytes);
     free(host);
     const size_t end = strlen(settings);
     snprintf(settings + end, length - end, "%s.weights = %016llx\n", name, (unsigned long long)hash);

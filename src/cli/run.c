@@ -88,23 +88,26 @@ static hidi_status measure_all(pipeline *p)
 
 /* --- pictures ---------------------------------------------------------------------------------- */
 
-/* n real test images with the classes that the samples have. */
+/* n real test images with the classes that the samples have; white where a class has none. */
 static hidi_status real_samples(const pipeline *p, size_t n, hidi_real **x)
 {
+    enum { MOST_TRIES = 100000 }; /* of an unlimited data set; others: each image once */
     const hidi_dataset *data = p->data;
     const size_t pixels = data->channels * data->height * data->width;
-    uint64_t index = 0, tried = 0;
+    const uint64_t count = data->count[HIDI_TEST], tries = count ? count : MOST_TRIES;
+    uint64_t index = 0;
     *x = malloc(n * pixels * sizeof **x);
     if (*x == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for %zu images", n);
-    for (size_t i = 0; i < n;) {
-        int32_t label;
-        data->get(data, HIDI_TEST, index, *x + i * pixels, &label);
-        index = data->count[HIDI_TEST] ? (index + 1) % data->count[HIDI_TEST] : index + 1;
-        if ((size_t)label == i % data->n_classes || ++tried > 100000) {
-            i++;
-            tried = 0;
+    for (size_t i = 0; i < n; i++) {
+        hidi_real *image = *x + i * pixels;
+        int32_t label = -1;
+        for (uint64_t k = 0; k < tries && (size_t)label != i % data->n_classes; k++) {
+            data->get(data, HIDI_TEST, index, image, &label);
+            index = count ? (index + 1) % count : index + 1;
         }
+        for (size_t k = 0; (size_t)label != i % data->n_classes && k < pixels; k++)
+            image[k] = 1;
     }
     return HIDI_OK;
 }

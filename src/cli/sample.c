@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/number.h"
 #include "io/safetensors.h"
 
 typedef struct request {
@@ -13,33 +12,16 @@ typedef struct request {
     long n, per_row, y;
 } request;
 
-/* A whole number of an option, within range. */
-static hidi_status number(const char *option, const char *text, long least, long most, long *value)
-{
-    if (text == NULL || (hidi_parse_long(text, value) && *value >= least && *value <= most))
-        return HIDI_OK;
-    return hidi_error(HIDI_BAD_ARGUMENT, "--%s %s: expected a whole number from %ld to %ld", option,
-                      text, least, most);
-}
-
 static hidi_status draw(const hidi_cli *cli, const hidi_dit *net, const request *r, hidi_real *x,
                         int32_t *y)
 {
     const size_t n = (size_t)r->n;
-    hidi_sampler sampler = hidi_settings_sampler(&cli->settings, net->config.has_interval);
-    hidi_progress progress;
-    hidi_tape *tape = hidi_tape_create(cli->backend);
-    if (tape == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
+    const hidi_sampler sampler = hidi_settings_sampler(&cli->settings, net->config.has_interval);
+    double seconds;
     hidi_sample_inputs((uint64_t)cli->settings.sample.seed, &net->config, 0, n, x, y);
     for (size_t i = 0; r->y >= 0 && i < n; i++)
         y[i] = (int32_t)r->y;
-    hidi_progress_begin(&progress, cli->progress, "sample", 0, r->n);
-    hidi_status status = hidi_sample(&sampler, net, tape, x, y, n, &progress);
-    if (status == HIDI_OK)
-        hidi_progress_end(&progress, NULL);
-    hidi_tape_destroy(tape);
-    return status;
+    return hidi_run_sampler(cli, net, &sampler, x, y, n, "sample", &seconds);
 }
 
 /* The heat map of the token weights over the samples. */
@@ -118,9 +100,9 @@ static int run(const hidi_command *command, int argc, char **argv)
         return hidi_cli_usage(&cli, "--heads and --backbone go together");
     if (cli.out == NULL)
         cli.out = "samples.png";
-    if (number("count", r.count, 1, 1000000, &r.n) != HIDI_OK ||
-        number("columns", r.columns, 1, 1000, &r.per_row) != HIDI_OK ||
-        number("class", r.label, 0, 1000000, &r.y) != HIDI_OK)
+    if (hidi_cli_number("count", r.count, 1, 1000000, &r.n) != HIDI_OK ||
+        hidi_cli_number("columns", r.columns, 1, 1000, &r.per_row) != HIDI_OK ||
+        hidi_cli_number("class", r.label, 0, 1000000, &r.y) != HIDI_OK)
         return hidi_cli_usage(&cli, "%s", hidi_error_message());
     return hidi_cli_end(&cli, sample(&cli, &r));
 }

@@ -221,7 +221,7 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
-    "run.threads data.path features.save_every features.log_every features.test_images "           \
+    "run.threads features.save_every features.log_every features.test_images "                     \
     "teacher.save_every teacher.log_every td.save_every td.log_every dm.save_every dm.log_every"
 
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)

@@ -9,6 +9,16 @@
 
 static char message[MESSAGE_BYTES];
 
+/* Keeps a message one line, whatever a file's names hold. */
+static void set_message(const char *text)
+{
+    size_t i = 0;
+
+    for (; text[i] != '\0'; i++)
+        message[i] = (unsigned char)text[i] < 0x20 || text[i] == 0x7f ? '?' : text[i];
+    message[i] = '\0';
+}
+
 hidi_status hidi_error(hidi_status status, const char *format, ...)
 {
     char text[MESSAGE_BYTES] = ""; /* the arguments may point into message */
@@ -17,7 +27,7 @@ hidi_status hidi_error(hidi_status status, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    memcpy(message, text, sizeof message);
+    set_message(text);
     return status;
 }
 
@@ -35,7 +45,7 @@ hidi_status hidi_error_prefix(hidi_status status, const char *format, ...)
     length = strlen(text);
     room = sizeof text - length;
     snprintf(text + length, room, ": %.*s", (int)room, message);
-    memcpy(message, text, sizeof message);
+    set_message(text);
     return status;
 }
 

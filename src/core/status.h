@@ -27,7 +27,8 @@ typedef enum hidi_status {
 #define HIDI_PRINTF(format_index, first)
 #endif
 
-/* Records a message (printf style, cut at 1,023 bytes) and returns `status`: `return
+/* Records a message (printf style, cut at 1,023 bytes, control characters
+ * replaced by '?') and returns `status`: `return
  * hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));` */
 hidi_status hidi_error(hidi_status status, const char *format, ...) HIDI_PRINTF(2, 3);
 

@@ -9,10 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef _OPENMP
-#include <omp.h>
-#endif
 
+#include "core/threads.h"
 #include "metrics/frechet.h"
 
 #define MOST_SWEEPS 60 /* ten are many: convergence is quadratic in the end */
@@ -136,21 +134,6 @@ hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n)
 
 #ifdef HAVE_LAPACK
 
-/* One thread: LAPACK's steps are many and small, and two threads that wait for each other after
- * each of them can be a hundred times slower on a busy machine.  (OpenBLAS asks OpenMP.) */
-static int set_threads(int n)
-{
-    int before = 1;
-
-#ifdef _OPENMP
-    before = omp_get_max_threads();
-    omp_set_num_threads(n);
-#else
-    (void)n;
-#endif
-    return before;
-}
-
 /* gfortran's convention: the lengths of the two texts come last. */
 void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
              double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t,
@@ -171,10 +154,12 @@ hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
 
     if (work == NULL || iwork == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "eigenvalues: out of memory for %zu x %zu", n, n);
-    int threads = set_threads(1);
+    /* One thread: LAPACK's steps are many and small, and two threads that wait for each other after
+     * each of them can be a hundred times slower on a busy machine.  (OpenBLAS asks OpenMP.) */
+    int threads = hidi_limit_threads(1);
     if (status == HIDI_OK && n > 0)
         dsyevd_("V", "U", &order, a, &order, w, work, &work_size, iwork, &iwork_size, &info, 1, 1);
-    set_threads(threads);
+    hidi_limit_threads(threads);
     if (info != 0)
         status = hidi_error(HIDI_NOT_FINITE, "eigenvalues: dsyevd returned %d", info);
     free(work);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
 #include "core/random.h"
 
 /* Parameters of a block, counted from its first: each is a weight, then its bias. */
@@ -183,9 +184,7 @@ static bool starts_with(const char *text, const char *prefix)
 static void initial_values(const hidi_param *param, uint64_t seed, hidi_real *host)
 {
     const size_t n = hidi_count(param->shape), rows = param->shape.dim[0];
-    uint64_t hash = 1469598103934665603u; /* FNV-1a of the name */
-    for (const char *c = param->name; *c != '\0'; c++)
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
+    const uint64_t hash = hidi_hash(param->name, strlen(param->name));
     const hidi_random random = {seed, HIDI_STREAM_INIT, hash & 0xffffffffffffu};
     const bool is_bias = param->shape.rank == 1;
     const bool is_zero = is_bias || strstr(param->name, "adaLN_modulation") != NULL ||

@@ -1,0 +1,11 @@
+/* hash.c */
+#include "core/hash.h"
+
+uint64_t hidi_hash(const void *bytes, size_t n)
+{
+    const unsigned char *byte = bytes;
+    uint64_t hash = 1469598103934665603u;
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ byte[i]) * 1099511628211u;
+    return hash;
+}
