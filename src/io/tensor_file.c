@@ -45,9 +45,12 @@ void hidi_tensor_file_free(hidi_tensor_file *file)
         free(file->key[i]);
         free(file->value[i]);
     }
+    for (size_t i = 0; i < file->n_unread; i++)
+        free(file->unread[i]);
     free(file->tensor);
     free(file->key);
     free(file->value);
+    free(file->unread);
     free(file->buffer);
     if (file->path != no_path)
         free(file->path);
@@ -374,4 +377,28 @@ hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, c
     values[file->n_keys] = value_copy;
     file->n_keys++;
     return HIDI_OK;
+}
+
+hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
+                                        const char *what)
+{
+    size_t bytes = strlen(name) + strlen(what) + sizeof ": ";
+    char **array = grown(file->unread, file->n_unread, sizeof *array);
+    if (array != NULL)
+        file->unread = array;
+    char *text = malloc(bytes);
+    if (array == NULL || text == NULL) {
+        free(text);
+        return hidi_error(HIDI_NO_MEMORY, "\"%s\": out of memory", name);
+    }
+    snprintf(text, bytes, "%s: %s", name, what);
+    array[file->n_unread++] = text;
+    return HIDI_OK;
+}
+
+size_t hidi_file_budget(size_t file_bytes)
+{
+    const size_t least = (size_t)256 << 20;
+
+    return file_bytes > (SIZE_MAX - least) / 64 ? SIZE_MAX : 64 * file_bytes + least;
 }

@@ -36,6 +36,8 @@ typedef struct hidi_tensor_file {
     size_t n_tensors;
     char **key, **value;     /* metadata                                         */
     size_t n_keys;
+    char **unread;           /* "name: what it is" of what could not be read     */
+    size_t n_unread;
     unsigned char *buffer;   /* the bytes that the tensors point into, or NULL   */
     size_t buffer_bytes;
 } hidi_tensor_file;
@@ -82,5 +84,12 @@ hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, 
 hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
                                    int rank, const size_t *dim, const unsigned char *data);
 hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value);
+/* For readers: notes down what the file has under `name` and is neither tensor nor text. */
+hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
+                                        const char *what);
+
+/* How many bytes the arrays of a file of this size may take in memory, where compression or strides
+ * make them larger than the file: 64 times its size and 256 MiB. */
+size_t hidi_file_budget(size_t file_bytes);
 
 #endif

@@ -1,0 +1,17 @@
+/* open_tensors.h - one door to all files of tensors. */
+#ifndef HIDI_IO_OPEN_TENSORS_H
+#define HIDI_IO_OPEN_TENSORS_H
+
+#include "io/tensor_file.h"
+
+/* Reads a file of tensors, whatever its name: safetensors, PyTorch (zip or legacy) or npz, told
+ * apart by their first bytes and a zip's members.  `key` chooses a part of a PyTorch file, as in
+ * torch_file.h; for the flat formats it is a prefix of names up to a dot, which is taken off
+ * ("ema": "ema.x" becomes "x"), and NULL and "" are the whole file.  An unknown key is
+ * HIDI_BAD_ARGUMENT. *file is empty on errors. */
+hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, const char *key);
+
+/* "safetensors", "PyTorch", "PyTorch (legacy)", "npz": which of them it is, or HIDI_BAD_FORMAT. */
+hidi_status hidi_tensor_file_format(const char *path, const char **format);
+
+#endif
