@@ -69,6 +69,14 @@ START_TEST(no_two_images_are_equal)
         for (size_t j = 0; j < N; j++)
             ck_assert(memcmp(many[i], other[j], sizeof many[i]) != 0);
     }
+    /* Nor do the test and the validation split share any. */
+    hidi_dataset_range(data, HIDI_VALIDATION, 0, N, other[0], labels);
+    for (size_t i = 0; i < 2 * N; i++)
+        for (size_t j = 0; j < N; j++)
+            ck_assert(memcmp(many[i], other[j], sizeof many[i]) != 0);
+    ck_assert_int_eq(hidi_dataset_hold_out(data, 100), HIDI_OK);
+    ck_assert_int_eq(hidi_dataset_has(data, HIDI_VALIDATION, 1000000), HIDI_OK);
+    ck_assert_uint_eq(data->count[HIDI_TRAIN], 0);
     hidi_dataset_close(data);
     hidi_dataset_close(seeded);
 }

@@ -93,6 +93,28 @@ static size_t compress_idx(const char *folder, int i, unsigned char *out, size_t
     return scratch_read(name, out, size);
 }
 
+/* The last training images become the validation split. */
+static void assert_holds_out(hidi_dataset *data)
+{
+    const uint64_t train = data->count[HIDI_TRAIN];
+    hidi_real last[64], held[64];
+    int32_t a, b;
+    ck_assert(data->channels * data->height * data->width <= 64);
+    data->get(data, HIDI_TRAIN, train - 1, last, &a);
+    ck_assert_int_eq(hidi_dataset_has(data, HIDI_VALIDATION, 1), HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_dataset_hold_out(data, train), HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_dataset_hold_out(data, 0), HIDI_OK);
+    ck_assert_uint_eq(data->count[HIDI_TRAIN], train);
+    ck_assert_int_eq(hidi_dataset_hold_out(data, 1), HIDI_OK);
+    ck_assert_uint_eq(data->count[HIDI_TRAIN], train - 1);
+    ck_assert_uint_eq(data->count[HIDI_VALIDATION], 1);
+    ck_assert_int_eq(hidi_dataset_has(data, HIDI_VALIDATION, 1), HIDI_OK);
+    ck_assert_int_eq(hidi_dataset_has(data, HIDI_VALIDATION, 2), HIDI_BAD_ARGUMENT);
+    data->get(data, HIDI_VALIDATION, 0, held, &b);
+    ck_assert_int_eq(a, b);
+    ck_assert_mem_eq(last, held, data->channels * data->height * data->width * sizeof *held);
+}
+
 static void assert_idx_is_read(const char *folder)
 {
     hidi_dataset *data = open_good("idx", folder, 0);
@@ -104,6 +126,7 @@ static void assert_idx_is_read(const char *folder)
     assert_image(data, HIDI_TRAIN, 2, 255, 9);
     assert_image(data, HIDI_TEST, 0, 10, 1);
     assert_image(data, HIDI_TEST, 1, 11, 2);
+    assert_holds_out(data);
     hidi_dataset_close(data);
 }
 

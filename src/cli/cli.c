@@ -193,11 +193,16 @@ hidi_status hidi_cli_data(const hidi_cli *cli, hidi_dataset **data)
     const hidi_settings *s = &cli->settings;
     HIDI_TRY(hidi_dataset_open(data, s->data.name, s->data.path[0] ? s->data.path : NULL,
                                (size_t)s->data.size, (uint64_t)s->run.seed));
-    if ((*data)->height == (*data)->width)
+    hidi_status status = HIDI_OK;
+    if ((*data)->height != (*data)->width)
+        status = hidi_error(HIDI_UNSUPPORTED, "%s: images of %zux%zu; only square ones are "
+                                              "supported",
+                            s->data.path, (*data)->height, (*data)->width);
+    if (status == HIDI_OK)
+        status = hidi_error_prefix(hidi_dataset_hold_out(*data, (uint64_t)s->data.validation),
+                                   "data.validation");
+    if (status == HIDI_OK)
         return HIDI_OK;
-    hidi_status status = hidi_error(HIDI_UNSUPPORTED, "%s: images of %zux%zu; only square ones are "
-                                                      "supported",
-                                    s->data.path, (*data)->height, (*data)->width);
     hidi_dataset_close(*data);
     *data = NULL;
     return status;

@@ -15,7 +15,7 @@ typedef struct request {
     hidi_split split;
 } request;
 
-static const char *const split_names[] = {"train", "test"};
+static const char *const split_names[HIDI_SPLITS] = {"train", "test", "validation"};
 
 static size_t pixels_of(const hidi_dataset *data)
 {
@@ -95,8 +95,8 @@ static void print_counts(const hidi_dataset *data)
 {
     printf("%s: images of %zux%zux%zu, %zu classes\n", data->name, data->height, data->width,
            data->channels, data->n_classes);
-    for (int split = 0; split < 2; split++) {
-        if (data->count[split] == 0)
+    for (int split = 0; split < HIDI_SPLITS; split++) {
+        if (data->count[HIDI_TRAIN] == 0)
             printf("  %-10s  unlimited\n", split_names[split]);
         else
             printf("  %-10s  %llu images\n", split_names[split],
@@ -165,9 +165,13 @@ static hidi_status read_request(request *r)
     const size_t length = strlen(r->out);
     if (length < 4 || strcmp(r->out + length - 4, ".png") != 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "--out %s: expected a name that ends in .png", r->out);
-    if (strcmp(r->split_text, "train") != 0 && strcmp(r->split_text, "test") != 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--split %s: expected train or test", r->split_text);
-    r->split = strcmp(r->split_text, "test") == 0 ? HIDI_TEST : HIDI_TRAIN;
+    int split = 0;
+    while (split < HIDI_SPLITS && strcmp(r->split_text, split_names[split]) != 0)
+        split++;
+    if (split == HIDI_SPLITS)
+        return hidi_error(HIDI_BAD_ARGUMENT, "--split %s: expected train, test or validation",
+                          r->split_text);
+    r->split = (hidi_split)split;
     HIDI_TRY(hidi_cli_number("columns", r->columns_text, 1, 1000, &r->columns));
     return hidi_cli_number("zoom", r->zoom_text, 1, 64, &r->zoom);
 }
@@ -177,7 +181,9 @@ static hidi_status look(const hidi_cli *cli, const request *r)
     hidi_dataset *data;
     HIDI_TRY(hidi_cli_data(cli, &data));
     print_counts(data);
-    hidi_status status = print_numbers(data, r->split);
+    hidi_status status = hidi_dataset_has(data, r->split, 1);
+    if (status == HIDI_OK)
+        status = print_numbers(data, r->split);
     if (status == HIDI_OK)
         status = draw(data, r);
     hidi_dataset_close(data);
@@ -193,7 +199,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"out", "FILE.png", &r.out, NULL, "the picture (data.png)"},
         {"columns", "N", &r.columns_text, NULL, "images of each class in it (10)"},
         {"zoom", "N", &r.zoom_text, NULL, "their enlargement (3)"},
-        {"split", "NAME", &r.split_text, NULL, "train or test (train)"},
+        {"split", "NAME", &r.split_text, NULL, "train, test or validation (train)"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

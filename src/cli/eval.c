@@ -64,7 +64,8 @@ static hidi_status eval(hidi_cli *cli, const char *features, char **models, size
     HIDI_TRY(hidi_cli_data(cli, &data));
     hidi_status status = open_extractor(cli, data, features, &extractor);
     if (status == HIDI_OK)
-        status = hidi_image_set_real(&real, &extractor, data, HIDI_TEST, images);
+        status = hidi_image_set_real(&real, &extractor, data,
+                                     hidi_settings_split(&cli->settings), images);
     if (status == HIDI_OK)
         status = hidi_image_set_real(&train, &extractor, data, HIDI_TRAIN, images);
     m[0] = (hidi_measurement){.label = "real (training split)", .seconds = NAN};
@@ -103,7 +104,7 @@ static int run(const hidi_command *command, int argc, char **argv)
 
 const hidi_command hidi_command_eval = {
     "eval", "MODEL...", "distances of models' samples to a data set",
-    "Draws eval.images samples of each model and compares them with as many real test images:\n"
+    "Draws eval.images samples of each model and compares them with as many real images (eval.split):\n"
     "Frechet distance, precision and recall in the features of a small net trained on the data\n"
     "set (hidi features), and the share of high-frequency power.  Not FID: that name belongs to\n"
     "Inception-v3.  The first row compares real training images, for scale.  --out: a CSV file.\n",

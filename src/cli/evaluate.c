@@ -62,13 +62,12 @@ hidi_status hidi_image_set_real(hidi_image_set *set, hidi_extractor *extractor,
     memset(set, 0, sizeof *set);
     if (images == NULL || labels == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "no memory for %zu images", n);
-    if (status == HIDI_OK && data->count[split] > 0 && data->count[split] < n)
-        status = hidi_error(HIDI_BAD_ARGUMENT, "%s has %llu %s images, fewer than eval.images = %zu",
-                            data->name, (unsigned long long)data->count[split],
-                            split == HIDI_TEST ? "test" : "training", n);
+    if (status == HIDI_OK)
+        status = hidi_error_prefix(hidi_dataset_has(data, split, n), "eval.images");
     if (status == HIDI_OK) {
         hidi_dataset_range(data, split, 0, n, images, labels);
         status = hidi_image_set_init(set, extractor, images, n);
+        set->split = split;
     }
     free(images);
     free(labels);
@@ -85,6 +84,7 @@ hidi_status hidi_measure(hidi_measurement *m, const hidi_image_set *set, const h
     m->distance = frechet.distance;
     m->high_frequency = hidi_spectrum_high(&set->spectrum) / hidi_spectrum_high(&real->spectrum);
     m->images = (long)set->n;
+    m->split = real->split;
     return HIDI_OK;
 }
 
@@ -158,9 +158,9 @@ void hidi_print_measurements(FILE *out, const hidi_measurement *m, size_t n, con
                 m[i].precision, m[i].recall, m[i].high_frequency);
     }
     if (n > 0)
-        fprintf(out, "Frechet distances of %ld images to as many real test images, in the features of "
+        fprintf(out, "Frechet distances of %ld images to as many real %s images, in the features of "
                      "%s:\nnot FID, and not comparable with published FIDs.\n",
-                m[0].images, extractor);
+                m[0].images, hidi_split_name(m[0].split), extractor);
 }
 
 hidi_status hidi_write_measurements(const char *path, const hidi_measurement *m, size_t n)

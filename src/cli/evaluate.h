@@ -13,14 +13,16 @@ typedef struct hidi_image_set {
     double *features; /* [n, dim] */
     hidi_moments moments;
     hidi_spectrum spectrum;
+    hidi_split split; /* of real images */
 } hidi_image_set;
 
 typedef struct hidi_measurement {
     char label[64];           /* "stage 2, 1 step"                                             */
     long evaluations;         /* network evaluations for one image; 0: real images             */
     double seconds;           /* for one image; NaN: not generated here                        */
-    double distance;          /* Frechet distance to the real test images, in the extractor's
+    double distance;          /* Frechet distance to the real images, in the extractor's
                                * feature space                                                 */
+    hidi_split split;         /* which real images                                             */
     double precision, recall; /* shares                                                        */
     double high_frequency;    /* power at half of Nyquist and above / that of the real ones     */
     long images;              /* on each side                                                  */

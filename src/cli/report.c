@@ -92,14 +92,15 @@ static void print_table(FILE *out, const hidi_report *r)
         fprintf(out, "<td>%.2f</td><td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n", m->distance,
                 m->precision, m->recall, m->high_frequency);
     }
-    fprintf(out, "</table>\n<p class=\"note\">Fréchet distance of %ld images to as many real test "
+    fprintf(out, "</table>\n<p class=\"note\">Fréchet distance of %ld images to as many real %s "
                  "images, in the features of ",
-            r->n_measured ? r->measured[0].images : 0);
+            r->n_measured ? r->measured[0].images : 0,
+            hidi_split_name(hidi_settings_split(&r->cli->settings)));
     print_escaped(out, r->extractor);
     fputs(": not FID, and not comparable with published FIDs. Precision and recall: k-nearest "
           "neighbours in the same features. High frequencies: power at half the Nyquist frequency and "
-          "above, relative to the real images'. The first row compares real training images with real "
-          "test images: what is as good as it gets.</p>\n",
+          "above, relative to the real images'. The first row compares real training images with "
+          "these: what is as good as it gets.</p>\n",
           out);
 }
 
@@ -136,7 +137,7 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
                            "step; stage 1 in one step; stage 2 in one step. The same noise and class "
                            "in each column but the first row's."));
     fputs("<h2>Samples</h2>\n", out);
-    HIDI_TRY(print_picture(out, r->dir, "real.png", "Real test images, a class in each column"));
+    HIDI_TRY(print_picture(out, r->dir, "real.png", "Real images, a class in each column"));
     snprintf(caption, sizeof caption, "The teacher: %ld %s steps, guidance %g",
              r->cli->settings.sample.steps,
              r->cli->settings.sample.solver == HIDI_HEUN ? "Heun" : "Euler",

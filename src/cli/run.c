@@ -48,7 +48,8 @@ static hidi_status measure_real(pipeline *p)
     p->features = NULL; /* the extractor takes it over */
     HIDI_TRY(hidi_feature_net_extractor(&p->extractor, net,
                                         hidi_extractor_name(name, sizeof name, p->data)));
-    HIDI_TRY(hidi_image_set_real(&p->real, &p->extractor, p->data, HIDI_TEST, n));
+    HIDI_TRY(hidi_image_set_real(&p->real, &p->extractor, p->data,
+                                 hidi_settings_split(&p->cli.settings), n));
     *m = (hidi_measurement){.label = "real (training split)", .seconds = NAN};
     hidi_status status = hidi_image_set_real(&train, &p->extractor, p->data, HIDI_TRAIN, n);
     if (status == HIDI_OK)
@@ -88,13 +89,14 @@ static hidi_status measure_all(pipeline *p)
 
 /* --- pictures ---------------------------------------------------------------------------------- */
 
-/* n real test images with the classes that the samples have; white where a class has none. */
+/* n real images of the split that is measured against, with the classes that the samples have; white where a class has none. */
 static hidi_status real_samples(const pipeline *p, size_t n, hidi_real **x)
 {
     enum { MOST_TRIES = 100000 }; /* of an unlimited data set; others: each image once */
     const hidi_dataset *data = p->data;
     const size_t pixels = data->channels * data->height * data->width;
-    const uint64_t count = data->count[HIDI_TEST], tries = count ? count : MOST_TRIES;
+    const hidi_split split = hidi_settings_split(&p->cli.settings);
+    const uint64_t count = data->count[split], tries = count ? count : MOST_TRIES;
     uint64_t index = 0;
     *x = malloc(n * pixels * sizeof **x);
     if (*x == NULL)
@@ -103,7 +105,7 @@ static hidi_status real_samples(const pipeline *p, size_t n, hidi_real **x)
         hidi_real *image = *x + i * pixels;
         int32_t label = -1;
         for (uint64_t k = 0; k < tries && (size_t)label != i % data->n_classes; k++) {
-            data->get(data, HIDI_TEST, index, image, &label);
+            data->get(data, split, index, image, &label);
             index = count ? (index + 1) % count : index + 1;
         }
         for (size_t k = 0; (size_t)label != i % data->n_classes && k < pixels; k++)

@@ -54,6 +54,9 @@ const hidi_option hidi_settings_table[] = {
     TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10 or folder"),
     TEXT("data.path", data.path, "", "folder of the data set; nothing for shapes"),
     INT("data.size", data.size, 0, 4096, "16", "image size; 0: the data set's own"),
+    INT("data.validation", data.validation, 0, 1e9, "0",
+        "training images, the last ones, kept from training for eval.split=validation; shapes "
+        "needs none"),
 
     INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
     INT("model.width", model.width, 4, 65536, "128", "width D of the tokens"),
@@ -117,6 +120,8 @@ const hidi_option hidi_settings_table[] = {
     INT("sample.seed", sample.seed, 0, 1e15, "1000", "seed of the samples that are measured"),
 
     INT("eval.images", eval.images, 16, 1e7, "2048", "samples, and real images, a distance"),
+    CHOICE("eval.split", eval.split, "test validation", "test",
+           "the real images: choose settings on validation, report on test"),
     INT("eval.neighbours", eval.neighbours, 1, 1000, "3", "k of precision and recall"),
     INT("eval.grid_rows", eval.grid_rows, 1, 100, "6", "rows of the picture grids"),
     INT("eval.zoom", eval.zoom, 1, 64, "3", "enlargement of the pictures"),
@@ -193,6 +198,12 @@ hidi_status hidi_settings_dm(const hidi_settings *s, hidi_dm_options *options)
     options->heads.conditional = s->dm.conditional != 0;
     hidi_status status = hidi_heads_parse_blocks(s->dm.blocks, &options->heads);
     return hidi_error_prefix(status, "dm.blocks");
+}
+
+hidi_split hidi_settings_split(const hidi_settings *s)
+{
+    static const hidi_split splits[] = {HIDI_TEST, HIDI_VALIDATION};
+    return splits[s->eval.split];
 }
 
 hidi_sampler hidi_settings_sampler(const hidi_settings *s, bool has_interval)

@@ -24,7 +24,7 @@ typedef struct hidi_settings {
     } run;
     struct {
         char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT];
-        long size;
+        long size, validation;
     } data;
     struct {
         long patch, width, depth, heads;
@@ -62,6 +62,7 @@ typedef struct hidi_settings {
     } sample;
     struct {
         long images, neighbours, grid_rows, zoom;
+        int split; /* see hidi_settings_split */
     } eval;
 } hidi_settings;
 
@@ -74,6 +75,8 @@ hidi_classifier_options hidi_settings_classifier(const hidi_settings *settings);
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *settings);
 hidi_td_options hidi_settings_td(const hidi_settings *settings);
 hidi_status hidi_settings_dm(const hidi_settings *settings, hidi_dm_options *options);
+/* The real images that samples are measured against. */
+hidi_split hidi_settings_split(const hidi_settings *settings);
 /* For a teacher, or (has_interval) for a student. */
 hidi_sampler hidi_settings_sampler(const hidi_settings *settings, bool has_interval);
 hidi_dit_config hidi_settings_dit(const hidi_settings *settings, const hidi_dataset *data);

@@ -34,7 +34,8 @@ typedef enum hidi_stream {
     HIDI_STREAM_LABEL,        /* classes to generate                                  */
     HIDI_STREAM_DROPOUT,      /* label dropout                                        */
     HIDI_STREAM_SAMPLE,       /* noise for samples that are looked at or measured     */
-    HIDI_STREAM_TEST          /* for tests                                            */
+    HIDI_STREAM_TEST,         /* for tests                                            */
+    HIDI_STREAM_SHAPES_VALIDATION /* procedural images of the third split             */
 } hidi_stream;
 
 typedef struct hidi_random {

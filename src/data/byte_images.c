@@ -10,6 +10,10 @@ static void byte_images_get(const hidi_dataset *data, hidi_split split, uint64_t
 {
     const hidi_byte_images *images = data->state;
     const size_t size = data->channels * data->height * data->width;
+    if (split == HIDI_VALIDATION) { /* held out: behind the training images */
+        split = HIDI_TRAIN;
+        index += data->count[HIDI_TRAIN];
+    }
     const uint8_t *pixel = images->pixel[split] + index * size;
     for (size_t i = 0; i < size; i++)
         image[i] = (hidi_real)(pixel[i] / 127.5 - 1.0);

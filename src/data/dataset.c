@@ -61,6 +61,36 @@ void hidi_dataset_close(hidi_dataset *data)
     free(data);
 }
 
+const char *hidi_split_name(hidi_split split)
+{
+    static const char *const names[HIDI_SPLITS] = {"training", "test", "validation"};
+    return names[split];
+}
+
+hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n)
+{
+    if (data->count[HIDI_TRAIN] == 0 || n == 0)
+        return HIDI_OK;
+    if (n >= data->count[HIDI_TRAIN])
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "cannot hold out %llu training images for validation: %s has %llu",
+                          (unsigned long long)n, data->name,
+                          (unsigned long long)data->count[HIDI_TRAIN]);
+    data->count[HIDI_TRAIN] -= n;
+    data->count[HIDI_VALIDATION] = n;
+    return HIDI_OK;
+}
+
+hidi_status hidi_dataset_has(const hidi_dataset *data, hidi_split split, uint64_t n)
+{
+    if (data->count[HIDI_TRAIN] == 0 || data->count[split] >= n)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s has %llu %s images, fewer than the %llu wanted%s",
+                      data->name, (unsigned long long)data->count[split], hidi_split_name(split),
+                      (unsigned long long)n,
+                      split == HIDI_VALIDATION ? " (data.validation holds some out)" : "");
+}
+
 hidi_status hidi_dataset_set_classes(hidi_dataset *data, const char *const *names, size_t n)
 {
     data->class_name = calloc(n, sizeof *data->class_name);

@@ -1,7 +1,9 @@
 /* dataset.h - labelled images behind one small interface.
  *
  * Images are [C, H, W], values in [-1, 1].  Every data set has a train and a test split that share
- * no image.  Getting an image is a pure function of (split, index), so that runs can be repeated.
+ * no image; a third split, for choosing settings, shares none with either: "shapes" draws it like the
+ * others, and of images from files it is what hidi_dataset_hold_out takes from the train split.
+ * Getting an image is a pure function of (split, index), so that runs can be repeated.
  */
 #ifndef HIDI_DATA_DATASET_H
 #define HIDI_DATA_DATASET_H
@@ -12,7 +14,7 @@
 #include "core/real.h"
 #include "core/status.h"
 
-typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST } hidi_split;
+typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST, HIDI_VALIDATION, HIDI_SPLITS } hidi_split;
 
 typedef struct hidi_dataset hidi_dataset;
 
@@ -21,7 +23,7 @@ struct hidi_dataset {
     size_t channels, height, width;
     size_t n_classes;
     char (*class_name)[48];     /* [n_classes]; owned                                        */
-    uint64_t count[2];          /* images of each split; 0: unlimited (procedural)           */
+    uint64_t count[HIDI_SPLITS]; /* images of each split; all 0: unlimited (procedural)      */
     /* Image `index` (below count, unless unlimited) into image [C, H, W] and *label.  Safe to
      * call from several threads at once; never fails after a successful open. */
     void (*get)(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
@@ -44,6 +46,17 @@ struct hidi_dataset {
 hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char *path,
                               size_t image_size, uint64_t seed);
 void hidi_dataset_close(hidi_dataset *data); /* NULL is allowed */
+
+/* Makes the last n training images the validation split, so that no training sees them; called once,
+ * before any use.  0: nothing.  At least one must be left.  An unlimited data set has its own
+ * validation images and is left as it is. */
+hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n);
+
+/* "training", "test" or "validation". */
+const char *hidi_split_name(hidi_split split);
+
+/* Are there n images in this split?  Else an error that says how many there are. */
+hidi_status hidi_dataset_has(const hidi_dataset *data, hidi_split split, uint64_t n);
 
 /* `batch` training images drawn with replacement, a function of (seed, step) alone; images
  * [batch, C, H, W], labels [batch].  Unlimited data sets: images number step * batch + i. */

@@ -237,9 +237,9 @@ static void shapes_get(const hidi_dataset *data, hidi_split split, uint64_t inde
 {
     const size_t n = data->height;
     const double pixel = 2.0 / (double)n;
-    const hidi_random random = {
-        *(const uint64_t *)data->state,
-        split == HIDI_TRAIN ? HIDI_STREAM_SHAPES_TRAIN : HIDI_STREAM_SHAPES_TEST, index};
+    static const uint32_t stream[HIDI_SPLITS] = {HIDI_STREAM_SHAPES_TRAIN, HIDI_STREAM_SHAPES_TEST,
+                                                 HIDI_STREAM_SHAPES_VALIDATION};
+    const hidi_random random = {*(const uint64_t *)data->state, stream[split], index};
     scene s;
     draw_scene(&s, random);
     *label = (int32_t)s.shape;
