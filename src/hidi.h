@@ -61,6 +61,7 @@
 #include "method/flow.h"
 #include "method/meanflow.h"
 #include "method/optimizer.h"
+#include "method/progressive.h"
 #include "method/sampler.h"
 #include "method/teacher.h"
 #include "method/times.h"

@@ -99,7 +99,7 @@ START_TEST(points_are_in_proportion)
 {
     const double x[] = { 0, 1, 4, 10 }, y[] = { -1, 3, 1, 0 };
     const hidi_series series = { "a", x, y, 4 };
-    const hidi_plot plot = { "title", "x", "y", false, 0, &series, 1 };
+    const hidi_plot plot = { "title", "x", "y", false, 0, &series, 1, false };
 
     draw(&plot);
     ck_assert_uint_eq(read_path("stroke-width=\"1.5\"", point), 4);
@@ -122,7 +122,7 @@ START_TEST(decades_are_alike_on_a_logarithmic_axis)
 {
     const double x[] = { 0, 1, 2, 3, 4 }, y[] = { 1e-6, 1e-4, 0, 1e-2, 1 };
     const hidi_series series = { NULL, x, y, 5 };
-    const hidi_plot plot = { NULL, NULL, NULL, true, 0, &series, 1 };
+    const hidi_plot plot = { NULL, NULL, NULL, true, 0, &series, 1, false };
 
     draw(&plot);
     ck_assert_uint_eq(read_path("stroke-width=\"1.5\"", point), 4); /* not the 0 */
@@ -131,6 +131,19 @@ START_TEST(decades_are_alike_on_a_logarithmic_axis)
         ck_assert_double_eq_tol(point[i - 1][1] - point[i][1], third, 0.2);
     ck_assert(has_label("10<tspan dy=\"-4\" font-size=\"9\">-6</tspan>") && has_label("0.001"));
     ck_assert(has_label("1"));
+}
+END_TEST
+
+START_TEST(decades_are_alike_sideways)
+{
+    const double x[] = { 1e-3, 1e-1, -1, 10 }, y[] = { 1, 2, 3, 4 };
+    const hidi_series series = { NULL, x, y, 4 };
+    const hidi_plot plot = { NULL, NULL, NULL, false, 0, &series, 1, true };
+
+    draw(&plot);
+    ck_assert_uint_eq(read_path("stroke-width=\"1.5\"", point), 3); /* not the -1 */
+    ck_assert_double_eq_tol(point[2][0] - point[1][0], point[1][0] - point[0][0], 0.2);
+    ck_assert(has_label("0.001") && has_label("0.1") && has_label("10"));
 }
 END_TEST
 
@@ -148,7 +161,7 @@ START_TEST(labels_are_short)
     for (size_t i = 0; i < COUNT(ranges); i++) {
         const double x[] = { 1, 2 }, y[] = { ranges[i].low, ranges[i].high };
         const hidi_series series = { NULL, x, y, 2 };
-        const hidi_plot plot = { NULL, NULL, NULL, false, 0, &series, 1 };
+        const hidi_plot plot = { NULL, NULL, NULL, false, 0, &series, 1, false };
         draw(&plot);
         for (int j = 0; j < 3; j++)
             ck_assert_msg(has_label(ranges[i].label[j]), "no %s", ranges[i].label[j]);
@@ -161,7 +174,7 @@ START_TEST(what_is_no_number_is_left_out)
     const double x[] = { 0, 1, 2, (double)NAN, 4, 5 };
     const double y[] = { 1, (double)NAN, 3, 4, (double)INFINITY, 6 };
     const hidi_series series[] = { { "a", x, y, 6 }, { "none", x, y + 1, 1 }, { "0", x, y, 0 } };
-    const hidi_plot plot = { NULL, NULL, NULL, false, 0, series, 3 };
+    const hidi_plot plot = { NULL, NULL, NULL, false, 0, series, 3, false };
 
     draw(&plot);
     ck_assert_uint_eq(read_path("stroke-width=\"1.5\"", point), 3);
@@ -177,7 +190,7 @@ START_TEST(extreme_numbers_do_no_harm)
         for (size_t first = 0; first < 4; first++)
             for (size_t n = 0; n <= 4 - first; n++) {
                 const hidi_series series[] = { { "a", x + first, y + first, n } };
-                const hidi_plot plot = { "t", "x", "y", log_y, 3, series, 1 };
+                const hidi_plot plot = { "t", "x", "y", log_y, 3, series, 1, false };
                 draw(&plot);
             }
 }
@@ -185,7 +198,7 @@ END_TEST
 
 START_TEST(without_data_it_says_so)
 {
-    const hidi_plot plot = { "t", "x", "y", true, 0, NULL, 0 };
+    const hidi_plot plot = { "t", "x", "y", true, 0, NULL, 0, false };
 
     draw(&plot);
     ck_assert(has_label("no data"));
@@ -196,7 +209,7 @@ START_TEST(text_is_escaped)
 {
     const double x[] = { 1 }, y[] = { 1 };
     const hidi_series series = { "a < b & \"c\"\n>\x01", x, y, 1 };
-    const hidi_plot plot = { "<script>", "&amp;", "Fr\u00e9chet", false, 0, &series, 1 };
+    const hidi_plot plot = { "<script>", "&amp;", "Fr\u00e9chet", false, 0, &series, 1, false };
 
     draw(&plot);
     ck_assert(has_label("a &lt; b &amp; &quot;c&quot; &gt; "));
@@ -208,7 +221,7 @@ START_TEST(smoothing_averages_neighbours)
 {
     double x[50], y[50];
     const hidi_series series = { NULL, x, y, 50 };
-    const hidi_plot plot = { NULL, NULL, NULL, false, 5, &series, 1 };
+    const hidi_plot plot = { NULL, NULL, NULL, false, 5, &series, 1, false };
 
     for (int i = 0; i < 50; i++) {
         x[i] = i;
@@ -232,7 +245,7 @@ START_TEST(long_curves_keep_their_extremes)
     enum { n = 100000 };
     static double x[n], y[n];
     const hidi_series series = { NULL, x, y, n };
-    const hidi_plot plot = { NULL, NULL, NULL, false, 0, &series, 1 };
+    const hidi_plot plot = { NULL, NULL, NULL, false, 0, &series, 1, false };
 
     for (int i = 0; i < n; i++) {
         x[i] = i;
@@ -257,7 +270,7 @@ END_TEST
 
 START_TEST(failed_writes_are_reported)
 {
-    const hidi_plot plot = { "t", "x", "y", true, 0, NULL, 0 };
+    const hidi_plot plot = { "t", "x", "y", true, 0, NULL, 0, false };
     FILE *out = fopen("/dev/full", "w");
 
     if (out == NULL)
@@ -273,6 +286,7 @@ int main(void)
     TCase *tcase = tcase_create("plot");
     tcase_add_test(tcase, points_are_in_proportion);
     tcase_add_test(tcase, decades_are_alike_on_a_logarithmic_axis);
+    tcase_add_test(tcase, decades_are_alike_sideways);
     tcase_add_test(tcase, labels_are_short);
     tcase_add_test(tcase, what_is_no_number_is_left_out);
     tcase_add_test(tcase, extreme_numbers_do_no_harm);

@@ -13,6 +13,7 @@
 #include "method/classifier.h"
 #include "method/distill_dm.h"
 #include "method/distill_td.h"
+#include "method/progressive.h"
 #include "method/teacher.h"
 #include "scratch.h"
 
@@ -82,6 +83,24 @@ START_TEST(intervals)
         ck_assert_int_eq(same, 10);
         ck_assert_int_eq(zero, sampler == HIDI_INTERVAL_COVER ? 15 : 0);
     }
+}
+END_TEST
+
+START_TEST(grid_steps)
+{
+    enum { N = 4000, GRID = 4 };
+    static hidi_real t[N], r[N];
+    int seen[GRID] = {0};
+    hidi_draw_grid_steps(GRID, (hidi_random){1, HIDI_STREAM_TIME, 3}, t, r, N);
+    for (int i = 0; i < N; i++) {
+        const int k = (int)(r[i] * GRID);
+        ck_assert(r[i] * GRID == (hidi_real)k && t[i] * GRID == (hidi_real)(k + 1));
+        ck_assert(k >= 0 && k < GRID);
+        seen[k]++;
+    }
+    /* binomial: 4 standard deviations sqrt(N (1/4) (3/4)) = 27.4 */
+    for (int k = 0; k < GRID; k++)
+        ck_assert_int_lt(abs(seen[k] - N / GRID), 4 * 28);
 }
 END_TEST
 
@@ -301,6 +320,24 @@ START_TEST(generator_waits_for_its_turn)
 }
 END_TEST
 
+START_TEST(students_are_not_guided)
+{
+    hidi_dit *net = small_dit(1), *student;
+    hidi_tape *tape = hidi_tape_create(backend);
+    ck_assert_int_eq(hidi_dit_student(&student, net, 1), HIDI_OK);
+    hidi_var *z = hidi_filled(tape, hidi_shape4(2, 3, 8, 8), 1);
+    hidi_var *t = hidi_filled(tape, hidi_shape1(2), 1), *r = hidi_filled(tape, hidi_shape1(2), 0);
+    ck_assert_ptr_nonnull(hidi_progressive_target(tape, net, z, t, r, NULL, 1.5));
+    ck_assert_ptr_nonnull(hidi_progressive_target(tape, student, z, t, r, NULL, 1));
+    ck_assert_ptr_null(hidi_progressive_target(tape, student, z, t, r, NULL, 1.5));
+    ck_assert_int_eq(hidi_tape_status(tape), HIDI_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "guidance 1.5"));
+    hidi_tape_destroy(tape);
+    hidi_dit_destroy(student);
+    hidi_dit_destroy(net);
+}
+END_TEST
+
 START_TEST(not_finite_stops)
 {
     any_training a;
@@ -359,11 +396,13 @@ int main(void)
     tcase_add_test(tcase, learning_rates);
     tcase_add_test(tcase, moving_average);
     tcase_add_test(tcase, intervals);
+    tcase_add_test(tcase, grid_steps);
     tcase_add_test(tcase, times);
     tcase_add_loop_test(tcase, resumed_is_uninterrupted, 0, KINDS);
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
     tcase_add_test(tcase, generator_waits_for_its_turn);
+    tcase_add_test(tcase, students_are_not_guided);
     tcase_add_test(tcase, not_finite_stops);
     tcase_add_test(tcase, not_finite_gradient);
     suite_add_tcase(suite, tcase);

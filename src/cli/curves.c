@@ -79,7 +79,8 @@ static hidi_status plot(const curves *c, const char *log, const char *svg)
     }
     if (status == HIDI_OK && n_series > 0) {
         const size_t smooth = n_x / 40 | 1;
-        const hidi_plot drawing = {c->title, "step", c->y_label, c->log_y, smooth, series, n_series};
+        const hidi_plot drawing = {c->title, "step",   c->y_label, c->log_y,
+                                   smooth,   series,   n_series,   false};
         status = write_svg(&drawing, svg);
     }
     free(x);

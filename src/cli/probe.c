@@ -176,6 +176,8 @@ const hidi_command hidi_command_probe = {
     "dit-jvp   a DiT                  z t y [r] dz dt [dr]  out, dout (along dz, dt and dr)\n"
     "flow      a DiT                  x e t y               loss, grad.NAME\n"
     "meanflow  student, and -teacher  x e t r y             v, u, dudt, target, loss, grad.NAME\n"
+    "progressive\n"
+    "          student, and -teacher  x e t r y             u, target, loss, grad.NAME\n"
     "dmd       student, and -teacher  e y t e2              x_gen, x_real, x_fake, dm_grad, loss,\n"
     "          and -fake                                    grad.NAME\n"
     "awd       backbone, and -heads   z t y [dlogits]       logits [B]; weights and scores\n"
@@ -193,7 +195,7 @@ const hidi_command hidi_command_probe = {
     "                        1 if neither this nor the file says it\n"
     "with model., teacher. or fake. in front of the key for one model alone.\n"
     "Constants of the formulas:\n"
-    "  --set guidance=1      w of the teacher (meanflow, dmd)\n"
-    "  --set p=1, c=0.01     adaptive weight 1 / (d + c)^p (meanflow)\n"
+    "  --set guidance=1      w of the teacher (meanflow, progressive, dmd)\n"
+    "  --set p=1, c=0.01     adaptive weight 1 / (d + c)^p (meanflow, progressive)\n"
     "  --set difference=0    > 0: du/dt by central differences with this step (meanflow)\n",
     "", run_probe};

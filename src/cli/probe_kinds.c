@@ -6,6 +6,7 @@
 
 #include "method/dmd.h"
 #include "method/flow.h"
+#include "method/progressive.h"
 #include "metrics/frechet.h"
 
 static hidi_var *in(hidi_probe *probe, const char *name)
@@ -74,6 +75,23 @@ static hidi_status run_meanflow(hidi_probe *p)
     HIDI_TRY(hidi_probe_put(p, "v", terms.v));
     HIDI_TRY(hidi_probe_put(p, "u", terms.u));
     HIDI_TRY(hidi_probe_put(p, "dudt", terms.dudt));
+    HIDI_TRY(hidi_probe_put(p, "target", terms.target));
+    HIDI_TRY(hidi_probe_put(p, "loss", loss));
+    return hidi_probe_put_grads(p, &student->params);
+}
+
+static hidi_status run_progressive(hidi_probe *p)
+{
+    hidi_dit *student = p->dit[HIDI_PROBE_MODEL];
+    const hidi_meanflow_options *set = &p->set.meanflow;
+    const hidi_progressive_options options = {set->guidance, set->p, set->c};
+    hidi_progressive_terms terms;
+    HIDI_TRY(hidi_params_train(&student->params));
+    hidi_var *loss = hidi_progressive_loss(p->tape, student, p->dit[HIDI_PROBE_TEACHER],
+                                           in(p, "x"), in(p, "e"), in(p, "t"), in(p, "r"), p->y,
+                                           &options, &terms);
+    HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
+    HIDI_TRY(hidi_probe_put(p, "u", terms.u));
     HIDI_TRY(hidi_probe_put(p, "target", terms.target));
     HIDI_TRY(hidi_probe_put(p, "loss", loss));
     return hidi_probe_put_grads(p, &student->params);
@@ -236,6 +254,10 @@ const hidi_probe_kind hidi_probe_kinds[] = {
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
       GIVEN("y", LABELS), END},
      run_meanflow},
+    {"progressive", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c",
+     {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
+      GIVEN("y", LABELS), END},
+     run_progressive},
     {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance",
      {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("t", TIMES), GIVEN("e2", IMAGES), END},
      run_dmd},

@@ -146,6 +146,12 @@ static int log_ticks(double low, double high, plot_tick *ticks)
     return n;
 }
 
+static void find_ticks(plot_axis *axis, int wanted)
+{
+    axis->n_ticks = axis->log ? log_ticks(axis->low, axis->high, axis->ticks)
+                              : linear_ticks(axis->low, axis->high, wanted, axis->ticks);
+}
+
 /* Room around the values: `share` of their range, and some if they are all the same. */
 static void pad(plot_axis *axis, double share)
 {
@@ -171,9 +177,10 @@ static bool find_ranges(const plot_curve *curves, size_t n, plot_axis *x, plot_a
     x->high = y->high = -LARGEST;
     for (size_t c = 0; c < n; c++)
         for (size_t i = 0; i < curves[c].n; i++) {
+            double u = x->log ? log10(curves[c].x[i]) : curves[c].x[i];
             double v = y->log ? log10(curves[c].y[i]) : curves[c].y[i];
-            x->low = fmin(x->low, curves[c].x[i]);
-            x->high = fmax(x->high, curves[c].x[i]);
+            x->low = fmin(x->low, u);
+            x->high = fmax(x->high, u);
             y->low = fmin(y->low, v);
             y->high = fmax(y->high, v);
             any = true;
@@ -184,9 +191,8 @@ static bool find_ranges(const plot_curve *curves, size_t n, plot_axis *x, plot_a
     }
     pad(x, 0.01);
     pad(y, 0.05);
-    x->n_ticks = linear_ticks(x->low, x->high, 7, x->ticks);
-    y->n_ticks = y->log ? log_ticks(y->low, y->high, y->ticks)
-                        : linear_ticks(y->low, y->high, 6, y->ticks);
+    find_ticks(x, 7);
+    find_ticks(y, 6);
     return any;
 }
 
@@ -265,7 +271,7 @@ static void free_curves(plot_curve *curves, size_t n)
     free(curves);
 }
 
-static bool collect(plot_curve *curve, const hidi_series *series, bool log_y)
+static bool collect(plot_curve *curve, const hidi_series *series, const hidi_plot *plot)
 {
     curve->x = malloc((series->n + 1) * sizeof(double));
     curve->y = malloc((series->n + 1) * sizeof(double));
@@ -273,7 +279,8 @@ static bool collect(plot_curve *curve, const hidi_series *series, bool log_y)
         return false;
     for (size_t i = 0; i < series->n; i++) {
         double x = series->x[i], y = series->y[i];
-        if (!(fabs(x) <= LARGEST && fabs(y) <= LARGEST) || (log_y && y < 1 / LARGEST))
+        if (!(fabs(x) <= LARGEST && fabs(y) <= LARGEST) || (plot->log_x && x < 1 / LARGEST) ||
+            (plot->log_y && y < 1 / LARGEST))
             continue;
         curve->x[curve->n] = x;
         curve->y[curve->n++] = y;
@@ -421,7 +428,7 @@ static void put_frame(FILE *out, const hidi_plot *plot)
 static void put_plot(FILE *out, const hidi_plot *plot, const plot_curve *curves, double *work)
 {
     double top = plot->title != NULL ? 34 : 12;
-    plot_axis x = { .start = LEFT, .end = HIDI_PLOT_WIDTH - RIGHT };
+    plot_axis x = { .log = plot->log_x, .start = LEFT, .end = HIDI_PLOT_WIDTH - RIGHT };
     plot_axis y = { .log = plot->log_y, .start = HIDI_PLOT_HEIGHT - BOTTOM };
     bool any = find_ranges(curves, plot->n_series, &x, &y);
 
@@ -446,7 +453,7 @@ hidi_status hidi_plot_svg(const hidi_plot *plot, FILE *out)
     bool enough_memory = curves != NULL;
 
     for (size_t i = 0; enough_memory && i < plot->n_series; i++) {
-        enough_memory = collect(&curves[i], &plot->series[i], plot->log_y);
+        enough_memory = collect(&curves[i], &plot->series[i], plot);
         longest = plot->series[i].n > longest ? plot->series[i].n : longest;
     }
     double *work = malloc(longest * sizeof *work);

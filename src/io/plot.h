@@ -1,7 +1,7 @@
 /* plot.h - line plots as SVG pictures, for the logs of training runs.
  *
  *     const hidi_series losses[] = { { "generator", step, g, n }, { "heads", step, d, n } };
- *     const hidi_plot plot = { "Stage 2", "iteration", "loss", true, 51, losses, 2 };
+ *     const hidi_plot plot = { "Stage 2", "iteration", "loss", true, 51, losses, 2, false };
  *     status = hidi_plot_svg(&plot, out);
  */
 #ifndef HIDI_IO_PLOT_H
@@ -20,7 +20,7 @@ typedef struct hidi_series {
     const char *label;   /* in the legend; NULL: none                                      */
     const double *x, *y; /* [n]; a point with NaN (an empty cell of a log) is left out and
                           * its neighbours are joined; so are points beyond 1e100 and, if
-                          * the axis is logarithmic, y <= 0                                */
+                          * the axis is logarithmic, those <= 0                            */
     size_t n;
 } hidi_series;
 
@@ -30,6 +30,7 @@ typedef struct hidi_plot {
     size_t smooth;   /* > 1: a moving average over so many points, the points faint behind */
     const hidi_series *series;
     size_t n_series; /* colours repeat after 7                                             */
+    bool log_x;
 } hidi_plot;
 
 /* Writes one <svg> element, which is a file of its own and can also stand in HTML. */

@@ -17,12 +17,19 @@ static hidi_var *central_difference(hidi_tape *tape, const hidi_dit *student, hi
     return hidi_scale(tape, hidi_sub(tape, ahead, behind), 1 / (2 * eps));
 }
 
-hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
-                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
-                             const hidi_meanflow_options *options, hidi_meanflow_terms *terms)
+hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, double p, double c,
+                             hidi_var **error)
 {
-    hidi_var *z = hidi_noised(tape, x, e, t);
-    hidi_var *v = hidi_guided_velocity(tape, teacher, z, t, y, options->guidance);
+    hidi_var *d = hidi_sum_samples(tape, hidi_square(tape, hidi_sub(tape, u, target)));
+    hidi_var *w = hidi_power(tape, hidi_stop_gradient(tape, d), (hidi_real)c, (hidi_real)-p);
+    *error = d;
+    return hidi_mean(tape, hidi_mul(tape, w, d));
+}
+
+hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
+                                hidi_var *t, hidi_var *r, const int32_t *y,
+                                const hidi_meanflow_options *options, hidi_meanflow_terms *terms)
+{
     hidi_var *u, *dudt;
     if (options->difference > 0) {
         u = hidi_dit_velocity(tape, student, false, z, t, r, y);
@@ -39,10 +46,16 @@ hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hid
     hidi_var *target = hidi_sub(tape, v, hidi_scale_samples(tape, dudt, h));
     target = hidi_stop_gradient(tape, target);
 
-    /* L = mean( d / stopgrad(d + c)^p ),  d = sum over pixels of (u - target)^2 */
-    hidi_var *d = hidi_sum_samples(tape, hidi_square(tape, hidi_sub(tape, u, target)));
-    hidi_var *w = hidi_power(tape, hidi_stop_gradient(tape, d), (hidi_real)options->c,
-                             (hidi_real)-options->p);
-    *terms = (hidi_meanflow_terms){v, u, dudt, target, d, hidi_mean(tape, hidi_mul(tape, w, d))};
+    *terms = (hidi_meanflow_terms){.v = v, .u = u, .dudt = dudt, .target = target};
+    terms->loss = hidi_adaptive_loss(tape, u, target, options->p, options->c, &terms->error);
     return terms->loss;
+}
+
+hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
+                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
+                             const hidi_meanflow_options *options, hidi_meanflow_terms *terms)
+{
+    hidi_var *z = hidi_noised(tape, x, e, t);
+    hidi_var *v = hidi_guided_velocity(tape, teacher, z, t, y, options->guidance);
+    return hidi_meanflow_loss_at(tape, student, z, v, t, r, y, options, terms);
 }

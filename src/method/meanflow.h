@@ -25,11 +25,25 @@ typedef struct hidi_meanflow_terms {
     hidi_var *loss;   /* scalar                                                             */
 } hidi_meanflow_terms;
 
+/* L = mean( d / stopgrad(d + c)^p ),  d = sum over pixels of (u - target)^2, for u, target
+ * [B, C, H, W] of which target is behind a stop-gradient   [base: MeanFlow, eq. 22].  A scalar;
+ * *error: d [B].  The regression of both kinds of trajectory distillation (progressive.h). */
+hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, double p, double c,
+                             hidi_var **error);
+
 /* The loss of `student` (has_interval) on data x, noise e [B, C, H, W], times r <= t [B], classes y
  * (host, [B]).  The teacher's velocity is the first term of the target and the tangent.  Returns
  * terms->loss; NULL after an error. */
 hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
                              hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
                              const hidi_meanflow_options *options, hidi_meanflow_terms *terms);
+
+/* The same at points z = z_t with their velocities v [B, C, H, W], which may come from anywhere,
+ * for example from a formula (examples/propositions); options->guidance is not used.  With r = 0
+ * alone it is the distillation of a continuous-time consistency model, f(z_t, t) = z_t - t u(z_t, 0, t):
+ * the identity then says df/dt = 0 along the trajectory   [ours; base: sCM, arXiv 2410.11081]. */
+hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
+                                hidi_var *t, hidi_var *r, const int32_t *y,
+                                const hidi_meanflow_options *options, hidi_meanflow_terms *terms);
 
 #endif

@@ -162,6 +162,12 @@ def meanflow(m, x, s):
     return {**result, **gradients(result["loss"], m["model"])}
 
 
+def progressive(m, x, s):
+    result = losses.progressive(m["model"], m["model-teacher"], x["x"], x["e"], x["t"], x["r"],
+                                x["y"], s["guidance"], s["p"], s["c"])
+    return {**result, **gradients(result["loss"], m["model"])}
+
+
 def dmd(m, x, s):
     result = losses.dmd(m["model"], m["model-teacher"], m["model-fake"], x["e"], x["y"], x["t"],
                         x["e2"], s["guidance"])
@@ -241,6 +247,15 @@ def write_losses(golden):
     x["r"][0], x["t"][1], x["r"][1] = x["t"][0], 1, 0  # r = t, and the whole interval
     golden.case("meanflow", "meanflow", meanflow, pair, x, **model, guidance=1.5, p=1, c=0.01)
     golden.case("meanflow-p", "meanflow", meanflow, pair, x, COVERED, **model,
+                guidance=1, p=0.5, c=1)
+
+    x = images("progressive", x="image", e="image", t="time", r="time", y="label")
+    x["t"], x["r"] = torch.maximum(x["t"], x["r"]), torch.minimum(x["t"], x["r"])
+    x["r"][0], x["t"][1], x["r"][1] = x["t"][0], 1, 0
+    golden.case("progressive", "progressive", progressive, pair, x, COVERED, **model,
+                guidance=1.5, p=1, c=0.01)
+    golden.case("progressive-2", "progressive", progressive,
+                {"model": "student", "model-teacher": "student"}, x, COVERED, **model,
                 guidance=1, p=0.5, c=1)
 
     x = images("dmd", e="image", y="label", t="time", e2="image")

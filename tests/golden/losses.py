@@ -25,6 +25,12 @@ def flow(model, x, e, t, y):
     return {"loss": (v - (e - x)).square().mean()}
 
 
+def adaptive(u, target, p, c):
+    """mean d / (d + c)^p, the weight without gradient   [MeanFlow, arXiv 2505.13447, eq. 22]"""
+    d = (u - target.detach()).square().sum(dim=(1, 2, 3))
+    return (d / (d + c).detach() ** p).mean()
+
+
 def meanflow(student, teacher, x, e, t, r, y, w, p, c):
     """u = v - (t - r) du/dt with a guided teacher's v   [MeanFlow, arXiv 2505.13447, eq. 6, 22]"""
     z = interpolate(x, e, t)
@@ -33,9 +39,29 @@ def meanflow(student, teacher, x, e, t, r, y, w, p, c):
     u, dudt = torch.func.jvp(lambda z, t: student.velocity(z, t, y, r),
                              (z, t), (v, torch.ones_like(t)))
     target = (v - per_sample(t - r) * dudt).detach()
-    d = (u - target).square().sum(dim=(1, 2, 3))
-    loss = (d / (d + c).detach() ** p).mean()
-    return {"v": v, "u": u, "dudt": dudt, "target": target, "loss": loss}
+    return {"v": v, "u": u, "dudt": dudt, "target": target, "loss": adaptive(u, target, p, c)}
+
+
+def progressive(student, teacher, x, e, t, r, y, w, p, c):
+    """One step for two of the teacher's, each by DDIM   [2202.00512, algorithm 2, app. G]"""
+    z, m, of = interpolate(x, e, t), (t + r) / 2, per_sample
+
+    def ddim(z, t, r):  # x and e as the teacher has them, put together again at r
+        if teacher.h_embedder is not None:
+            return z - of(t - r) * teacher.velocity(z, t, y, r)
+        v = guided_velocity(teacher, z, t, y, w)
+        return interpolate(z - of(t) * v, z + of(1 - t) * v, r)
+
+    with torch.no_grad():
+        z_r = ddim(ddim(z, t, m), m, r)
+        h = of(t - r)
+        target = (z - z_r) / torch.where(h == 0, 1, h)
+        # an interval of length 0: the velocity itself, twice
+        same = teacher.velocity(z, t, y, r) if teacher.h_embedder is not None else \
+            guided_velocity(teacher, z, t, y, w)
+        target = torch.where(h == 0, same, target)
+    u = student.velocity(z, t, y, r)
+    return {"u": u, "target": target, "loss": adaptive(u, target, p, c)}
 
 
 def one_step(student, e, y):
