@@ -16,7 +16,11 @@ typedef struct entry {
 static const entry entries[] = {
     { "reference", hidi_reference_backend },
     { "cpu", hidi_cpu_backend },
+#ifdef HAVE_CUDA
+    { "cuda", hidi_cuda_backend },
+#else
     { "cuda", NULL },
+#endif
 };
 
 #define ENTRIES (sizeof entries / sizeof entries[0])

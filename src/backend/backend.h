@@ -230,6 +230,7 @@ typedef struct hidi_backend {
 /* The tables.  reference is always there. */
 extern const hidi_backend *hidi_reference_backend(void);
 extern const hidi_backend *hidi_cpu_backend(void); /* the reference table if built without BLAS */
+extern const hidi_backend *hidi_cuda_backend(void); /* only if configured --with-cuda               */
 
 /* The backend called `name` ("reference", "cpu", "cuda"), opened.  A name that is unknown, was not
  * built in or finds no device: HIDI_BAD_BACKEND and a message that says which; nothing is
