@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/bytes.h"
+
 static char no_path[] = "";
 
 static const struct {
@@ -85,34 +87,11 @@ hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name
     return HIDI_OK;
 }
 
-/* Little-endian bytes to numbers, whatever this machine's byte order. */
-static uint16_t load_16(const unsigned char *b)
-{
-    return (uint16_t)(b[0] | b[1] << 8);
-}
-
-static uint32_t load_32(const unsigned char *b)
-{
-    return (uint32_t)load_16(b) | (uint32_t)load_16(b + 2) << 16;
-}
-
-static uint64_t load_64(const unsigned char *b)
-{
-    return (uint64_t)load_32(b) | (uint64_t)load_32(b + 4) << 32;
-}
-
 static double float_of_bits(uint32_t bits)
 {
     float value;
     memcpy(&value, &bits, sizeof value);
     return (double)value;
-}
-
-static double double_of_bits(uint64_t bits)
-{
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
 }
 
 /* IEEE 754 binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits. */
@@ -130,28 +109,18 @@ static double half_of_bits(uint16_t bits)
     return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-/* Two's complement, without relying on how a cast of too large a number comes out. */
-static int64_t signed_of_bits(uint64_t bits, int width)
-{
-    uint64_t sign = (uint64_t)1 << (width - 1);
-
-    if ((bits & sign) == 0)
-        return (int64_t)bits;
-    return -(int64_t)((sign - 1) - (bits & (sign - 1))) - 1;
-}
-
 /* Element i of an integer dtype. */
 static int64_t load_int(hidi_dtype dtype, const unsigned char *data, size_t i)
 {
     switch (dtype) {
     case HIDI_I64:
-        return signed_of_bits(load_64(data + 8 * i), 64);
+        return hidi_signed_of_bits(hidi_load_64(data + 8 * i), 64);
     case HIDI_I32:
-        return signed_of_bits(load_32(data + 4 * i), 32);
+        return hidi_signed_of_bits(hidi_load_32(data + 4 * i), 32);
     case HIDI_I16:
-        return signed_of_bits(load_16(data + 2 * i), 16);
+        return hidi_signed_of_bits(hidi_load_16(data + 2 * i), 16);
     case HIDI_I8:
-        return signed_of_bits(data[i], 8);
+        return hidi_signed_of_bits(data[i], 8);
     case HIDI_BOOL:
         return data[i] != 0;
     default: /* HIDI_U8 */
@@ -166,19 +135,19 @@ static void decode(hidi_dtype dtype, const unsigned char *data, size_t n, double
     switch (dtype) {
     case HIDI_F64:
         for (i = 0; i < n; i++)
-            out[i] = double_of_bits(load_64(data + 8 * i));
+            out[i] = hidi_double_of_bits(hidi_load_64(data + 8 * i));
         break;
     case HIDI_F32:
         for (i = 0; i < n; i++)
-            out[i] = float_of_bits(load_32(data + 4 * i));
+            out[i] = float_of_bits(hidi_load_32(data + 4 * i));
         break;
     case HIDI_F16:
         for (i = 0; i < n; i++)
-            out[i] = half_of_bits(load_16(data + 2 * i));
+            out[i] = half_of_bits(hidi_load_16(data + 2 * i));
         break;
     case HIDI_BF16: /* the upper half of a float */
         for (i = 0; i < n; i++)
-            out[i] = float_of_bits((uint32_t)load_16(data + 2 * i) << 16);
+            out[i] = float_of_bits((uint32_t)hidi_load_16(data + 2 * i) << 16);
         break;
     default:
         for (i = 0; i < n; i++)
@@ -267,8 +236,8 @@ static void *grown(void *array, size_t n, size_t element)
     return capacity > SIZE_MAX / element ? NULL : realloc(array, capacity * element);
 }
 
-static hidi_status count_elements(const char *name, hidi_dtype dtype, int rank, const size_t *dim,
-                                  size_t *count)
+hidi_status hidi_count_elements(const char *name, hidi_dtype dtype, int rank, const size_t *dim,
+                                size_t *count)
 {
     size_t limit = SIZE_MAX / hidi_dtype_bytes(dtype);
 
@@ -290,7 +259,7 @@ hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hid
 {
     size_t count = 0;
 
-    HIDI_TRY(count_elements(name, dtype, rank, dim, &count));
+    HIDI_TRY(hidi_count_elements(name, dtype, rank, dim, &count));
     hidi_file_tensor *array = grown(file->tensor, file->n_tensors, sizeof *array);
     if (array != NULL)
         file->tensor = array;
@@ -311,20 +280,20 @@ hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hid
     return HIDI_OK;
 }
 
+hidi_status hidi_tensor_file_take(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
+                                  int rank, const size_t *dim, unsigned char *data)
+{
+    HIDI_TRY(hidi_tensor_file_refer(file, name, dtype, rank, dim, data));
+    file->tensor[file->n_tensors - 1].owned = true;
+    return HIDI_OK;
+}
+
 /* n elements of `width` bytes from this machine's byte order to little-endian. */
 static void store(unsigned char *out, const unsigned char *in, size_t n, size_t width)
 {
-    const uint16_t one = 1;
-    unsigned char first_byte;
-
-    memcpy(&first_byte, &one, 1);
-    if (first_byte == 1) {
-        memcpy(out, in, n * width);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        for (size_t b = 0; b < width; b++)
-            out[i * width + b] = in[i * width + width - 1 - b];
+    memcpy(out, in, n * width);
+    if (!hidi_little_endian())
+        hidi_swap_bytes(out, n, width);
 }
 
 hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
@@ -334,18 +303,16 @@ hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_
 
     if (hidi_tensor_file_find(file, name) != NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "tensor \"%s\" is there twice", name);
-    HIDI_TRY(count_elements(name, dtype, rank, dim, &count));
+    HIDI_TRY(hidi_count_elements(name, dtype, rank, dim, &count));
     unsigned char *copy = malloc(count == 0 ? 1 : count * width);
     if (copy == NULL)
         return hidi_error(HIDI_NO_MEMORY, "tensor \"%s\": out of memory for %zu bytes", name,
                           count * width);
     if (count != 0)
         store(copy, data, count, width);
-    hidi_status status = hidi_tensor_file_refer(file, name, dtype, rank, dim, copy);
+    hidi_status status = hidi_tensor_file_take(file, name, dtype, rank, dim, copy);
     if (status != HIDI_OK)
         free(copy);
-    else
-        file->tensor[file->n_tensors - 1].owned = true;
     return status;
 }
 

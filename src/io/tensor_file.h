@@ -83,10 +83,18 @@ hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, 
  * file->buffer.  The caller sees to it that names differ. */
 hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
                                    int rank, const size_t *dim, const unsigned char *data);
+/* ... whose bytes, from malloc, now belong to the file (if it succeeds). */
+hidi_status hidi_tensor_file_take(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
+                                  int rank, const size_t *dim, unsigned char *data);
 hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value);
 /* For readers: notes down what the file has under `name` and is neither tensor nor text. */
 hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
                                         const char *what);
+
+/* For readers: the elements of a tensor, or HIDI_BAD_SHAPE if the rank is above HIDI_FILE_MAX_RANK
+ * or its bytes are more than a size_t counts. */
+hidi_status hidi_count_elements(const char *name, hidi_dtype dtype, int rank, const size_t *dim,
+                                size_t *count);
 
 /* How many bytes the arrays of a file of this size may take in memory, where compression or strides
  * make them larger than the file: 64 times its size and 256 MiB. */
