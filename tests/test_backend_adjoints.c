@@ -171,21 +171,26 @@ END_TEST
 /* --- windows: convolutions and pools of many shapes ------------------------------------------ */
 
 typedef struct window_shape {
-    size_t batch, channels, height, width, out_channels, kernel, stride, padding;
+    size_t batch, channels, height, width, out_channels;
+    size_t kernel_h, kernel_w, stride, padding_h, padding_w;
 } window_shape;
 
 static const window_shape shapes[] = {
-    { 2, 3, 7, 6, 4, 3, 1, 1 }, /* as a ResNet's */
-    { 2, 3, 7, 6, 4, 3, 2, 1 }, { 1, 2, 9, 5, 3, 3, 2, 0 }, /* the last column is in no window */
-    { 3, 5, 4, 4, 6, 1, 1, 0 }, /* a linear map of pixels */
-    { 3, 5, 5, 4, 6, 1, 2, 0 }, /* sees every second pixel */
-    { 1, 1, 3, 3, 1, 3, 1, 2 }, /* more padding than image */
-    { 2, 2, 8, 8, 2, 2, 2, 0 }, { 1, 3, 8, 6, 2, 4, 3, 3 }, { 4, 1, 1, 1, 1, 1, 1, 0 },
-    { 2, 1, 5, 9, 2, 5, 1, 2 },
-    { 4, 3, 32, 31, 8, 3, 1, 1 },   /* large enough for threads: many images */
-    { 1, 20, 32, 32, 3, 5, 1, 2 },  /* one image of many channels            */
-    { 2, 16, 32, 32, 24, 1, 1, 0 }, /* a linear map of pixels                */
-    { 5, 20, 19, 18, 2, 3, 2, 1 }
+    { 2, 3, 7, 6, 4, 3, 3, 1, 1, 1 }, /* as a ResNet's */
+    { 2, 3, 7, 6, 4, 3, 3, 2, 1, 1 }, { 1, 2, 9, 5, 3, 3, 3, 2, 0, 0 }, /* ignores a column */
+    { 3, 5, 4, 4, 6, 1, 1, 1, 0, 0 }, /* a linear map of pixels */
+    { 3, 5, 5, 4, 6, 1, 1, 2, 0, 0 }, /* sees every second pixel */
+    { 1, 1, 3, 3, 1, 3, 3, 1, 2, 2 }, /* more padding than image */
+    { 2, 2, 8, 8, 2, 2, 2, 2, 0, 0 }, { 1, 3, 8, 6, 2, 4, 4, 3, 3, 3 },
+    { 4, 1, 1, 1, 1, 1, 1, 1, 0, 0 },
+    { 2, 1, 5, 9, 2, 5, 5, 1, 2, 2 },
+    { 4, 3, 32, 31, 8, 3, 3, 1, 1, 1 },   /* large enough for threads: many images */
+    { 1, 20, 32, 32, 3, 5, 5, 1, 2, 2 },  /* one image of many channels            */
+    { 2, 16, 32, 32, 24, 1, 1, 1, 0, 0 }, /* a linear map of pixels                */
+    { 5, 20, 19, 18, 2, 3, 3, 2, 1, 1 },
+    { 2, 3, 5, 9, 4, 1, 7, 1, 0, 3 }, { 2, 3, 9, 5, 4, 7, 1, 1, 3, 0 }, /* oblong, as Inception's */
+    { 1, 2, 6, 4, 3, 1, 3, 1, 0, 1 }, { 1, 2, 4, 6, 3, 3, 1, 1, 1, 0 },
+    { 3, 2, 8, 7, 3, 2, 3, 2, 1, 0 }, { 4, 24, 17, 17, 24, 1, 7, 1, 0, 3 }
 };
 
 START_TEST(test_window_adjoints)
@@ -193,19 +198,20 @@ START_TEST(test_window_adjoints)
     prepare(_i);
     for (size_t k = 0; k < sizeof shapes / sizeof shapes[0]; k++) {
         const window_shape *q = &shapes[k];
-        size_t out_height = (q->height + 2 * q->padding - q->kernel) / q->stride + 1;
-        size_t out_width = (q->width + 2 * q->padding - q->kernel) / q->stride + 1;
+        size_t out_height = (q->height + 2 * q->padding_h - q->kernel_h) / q->stride + 1;
+        size_t out_width = (q->width + 2 * q->padding_w - q->kernel_w) / q->stride + 1;
         size_t in = q->batch * q->channels * q->height * q->width;
         size_t out = q->batch * q->out_channels * out_height * out_width;
         size_t pooled = q->batch * q->channels * out_height * out_width;
-        size_t weights = q->out_channels * q->channels * q->kernel * q->kernel;
+        size_t weights = q->out_channels * q->channels * q->kernel_h * q->kernel_w;
         const adjoint_pair input = PAIR(conv_input, in, out);
         const adjoint_pair weight = PAIR(conv_weight, weights, out);
         const adjoint_pair average = PAIR(average_pool, in, pooled);
         const adjoint_pair maximum = PAIR(max_pool, in, pooled);
 
         window = (hidi_window){ q->batch, q->channels, q->height, q->width, q->out_channels,
-                                q->kernel, q->stride, q->padding, out_height, out_width, false };
+                                q->kernel_h, q->kernel_w, q->stride, q->padding_h, q->padding_w,
+                                out_height, out_width, false };
         ck_assert_uint_le(b->conv_scratch(&window), 2 * POOL);
         check_adjoint(&input);
         check_adjoint(&weight);
@@ -226,12 +232,14 @@ START_TEST(test_max_pool_where)
     static hidi_real y[POOL], picked[POOL];
 
     prepare(_i);
-    window = (hidi_window){ 2, 3, 7, 6, 3, 3, 2, 1, 4, 3, false };
+    window = (hidi_window){ 2, 3, 7, 6, 3, 3, 3, 2, 1, 1, 4, 3, false };
     b->max_pool(y, where, x, &window);
     b->max_pool_jvp(picked, where, x, &window);
     for (size_t i = 0; i < 2 * 3 * 4 * 3; i++)
         check_element(y[i] == picked[i], "%s: y[%lu] is %g, x there %g", b->name, (unsigned long)i,
                       (double)y[i], (double)picked[i]);
+    b->max_pool(picked, NULL, x, &window);
+    ck_assert_mem_eq(y, picked, 2 * 3 * 4 * 3 * sizeof *y);
 }
 END_TEST
 

@@ -154,22 +154,29 @@ END_TEST
 
 /* --- images ---------------------------------------------------------------------------------- */
 
-static const size_t windows[][8] = { /* B, C, height, width, O, kernel, stride, padding */
-    { 0, 2, 4, 4, 3, 3, 1, 1 }, { 2, 0, 4, 4, 3, 3, 1, 1 },   { 2, 2, 4, 4, 0, 3, 1, 1 },
-    { 1, 1, 1, 1, 1, 1, 1, 0 }, { 3, 5, 6, 7, 4, 1, 1, 0 },   { 1, 9, 9, 5, 7, 1, 2, 0 },
-    { 2, 3, 8, 8, 5, 3, 1, 1 }, { 1, 17, 13, 11, 6, 3, 2, 1 }, { 4, 2, 7, 9, 3, 5, 2, 2 },
-    { 1, 3, 40, 37, 8, 3, 1, 0 }, { 2, 1, 5, 5, 2, 5, 1, 4 },  { 2, 40, 12, 12, 9, 4, 3, 1 },
-    { 1, 2, 3, 3, 2, 7, 1, 3 },  { 5, 4, 16, 16, 4, 2, 2, 0 }, { 7, 13, 16, 15, 5, 3, 1, 1 }
+static const size_t windows[][10] = { /* B, C, height, width, O, kernel h, w, stride, padding */
+    { 0, 2, 4, 4, 3, 3, 3, 1, 1, 1 }, { 2, 0, 4, 4, 3, 3, 3, 1, 1, 1 },
+    { 2, 2, 4, 4, 0, 3, 3, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1, 1, 1, 0, 0 },
+    { 3, 5, 6, 7, 4, 1, 1, 1, 0, 0 }, { 1, 9, 9, 5, 7, 1, 1, 2, 0, 0 },
+    { 2, 3, 8, 8, 5, 3, 3, 1, 1, 1 }, { 1, 17, 13, 11, 6, 3, 3, 2, 1, 1 },
+    { 4, 2, 7, 9, 3, 5, 5, 2, 2, 2 }, { 1, 3, 40, 37, 8, 3, 3, 1, 0, 0 },
+    { 2, 1, 5, 5, 2, 5, 5, 1, 4, 4 }, { 2, 40, 12, 12, 9, 4, 4, 3, 1, 1 },
+    { 1, 2, 3, 3, 2, 7, 7, 1, 3, 3 }, { 5, 4, 16, 16, 4, 2, 2, 2, 0, 0 },
+    { 7, 13, 16, 15, 5, 3, 3, 1, 1, 1 }, { 2, 3, 17, 17, 5, 1, 7, 1, 0, 3 },
+    { 2, 3, 17, 17, 5, 7, 1, 1, 3, 0 }, { 3, 9, 8, 8, 7, 1, 3, 1, 0, 1 },
+    { 3, 9, 8, 8, 7, 3, 1, 1, 1, 0 }, { 1, 4, 9, 20, 33, 2, 5, 2, 1, 0 },
+    { 2, 37, 35, 35, 48, 3, 3, 1, 1, 1 }, { 1, 500, 8, 8, 35, 3, 1, 1, 1, 0 }
 };
 
 static hidi_window window_of(size_t i)
 {
     const size_t *s = windows[i];
     hidi_window w = { .batch = s[0], .channels = s[1], .height = s[2], .width = s[3],
-                      .out_channels = s[4], .kernel = s[5], .stride = s[6], .padding = s[7] };
+                      .out_channels = s[4], .kernel_h = s[5], .kernel_w = s[6], .stride = s[7],
+                      .padding_h = s[8], .padding_w = s[9] };
 
-    w.out_height = (w.height + 2 * w.padding - w.kernel) / w.stride + 1;
-    w.out_width = (w.width + 2 * w.padding - w.kernel) / w.stride + 1;
+    w.out_height = (w.height + 2 * w.padding_h - w.kernel_h) / w.stride + 1;
+    w.out_width = (w.width + 2 * w.padding_w - w.kernel_w) / w.stride + 1;
     return w;
 }
 
@@ -180,19 +187,30 @@ START_TEST(test_conv2d)
         hidi_window v = window_of(l);
         size_t nx = v.batch * v.channels * v.height * v.width;
         size_t ny = v.batch * v.out_channels * v.out_height * v.out_width;
-        size_t K = v.channels * v.kernel * v.kernel, nw = v.out_channels * K;
+        size_t K = v.channels * v.kernel_h * v.kernel_w, nw = v.out_channels * K;
         hidi_real beta = betas[j], *x = random_array(nx), *w = random_array(nw);
         hidi_real *gy = random_array(ny), *bias = j == 1 ? NULL : random_array(v.out_channels);
         hidi_real *ax = absolute(x, nx), *aw = absolute(w, nw), *agy = absolute(gy, ny);
         hidi_real *abias = bias ? absolute(bias, v.out_channels) : NULL;
         hidi_real *s = random_array(cpu->conv_scratch(&v));
         output y = new_output(ny, beta), gx = new_output(nx, beta), gw = new_output(nw, beta);
-        double taps = (double)(v.out_channels * v.kernel * v.kernel);
+        double taps = (double)(v.out_channels * v.kernel_h * v.kernel_w);
 
         RUN(y, cpu, found, conv2d(o, beta, x, w, bias, &v, s));
         RUN(y, ref, expected, conv2d(o, beta, x, w, bias, &v, NULL));
         RUN(y, ref, magnitude, conv2d(o, beta, ax, aw, abias, &v, NULL));
         compare(label("conv2d", l, nx, ny, beta), &y, 4 + sqrt((double)K));
+
+        if (j == 0) {
+            size_t image = v.batch > 0 ? ny / v.batch : 0, ldy = image + 5;
+            output slice = new_output(v.batch * ldy, 1); /* what lies between images stays */
+
+            cpu->conv2d_relu(slice.found, ldy, x, w, bias, &v, s);
+            ref->conv2d_relu(slice.expected, ldy, x, w, bias, &v, NULL);
+            for (size_t i = 0; i < ny; i++)
+                slice.magnitude[i / image * ldy + i % image] = y.magnitude[i];
+            compare(label("conv2d_relu", l, nx, ny, 0), &slice, 4 + sqrt((double)K));
+        }
 
         RUN(gx, cpu, found, conv2d_grad_input(o, beta, w, gy, &v, s));
         RUN(gx, ref, expected, conv2d_grad_input(o, beta, w, gy, &v, NULL));

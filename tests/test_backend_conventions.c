@@ -29,8 +29,8 @@ static const hidi_real no_parameters[2] = { 0, 0 };
 
 static void choose_sizes(bool large)
 {
-    const hidi_window small_window = { 2, 3, 7, 6, 4, 3, 2, 1, 4, 3, false };
-    const hidi_window large_window = { 2, 13, 15, 14, 9, 3, 2, 1, 8, 7, false };
+    const hidi_window small_window = { 2, 3, 7, 6, 4, 3, 3, 2, 1, 1, 4, 3, false };
+    const hidi_window large_window = { 2, 13, 15, 14, 9, 3, 3, 2, 1, 1, 8, 7, false };
 
     rows = large ? 131 : 13;
     columns = large ? 257 : 37;
@@ -123,6 +123,8 @@ SLOT(unpatchify, unpatchify(out, beta, x, HIDI_PATCH_CPQ, B, 3, height, width, 3
 SLOT(unpatchify_pqc, unpatchify(out, beta, x, HIDI_PATCH_PQC, B, 3, height, width, 3))
 SLOT(conv2d, conv2d(out, beta, x, w, s, &window, scratch))
 SLOT(conv2d_plain, conv2d(out, beta, x, w, NULL, &window, scratch))
+SLOT(conv2d_relu, conv2d_relu(out, window.out_channels * window.out_height * window.out_width, x, w,
+                              s, &window, scratch))
 SLOT(conv2d_grad_input, conv2d_grad_input(out, beta, w, d, &window, scratch))
 SLOT(conv2d_grad_weight, conv2d_grad_weight(out, beta, x, d, &window, scratch))
 SLOT(sum_channels, sum_channels(out, beta, x, B, T, columns))
@@ -178,7 +180,8 @@ static void list_matrix_slots(void)
 
 static void list_image_slots(void)
 {
-    size_t image = 3 * height * width, filter = window.channels * window.kernel * window.kernel;
+    size_t image = 3 * height * width;
+    size_t filter = window.channels * window.kernel_h * window.kernel_w;
     size_t in = window.batch * window.channels * window.height * window.width;
     size_t positions = window.batch * window.out_height * window.out_width;
 
@@ -186,6 +189,7 @@ static void list_image_slots(void)
     BETA(unpatchify, B * image), BETA(unpatchify_pqc, B * image);
     BETA(conv2d, window.out_channels * positions);
     BETA(conv2d_plain, window.out_channels * positions);
+    OVERWRITES(conv2d_relu, window.out_channels * positions);
     BETA(conv2d_grad_input, in), BETA(conv2d_grad_weight, window.out_channels * filter);
     BETA(sum_channels, T), BETA(average_pool, window.channels * positions);
     BETA(average_pool_vjp, in), OVERWRITES(max_pool_jvp, window.channels * positions);
@@ -421,6 +425,7 @@ START_TEST(test_empty_outputs)
     CHECK_UNTOUCHED(patchify(out, 0, x, HIDI_PATCH_CPQ, 0, 3, 4, 4, 2));
     CHECK_UNTOUCHED(unpatchify(out, 0, x, HIDI_PATCH_PQC, B, 0, 4, 4, 2));
     CHECK_UNTOUCHED(conv2d(out, 0, x, w, s, &none, scratch));
+    CHECK_UNTOUCHED(conv2d_relu(out, 0, x, w, s, &none, scratch));
     CHECK_UNTOUCHED(conv2d_grad_input(out, 0, w, d, &none, scratch));
     CHECK_UNTOUCHED(add_channels(out, s, 0, 4, 4));
     CHECK_UNTOUCHED(average_pool(out, 0, x, &none));
@@ -457,7 +462,7 @@ START_TEST(test_empty_sums)
     prepare(_i);
     none = window;
     none.batch = 0;
-    weights = none.out_channels * none.channels * none.kernel * none.kernel;
+    weights = none.out_channels * none.channels * none.kernel_h * none.kernel_w;
     CHECK_SCALED(8, sum_rows(out, beta, w, 2, 0, 4));
     CHECK_SCALED(4, sum_rows(out, beta, w, 1, 0, 4));
     CHECK_SCALED(4, dot_rows(out, beta, 1, w, d, 4, 0));

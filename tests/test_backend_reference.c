@@ -400,17 +400,25 @@ END_TEST
 /* 3 x 3 image, 2 x 2 kernel, stride 2, padding 1: every output sees one corner block. */
 static const hidi_real image_3x3[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
 static const hidi_window corners = { .batch = 1, .channels = 1, .height = 3, .width = 3,
-                                     .out_channels = 1, .kernel = 2, .stride = 2, .padding = 1,
+                                     .out_channels = 1, .kernel_h = 2, .kernel_w = 2,
+                                     .stride = 2, .padding_h = 1, .padding_w = 1,
                                      .out_height = 2, .out_width = 2, .count_padding = false };
 
 START_TEST(test_conv2d)
 {
     const hidi_real w[] = { 1, 10, 100, 1000 };
-    hidi_real y[4], g[9], gw[4], *scratch;
+    hidi_real y[4], g[9], gw[4], *scratch, twice[18], wide[12];
+    hidi_window two = corners;
 
+    two.batch = 2;
+    for (int i = 0; i < 18; i++)
+        twice[i] = image_3x3[i % 9];
+    b->fill(wide, 7, 12);
     scratch = b->allocate(b->conv_scratch(&corners) * sizeof *scratch);
     b->conv2d(y, 0, image_3x3, w, R(0.5), &corners, scratch);
     assert_values(y, 0, 1000.5, 3200.5, 7040.5, 9865.5);
+    b->conv2d_relu(wide, 6, twice, w, R(-3200), &two, scratch);
+    assert_values(wide, 0, 0, 0, 3840, 6665, 7, 7, 0, 0, 3840, 6665, 7, 7);
     b->conv2d_grad_input(g, 0, w, R(1, 2, 3, 4), &corners, scratch);
     assert_values(g, 0, 1000, 200, 2000, 30, 4, 40, 3000, 400, 4000);
     b->conv2d_grad_weight(gw, 0, image_3x3, R(1, 2, 3, 4), &corners, scratch);
@@ -451,7 +459,8 @@ START_TEST(test_max_pool)
 {
     const hidi_real x[] = { -1, 7, 7, -3, -4, 2, -3, 0, 2 };
     const hidi_window overlapping = { .batch = 1, .channels = 1, .height = 3, .width = 3,
-                                      .out_channels = 1, .kernel = 2, .stride = 1, .padding = 0,
+                                      .out_channels = 1, .kernel_h = 2, .kernel_w = 2,
+                                      .stride = 1, .padding_h = 0, .padding_w = 0,
                                       .out_height = 2, .out_width = 2, .count_padding = false };
     hidi_real y[4], g[9];
     int32_t where[4];

@@ -77,11 +77,11 @@ REFUSED(embedding_none, hidi_embedding(tape, X(3, 2), NULL, 1))
 REFUSED(odd_features, hidi_sincos(tape, X(3), 1, 7))
 REFUSED(no_features, hidi_sincos(tape, X(3), 1, 0))
 REFUSED(sincos_rank, hidi_sincos(tape, X(3, 1), 1, 8))
-REFUSED(conv2d, hidi_conv2d(tape, X(1, 3, 5, 5), X(4, 2, 3, 3), NULL, 1, 1))
-REFUSED(conv2d_oblong, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 1), NULL, 1, 1))
-REFUSED(conv2d_bias, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), X(2), 1, 1))
-REFUSED(conv2d_small, hidi_conv2d(tape, X(1, 2, 2, 5), X(4, 2, 3, 3), NULL, 1, 0))
-REFUSED(conv2d_stride, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), NULL, 0, 0))
+REFUSED(conv2d, hidi_conv2d(tape, X(1, 3, 5, 5), X(4, 2, 3, 3), NULL, 1, 1, 1))
+REFUSED(conv2d_oblong, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 1, 6), NULL, 1, 3, 0))
+REFUSED(conv2d_bias, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), X(2), 1, 1, 1))
+REFUSED(conv2d_small, hidi_conv2d(tape, X(1, 2, 2, 5), X(4, 2, 3, 3), NULL, 1, 0, 0))
+REFUSED(conv2d_stride, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), NULL, 0, 0, 0))
 REFUSED(average_pool, hidi_average_pool(tape, X(1, 2, 5, 5), 3, 1, 2, false))
 REFUSED(average_pool_rank, hidi_average_pool(tape, X(2, 5, 5), 3, 1, 1, false))
 REFUSED(max_pool, hidi_max_pool(tape, X(1, 2, 5, 5), 0, 1, 0))
@@ -145,14 +145,14 @@ static const struct {
     { no_features, HIDI_BAD_SHAPE, { "sincos: ", "0 features" } },
     { sincos_rank, HIDI_BAD_SHAPE, { "sincos: ", "[3, 1]" } },
     { conv2d, HIDI_BAD_SHAPE, { "conv2d: ", "[1, 3, 5, 5]", "[4, 2, 3, 3]" } },
-    { conv2d_oblong, HIDI_BAD_SHAPE, { "conv2d: ", "[4, 2, 3, 1]" } },
+    { conv2d_oblong, HIDI_BAD_SHAPE, { "conv2d: ", "kernel 1x6", "padding 3x0" } },
     { conv2d_bias, HIDI_BAD_SHAPE, { "conv2d: ", "[4, 2, 3, 3]", "b [2]" } },
-    { conv2d_small, HIDI_BAD_SHAPE, { "conv2d: ", "kernel 3", "[1, 2, 2, 5]" } },
+    { conv2d_small, HIDI_BAD_SHAPE, { "conv2d: ", "kernel 3x3", "[1, 2, 2, 5]" } },
     { conv2d_stride, HIDI_BAD_SHAPE, { "conv2d: ", "stride 0" } },
-    { average_pool, HIDI_BAD_SHAPE, { "average_pool: ", "kernel 3", "padding 2" } },
+    { average_pool, HIDI_BAD_SHAPE, { "average_pool: ", "kernel 3x3", "padding 2x2" } },
     { average_pool_rank, HIDI_BAD_SHAPE, { "average_pool: ", "[2, 5, 5]" } },
-    { max_pool, HIDI_BAD_SHAPE, { "max_pool: ", "kernel 0" } },
-    { max_pool_large, HIDI_BAD_SHAPE, { "max_pool: ", "kernel 6", "[1, 2, 5, 5]" } },
+    { max_pool, HIDI_BAD_SHAPE, { "max_pool: ", "kernel 0x0" } },
+    { max_pool_large, HIDI_BAD_SHAPE, { "max_pool: ", "kernel 6x6", "[1, 2, 5, 5]" } },
     { cross_entropy, HIDI_BAD_SHAPE, { "cross_entropy: ", "[3]" } },
     { no_labels, HIDI_BAD_ARGUMENT, { "cross_entropy: ", "no labels" } },
 };

@@ -170,13 +170,17 @@ START_TEST(convolutions)
 {
     hidi_var *x = X(S4(1, 1, 3, 3), 1, 2, 3, 4, 5, 6, 7, 8, 9);
     hidi_var *w = X(S4(1, 1, 2, 2), 1, 0, 0, 1), *b = X(S1(1), 100);
-    EXPECT(hidi_conv2d(tape, x, w, b, 1, 0), S4(1, 1, 2, 2), 106, 108, 112, 114);
-    EXPECT(hidi_conv2d(tape, x, w, NULL, 2, 1), S4(1, 1, 2, 2), 1, 3, 7, 14);
+    EXPECT(hidi_conv2d(tape, x, w, b, 1, 0, 0), S4(1, 1, 2, 2), 106, 108, 112, 114);
+    EXPECT(hidi_conv2d(tape, x, w, NULL, 2, 1, 1), S4(1, 1, 2, 2), 1, 3, 7, 14);
     hidi_var *oblong = X(S4(1, 1, 2, 5), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
-    EXPECT(hidi_conv2d(tape, oblong, X(S4(1, 1, 1, 1), 1), NULL, 2, 2), S4(1, 1, 3, 5), 0, 0, 0, 0,
-           0, 0, 1, 3, 5, 0, 0, 0, 0, 0, 0);
+    EXPECT(hidi_conv2d(tape, oblong, X(S4(1, 1, 1, 1), 1), NULL, 2, 2, 2), S4(1, 1, 3, 5),
+           0, 0, 0, 0, 0, 0, 1, 3, 5, 0, 0, 0, 0, 0, 0);
+    EXPECT(hidi_conv2d(tape, oblong, X(S4(1, 1, 1, 3), 1, 10, 100), NULL, 1, 0, 1), S4(1, 1, 2, 5),
+           210, 321, 432, 543, 54, 760, 876, 987, 1098, 109);
+    EXPECT(hidi_conv2d(tape, oblong, X(S4(1, 1, 2, 1), 1, 10), NULL, 2, 1, 0), S4(1, 1, 2, 3), 10,
+           30, 50, 6, 8, 10);
     EXPECT(hidi_conv2d(tape, X(S4(1, 2, 1, 1), 2, 3), X(S4(2, 2, 1, 1), 1, 10, 100, 1000),
-                       X(S1(2), 1, 2), 1, 0), S4(1, 2, 1, 1), 33, 3202);
+                       X(S1(2), 1, 2), 1, 0, 0), S4(1, 2, 1, 1), 33, 3202);
 }
 END_TEST
 

@@ -109,7 +109,7 @@ BUILD(modulate_self, hidi_modulate(tape, in[0], in[1], in[1]))
 BUILD(gated_residual, hidi_gated_residual(tape, in[0], in[1], in[2]))
 BUILD(gated_self, hidi_gated_residual(tape, in[0], in[1], in[0]))
 BUILD(sincos, hidi_sincos(tape, in[0], (hidi_real)3, arg[0]))
-BUILD(conv2d, hidi_conv2d(tape, in[0], in[1], in[2], arg[0], arg[1]))
+BUILD(conv2d, hidi_conv2d(tape, in[0], in[1], in[2], arg[0], arg[1], arg[2]))
 BUILD(average_pool, hidi_average_pool(tape, in[0], arg[0], arg[1], arg[2], arg[3] != 0))
 BUILD(max_pool, hidi_max_pool(tape, in[0], arg[0], arg[1], arg[2]))
 
@@ -204,11 +204,15 @@ static const op_case cases[] = {
     { "embedding, one entry", build_embedding, ANY, 1, { S2(1, 4) }, { 3 } },
     { "sincos", build_sincos, ANY, 1, { S1(5) }, { 8 } },
     { "sincos, one pair", build_sincos, ANY, 1, { S1(1) }, { 2 } },
-    { "conv2d", build_conv2d, ANY, 3, { S4(2, 3, 5, 4), S4(4, 3, 3, 3), S1(4) }, { 1, 1 } },
-    { "conv2d, by 2", build_conv2d, ANY, 3, { S4(1, 2, 7, 6), S4(3, 2, 3, 3), S1(3) }, { 2, 1 } },
+    { "conv2d", build_conv2d, ANY, 3, { S4(2, 3, 5, 4), S4(4, 3, 3, 3), S1(4) }, { 1, 1, 1 } },
+    { "conv2d, by 2", build_conv2d, ANY, 2, { S4(1, 2, 7, 6), S4(3, 2, 3, 3) }, { 2, 1, 1 } },
     { "conv2d, no bias", build_conv2d, ANY, 2, { S4(2, 1, 5, 5), S4(2, 1, 5, 5) }, { 1, 0 } },
     { "conv2d, 1 x 1", build_conv2d, ANY, 3, { S4(2, 3, 3, 2), S4(2, 3, 1, 1), S1(2) }, { 1, 0 } },
     { "conv2d, by 3", build_conv2d, ANY, 2, { S4(1, 1, 8, 7), S4(1, 1, 2, 2) }, { 3, 0 } },
+    { "conv2d, 1 x 7", build_conv2d, ANY, 2, { S4(2, 2, 4, 9), S4(3, 2, 1, 7) }, { 1, 0, 3 } },
+    { "conv2d, 7 x 1", build_conv2d, ANY, 2, { S4(1, 2, 8, 3), S4(2, 2, 7, 1) }, { 1, 3, 0 } },
+    { "conv2d, 1 x 3", build_conv2d, ANY, 2, { S4(1, 2, 5, 6), S4(2, 2, 1, 3) }, { 2, 0, 1 } },
+    { "conv2d, 3 x 2", build_conv2d, ANY, 2, { S4(1, 2, 6, 5), S4(2, 2, 3, 2) }, { 2, 2, 1 } },
     { "average_pool", build_average_pool, ANY, 1, { S4(2, 2, 5, 6) }, { 3, 2, 1, 1 } },
     { "average_pool, inside", build_average_pool, ANY, 1, { S4(1, 2, 5, 4) }, { 3, 1, 1, 0 } },
     { "average_pool, 1 x 1", build_average_pool, ANY, 1, { S4(1, 1, 2, 2) }, { 1, 1, 0, 1 } },

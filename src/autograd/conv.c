@@ -2,24 +2,29 @@
 #include "autograd/op.h"
 #include "autograd/ops.h"
 
+typedef struct extents {
+    size_t h, w;
+} extents;
+
 /* The window of an op on images x, or false after recording what does not fit. */
-static bool make_window(hidi_tape *tape, hidi_node *node, size_t kernel, size_t stride,
-                        size_t padding, bool is_pool)
+static bool make_window(hidi_tape *tape, hidi_node *node, extents kernel, size_t stride,
+                        extents padding, bool is_pool)
 {
     const hidi_shape x = node->in[0]->shape;
-    const size_t H = x.dim[2] + 2 * padding, W = x.dim[3] + 2 * padding;
+    const size_t H = x.dim[2] + 2 * padding.h, W = x.dim[3] + 2 * padding.w;
     if (x.rank != 4) {
         hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE, "%s: x %s is not [B, C, H, W]",
                                         node->op->name, hidi_shape_text(x)));
         return false;
     }
     /* A pool's window must see a pixel wherever it lies, hence at most half of it is padding. */
-    if (kernel == 0 || stride == 0 || kernel > H || kernel > W ||
-        (is_pool && 2 * padding > kernel)) {
+    if (kernel.h == 0 || kernel.w == 0 || stride == 0 || kernel.h > H || kernel.w > W ||
+        (is_pool && (2 * padding.h > kernel.h || 2 * padding.w > kernel.w))) {
         hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
-                                        "%s: kernel %zu, stride %zu and padding %zu do not fit %s",
-                                        node->op->name, kernel, stride, padding,
-                                        hidi_shape_text(x)));
+                                        "%s: kernel %zux%zu, stride %zu and padding %zux%zu do not "
+                                        "fit %s",
+                                        node->op->name, kernel.h, kernel.w, stride, padding.h,
+                                        padding.w, hidi_shape_text(x)));
         return false;
     }
     node->window = (hidi_window){.batch = x.dim[0],
@@ -27,12 +32,21 @@ static bool make_window(hidi_tape *tape, hidi_node *node, size_t kernel, size_t 
                                  .height = x.dim[2],
                                  .width = x.dim[3],
                                  .out_channels = x.dim[1],
-                                 .kernel = kernel,
+                                 .kernel_h = kernel.h,
+                                 .kernel_w = kernel.w,
                                  .stride = stride,
-                                 .padding = padding,
-                                 .out_height = (H - kernel) / stride + 1,
-                                 .out_width = (W - kernel) / stride + 1};
+                                 .padding_h = padding.h,
+                                 .padding_w = padding.w,
+                                 .out_height = (H - kernel.h) / stride + 1,
+                                 .out_width = (W - kernel.w) / stride + 1};
     return true;
+}
+
+static bool make_pool(hidi_tape *tape, hidi_node *node, size_t kernel, size_t stride,
+                      size_t padding)
+{
+    return make_window(tape, node, (extents){kernel, kernel}, stride, (extents){padding, padding},
+                       true);
 }
 
 static hidi_shape out_shape(const hidi_window *window)
@@ -41,7 +55,7 @@ static hidi_shape out_shape(const hidi_window *window)
 }
 
 /* conv2d: y = w * x + b (cross-correlation, as every framework has it),
- * x [B, C, H, W], w [O, C, k, k], b [O], y [B, O, H', W'].
+ * x [B, C, H, W], w [O, C, kh, kw], b [O], y [B, O, H', W'].
  *
  *   dy = w * dx + dw * x + db
  *   gx += the adjoint of w * applied to gy,  gw += the adjoint of * x applied to gy,
@@ -100,20 +114,21 @@ static void conv2d_vjp(hidi_node *node, const hidi_backend *backend)
 static const hidi_op op_conv2d = {"conv2d", conv2d_forward, conv2d_jvp, conv2d_vjp, conv2d_scratch};
 
 hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
-                      size_t padding)
+                      size_t padding_h, size_t padding_w)
 {
     hidi_node node = {.op = &op_conv2d, .n_in = 3, .in = {x, w, b}};
     if (!hidi_node_ready(tape, &node, 2))
         return NULL;
     const size_t *dim = w->shape.dim;
-    if (w->shape.rank != 4 || dim[2] != dim[3] || x->shape.rank != 4 || x->shape.dim[1] != dim[1] ||
+    if (w->shape.rank != 4 || x->shape.rank != 4 || x->shape.dim[1] != dim[1] ||
         (b != NULL && !hidi_same_shape(b->shape, hidi_shape1(dim[0]))))
         return hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
                                                "conv2d: x %s, w %s and b %s are not [B, C, H, W], "
-                                               "[O, C, k, k] and [O]", hidi_shape_text(x->shape),
+                                               "[O, C, kh, kw] and [O]", hidi_shape_text(x->shape),
                                                hidi_shape_text(w->shape),
                                                b != NULL ? hidi_shape_text(b->shape) : "(none)"));
-    if (!make_window(tape, &node, dim[2], stride, padding, false))
+    if (!make_window(tape, &node, (extents){dim[2], dim[3]}, stride,
+                     (extents){padding_h, padding_w}, false))
         return NULL;
     node.window.out_channels = dim[0];
     return hidi_apply(tape, &node, out_shape(&node.window), 0);
@@ -149,8 +164,7 @@ hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t 
                             size_t padding, bool count_padding)
 {
     hidi_node node = {.op = &op_average_pool, .n_in = 1, .in = {x}};
-    if (!hidi_node_ready(tape, &node, 1) ||
-        !make_window(tape, &node, kernel, stride, padding, true))
+    if (!hidi_node_ready(tape, &node, 1) || !make_pool(tape, &node, kernel, stride, padding))
         return NULL;
     node.window.count_padding = count_padding;
     return hidi_apply(tape, &node, out_shape(&node.window), 0);
@@ -187,8 +201,7 @@ static const hidi_op op_max_pool = {"max_pool", max_pool_forward, max_pool_jvp, 
 hidi_var *hidi_max_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride, size_t padding)
 {
     hidi_node node = {.op = &op_max_pool, .n_in = 1, .in = {x}};
-    if (!hidi_node_ready(tape, &node, 1) ||
-        !make_window(tape, &node, kernel, stride, padding, true))
+    if (!hidi_node_ready(tape, &node, 1) || !make_pool(tape, &node, kernel, stride, padding))
         return NULL;
     const hidi_shape shape = out_shape(&node.window);
     const size_t bytes = hidi_count(shape) * sizeof(int32_t);

@@ -79,9 +79,10 @@ hidi_var *hidi_embedding(hidi_tape *tape, hidi_var *table, const int32_t *index,
 hidi_var *hidi_sincos(hidi_tape *tape, hidi_var *t, hidi_real s, size_t dim);
 
 /* --- convolutional nets (conv.c) -------------------------------------------------------------- */
-/* x [B, C, H, W], w [O, C, k, k], b [O] or NULL -> [B, O, H', W'] */
+/* x [B, C, H, W], w [O, C, kh, kw], b [O] or NULL -> [B, O, H', W'],
+ * H' = (H + 2 padding_h - kh) / stride + 1, W' alike.  Pools have square windows. */
 hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
-                      size_t padding);
+                      size_t padding_h, size_t padding_w);
 hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride,
                             size_t padding, bool count_padding);
 hidi_var *hidi_max_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride, size_t padding);

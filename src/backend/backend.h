@@ -49,10 +49,11 @@ typedef enum hidi_patch_order {
 typedef struct hidi_window {
     size_t batch, channels, height, width; /* input                                        */
     size_t out_channels;                   /* convolution only; pooling: = channels        */
-    size_t kernel, stride, padding;        /* square windows; zero padding                 */
-    size_t out_height, out_width;          /* (height + 2 padding - kernel) / stride + 1   */
-    bool count_padding;                    /* average pooling: divide by kernel^2, or by   */
-} hidi_window;                             /*   the number of pixels inside the image      */
+    size_t kernel_h, kernel_w, stride;     /* rows and columns of the window               */
+    size_t padding_h, padding_w;           /* zeros above and below, left and right        */
+    size_t out_height, out_width;          /* (size + 2 padding - kernel) / stride + 1     */
+    bool count_padding;                    /* average pooling: divide by kernel_h kernel_w, */
+} hidi_window;                             /*   or by the number of pixels in the image    */
 
 typedef struct hidi_backend {
     const char *name;        /* "reference", "cpu", "cuda"                                   */
@@ -183,12 +184,16 @@ typedef struct hidi_backend {
     void (*unpatchify)(hidi_real *image, hidi_real beta, const hidi_real *tokens,
                        hidi_patch_order order, size_t B, size_t C, size_t H, size_t W, size_t p);
 
-    /* y [B, O, OH, OW] = beta y + w [O, C, k, k] * x (+ bias [O]);  bias NULL: none
-     * scratch: conv_scratch(window) elements, for all three; it may grow with the threads,
+    /* y [B, O, OH, OW] = beta y + w [O, C, kh, kw] * x (+ bias [O]);  bias NULL: none
+     * scratch: conv_scratch(window) elements, for all four; it may grow with the threads,
      * whose number must not change between asking and calling                                    */
     size_t (*conv_scratch)(const hidi_window *window);
     void (*conv2d)(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                    const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
+    /* For inference: y = max(w * x + bias, 0), with image b of y at y + b ldy, ldy >= O OH OW, so
+     * that the branches of a block write their channels of its output; the rest stays as it is. */
+    void (*conv2d_relu)(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
+                        const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
     void (*conv2d_grad_input)(hidi_real *gx, hidi_real beta, const hidi_real *w, const hidi_real *gy,
                               const hidi_window *window, hidi_real *scratch);
     void (*conv2d_grad_weight)(hidi_real *gw, hidi_real beta, const hidi_real *x,
@@ -202,7 +207,7 @@ typedef struct hidi_backend {
     void (*average_pool_vjp)(hidi_real *gx, hidi_real beta, const hidi_real *gy,
                              const hidi_window *window);
     /* where[i]: index into the channel's image [H * W] of the largest element; first one wins;
-     * padding never wins                                                                          */
+     * padding never wins.  where NULL: not wanted                                                */
     void (*max_pool)(hidi_real *y, int32_t *where, const hidi_real *x, const hidi_window *window);
     void (*max_pool_jvp)(hidi_real *dy, const int32_t *where, const hidi_real *dx,
                          const hidi_window *window);

@@ -1,7 +1,7 @@
 /* cpu_conv.c - convolution as matrix products (im2col).
  *
- * For an image, column (i, j) of the matrix `col` [C k k, positions] holds the inputs under the
- * window of output (i, j), so that y = W col with W [O, C k k].  A few output rows, a tile, are
+ * For an image, column (i, j) of the matrix `col` [C kh kw, positions] holds the inputs under the
+ * window of output (i, j), so that y = W col with W [O, C kh kw].  A few output rows, a tile, are
  * done at a time, for `col` to stay in cache.  A 1 x 1 convolution of stride 1 is a product with
  * the image itself.
  */
@@ -21,8 +21,8 @@ enum { TILE_ELEMENTS = 64 * 1024, TILE_POSITIONS = 128 }; /* of col: about; at l
 typedef struct geometry {
     const hidi_window *window;
     size_t B, C, O;
-    size_t taps;      /* k k                             */
-    size_t K;         /* C k k: rows of col              */
+    size_t taps;      /* kh kw                           */
+    size_t K;         /* C kh kw: rows of col            */
     size_t pixels;    /* of one channel of an input      */
     size_t positions; /* of one channel of an output     */
     size_t tile;      /* output rows of a tile           */
@@ -38,12 +38,12 @@ static geometry geometry_of(const hidi_window *window)
                    .B = window->batch,
                    .C = window->channels,
                    .O = window->out_channels,
-                   .taps = window->kernel * window->kernel,
+                   .taps = window->kernel_h * window->kernel_w,
                    .pixels = window->height * window->width,
                    .positions = window->out_height * width };
 
     g.K = g.C * g.taps;
-    g.direct = window->kernel == 1 && window->stride == 1 && window->padding == 0;
+    g.direct = g.taps == 1 && window->stride == 1 && window->padding_h + window->padding_w == 0;
     wanted = g.K > 0 ? TILE_ELEMENTS / g.K : 0;
     wanted = wanted < TILE_POSITIONS ? TILE_POSITIONS : wanted;
     g.tile = width > 0 ? (wanted + width - 1) / width : 1;
@@ -74,10 +74,10 @@ static hidi_share inside(const hidi_window *w, size_t v)
 {
     hidi_share s = { 0, 0 };
 
-    if (v < w->padding)
-        s.begin = (w->padding - v + w->stride - 1) / w->stride;
-    if (w->width + w->padding > v)
-        s.end = (w->width + w->padding - v + w->stride - 1) / w->stride;
+    if (v < w->padding_w)
+        s.begin = (w->padding_w - v + w->stride - 1) / w->stride;
+    if (w->width + w->padding_w > v)
+        s.end = (w->width + w->padding_w - v + w->stride - 1) / w->stride;
     s.end = s.end < w->out_width ? s.end : w->out_width;
     s.begin = s.begin < s.end ? s.begin : s.end;
     return s;
@@ -95,14 +95,15 @@ static run run_of(const hidi_window *w, size_t i, size_t u, size_t v)
     hidi_share columns = inside(w, v);
     run r = { columns.begin, columns.end - columns.begin, 0 };
 
-    if (padded < w->padding || padded - w->padding >= w->height)
+    if (padded < w->padding_h || padded - w->padding_h >= w->height)
         r.count = 0;
     if (r.count > 0)
-        r.pixel = (padded - w->padding) * w->width + columns.begin * w->stride + v - w->padding;
+        r.pixel =
+            (padded - w->padding_h) * w->width + columns.begin * w->stride + v - w->padding_w;
     return r;
 }
 
-/* col[(c - channels.begin) k k + u k + v, position] for output rows `rows` of one image x. */
+/* col[((c - channels.begin) kh + u) kw + v, position] for output rows `rows` of one image x. */
 static void im2col(const geometry *g, hidi_real *col, const hidi_real *x, hidi_share channels,
                    hidi_share rows)
 {
@@ -111,7 +112,7 @@ static void im2col(const geometry *g, hidi_real *col, const hidi_real *x, hidi_s
     for (size_t c = channels.begin; c < channels.end; c++)
         for (size_t tap = 0; tap < g->taps; tap++)
             for (size_t i = rows.begin; i < rows.end; i++, col += w->out_width) {
-                run r = run_of(w, i, tap / w->kernel, tap % w->kernel);
+                run r = run_of(w, i, tap / w->kernel_w, tap % w->kernel_w);
                 const hidi_real *from = x + c * g->pixels + r.pixel;
 
                 if (r.count < w->out_width)
@@ -132,7 +133,7 @@ static void col2im(const geometry *g, hidi_real *x, const hidi_real *col, hidi_s
     for (size_t c = channels.begin; c < channels.end; c++)
         for (size_t tap = 0; tap < g->taps; tap++)
             for (size_t i = rows.begin; i < rows.end; i++, col += w->out_width) {
-                run r = run_of(w, i, tap / w->kernel, tap % w->kernel);
+                run r = run_of(w, i, tap / w->kernel_w, tap % w->kernel_w);
                 hidi_real *to = x + c * g->pixels + r.pixel;
 
                 if (w->stride == 1)

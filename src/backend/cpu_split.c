@@ -97,7 +97,7 @@ static planes own_planes(const hidi_window *window)
 }
 
 #define POOL_WORK(w)                                                                               \
-    ((w)->batch * (w)->channels * (w)->out_height * (w)->out_width * (w)->kernel * (w)->kernel)
+    ((w)->batch * (w)->channels * (w)->out_height * (w)->out_width * (w)->kernel_h * (w)->kernel_w)
 #define PARALLEL_PLANES parallel if (POOL_WORK(window) >= HIDI_CPU_MIN_WORK)
 
 void hidi_cpu_average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
@@ -125,7 +125,8 @@ void hidi_cpu_max_pool(hidi_real *y, int32_t *where, const hidi_real *x, const h
     HIDI_OMP(PARALLEL_PLANES)
     {
         const planes own = own_planes(window);
-        hidi_reference_max_pool(y + own.out, where + own.out, x + own.in, &own.window);
+        hidi_reference_max_pool(y + own.out, where != NULL ? where + own.out : NULL, x + own.in,
+                                &own.window);
     }
 }
 

@@ -171,6 +171,8 @@ static void patches(hidi_real *out, hidi_real beta, const hidi_real *in, hidi_pa
                     size_t B, size_t C, size_t H, size_t W, size_t p) {}
 static void conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                    const hidi_real *bias, const hidi_window *window, hidi_real *scratch) {}
+static void conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
+                        const hidi_real *bias, const hidi_window *window, hidi_real *scratch) {}
 /* conv2d_grad_input, conv2d_grad_weight */
 static void conv2d_grad(hidi_real *g, hidi_real beta, const hidi_real *a, const hidi_real *gy,
                         const hidi_window *window, hidi_real *scratch) {}
@@ -252,6 +254,7 @@ static hidi_backend table = {
     .patchify = patches,
     .unpatchify = patches,
     .conv2d = conv2d,
+    .conv2d_relu = conv2d_relu,
     .conv2d_grad_input = conv2d_grad,
     .conv2d_grad_weight = conv2d_grad,
     .add_channels = add_channels,

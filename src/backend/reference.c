@@ -117,6 +117,7 @@ static const hidi_backend reference = {
     .unpatchify = hidi_reference_unpatchify,
     .conv_scratch = hidi_reference_conv_scratch,
     .conv2d = hidi_reference_conv2d,
+    .conv2d_relu = hidi_reference_conv2d_relu,
     .conv2d_grad_input = hidi_reference_conv2d_grad_input,
     .conv2d_grad_weight = hidi_reference_conv2d_grad_weight,
     .add_channels = hidi_reference_add_channels,

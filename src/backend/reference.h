@@ -89,6 +89,9 @@ void hidi_reference_unpatchify(hidi_real *image, hidi_real beta, const hidi_real
 size_t hidi_reference_conv_scratch(const hidi_window *window);
 void hidi_reference_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                            const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
+void hidi_reference_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
+                                const hidi_real *bias, const hidi_window *window,
+                                hidi_real *scratch);
 void hidi_reference_conv2d_grad_input(hidi_real *gx, hidi_real beta, const hidi_real *w,
                                       const hidi_real *gy, const hidi_window *window,
                                       hidi_real *scratch);

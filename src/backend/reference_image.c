@@ -61,23 +61,39 @@ void hidi_reference_unpatchify(hidi_real *image, hidi_real beta, const hidi_real
 
 /* --- convolution ----------------------------------------------------------------------------- */
 
-/* Tap u of the window of output row (or column) `out` lies on input row out * stride + u - padding.
- * False if that is outside 0 .. size - 1: in the zero padding. */
-static bool input_of(size_t *in, size_t out, size_t u, size_t size, const hidi_window *window)
+/* Tap u of the window of output row `out` lies on input row out * stride + u - padding.
+ * False if that is outside 0 .. size - 1: in the zero padding.  Columns are alike. */
+static bool input_of(size_t *in, size_t out, size_t u, size_t size, size_t stride, size_t padding)
 {
-    size_t padded = out * window->stride + u;
+    size_t padded = out * stride + u;
 
-    *in = padded - window->padding;
-    return padded >= window->padding && *in < size;
+    *in = padded - padding;
+    return padded >= padding && *in < size;
+}
+
+static bool input_row(size_t *row, size_t i, size_t u, const hidi_window *window)
+{
+    return input_of(row, i, u, window->height, window->stride, window->padding_h);
+}
+
+static bool input_column(size_t *column, size_t j, size_t v, const hidi_window *window)
+{
+    return input_of(column, j, v, window->width, window->stride, window->padding_w);
 }
 
 /* The other way: the output row whose tap u lies on input row `in`.  False if there is none. */
-static bool output_of(size_t *out, size_t in, size_t u, size_t size, const hidi_window *window)
+static bool output_of(size_t *out, size_t in, size_t u, size_t size, size_t stride, size_t padding)
 {
-    size_t padded = in + window->padding;
+    size_t padded = in + padding;
 
-    *out = (padded - u) / window->stride;
-    return padded >= u && (padded - u) % window->stride == 0 && *out < size;
+    *out = (padded - u) / stride;
+    return padded >= u && (padded - u) % stride == 0 && *out < size;
+}
+
+/* Where tap (u, v) of channel c is in w [O, C, kh, kw]. */
+static size_t tap_index(size_t o, size_t c, size_t u, size_t v, const hidi_window *window)
+{
+    return ((o * window->channels + c) * window->kernel_h + u) * window->kernel_w + v;
 }
 
 size_t hidi_reference_conv_scratch(const hidi_window *window)
@@ -86,20 +102,20 @@ size_t hidi_reference_conv_scratch(const hidi_window *window)
     return 0;
 }
 
-/* sum over channels and taps of w[o, c, u, v] x[c, i s + u - padding, j s + v - padding] */
+/* sum over channels and taps of w[o, c, u, v] x[c, i s + u - padding_h, j s + v - padding_w] */
 static double convolve_at(const hidi_real *x, const hidi_real *w, size_t o, size_t i, size_t j,
                           const hidi_window *window)
 {
-    size_t C = window->channels, k = window->kernel, row, column;
+    size_t row, column;
     double sum = 0;
 
-    for (size_t c = 0; c < C; c++)
-        for (size_t u = 0; u < k; u++) {
-            if (!input_of(&row, i, u, window->height, window))
+    for (size_t c = 0; c < window->channels; c++)
+        for (size_t u = 0; u < window->kernel_h; u++) {
+            if (!input_row(&row, i, u, window))
                 continue;
-            for (size_t v = 0; v < k; v++)
-                if (input_of(&column, j, v, window->width, window))
-                    sum += (double)w[((o * C + c) * k + u) * k + v] *
+            for (size_t v = 0; v < window->kernel_w; v++)
+                if (input_column(&column, j, v, window))
+                    sum += (double)w[tap_index(o, c, u, v, window)] *
                            x[(c * window->height + row) * window->width + column];
         }
     return sum;
@@ -120,20 +136,20 @@ void hidi_reference_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, con
 }
 
 /* sum over output channels and taps of w[o, c, u, v] gy[o, i, j], with i, j such that
- * row = i s + u - padding and column = j s + v - padding */
+ * row = i s + u - padding_h and column = j s + v - padding_w */
 static double correlate_at(const hidi_real *gy, const hidi_real *w, size_t c, size_t row,
                            size_t column, const hidi_window *window)
 {
-    size_t C = window->channels, k = window->kernel, i, j;
+    size_t stride = window->stride, i, j;
     double sum = 0;
 
     for (size_t o = 0; o < window->out_channels; o++)
-        for (size_t u = 0; u < k; u++) {
-            if (!output_of(&i, row, u, window->out_height, window))
+        for (size_t u = 0; u < window->kernel_h; u++) {
+            if (!output_of(&i, row, u, window->out_height, stride, window->padding_h))
                 continue;
-            for (size_t v = 0; v < k; v++)
-                if (output_of(&j, column, v, window->out_width, window))
-                    sum += (double)w[((o * C + c) * k + u) * k + v] *
+            for (size_t v = 0; v < window->kernel_w; v++)
+                if (output_of(&j, column, v, window->out_width, stride, window->padding_w))
+                    sum += (double)w[tap_index(o, c, u, v, window)] *
                            gy[(o * window->out_height + i) * window->out_width + j];
         }
     return sum;
@@ -154,7 +170,7 @@ void hidi_reference_conv2d_grad_input(hidi_real *gx, hidi_real beta, const hidi_
                           correlate_at(gy + b * out_image, w, c, row, column, window));
 }
 
-/* sum over images and pixels of gy[b, o, i, j] x[b, c, i s + u - padding, j s + v - padding] */
+/* sum over images and pixels of gy[b, o, i, j] x[b, c, i s + u - padding_h, j s + v - padding_w] */
 static double weight_gradient_at(const hidi_real *x, const hidi_real *gy, size_t o, size_t c,
                                  size_t u, size_t v, const hidi_window *window)
 {
@@ -168,10 +184,10 @@ static double weight_gradient_at(const hidi_real *x, const hidi_real *gy, size_t
             gy + (b * window->out_channels + o) * window->out_height * window->out_width;
 
         for (size_t i = 0; i < window->out_height; i++) {
-            if (!input_of(&row, i, u, window->height, window))
+            if (!input_row(&row, i, u, window))
                 continue;
             for (size_t j = 0; j < window->out_width; j++)
-                if (input_of(&column, j, v, window->width, window))
+                if (input_column(&column, j, v, window))
                     sum += (double)gy_o[i * window->out_width + j] *
                            x_c[row * window->width + column];
         }
@@ -186,9 +202,24 @@ void hidi_reference_conv2d_grad_weight(hidi_real *gw, hidi_real beta, const hidi
     (void)scratch;
     for (size_t o = 0; o < window->out_channels; o++)
         for (size_t c = 0; c < window->channels; c++)
-            for (size_t u = 0; u < window->kernel; u++)
-                for (size_t v = 0; v < window->kernel; v++)
+            for (size_t u = 0; u < window->kernel_h; u++)
+                for (size_t v = 0; v < window->kernel_w; v++)
                     blend(gw++, beta, weight_gradient_at(x, gy, o, c, u, v, window));
+}
+
+void hidi_reference_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
+                                const hidi_real *bias, const hidi_window *window,
+                                hidi_real *scratch)
+{
+    size_t n = window->out_channels * window->out_height * window->out_width;
+    size_t image = window->channels * window->height * window->width;
+    hidi_window one = *window;
+
+    one.batch = 1;
+    for (size_t b = 0; b < window->batch; b++) {
+        hidi_reference_conv2d(y + b * ldy, 0, x + b * image, w, bias, &one, scratch);
+        hidi_reference_unary(HIDI_RELU, y + b * ldy, y + b * ldy, n, NULL);
+    }
 }
 
 void hidi_reference_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n)
@@ -213,15 +244,15 @@ void hidi_reference_sum_channels(hidi_real *out, hidi_real beta, const hidi_real
 
 /* --- pooling --------------------------------------------------------------------------------- */
 
-/* What the sum of a window is divided by: kernel^2, or the number of its pixels in the image. */
+/* What the sum of a window is divided by: its size, or the number of its pixels in the image. */
 static double window_count(size_t i, size_t j, const hidi_window *window)
 {
     size_t rows = 0, columns = 0, ignored;
 
-    for (size_t u = 0; u < window->kernel; u++) {
-        rows += window->count_padding || input_of(&ignored, i, u, window->height, window);
-        columns += window->count_padding || input_of(&ignored, j, u, window->width, window);
-    }
+    for (size_t u = 0; u < window->kernel_h; u++)
+        rows += window->count_padding || input_row(&ignored, i, u, window);
+    for (size_t v = 0; v < window->kernel_w; v++)
+        columns += window->count_padding || input_column(&ignored, j, v, window);
     return (double)(rows * columns);
 }
 
@@ -234,10 +265,9 @@ void hidi_reference_average_pool(hidi_real *y, hidi_real beta, const hidi_real *
         for (size_t i = 0; i < window->out_height; i++)
             for (size_t j = 0; j < window->out_width; j++) {
                 double sum = 0;
-                for (size_t u = 0; u < window->kernel; u++)
-                    for (size_t v = 0; v < window->kernel; v++)
-                        if (input_of(&row, i, u, window->height, window) &&
-                            input_of(&column, j, v, window->width, window))
+                for (size_t u = 0; u < window->kernel_h; u++)
+                    for (size_t v = 0; v < window->kernel_w; v++)
+                        if (input_row(&row, i, u, window) && input_column(&column, j, v, window))
                             sum += x[row * window->width + column];
                 blend(y++, beta, sum / window_count(i, j, window));
             }
@@ -262,10 +292,9 @@ void hidi_reference_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_r
         for (size_t i = 0; i < window->out_height; i++)
             for (size_t j = 0; j < window->out_width; j++) {
                 hidi_real share = (hidi_real)(*gy++ / window_count(i, j, window));
-                for (size_t u = 0; u < window->kernel; u++)
-                    for (size_t v = 0; v < window->kernel; v++)
-                        if (input_of(&row, i, u, window->height, window) &&
-                            input_of(&column, j, v, window->width, window))
+                for (size_t u = 0; u < window->kernel_h; u++)
+                    for (size_t v = 0; v < window->kernel_w; v++)
+                        if (input_row(&row, i, u, window) && input_column(&column, j, v, window))
                             gx[row * window->width + column] += share;
             }
         gx += window->height * window->width;
@@ -279,10 +308,9 @@ static size_t largest(const hidi_real *x, size_t i, size_t j, const hidi_window 
     size_t row, column, best = 0;
     bool found = false;
 
-    for (size_t u = 0; u < window->kernel; u++)
-        for (size_t v = 0; v < window->kernel; v++)
-            if (input_of(&row, i, u, window->height, window) &&
-                input_of(&column, j, v, window->width, window)) {
+    for (size_t u = 0; u < window->kernel_h; u++)
+        for (size_t v = 0; v < window->kernel_w; v++)
+            if (input_row(&row, i, u, window) && input_column(&column, j, v, window)) {
                 size_t here = row * window->width + column;
                 if (!found || x[here] > x[best] || (isnan(x[here]) && !isnan(x[best])))
                     best = here;
@@ -299,7 +327,8 @@ void hidi_reference_max_pool(hidi_real *y, int32_t *where, const hidi_real *x,
             for (size_t j = 0; j < window->out_width; j++) {
                 size_t best = largest(x, i, j, window);
                 *y++ = x[best];
-                *where++ = (int32_t)best;
+                if (where != NULL)
+                    *where++ = (int32_t)best;
             }
         x += window->height * window->width;
     }

@@ -103,7 +103,7 @@ hidi_var *hidi_feature_net_forward(hidi_tape *tape, const hidi_feature_net *net,
         if (i > 0)
             x = hidi_average_pool(tape, x, 2, 2, 0, false);
         x = hidi_conv2d(tape, x, hidi_param_var(tape, p, number, frozen),
-                        hidi_param_var(tape, p, number + 1, frozen), 1, 1);
+                        hidi_param_var(tape, p, number + 1, frozen), 1, 1, 1);
         x = hidi_silu(tape, x);
         if (pooled != NULL || i + 1 == STAGES)
             means = mean_over_positions(tape, x);
@@ -219,21 +219,22 @@ typedef struct extractor_state {
 } extractor_state;
 
 static hidi_status extract(hidi_extractor *extractor, const hidi_real *images, size_t n,
-                           double *features)
+                           size_t height, size_t width, const hidi_extracted *out)
 {
     const extractor_state *state = extractor->state;
-    return hidi_feature_net_extract(state->net, state->tape, images, n, features);
+    (void)height;
+    (void)width;
+    return out->features == NULL ? HIDI_OK
+                                 : hidi_feature_net_extract(state->net, state->tape, images, n,
+                                                            out->features);
 }
 
 static void destroy(hidi_extractor *extractor)
 {
     extractor_state *state = extractor->state;
-    if (state == NULL)
-        return;
     hidi_feature_net_destroy(state->net);
     hidi_tape_destroy(state->tape);
     free(state);
-    extractor->state = NULL;
 }
 
 hidi_status hidi_feature_net_extractor(hidi_extractor *extractor, hidi_feature_net *net,

@@ -156,9 +156,9 @@ static hidi_var *convolve(const head *h, hidi_var *normed)
     hidi_tape *tape = h->tape;
     const size_t B = normed->shape.dim[0], D = normed->shape.dim[2];
     hidi_var *grid = hidi_unpatchify(tape, normed, D, h->side, h->side, 1, HIDI_PATCH_PQC);
-    hidi_var *x = hidi_conv2d(tape, grid, param(h, CONV1_W), param(h, CONV1_B), 2, 1);
+    hidi_var *x = hidi_conv2d(tape, grid, param(h, CONV1_W), param(h, CONV1_B), 2, 1, 1);
     x = hidi_silu(tape, x);
-    x = hidi_silu(tape, hidi_conv2d(tape, x, param(h, CONV2_W), param(h, CONV2_B), 2, 1));
+    x = hidi_silu(tape, hidi_conv2d(tape, x, param(h, CONV2_W), param(h, CONV2_B), 2, 1, 1));
     if (x == NULL)
         return NULL;
     const size_t side = x->shape.dim[2];
