@@ -50,6 +50,7 @@
 #include "metrics/precision_recall.h"
 #include "metrics/spectrum.h"
 #include "model/dit.h"
+#include "model/extractor.h"
 #include "model/feature_net.h"
 #include "model/heads.h"
 #include "model/params_file.h"

@@ -79,8 +79,7 @@ static hidi_status eval(hidi_cli *cli, const char *features, char **models, size
         status = hidi_write_measurements(cli->out, m, n + 1);
     hidi_image_set_free(&real);
     hidi_image_set_free(&train);
-    if (extractor.state != NULL)
-        extractor.destroy(&extractor);
+    hidi_extractor_close(&extractor);
     hidi_dataset_close(data);
     return status;
 }

@@ -35,7 +35,8 @@ hidi_status hidi_image_set_init(hidi_image_set *set, hidi_extractor *extractor, 
     if (set->features == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for the features of %zu images", n);
     clamp(images, n * pixels);
-    HIDI_TRY(extractor->extract(extractor, images, n, set->features));
+    const hidi_extracted wanted = {.features = set->features};
+    HIDI_TRY(hidi_extract(extractor, images, n, side, side, &wanted));
     HIDI_TRY(hidi_moments_init(&set->moments, set->dim));
     hidi_moments_add(&set->moments, set->features, n);
     HIDI_TRY(hidi_moments_finish(&set->moments));

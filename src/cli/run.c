@@ -290,8 +290,7 @@ static hidi_status run_pipeline(pipeline *p)
 static void close_pipeline(pipeline *p)
 {
     hidi_image_set_free(&p->real);
-    if (p->extractor.state != NULL)
-        p->extractor.destroy(&p->extractor);
+    hidi_extractor_close(&p->extractor);
     hidi_feature_net_destroy(p->features);
     hidi_dit_destroy(p->teacher);
     hidi_dit_destroy(p->stage1);

@@ -1,5 +1,5 @@
 /* feature_net.h - a small convolutional classifier whose inner activations are the features of the
- * Fréchet distance here, and the interface behind which any feature extractor stands.
+ * Fréchet distance here.
  *
  *     conv 3x3 (C -> 32), SiLU, average pool 2; conv 3x3 (-> 64), SiLU, pool; conv 3x3 (-> 96), SiLU;
  *     linear on the mean over positions -> logits
@@ -14,19 +14,7 @@
 #include "autograd/ops.h"
 #include "autograd/params.h"
 #include "io/tensor_file.h"
-
-/* Anything that turns images into features. */
-typedef struct hidi_extractor hidi_extractor;
-struct hidi_extractor {
-    char name[64];     /* printed with every number that depends on it                        */
-    size_t n_features;
-    size_t channels, image_size; /* of the images it takes                                    */
-    /* images [n, C, H, W] host memory, values in [-1, 1] -> features [n, n_features] */
-    hidi_status (*extract)(hidi_extractor *extractor, const hidi_real *images, size_t n,
-                           double *features);
-    void (*destroy)(hidi_extractor *extractor);
-    void *state;
-};
+#include "model/extractor.h"
 
 enum { HIDI_FEATURE_STAGES = 3, HIDI_FEATURES = 32 + 64 + 96 };
 
