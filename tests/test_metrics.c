@@ -1,4 +1,4 @@
-/* test_metrics.c - eigenvalues, Frechet distance, precision and recall. */
+/* test_metrics.c - Frechet distance, precision and recall. */
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -7,137 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/random.h"
 #include "metrics/frechet.h"
 #include "metrics/precision_recall.h"
+#include "doubles.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const double pi = 3.14159265358979323846;
-
-/* Metrics are in double precision in both builds. */
-#define assert_double_near(x, y, allowed)                                                          \
-    do {                                                                                           \
-        double near_x = (x), near_y = (y), near_allowed = (allowed);                               \
-        if (!(fabs(near_x - near_y) <= near_allowed))                                              \
-            ck_abort_msg("%s:%d: %.17g and %.17g are %.3g apart, allowed %.3g", __FILE__,          \
-                         __LINE__, near_x, near_y, fabs(near_x - near_y), near_allowed);           \
-    } while (0)
-
-/* n numbers, uniform on (-1, 1). */
-static double *draw(uint64_t step, size_t n)
-{
-    double *x = malloc((n + 1) * sizeof *x);
-
-    ck_assert_ptr_nonnull(x);
-    hidi_uniform((hidi_random){ 1, HIDI_STREAM_TEST, step }, 0, x, n);
-    for (size_t i = 0; i < n; i++)
-        x[i] = 2 * x[i] - 1;
-    return x;
-}
-
-/* --- eigenvalues: loop tests, 0 is what the build uses, 1 is Jacobi --------------------------- */
-
-static hidi_status (*const eigen[])(double *, double *, size_t) = { hidi_symmetric_eigen,
-                                                                    hidi_jacobi_eigen };
-
-/* A v_i = w_i v_i, V V^T = 1 and w ascending, all to n^2 roundings of |A|. */
-static void check_eigen(hidi_status (*solve)(double *, double *, size_t), const double *a, size_t n,
-                        double *w)
-{
-    double *v = malloc(n * n * sizeof *v), norm = 0;
-    double roundings = (double)(n * n + 4) * DBL_EPSILON;
-
-    ck_assert_ptr_nonnull(v);
-    memcpy(v, a, n * n * sizeof *v);
-    for (size_t i = 0; i < n * n; i++)
-        norm = hypot(norm, a[i]);
-    ck_assert_int_eq(solve(v, w, n), HIDI_OK);
-    for (size_t i = 0; i < n; i++) {
-        ck_assert(i == 0 || w[i - 1] <= w[i]);
-        for (size_t j = 0; j < n; j++) {
-            double product = 0, inner = 0;
-            for (size_t k = 0; k < n; k++) {
-                product += a[j * n + k] * v[i * n + k];
-                inner += v[i * n + k] * v[j * n + k];
-            }
-            assert_double_near(product, w[i] * v[i * n + j], roundings * norm);
-            assert_double_near(inner, i == j, roundings);
-        }
-    }
-    free(v);
-}
-
-START_TEST(known_eigenvalues)
-{
-    const size_t n = 12;
-    double a[144] = { 0 }, w[12], two[4] = { 2, -3, -3, 2 }, one = -7;
-
-    check_eigen(eigen[_i], two, 2, w);
-    assert_double_near(w[0], -1, 8 * DBL_EPSILON);
-    assert_double_near(w[1], 5, 8 * DBL_EPSILON);
-    check_eigen(eigen[_i], &one, 1, w);
-    ck_assert(w[0] == -7);
-    check_eigen(eigen[_i], a, n, w);
-    for (size_t i = 0; i < n; i++)
-        ck_assert(w[i] == 0);
-    /* -1 2 -1: 2 - 2 cos(k pi / (n + 1)), k = 1 .. n */
-    for (size_t i = 0; i < n; i++) {
-        a[i * n + i] = 2;
-        if (i + 1 < n)
-            a[i * n + i + 1] = a[(i + 1) * n + i] = -1;
-    }
-    check_eigen(eigen[_i], a, n, w);
-    for (size_t k = 1; k <= n; k++)
-        assert_double_near(w[k - 1], 2 - 2 * cos((double)k * pi / 13), 100 * DBL_EPSILON);
-}
-END_TEST
-
-START_TEST(eigenvectors_of_any_symmetric_matrix)
-{
-    static const double scale[] = { 1, 1e-100, 1e100, 1e-160 };
-    static const size_t size[] = { 2, 3, 7, 33, 64 };
-    double w[64];
-
-    for (size_t s = 0; s < COUNT(size); s++)
-        for (size_t c = 0; c < COUNT(scale); c++) {
-            size_t n = size[s];
-            double *a = draw(n, n * n);
-            for (size_t i = 0; i < n; i++)
-                for (size_t j = 0; j <= i; j++)
-                    a[j * n + i] = a[i * n + j] *= scale[c];
-            check_eigen(eigen[_i], a, n, w);
-            free(a);
-        }
-}
-END_TEST
-
-START_TEST(repeated_eigenvalues)
-{
-    const size_t n = 16; /* 1 + u u^T: 1 fifteen times, 1 + |u|^2 */
-    double *u = draw(9, n), a[256], w[16], norm = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        norm += u[i] * u[i];
-        for (size_t j = 0; j < n; j++)
-            a[i * n + j] = (i == j) + u[i] * u[j];
-    }
-    check_eigen(eigen[_i], a, n, w);
-    for (size_t i = 0; i < n - 1; i++)
-        assert_double_near(w[i], 1, 100 * DBL_EPSILON * norm);
-    assert_double_near(w[n - 1], 1 + norm, 100 * DBL_EPSILON * norm);
-    free(u);
-}
-END_TEST
-
-START_TEST(matrices_that_are_not_finite)
-{
-    double a[4] = { 1, (double)NAN, (double)NAN, 1 }, b[4] = { (double)INFINITY, 0, 0, 1 }, w[2];
-
-    ck_assert_int_eq(eigen[_i](a, w, 2), HIDI_NOT_FINITE);
-    ck_assert_int_eq(eigen[_i](b, w, 2), HIDI_NOT_FINITE);
-}
-END_TEST
 
 /* --- Frechet distance ------------------------------------------------------------------------- */
 
@@ -476,10 +352,6 @@ int main(void)
     Suite *suite = suite_create("metrics");
     TCase *tcase = tcase_create("metrics");
     tcase_set_timeout(tcase, 60);
-    tcase_add_loop_test(tcase, known_eigenvalues, 0, 2);
-    tcase_add_loop_test(tcase, eigenvectors_of_any_symmetric_matrix, 0, 2);
-    tcase_add_loop_test(tcase, repeated_eigenvalues, 0, 2);
-    tcase_add_loop_test(tcase, matrices_that_are_not_finite, 0, 2);
     tcase_add_test(tcase, frechet_in_one_dimension);
     tcase_add_test(tcase, frechet_of_covariances_that_commute);
     tcase_add_test(tcase, frechet_of_a_rotated_pair);

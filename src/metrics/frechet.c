@@ -7,38 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK 63          /* samples that enter the covariance together; one more row: 4 x 16 */
-#define INNER 64          /* rows of b that stay in the cache                                  */
-#define WORTHWHILE 100000 /* multiplications for which threads are woken                       */
+#include "backend/dense.h"
 
-/* c[i, j] += sum_k a_ik b[k, j], i < m, j < n, k < inner, with a_ik = a[i * a_row + k * a_column].
- * c: [m, n], b: [inner, n].  triangle: only j >= i. */
-static void multiply_add(double *c, const double *a, size_t a_row, size_t a_column, const double *b,
-                         size_t m, size_t inner, size_t n, int triangle)
-{
-    for (size_t first = 0; first < inner; first += INNER) {
-        size_t last = first + INNER < inner ? first + INNER : inner;
-
-#pragma omp parallel for schedule(dynamic, 8) if (m * (last - first) * n > WORTHWHILE)
-        for (size_t i = 0; i < m; i++) {
-            double *restrict out = c + i * n;
-            size_t k = first, begin = triangle ? i : 0;
-
-            for (; k + 4 <= last; k += 4) {
-                const double *b0 = b + k * n, *b1 = b0 + n, *b2 = b1 + n, *b3 = b2 + n;
-                const double *left = a + i * a_row + k * a_column;
-                double a0 = left[0], a1 = left[a_column], a2 = left[2 * a_column],
-                       a3 = left[3 * a_column];
-#pragma omp simd
-                for (size_t j = begin; j < n; j++)
-                    out[j] += (a0 * b0[j] + a1 * b1[j]) + (a2 * b2[j] + a3 * b3[j]);
-            }
-            for (; k < last; k++)
-                for (size_t j = begin; j < n; j++)
-                    out[j] += a[i * a_row + k * a_column] * b[k * n + j];
-        }
-    }
-}
+#define BLOCK 255 /* samples that enter the covariance together; one more row */
 
 /* --- moments ---------------------------------------------------------------------------------- */
 
@@ -83,7 +54,7 @@ static void add_block(hidi_moments *moments, const double *features, size_t n)
         moments->mean[j] += d[j] * ((double)n / total);
         d[j] *= sqrt(count * (double)n / total);
     }
-    multiply_add(moments->covariance, centred, 1, D, centred, D, n + 1, D, 1);
+    hidi_dense_add_gram(moments->covariance, centred, n + 1, D);
     moments->count += n;
 }
 
@@ -127,39 +98,41 @@ static double trace(const double *a, size_t n)
     return sum;
 }
 
-/* tr (C1 C2)^(1/2).  c1 is destroyed; work: 3 D^2 + D.
- *
- * C1 = V^T W V (row i of V: an eigenvector), B = W^(1/2) V without the rows of eigenvalues that are
- * 0, [rank, D].  B^T (B C2) and (B C2) B^T have the same eigenvalues but for zeros. */
-static hidi_status cross_trace(double *c1, const double *c2, size_t D, double *work, double *result)
+/* C = B^T B.  c [D, D] is overwritten: its last *rank rows become B [rank, D], to which *b points.
+ * w: [D].  C = V^T W V (row i of V: an eigenvector), B = W^(1/2) V without the rows of eigenvalues
+ * that rounding cannot tell from 0. */
+static hidi_status factorise(double *c, size_t D, double *w, double **b, size_t *rank)
 {
-    double *product = work, *b_transposed = work + D * D, *m = work + 2 * D * D;
-    double *w = work + 3 * D * D;
-    size_t rank = 0;
-
-    HIDI_TRY(hidi_symmetric_eigen(c1, w, D));
+    HIDI_TRY(hidi_symmetric_eigen(c, w, D));
     double noise = (double)D * DBL_EPSILON * fmax(w[D - 1], 0);
-    while (rank < D && w[D - 1 - rank] > noise)
-        rank++;
+    size_t first = D;
+
+    while (first > 0 && w[first - 1] > noise)
+        first--;
+    for (size_t i = first; i < D; i++)
+        for (size_t j = 0; j < D; j++)
+            c[i * D + j] *= sqrt(w[i]);
+    *b = c + first * D;
+    *rank = D - first;
+    return HIDI_OK;
+}
+
+/* tr (C1 C2)^(1/2) = the sum of the singular values of B1 B2^T, [rank 1, rank 2], because
+ * C1 C2 = B1^T (B1 B2^T) B2 and M M^T, M = B1 B2^T, have the same eigenvalues but for zeros.  The roots
+ * of eigenvalues of a product would be off by the root of a rounding where they should be 0.
+ * c1 and c2 are destroyed; work: D^2 + D. */
+static hidi_status cross_trace(double *c1, double *c2, size_t D, double *work, double *result)
+{
+    double *w = work + D * D, *b1, *b2;
+    size_t rank1, rank2;
+
     *result = 0;
-    if (rank == 0)
-        return HIDI_OK;
-    double *b = c1 + (D - rank) * D;
-    for (size_t i = 0; i < rank; i++)
-        for (size_t j = 0; j < D; j++) {
-            b[i * D + j] *= sqrt(w[D - rank + i]);
-            b_transposed[j * rank + i] = b[i * D + j];
-        }
-    memset(product, 0, rank * D * sizeof *product);
-    memset(m, 0, rank * rank * sizeof *m);
-    multiply_add(product, b, D, 1, c2, rank, D, D, 0);
-    multiply_add(m, product, D, 1, b_transposed, rank, D, rank, 0);
-    for (size_t i = 0; i < rank; i++) /* symmetric up to rounding: now exactly */
-        for (size_t j = 0; j < i; j++)
-            m[i * rank + j] = m[j * rank + i] = 0.5 * (m[i * rank + j] + m[j * rank + i]);
-    HIDI_TRY(hidi_symmetric_eigen(m, w, rank));
-    for (size_t i = 0; i < rank; i++)
-        *result += sqrt(fmax(w[i], 0));
+    HIDI_TRY(factorise(c1, D, w, &b1, &rank1));
+    HIDI_TRY(factorise(c2, D, w, &b2, &rank2));
+    hidi_dense_multiply(work, false, b1, b2, true, rank1, rank2, D);
+    HIDI_TRY(hidi_singular_values(work, rank1, rank2, w));
+    for (size_t i = 0; i < (rank1 < rank2 ? rank1 : rank2); i++)
+        *result += w[i];
     return HIDI_OK;
 }
 
@@ -179,11 +152,13 @@ hidi_status hidi_frechet_distance(hidi_frechet *result, const hidi_moments *a,
     if (!isfinite(result->mean_term + result->trace_1 + result->trace_2))
         return hidi_error(HIDI_NOT_FINITE, "Frechet distance: the moments are not finite");
 
-    double *work = malloc((4 * D * D + D) * sizeof *work);
+    double *work = malloc((3 * D * D + D) * sizeof *work);
     if (work == NULL)
         return hidi_error(HIDI_NO_MEMORY, "Frechet distance: out of memory for %zu dimensions", D);
     memcpy(work, a->covariance, D * D * sizeof *work);
-    hidi_status status = cross_trace(work, b->covariance, D, work + D * D, &result->cross_term);
+    memcpy(work + D * D, b->covariance, D * D * sizeof *work);
+    hidi_status status = cross_trace(work, work + D * D, D, work + 2 * D * D,
+                                     &result->cross_term);
     free(work);
     result->distance = fmax(0, result->mean_term + result->trace_1 + result->trace_2 -
                                    2 * result->cross_term);

@@ -1,152 +1,167 @@
 /* precision_recall.c - improved precision and recall; see precision_recall.h.
  *
- * Squared distances are sums of squared differences rather than |a|^2 + |b|^2 - 2 <a, b>: no
- * cancellation, d(a, a) = 0 and d(a, b) = d(b, a) to the last bit, so that "within the distance" is
- * exact also for points on the rim.  They are computed a tile at a time and never stored. */
+ * The squared distance of a and b is the sum of squared differences: no cancellation, d(a, a) = 0 and
+ * d(a, b) = d(b, a) to the last bit, so that "within the distance" is exact also for points on the
+ * rim.  Most of the time that need not be computed: |a|^2 + |b|^2 - 2 <a, b>, from a matrix product a
+ * tile at a time, is within a known bound of it and decides all but the closest cases.
+ */
 #include "metrics/precision_recall.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define TILE 64           /* points of the set beside each other                     */
-#define ROWS 16           /* points that go through a tile together, while it is hot */
-#define WORTHWHILE 100000 /* differences for which threads are woken                 */
+#include "backend/dense.h"
 
-/* The set as tiles [tiles, D, TILE], the last one filled up with zeros. */
-typedef struct tiled_set {
-    size_t n, D, tiles;
-    double *data;
-    double *radius; /* [tiles, TILE] squared distance to the k-th neighbour; filled up with -1 */
-} tiled_set;
+enum { ROWS = 512, COLUMNS = 1024 }; /* of a tile of products */
 
-static void free_set(tiled_set *set)
+typedef struct point_set {
+    const double *x; /* [n, D]                                                       */
+    size_t n, D;
+    double *norm;    /* [n] |x|^2                                                    */
+    double *nearest; /* [n, k] squared distances to the nearest others, ascending    */
+    bool *inside;    /* [n] in the manifold of the other set?                        */
+    size_t k;
+} point_set;
+
+static void free_set(point_set *set)
 {
-    free(set->data);
-    free(set->radius);
+    free(set->norm);
+    free(set->nearest);
+    free(set->inside);
 }
 
-static bool make_set(tiled_set *set, const double *points, size_t n, size_t D)
+static bool make_set(point_set *set, const double *x, size_t n, size_t D, size_t k)
 {
-    set->n = n;
-    set->D = D;
-    set->tiles = (n + TILE - 1) / TILE;
-    set->data = calloc(set->tiles, TILE * D * sizeof(double));
-    set->radius = malloc(set->tiles * TILE * sizeof(double));
-    if (set->data == NULL || set->radius == NULL)
+    *set = (point_set){ .x = x, .n = n, .D = D, .k = k };
+    set->norm = calloc(n, sizeof *set->norm);
+    set->nearest = malloc(n * k * sizeof *set->nearest);
+    set->inside = calloc(n, sizeof *set->inside);
+    if (set->norm == NULL || set->nearest == NULL || set->inside == NULL)
         return false;
-    for (size_t i = 0; i < set->tiles * TILE; i++)
-        set->radius[i] = -1;
+    for (size_t i = 0; i < n * k; i++)
+        set->nearest[i] = INFINITY;
     for (size_t i = 0; i < n; i++)
         for (size_t j = 0; j < D; j++)
-            set->data[(i / TILE * D + j) * TILE + i % TILE] = points[i * D + j];
+            set->norm[i] += x[i * D + j] * x[i * D + j];
     return true;
 }
 
-static double square(double x)
+static double radius(const point_set *set, size_t i)
 {
-    return x * x;
+    return set->nearest[i * set->k + set->k - 1];
 }
 
-/* d[q] = |point - tile_q|^2; point: [D], tile: [D, TILE]. */
-static void distances(const double *restrict point, const double *restrict tile, size_t D,
-                      double *restrict d)
+static double distance(const point_set *a, size_t i, const point_set *b, size_t j)
 {
-    size_t j = 0;
+    const double *x = a->x + i * a->D, *y = b->x + j * b->D;
+    double sum = 0;
 
-    memset(d, 0, TILE * sizeof *d);
-    for (; j + 4 <= D; j += 4, point += 4, tile += 4 * TILE) {
-        double a = point[0], b = point[1], c = point[2], e = point[3];
-#pragma omp simd
-        for (size_t q = 0; q < TILE; q++)
-            d[q] += (square(a - tile[q]) + square(b - tile[TILE + q])) +
-                    (square(c - tile[2 * TILE + q]) + square(e - tile[3 * TILE + q]));
-    }
-    for (; j < D; j++, point++, tile += TILE)
-        for (size_t q = 0; q < TILE; q++)
-            d[q] += square(point[0] - tile[q]);
+    for (size_t l = 0; l < a->D; l++)
+        sum += (x[l] - y[l]) * (x[l] - y[l]);
+    return sum;
 }
 
-/* Puts d into nearest[k], ascending, if it is among the k least. */
-static void keep_least(double *nearest, size_t k, double d)
+/* From the product <a_i, b_j>, and how far it may be from what distance() gives: with u = eps / 2 a sum
+ * of D products is off by D u |a| |b| at most [Higham, Accuracy and Stability, 3.1], and |a| |b| <=
+ * (|a|^2 + |b|^2) / 2; the same for each norm, and (D + 2) u d, d <= 2 (|a|^2 + |b|^2), for distance(). */
+static double approximate(const point_set *a, size_t i, const point_set *b, size_t j,
+                          double product, double *bound)
 {
-    size_t i = k - 1;
+    double norms = a->norm[i] + b->norm[j];
 
-    if (!(d < nearest[i]))
+    *bound = (2 * (double)a->D + 8) * DBL_EPSILON * norms;
+    return norms - 2 * product;
+}
+
+/* Point j of b as a neighbour of point i of a: puts the distance into nearest, if it is among the k
+ * least. */
+static void consider(point_set *a, size_t i, const point_set *b, size_t j, double product)
+{
+    double bound, *nearest = a->nearest + i * a->k;
+    size_t p = a->k - 1;
+
+    if (approximate(a, i, b, j, product, &bound) - bound >= nearest[p])
         return;
-    for (; i > 0 && nearest[i - 1] > d; i--)
-        nearest[i] = nearest[i - 1];
-    nearest[i] = d;
+    double d = distance(a, i, b, j);
+    if (!(d < nearest[p]))
+        return;
+    for (; p > 0 && nearest[p - 1] > d; p--)
+        nearest[p] = nearest[p - 1];
+    nearest[p] = d;
 }
 
-/* The squared distance of each member, points [n, D], to its k-th nearest other member.
- * nearest: [n, k]. */
-static void find_radii(tiled_set *set, const double *points, size_t k, double *nearest)
+/* Is point i of a within the radius of point j of b? */
+static bool is_within(const point_set *a, size_t i, const point_set *b, size_t j, double product)
 {
-    size_t n = set->n, D = set->D;
+    double bound, r = radius(b, j), d = approximate(a, i, b, j, product, &bound);
 
-    for (size_t i = 0; i < n * k; i++)
-        nearest[i] = INFINITY;
-#pragma omp parallel for schedule(dynamic) if (n * n * D > WORTHWHILE)
-    for (size_t first = 0; first < n; first += ROWS) {
-        size_t last = first + ROWS < n ? first + ROWS : n;
-        double d[TILE];
-
-        for (size_t t = 0; t < set->tiles; t++)
-            for (size_t i = first; i < last; i++) {
-                distances(points + i * D, set->data + t * TILE * D, D, d);
-                for (size_t q = 0; q < TILE && t * TILE + q < n; q++)
-                    if (t * TILE + q != i)
-                        keep_least(nearest + i * k, k, d[q]);
-            }
-        for (size_t i = first; i < last; i++)
-            set->radius[i] = nearest[i * k + k - 1];
-    }
+    if (d + bound <= r)
+        return true;
+    return d - bound <= r && distance(a, i, b, j) <= r;
 }
 
-/* How many of points [n, D] lie in the manifold of the set. */
-static size_t count_inside(const tiled_set *set, const double *points, size_t n)
+/* A tile of products: rows i.. of a, columns j.. of b. */
+typedef struct tile {
+    size_t i, j, rows, columns;
+    double *product; /* [rows, columns] */
+} tile;
+
+static void multiply(tile *t, const point_set *a, size_t i, const point_set *b, size_t j)
 {
-    size_t inside = 0, D = set->D;
-
-#pragma omp parallel for schedule(dynamic) reduction(+ : inside) if (n * set->n * D > WORTHWHILE)
-    for (size_t first = 0; first < n; first += ROWS) {
-        size_t rows = first + ROWS < n ? ROWS : n - first;
-        bool found[ROWS] = { false };
-        double d[TILE];
-
-        for (size_t t = 0; t < set->tiles; t++)
-            for (size_t i = 0; i < rows; i++) {
-                if (found[i])
-                    continue;
-                distances(points + (first + i) * D, set->data + t * TILE * D, D, d);
-                for (size_t q = 0; q < TILE; q++)
-                    found[i] = found[i] || d[q] <= set->radius[t * TILE + q];
-            }
-        for (size_t i = 0; i < rows; i++)
-            inside += found[i];
-    }
-    return inside;
+    t->i = i;
+    t->j = j;
+    t->rows = a->n - i < ROWS ? a->n - i : ROWS;
+    t->columns = b->n - j < COLUMNS ? b->n - j : COLUMNS;
+    hidi_dense_multiply(t->product, false, a->x + i * a->D, b->x + j * b->D, true, t->rows,
+                        t->columns, a->D);
 }
 
-/* The share of points in the manifold of the set made of `members`. */
-static hidi_status share_inside(const double *members, size_t n_members, const double *points,
-                                size_t n, size_t D, size_t k, double *share)
+/* The neighbours of all points in their own set.  A tile above the diagonal serves both ways. */
+static void find_neighbours(point_set *set, tile *t)
 {
-    tiled_set set;
-    hidi_status status = HIDI_OK;
-    double *nearest = malloc(n_members * k * sizeof *nearest);
+    for (size_t i = 0; i < set->n; i += ROWS)
+        for (size_t j = i / COLUMNS * COLUMNS; j < set->n; j += COLUMNS) {
+            multiply(t, set, i, set, j);
+#pragma omp parallel for schedule(static)
+            for (size_t r = 0; r < t->rows; r++)
+                for (size_t c = 0; c < t->columns; c++)
+                    if (t->j + c > t->i + r)
+                        consider(set, t->i + r, set, t->j + c, t->product[r * t->columns + c]);
+#pragma omp parallel for schedule(static)
+            for (size_t c = 0; c < t->columns; c++)
+                for (size_t r = 0; r < t->rows && t->i + r < t->j + c; r++)
+                    consider(set, t->j + c, set, t->i + r, t->product[r * t->columns + c]);
+        }
+}
 
-    if (make_set(&set, members, n_members, D) && nearest != NULL) {
-        find_radii(&set, members, k, nearest);
-        *share = (double)count_inside(&set, points, n) / (double)n;
-    } else {
-        status = hidi_error(HIDI_NO_MEMORY, "precision and recall: out of memory");
-    }
-    free(nearest);
-    free_set(&set);
-    return status;
+/* Which points of either set lie in the manifold of the other. */
+static void find_members(point_set *a, point_set *b, tile *t)
+{
+    for (size_t i = 0; i < a->n; i += ROWS)
+        for (size_t j = 0; j < b->n; j += COLUMNS) {
+            multiply(t, a, i, b, j);
+#pragma omp parallel for schedule(static)
+            for (size_t r = 0; r < t->rows; r++)
+                for (size_t c = 0; c < t->columns && !a->inside[t->i + r]; c++)
+                    a->inside[t->i + r] = is_within(a, t->i + r, b, t->j + c,
+                                                    t->product[r * t->columns + c]);
+#pragma omp parallel for schedule(static)
+            for (size_t c = 0; c < t->columns; c++)
+                for (size_t r = 0; r < t->rows && !b->inside[t->j + c]; r++)
+                    b->inside[t->j + c] = is_within(b, t->j + c, a, t->i + r,
+                                                    t->product[r * t->columns + c]);
+        }
+}
+
+static double share_inside(const point_set *set)
+{
+    size_t inside = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        inside += set->inside[i];
+    return (double)inside / (double)set->n;
 }
 
 static bool all_finite(const double *x, size_t n)
@@ -171,6 +186,21 @@ hidi_status hidi_precision_recall(const double *real, size_t n_real, const doubl
                           k, k, n_real, n_fake);
     if (!all_finite(real, n_real * D) || !all_finite(fake, n_fake * D))
         return hidi_error(HIDI_NOT_FINITE, "precision and recall: the features are not finite");
-    HIDI_TRY(share_inside(real, n_real, fake, n_fake, D, k, precision));
-    return share_inside(fake, n_fake, real, n_real, D, k, recall);
+
+    point_set r = { 0 }, f = { 0 };
+    tile t = { .product = malloc(ROWS * COLUMNS * sizeof *t.product) };
+    hidi_status status = HIDI_OK;
+    if (t.product != NULL && make_set(&r, real, n_real, D, k) && make_set(&f, fake, n_fake, D, k)) {
+        find_neighbours(&r, &t);
+        find_neighbours(&f, &t);
+        find_members(&f, &r, &t);
+        *precision = share_inside(&f);
+        *recall = share_inside(&r);
+    } else {
+        status = hidi_error(HIDI_NO_MEMORY, "precision and recall: out of memory");
+    }
+    free(t.product);
+    free_set(&r);
+    free_set(&f);
+    return status;
 }
