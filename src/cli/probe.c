@@ -28,7 +28,8 @@ static const hidi_option of_kind[] = {
     REAL("guidance", meanflow.guidance, -HUGE_VAL, HUGE_VAL, "1"),
     REAL("p", meanflow.p, 0, HUGE_VAL, "1"),
     REAL("c", meanflow.c, 0, HUGE_VAL, "0.01"),
-    REAL("difference", meanflow.difference, 0, 1, "0")};
+    REAL("difference", meanflow.difference, 0, 1, "0"),
+    REAL("bound", meanflow.bound, 0, HUGE_VAL, "0")};
 
 enum { N_OF_KIND = sizeof of_kind / sizeof of_kind[0] };
 
@@ -197,5 +198,6 @@ const hidi_command hidi_command_probe = {
     "Constants of the formulas:\n"
     "  --set guidance=1      w of the teacher (meanflow, progressive, dmd)\n"
     "  --set p=1, c=0.01     adaptive weight 1 / (d + c)^p (meanflow, progressive)\n"
-    "  --set difference=0    > 0: du/dt by central differences with this step (meanflow)\n",
+    "  --set difference=0    > 0: du/dt by central differences with this step (meanflow)\n"
+    "  --set bound=0         > 0: (t - r) du/dt is at most this times as long as v (meanflow)\n",
     "", run_probe};

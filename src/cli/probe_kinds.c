@@ -250,7 +250,7 @@ const hidi_probe_kind hidi_probe_kinds[] = {
     {"flow", ROLE(MODEL), false, "",
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS), END},
      run_flow},
-    {"meanflow", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c difference",
+    {"meanflow", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c difference bound",
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
       GIVEN("y", LABELS), END},
      run_meanflow},

@@ -17,6 +17,25 @@ static hidi_var *central_difference(hidi_tape *tape, const hidi_dit *student, hi
     return hidi_scale(tape, hidi_sub(tape, ahead, behind), 1 / (2 * eps));
 }
 
+/* Keeps the length of a vector of zeros from being divided by. */
+#define LENGTH_FLOOR ((hidi_real)1e-12)
+
+/* h du/dt, shortened in each sample to k times the length of v if it is longer [ours].  Where the
+ * identity holds it is v - u, the difference of two velocities of one trajectory; a longer one is an
+ * error of the student's own derivative, and as a target it would feed on itself.
+ *
+ *     h du/dt / (1 + max(0, |h du/dt| / (k |v|) - 1)) */
+static hidi_var *bounded(hidi_tape *tape, hidi_var *hdu, hidi_var *v, double k)
+{
+    hidi_var *length = hidi_power(tape, hidi_sum_samples(tape, hidi_square(tape, hdu)),
+                                  LENGTH_FLOOR, (hidi_real)0.5);
+    hidi_var *inverse = hidi_power(tape, hidi_sum_samples(tape, hidi_square(tape, v)),
+                                   LENGTH_FLOOR, (hidi_real)-0.5);
+    hidi_var *ratio = hidi_scale(tape, hidi_mul(tape, length, inverse), (hidi_real)(1 / k));
+    hidi_var *excess = hidi_relu(tape, hidi_affine(tape, ratio, 1, -1));
+    return hidi_scale_samples(tape, hdu, hidi_power(tape, excess, 1, -1));
+}
+
 hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, double p, double c,
                              hidi_var **error)
 {
@@ -42,9 +61,10 @@ hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_v
         u = hidi_primal(tape, u); /* the loss needs the value alone */
     }
     /* target = stopgrad(v - (t - r) du/dt) */
-    hidi_var *h = hidi_sub(tape, t, r);
-    hidi_var *target = hidi_sub(tape, v, hidi_scale_samples(tape, dudt, h));
-    target = hidi_stop_gradient(tape, target);
+    hidi_var *hdu = hidi_scale_samples(tape, dudt, hidi_sub(tape, t, r));
+    if (options->bound > 0)
+        hdu = bounded(tape, hdu, v, options->bound);
+    hidi_var *target = hidi_stop_gradient(tape, hidi_sub(tape, v, hdu));
 
     *terms = (hidi_meanflow_terms){.v = v, .u = u, .dudt = dudt, .target = target};
     terms->loss = hidi_adaptive_loss(tape, u, target, options->p, options->c, &terms->error);

@@ -13,6 +13,8 @@ typedef struct hidi_meanflow_options {
     double guidance;   /* w of the teacher's velocity                                       */
     double p, c;       /* adaptive weight 1 / (d + c)^p;  p = 0: plain squared error        */
     double difference; /* 0: du/dt by JVP; > 0: by central differences with this epsilon    */
+    double bound;      /* k: (t - r) du/dt is at most k times as long as v, sample by sample
+                        * [ours]; 0: no bound                                               */
 } hidi_meanflow_options;
 
 /* Every quantity of the loss, for logs and probes. */
@@ -20,7 +22,7 @@ typedef struct hidi_meanflow_terms {
     hidi_var *v;      /* [B, C, H, W] the teacher's guided velocity                         */
     hidi_var *u;      /* [B, C, H, W]                                                       */
     hidi_var *dudt;   /* [B, C, H, W]                                                       */
-    hidi_var *target; /* [B, C, H, W] v - (t - r) du/dt                                     */
+    hidi_var *target; /* [B, C, H, W] v - (t - r) du/dt, the last term bounded               */
     hidi_var *error;  /* [B] d, the squared error summed over pixels                        */
     hidi_var *loss;   /* scalar                                                             */
 } hidi_meanflow_terms;

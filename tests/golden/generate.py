@@ -158,7 +158,7 @@ def flow(m, x, s):
 
 def meanflow(m, x, s):
     result = losses.meanflow(m["model"], m["model-teacher"], x["x"], x["e"], x["t"], x["r"],
-                             x["y"], s["guidance"], s["p"], s["c"])
+                             x["y"], s["guidance"], s["p"], s["c"], s.get("bound", 0))
     return {**result, **gradients(result["loss"], m["model"])}
 
 
@@ -248,6 +248,8 @@ def write_losses(golden):
     golden.case("meanflow", "meanflow", meanflow, pair, x, **model, guidance=1.5, p=1, c=0.01)
     golden.case("meanflow-p", "meanflow", meanflow, pair, x, COVERED, **model,
                 guidance=1, p=0.5, c=1)
+    golden.case("meanflow-bound", "meanflow", meanflow, pair, x, COVERED, **model,
+                guidance=1.5, p=1, c=1, bound=1.12)
 
     x = images("progressive", x="image", e="image", t="time", r="time", y="label")
     x["t"], x["r"] = torch.maximum(x["t"], x["r"]), torch.minimum(x["t"], x["r"])

@@ -31,14 +31,18 @@ def adaptive(u, target, p, c):
     return (d / (d + c).detach() ** p).mean()
 
 
-def meanflow(student, teacher, x, e, t, r, y, w, p, c):
+def meanflow(student, teacher, x, e, t, r, y, w, p, c, bound=0):
     """u = v - (t - r) du/dt with a guided teacher's v   [MeanFlow, arXiv 2505.13447, eq. 6, 22]"""
     z = interpolate(x, e, t)
     with torch.no_grad():
         v = guided_velocity(teacher, z, t, y, w)
     u, dudt = torch.func.jvp(lambda z, t: student.velocity(z, t, y, r),
                              (z, t), (v, torch.ones_like(t)))
-    target = (v - per_sample(t - r) * dudt).detach()
+    hdu = per_sample(t - r) * dudt
+    if bound:  # at most `bound` times as long as v
+        length, longest = (f.square().sum(dim=(1, 2, 3)).sqrt() for f in (hdu, bound * v))
+        hdu = torch.where(per_sample(length > longest), hdu * per_sample(longest / length), hdu)
+    target = (v - hdu).detach()
     return {"v": v, "u": u, "dudt": dudt, "target": target, "loss": adaptive(u, target, p, c)}
 
 
