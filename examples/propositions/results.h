@@ -1,0 +1,30 @@
+/* results.h - where the programs of this folder put what they find: CSV files and SVG plots. */
+#ifndef PROPOSITIONS_RESULTS_H
+#define PROPOSITIONS_RESULTS_H
+
+#include <hidi.h>
+
+/* A table of text: the first row names the columns. */
+typedef struct table {
+    hidi_atomic_file file;
+    bool open;
+} table;
+
+/* dir/name, to be filled by fprintf(table.file.out, ...) and closed.  dir is made if it is missing. */
+hidi_status open_table(table *t, const char *dir, const char *name, const char *header);
+/* Moves the file to its place if status is HIDI_OK, else drops it; returns the first error. */
+hidi_status close_table(table *t, hidi_status status);
+
+/* The plot as dir/name. */
+hidi_status write_plot(const hidi_plot *plot, const char *dir, const char *name);
+
+/* Slope of the line through (log x, log y), by least squares. */
+double log_slope(const double *x, const double *y, int n);
+
+/* An error if `error` is not below `most`: what is claimed does not hold. */
+hidi_status expect(const char *what, double error, double most);
+
+/* Prints "program: message" if status is an error; what main is to return. */
+int finish(const char *program, hidi_status status);
+
+#endif
