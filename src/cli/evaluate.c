@@ -18,63 +18,6 @@ char *hidi_extractor_name(char *name, size_t size, const hidi_dataset *data)
     return name;
 }
 
-static void clamp(hidi_real *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        x[i] = x[i] < -1 ? -1 : x[i] > 1 ? 1 : x[i];
-}
-
-hidi_status hidi_image_set_init(hidi_image_set *set, hidi_extractor *extractor, hidi_real *images,
-                                size_t n)
-{
-    const size_t side = extractor->image_size, pixels = extractor->channels * side * side;
-    memset(set, 0, sizeof *set);
-    set->n = n;
-    set->dim = extractor->n_features;
-    set->features = malloc((n ? n : 1) * set->dim * sizeof *set->features);
-    if (set->features == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for the features of %zu images", n);
-    clamp(images, n * pixels);
-    const hidi_extracted wanted = {.features = set->features};
-    HIDI_TRY(hidi_extract(extractor, images, n, side, side, &wanted));
-    HIDI_TRY(hidi_moments_init(&set->moments, set->dim));
-    hidi_moments_add(&set->moments, set->features, n);
-    HIDI_TRY(hidi_moments_finish(&set->moments));
-    HIDI_TRY(hidi_spectrum_init(&set->spectrum, side));
-    hidi_spectrum_add(&set->spectrum, images, n, extractor->channels);
-    return HIDI_OK;
-}
-
-void hidi_image_set_free(hidi_image_set *set)
-{
-    free(set->features);
-    hidi_moments_free(&set->moments);
-    hidi_spectrum_free(&set->spectrum);
-    memset(set, 0, sizeof *set);
-}
-
-hidi_status hidi_image_set_real(hidi_image_set *set, hidi_extractor *extractor,
-                                const hidi_dataset *data, hidi_split split, size_t n)
-{
-    const size_t pixels = data->channels * data->height * data->width;
-    hidi_real *images = malloc(n * pixels * sizeof *images);
-    int32_t *labels = malloc(n * sizeof *labels);
-    hidi_status status = HIDI_OK;
-    memset(set, 0, sizeof *set);
-    if (images == NULL || labels == NULL)
-        status = hidi_error(HIDI_NO_MEMORY, "no memory for %zu images", n);
-    if (status == HIDI_OK)
-        status = hidi_error_prefix(hidi_dataset_has(data, split, n), "eval.images");
-    if (status == HIDI_OK) {
-        hidi_dataset_range(data, split, 0, n, images, labels);
-        status = hidi_image_set_init(set, extractor, images, n);
-        set->split = split;
-    }
-    free(images);
-    free(labels);
-    return status;
-}
-
 hidi_status hidi_measure(hidi_measurement *m, const hidi_image_set *set, const hidi_image_set *real,
                          size_t neighbours)
 {

@@ -3,18 +3,8 @@
 #define HIDI_CLI_EVALUATE_H
 
 #include "cli/cli.h"
-#include "metrics/frechet.h"
-#include "metrics/spectrum.h"
+#include "cli/image_set.h"
 #include "model/feature_net.h"
-
-/* Features and spectrum of a set of images. */
-typedef struct hidi_image_set {
-    size_t n, dim;
-    double *features; /* [n, dim] */
-    hidi_moments moments;
-    hidi_spectrum spectrum;
-    hidi_split split; /* of real images */
-} hidi_image_set;
 
 typedef struct hidi_measurement {
     char label[64];           /* "stage 2, 1 step"                                             */
@@ -30,15 +20,6 @@ typedef struct hidi_measurement {
 
 /* "the small feature net of shapes": what distances are said to be measured with. */
 char *hidi_extractor_name(char *name, size_t size, const hidi_dataset *data);
-
-/* Gathers a set from images [n, C, H, W] (clamped to [-1, 1] for it).  Free it in any case. */
-hidi_status hidi_image_set_init(hidi_image_set *set, hidi_extractor *extractor, hidi_real *images,
-                                size_t n);
-void hidi_image_set_free(hidi_image_set *set);
-
-/* n images of a split, in order. */
-hidi_status hidi_image_set_real(hidi_image_set *set, hidi_extractor *extractor,
-                                const hidi_dataset *data, hidi_split split, size_t n);
 
 /* Fills in distance, precision, recall, high_frequency and images. */
 hidi_status hidi_measure(hidi_measurement *m, const hidi_image_set *set, const hidi_image_set *real,

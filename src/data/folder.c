@@ -3,25 +3,13 @@
  * Images are numbered by turns: the first of each class, then the second of each class, and so on,
  * so that the beginning of a split is not all of one class.
  */
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
-#include <dirent.h>
-#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/stat.h>
 
+#include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
-
-typedef struct name_list {
-    char **name; /* sorted, owned */
-    size_t n, capacity;
-} name_list;
 
 typedef struct picture {
     char *path;
@@ -41,26 +29,6 @@ static hidi_status no_memory(const char *path)
     return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
 }
 
-/* items[capacity] with room for more than n; NULL when out of memory, items is then still there. */
-static void *grow(void *items, size_t n, size_t *capacity, size_t size)
-{
-    if (n < *capacity)
-        return items;
-    const size_t larger = *capacity == 0 ? 64 : 2 * *capacity;
-    void *more = realloc(items, larger * size);
-    if (more != NULL)
-        *capacity = larger;
-    return more;
-}
-
-static void free_names(name_list *list)
-{
-    for (size_t i = 0; i < list->n; i++)
-        free(list->name[i]);
-    free(list->name);
-    memset(list, 0, sizeof *list);
-}
-
 static void free_listing(listing *list)
 {
     for (size_t i = 0; i < list->n; i++) {
@@ -70,76 +38,19 @@ static void free_listing(listing *list)
     free(list->item);
 }
 
-static int by_name(const void *a, const void *b)
+/* As hidi_list_folder, of which there must be some. */
+static hidi_status list_names(hidi_name_list *list, const char *path, hidi_listed what)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool is_folder(const char *path)
-{
-    struct stat about;
-    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
-}
-
-static bool has_folder(const char *path, const char *name)
-{
-    char *joined = hidi_path_join(path, name);
-    const bool has = joined != NULL && is_folder(joined);
-    free(joined);
-    return has;
-}
-
-static bool is_png(const char *name)
-{
-    const size_t n = strlen(name);
-    return n > 4 && strcasecmp(name + n - 4, ".png") == 0;
-}
-
-static bool append_name(name_list *list, const char *name)
-{
-    char **names = grow(list->name, list->n, &list->capacity, sizeof *names);
-    if (names == NULL)
-        return false;
-    list->name = names;
-    const size_t bytes = strlen(name) + 1;
-    char *copy = malloc(bytes);
-    if (copy == NULL)
-        return false;
-    list->name[list->n++] = memcpy(copy, name, bytes);
-    return true;
-}
-
-/* The names in a folder that are visible and, as asked, folders or PNG files, in order.  The caller
- * frees the list, also after an error. */
-static hidi_status list_names(name_list *list, const char *path, bool folders)
-{
-    memset(list, 0, sizeof *list);
-    DIR *folder = opendir(path);
-    if (folder == NULL)
-        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-    hidi_status status = HIDI_OK;
-    const struct dirent *entry;
-    while (status == HIDI_OK && (errno = 0, entry = readdir(folder)) != NULL) {
-        const char *name = entry->d_name;
-        if (name[0] == '.' || (folders ? !has_folder(path, name) : !is_png(name)))
-            continue;
-        if (!append_name(list, name))
-            status = no_memory(path);
-    }
-    if (status == HIDI_OK && errno != 0)
-        status = hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-    closedir(folder);
-    if (status == HIDI_OK && list->n == 0)
+    HIDI_TRY(hidi_list_folder(list, path, what));
+    if (list->n == 0)
         return hidi_error(HIDI_BAD_FORMAT, "%s: expected %s, found none", path,
-                          folders ? "a folder for each class" : "PNG files");
-    if (status == HIDI_OK)
-        qsort(list->name, list->n, sizeof *list->name, by_name);
-    return status;
+                          what == HIDI_LIST_FOLDERS ? "a folder for each class" : "PNG files");
+    return HIDI_OK;
 }
 
 static bool append_picture(listing *list, const char *folder, const char *name, picture about)
 {
-    picture *items = grow(list->item, list->n, &list->capacity, sizeof *items);
+    picture *items = hidi_grow(list->item, list->n, &list->capacity, sizeof *items);
     if (items == NULL)
         return false;
     list->item = items;
@@ -156,9 +67,9 @@ typedef enum division { ALL_TRAIN, ALL_TEST, EVERY_TENTH_TEST } division;
 static hidi_status list_class(listing *list, const char *folder, const char *class_name,
                               int32_t label, division divide)
 {
-    name_list names = {0};
+    hidi_name_list names = {0};
     char *path = hidi_path_join(folder, class_name);
-    hidi_status status = path == NULL ? no_memory(folder) : list_names(&names, path, false);
+    hidi_status status = path == NULL ? no_memory(folder) : list_names(&names, path, HIDI_LIST_PNG);
     size_t rank[2] = {0, 0};
     for (size_t i = 0; status == HIDI_OK && i < names.n; i++) {
         const bool test = divide == ALL_TEST || (divide == EVERY_TENTH_TEST && i % 10 == 9);
@@ -169,12 +80,12 @@ static hidi_status list_class(listing *list, const char *folder, const char *cla
         if (!append_picture(list, path, names.name[i], about))
             status = no_memory(path);
     }
-    free_names(&names);
+    hidi_name_list_free(&names);
     free(path);
     return status;
 }
 
-static hidi_status list_classes(listing *list, const char *folder, const name_list *classes,
+static hidi_status list_classes(listing *list, const char *folder, const hidi_name_list *classes,
                                 division divide)
 {
     for (size_t i = 0; i < classes->n; i++)
@@ -183,10 +94,10 @@ static hidi_status list_classes(listing *list, const char *folder, const name_li
 }
 
 /* The test split must have the classes of the train split. */
-static hidi_status compare_classes(const char *test, const name_list *expected)
+static hidi_status compare_classes(const char *test, const hidi_name_list *expected)
 {
-    name_list found;
-    hidi_status status = list_names(&found, test, true);
+    hidi_name_list found;
+    hidi_status status = list_names(&found, test, HIDI_LIST_FOLDERS);
     size_t i = 0;
     while (i < found.n && i < expected->n && strcmp(found.name[i], expected->name[i]) == 0)
         i++;
@@ -195,17 +106,17 @@ static hidi_status compare_classes(const char *test, const name_list *expected)
                             "%s: expected the classes of the train split, with '%s' as number %zu, "
                             "found '%s'", test, i < expected->n ? expected->name[i] : "none", i,
                             i < found.n ? found.name[i] : "none");
-    free_names(&found);
+    hidi_name_list_free(&found);
     return status;
 }
 
 /* path/train/CLASS and path/test/CLASS. */
-static hidi_status list_two_splits(listing *list, const char *path, name_list *classes)
+static hidi_status list_two_splits(listing *list, const char *path, hidi_name_list *classes)
 {
     char *train = hidi_path_join(path, "train"), *test = hidi_path_join(path, "test");
     hidi_status status = train == NULL || test == NULL ? no_memory(path) : HIDI_OK;
     if (status == HIDI_OK)
-        status = list_names(classes, train, true);
+        status = list_names(classes, train, HIDI_LIST_FOLDERS);
     if (status == HIDI_OK)
         status = compare_classes(test, classes);
     if (status == HIDI_OK)
@@ -218,9 +129,9 @@ static hidi_status list_two_splits(listing *list, const char *path, name_list *c
 }
 
 /* path/CLASS. */
-static hidi_status list_one_folder(listing *list, const char *path, name_list *classes)
+static hidi_status list_one_folder(listing *list, const char *path, hidi_name_list *classes)
 {
-    HIDI_TRY(list_names(classes, path, true));
+    HIDI_TRY(list_names(classes, path, HIDI_LIST_FOLDERS));
     HIDI_TRY(list_classes(list, path, classes, EVERY_TENTH_TEST));
     for (size_t i = 0; i < list->n; i++)
         if (list->item[i].split == HIDI_TEST)
@@ -286,9 +197,9 @@ static hidi_status keep(hidi_dataset *data, listing *list)
 }
 
 static hidi_status open_listed(hidi_dataset *data, const char *path, size_t image_size,
-                               listing *list, name_list *classes)
+                               listing *list, hidi_name_list *classes)
 {
-    const bool train = has_folder(path, "train"), test = has_folder(path, "test");
+    const bool train = hidi_has_folder(path, "train"), test = hidi_has_folder(path, "test");
     if (train != test)
         return hidi_error(HIDI_BAD_FILE, "%s/%s: not a folder, though %s/%s is one", path,
                           train ? "test" : "train", path, train ? "train" : "test");
@@ -304,10 +215,10 @@ hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_
 {
     hidi_byte_images *images;
     listing list = {0};
-    name_list classes = {0};
+    hidi_name_list classes = {0};
     HIDI_TRY(hidi_byte_images_attach(data, &images));
     const hidi_status status = open_listed(data, path, image_size, &list, &classes);
     free_listing(&list);
-    free_names(&classes);
+    hidi_name_list_free(&classes);
     return status;
 }

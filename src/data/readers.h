@@ -7,6 +7,7 @@
 #define HIDI_DATA_READERS_H
 
 #include "data/dataset.h"
+#include "data/image_source.h"
 
 hidi_status hidi_shapes_open(hidi_dataset *data, size_t image_size, uint64_t seed);
 hidi_status hidi_idx_open(hidi_dataset *data, const char *path, size_t image_size);
@@ -22,6 +23,18 @@ hidi_status hidi_dataset_expect_size(const hidi_dataset *data, const char *path,
 
 /* "folder/name"; NULL when out of memory.  The caller frees it. */
 char *hidi_path_join(const char *folder, const char *name);
+
+/* The sources of images from files; `source` has its channels.  When one fails, the caller closes. */
+hidi_status hidi_folder_source(hidi_image_source *source, const char *path);
+hidi_status hidi_npz_source(hidi_image_source *source, const char *path);
+
+/* How many images of this size a batch may have: at most `most`, at least one. */
+size_t hidi_image_source_fit(const hidi_image_source *source, size_t height, size_t width,
+                             size_t most);
+
+/* One picture [pixels, channels] to planes [C, pixels], byte b to b / 127.5 - 1; channels is C or 1. */
+void hidi_bytes_to_planes(const uint8_t *pixel, size_t channels, size_t pixels, hidi_real *out,
+                          size_t C);
 
 /* Images that are held in memory as bytes, the state of the data sets that come from files. */
 typedef struct hidi_byte_images {

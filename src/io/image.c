@@ -49,6 +49,12 @@ static uint8_t to_byte(hidi_real value)
     return (uint8_t)((v < 255.0 ? v : 255.0) + 0.5);
 }
 
+void hidi_round_to_bytes(hidi_real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = (hidi_real)(to_byte(x[i]) / 127.5 - 1.0);
+}
+
 /* *total = gap + n (size + gap), checked against overflow. */
 static int grid_extent(size_t n, size_t size, size_t gap, size_t *total)
 {

@@ -18,6 +18,10 @@ hidi_status hidi_image_create(hidi_image *image, size_t width, size_t height, in
                               uint8_t background);
 void hidi_image_free(hidi_image *image);
 
+/* x [n] in [-1, 1] (clamped; NaN is -1) to the nearest of 256 values b / 127.5 - 1, as in a PNG
+ * file of ours: b = floor(127.5 x + 128), which is DiT's rounding, too. */
+void hidi_round_to_bytes(hidi_real *x, size_t n);
+
 /* Reads a PNG as 1 or 3 channels of 8 bits (palettes expanded, alpha dropped over black, 16 bits
  * cut); channels 0: as the file has it.  Damaged files are HIDI_BAD_FORMAT with libpng's reason. */
 hidi_status hidi_png_read(hidi_image *image, const char *path, int channels);

@@ -1,0 +1,121 @@
+/* listing.c */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "data/listing.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "data/readers.h"
+
+void *hidi_grow(void *items, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity)
+        return items;
+    const size_t larger = *capacity == 0 ? 64 : 2 * *capacity;
+    void *more = realloc(items, larger * size);
+    if (more != NULL)
+        *capacity = larger;
+    return more;
+}
+
+void hidi_name_list_free(hidi_name_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->name[i]);
+    free(list->name);
+    memset(list, 0, sizeof *list);
+}
+
+bool hidi_name_list_append(hidi_name_list *list, const char *name)
+{
+    char **names = hidi_grow(list->name, list->n, &list->capacity, sizeof *names);
+    if (names == NULL)
+        return false;
+    list->name = names;
+    const size_t bytes = strlen(name) + 1;
+    char *copy = malloc(bytes);
+    if (copy == NULL)
+        return false;
+    list->name[list->n++] = memcpy(copy, name, bytes);
+    return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void hidi_name_list_sort(hidi_name_list *list)
+{
+    if (list->n > 1)
+        qsort(list->name, list->n, sizeof *list->name, by_name);
+}
+
+bool hidi_is_folder(const char *path)
+{
+    struct stat about;
+    return stat(path, &about) == 0 && S_ISDIR(about.st_mode);
+}
+
+bool hidi_has_folder(const char *path, const char *name)
+{
+    char *joined = hidi_path_join(path, name);
+    const bool has = joined != NULL && hidi_is_folder(joined);
+    free(joined);
+    return has;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    const size_t n = strlen(name), m = strlen(end);
+    return n > m && strcasecmp(name + n - m, end) == 0;
+}
+
+bool hidi_is_png_name(const char *name)
+{
+    return ends_in(name, ".png");
+}
+
+static bool is_picture(const char *name)
+{
+    static const char *const ends[] = {".png", ".jpg", ".jpeg", ".bmp", ".webp",
+                                       ".tif", ".tiff", ".ppm", ".pgm", ".gif"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (ends_in(name, ends[i]))
+            return true;
+    return false;
+}
+
+static bool is_listed(const char *path, const char *name, hidi_listed what)
+{
+    if (name[0] == '.')
+        return false;
+    if (what == HIDI_LIST_FOLDERS)
+        return hidi_has_folder(path, name);
+    return what == HIDI_LIST_PNG ? hidi_is_png_name(name) : is_picture(name);
+}
+
+hidi_status hidi_list_folder(hidi_name_list *list, const char *path, hidi_listed what)
+{
+    memset(list, 0, sizeof *list);
+    DIR *folder = opendir(path);
+    if (folder == NULL)
+        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    hidi_status status = HIDI_OK;
+    const struct dirent *entry;
+    while (status == HIDI_OK && (errno = 0, entry = readdir(folder)) != NULL)
+        if (is_listed(path, entry->d_name, what) && !hidi_name_list_append(list, entry->d_name))
+            status = hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+    if (status == HIDI_OK && errno != 0)
+        status = hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    closedir(folder);
+    hidi_name_list_sort(list);
+    return status;
+}
