@@ -62,6 +62,7 @@
 #include "model/params_file.h"
 #include "method/batch.h"
 #include "method/classifier.h"
+#include "method/defects.h"
 #include "method/distill_dm.h"
 #include "method/distill_td.h"
 #include "method/dmd.h"

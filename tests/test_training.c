@@ -169,7 +169,8 @@ static void begin(any_training *a, int kind, const char *settings)
     const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0};
     const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
     const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
-    const hidi_td_options td = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule};
+    const hidi_td_options td = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
+                                {HIDI_START_TEACHER, 0, 0, 0}};
     const hidi_dm_options dm = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
                                 .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
                                 .adversary_time = uniform, .backbone = HIDI_BACKBONE_FAKE,

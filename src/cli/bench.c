@@ -429,4 +429,4 @@ const hidi_command hidi_command_bench = {
     "of parameters, gradients, moments and averages, and of activations at their peak.\n"
     "\n"
     "The machine should be idle: other work shows in the quartiles of the matrix product.\n",
-    "run data model teacher td dm sample", run};
+    "run data model teacher student td dm sample", run};

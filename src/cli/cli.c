@@ -105,14 +105,14 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
     return true;
 }
 
-static hidi_status read_preset(hidi_cli *cli)
+hidi_status hidi_cli_preset(const char *preset, hidi_settings *settings)
 {
     char path[HIDI_PATH], name[HIDI_PATH];
-    if (strchr(cli->preset, '/') != NULL || strstr(cli->preset, ".ini") != NULL)
-        return hidi_config_read(hidi_settings_table, &cli->settings, cli->preset);
-    snprintf(name, sizeof name, "presets/%s.ini", cli->preset);
+    if (strchr(preset, '/') != NULL || strstr(preset, ".ini") != NULL)
+        return hidi_config_read(hidi_settings_table, settings, preset);
+    snprintf(name, sizeof name, "presets/%s.ini", preset);
     HIDI_TRY(hidi_cli_find(path, sizeof path, name));
-    return hidi_config_read(hidi_settings_table, &cli->settings, path);
+    return hidi_config_read(hidi_settings_table, settings, path);
 }
 
 static hidi_status set_from(hidi_cli *cli, const char *key, const char *value)
@@ -128,7 +128,7 @@ static hidi_status read_settings(hidi_cli *cli, const arguments *a)
 {
     HIDI_TRY(hidi_config_defaults(hidi_settings_table, &cli->settings));
     if (cli->preset != NULL)
-        HIDI_TRY(read_preset(cli));
+        HIDI_TRY(hidi_cli_preset(cli->preset, &cli->settings));
     for (int i = 0; cli->command->sections[0] != '\0' && i < cli->n_sets; i++)
         HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->settings, cli->set[i]));
     HIDI_TRY(set_from(cli, "run.seed", a->seed));

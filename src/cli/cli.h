@@ -31,7 +31,8 @@ typedef struct hidi_command {
 
 extern const hidi_command hidi_command_bench, hidi_command_data, hidi_command_distill_dm,
     hidi_command_distill_td, hidi_command_eval, hidi_command_features, hidi_command_info,
-    hidi_command_probe, hidi_command_run, hidi_command_sample, hidi_command_teacher;
+    hidi_command_probe, hidi_command_run, hidi_command_sample, hidi_command_study,
+    hidi_command_teacher;
 
 enum { HIDI_MAX_SETS = 256 }; /* as many --set as a command line may have */
 
@@ -67,6 +68,9 @@ int hidi_cli_end(const hidi_cli *cli, hidi_status status);
 
 /* A usage error: prints the message and where to find help; returns EXIT_USAGE. */
 int hidi_cli_usage(const hidi_cli *cli, const char *format, ...) HIDI_PRINTF(2, 3);
+
+/* Reads a preset, by its name or its path (with a / or .ini), over the settings. */
+hidi_status hidi_cli_preset(const char *preset, hidi_settings *settings);
 
 /* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA, else
  * in the source tree if the command is run from its build, else where it was installed. */

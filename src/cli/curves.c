@@ -12,7 +12,6 @@
 #include "cli/cli.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
-#include "io/plot.h"
 
 enum { MOST_SERIES = 5 };
 
@@ -54,7 +53,7 @@ static bool has_values(const double *y, size_t n)
     return false;
 }
 
-static hidi_status write_svg(const hidi_plot *plot, const char *path)
+hidi_status hidi_write_plot(const hidi_plot *plot, const char *path)
 {
     hidi_atomic_file file;
     HIDI_TRY(hidi_atomic_open(&file, path));
@@ -81,7 +80,7 @@ static hidi_status plot(const curves *c, const char *log, const char *svg)
         const size_t smooth = n_x / 40 | 1;
         const hidi_plot drawing = {c->title, "step",   c->y_label, c->log_y,
                                    smooth,   series,   n_series,   false};
-        status = write_svg(&drawing, svg);
+        status = hidi_write_plot(&drawing, svg);
     }
     free(x);
     for (int i = 0; i < MOST_SERIES; i++)

@@ -2,10 +2,13 @@
 #ifndef HIDI_CLI_CURVES_H
 #define HIDI_CLI_CURVES_H
 
-#include "core/status.h"
+#include "io/plot.h"
 
 /* Plots dir/NAME.csv, name one of "features", "teacher", "stage1", "stage2", as dir/NAME.svg.  Does
  * nothing if there is no such log (a ready-made part). */
 hidi_status hidi_plot_log(const char *dir, const char *name);
+
+/* A plot as an SVG file. */
+hidi_status hidi_write_plot(const hidi_plot *plot, const char *path);
 
 #endif

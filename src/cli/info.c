@@ -176,4 +176,4 @@ const hidi_command hidi_command_info = {
     "for.  The program, its libraries and the data set come on top.\n"
     "\n"
     "With FILEs (safetensors): what each holds, and whether it is complete and finite.\n",
-    "run data model teacher td dm sample", run};
+    "run data model teacher student td dm sample", run};

@@ -79,9 +79,33 @@ static hidi_status part_read(const part *p, hidi_tensor_file *file, bool *found)
                       p->file);
 }
 
-/* Trains with the loop's files in their places. */
+static hidi_status write_net(const part *p, const hidi_dit *net, const char *path, double seconds);
+
+char *hidi_snapshot_path(char *path, size_t size, const char *dir, int stage, long step)
+{
+    snprintf(path, size, "%s/stage%d-%06ld.safetensors", dir, stage, step);
+    return path;
+}
+
+/* The result so far. */
+typedef struct snapshots {
+    const part *part;
+    const hidi_dit *net;
+    int stage;
+    long every;
+} snapshots;
+
+static hidi_status write_snapshot(void *context, long step)
+{
+    const snapshots *s = context;
+    char path[HIDI_PATH];
+    return write_net(s->part, s->net,
+                     hidi_snapshot_path(path, sizeof path, s->part->dir, s->stage, step), NAN);
+}
+
+/* Trains with the loop's files in their places; looks: NULL, or what snapshots are made of. */
 static hidi_status part_train(const part *p, const hidi_task *task,
-                              const hidi_training_settings *train, double *seconds)
+                              const hidi_training_settings *train, snapshots *looks, double *seconds)
 {
     const hidi_training training = {.steps = train->steps,
                                     .save_every = train->save_every,
@@ -90,6 +114,9 @@ static hidi_status part_train(const part *p, const hidi_task *task,
                                     .log = p->log,
                                     .progress = p->cli->progress,
                                     .stop = hidi_cli_stop_flag(),
+                                    .snapshot_every = looks ? looks->every : 0,
+                                    .snapshot = write_snapshot,
+                                    .context = looks,
                                     .seconds = seconds};
     return hidi_train(task, &training);
 }
@@ -186,7 +213,7 @@ static hidi_status train_features(const part *p, const hidi_dataset *data, hidi_
     hidi_status status =
         hidi_classifier_init(&training, p->cli->backend, data, &options, p->settings);
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->features.train, &seconds);
+        status = part_train(p, &training.task, &s->features.train, NULL, &seconds);
     if (status == HIDI_OK)
         status = hidi_classifier_finish(&training, (size_t)s->features.test_images, &accuracy);
     if (status == HIDI_OK) {
@@ -278,7 +305,7 @@ static hidi_status train_teacher(const part *p, const hidi_dataset *data, hidi_d
     }
     status = hidi_teacher_init(&training, net, data, &options, p->settings);
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->teacher.train, &seconds);
+        status = part_train(p, &training.task, &s->teacher.train, NULL, &seconds);
     if (status == HIDI_OK)
         status = write_net(p, training.average, p->file, seconds);
     if (status == HIDI_OK) {
@@ -321,8 +348,9 @@ static hidi_status train_stage1(const part *p, const hidi_dataset *data, const h
     hidi_td_training training;
     double seconds = NAN;
     hidi_status status = hidi_td_init(&training, teacher, data, &options, p->settings);
+    snapshots looks = {p, training.average, 1, s->td.snapshot_every};
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->td.train, &seconds);
+        status = part_train(p, &training.task, &s->td.train, &looks, &seconds);
     if (status == HIDI_OK)
         status = write_net(p, training.average, p->file, seconds);
     if (status == HIDI_OK) {
@@ -339,7 +367,7 @@ hidi_status hidi_make_stage1(const hidi_cli *cli, const hidi_dataset *data, cons
     part p;
     bool found;
     *student = NULL;
-    HIDI_TRY(part_begin(&p, cli, dir, "stage1", "run data td"));
+    HIDI_TRY(part_begin(&p, cli, dir, "stage1", "run data student td"));
     hidi_status status = part_depends(&p, "teacher", teacher);
     if (status == HIDI_OK)
         status = read_net(&p, student, &found);
@@ -376,8 +404,9 @@ static hidi_status train_stage2(const part *p, const hidi_dataset *data, const h
     double seconds = NAN;
     HIDI_TRY(hidi_settings_dm(s, &options));
     hidi_status status = hidi_dm_init(&training, stage1, teacher, data, &options, p->settings);
+    snapshots looks = {p, training.average, 2, s->dm.snapshot_every};
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->dm.train, &seconds);
+        status = part_train(p, &training.task, &s->dm.train, &looks, &seconds);
     if (status == HIDI_OK)
         status = write_opponents(p, &training);
     if (status == HIDI_OK)

@@ -22,13 +22,16 @@ hidi_status hidi_make_features(const hidi_cli *cli, const hidi_dataset *data, co
 hidi_status hidi_make_teacher(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
                               hidi_dit **teacher);
 
-/* Stage 1's student from dir, else distilled (stage1.csv). */
+/* Stage 1's student from dir, else distilled (stage1.csv; snapshots: stage1-STEP.safetensors). */
 hidi_status hidi_make_stage1(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, hidi_dit **student);
 
 /* Stage 2's student from dir, else distilled (stage2.csv); also leaves the fake score and heads. */
 hidi_status hidi_make_stage2(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student);
+
+/* The file of a snapshot of stage 1 or 2 in path[size]; returns path. */
+char *hidi_snapshot_path(char *path, size_t size, const char *dir, int stage, long step);
 
 /* Seconds that the training of a part took, as its file says; NaN: a ready-made one. */
 double hidi_part_seconds(const char *dir, const char *file);

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/random.h"
-#include "method/flow.h"
+#include "method/defects.h"
 
 hidi_status hidi_write_grid(const char *path, const hidi_real *x, size_t n,
                             const hidi_dit_config *shape, size_t columns, size_t zoom)
@@ -51,31 +50,6 @@ static hidi_status heat_grid(hidi_image *image, const hidi_real *x, const hidi_r
     return status;
 }
 
-/* heat [n, N]: the mean of the heads' token weights on the noised images. */
-static hidi_status token_weights(hidi_tape *tape, const hidi_heads *heads, const hidi_dit *backbone,
-                                 const hidi_real *x, const int32_t *y, size_t n, double t,
-                                 uint64_t seed, hidi_real *heat)
-{
-    const hidi_dit_config *c = &backbone->config;
-    const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
-    hidi_head_output output;
-    hidi_real *noise = malloc(hidi_count(shape) * sizeof *noise);
-    if (noise == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "heat map: out of memory");
-    hidi_normal((hidi_random){seed, HIDI_STREAM_SAMPLE, UINT32_MAX}, 0, noise, hidi_count(shape));
-    hidi_var *times = hidi_filled(tape, hidi_shape1(n), (hidi_real)t);
-    hidi_var *z = hidi_noised(tape, hidi_constant(tape, shape, x), hidi_constant(tape, shape, noise),
-                              times);
-    free(noise);
-    HIDI_TRY(hidi_heads_forward(tape, heads, true, backbone, true, z, times, y, &output));
-    hidi_var *sum = NULL;
-    for (int j = 0; j < heads->config.n; j++)
-        sum = j ? hidi_add(tape, sum, output.weights[j]) : output.weights[j];
-    sum = hidi_scale(tape, sum, 1 / (hidi_real)heads->config.n);
-    HIDI_TRY(hidi_tape_status(tape));
-    return hidi_read(tape, sum, heat);
-}
-
 hidi_status hidi_write_heat(const char *path, const hidi_heads *heads, const hidi_dit *backbone,
                             const hidi_real *x, const int32_t *y, size_t n, double t, uint64_t seed,
                             size_t columns, size_t zoom)
@@ -91,7 +65,8 @@ hidi_status hidi_write_heat(const char *path, const hidi_heads *heads, const hid
     if (tape == NULL || heat == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "heat map: out of memory");
     if (status == HIDI_OK)
-        status = token_weights(tape, heads, backbone, x, y, n, t, seed, heat);
+        status = hidi_token_maps(tape, heads, backbone, x, y, n, t, seed, UINT32_MAX, heat, NULL,
+                                 NULL);
     if (status == HIDI_OK)
         status = heat_grid(&image, x, heat, n, c, columns, zoom);
     hidi_tape_destroy(tape);

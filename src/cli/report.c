@@ -200,7 +200,7 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
     print_times(out, r);
     fputs("<h2>Settings</h2>\n<pre>", out);
     char *settings = hidi_settings_text(&r->cli->settings,
-                                        "run data model features teacher td dm sample eval");
+                                        "run data model features teacher student td dm sample eval");
     if (settings == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
     print_escaped(out, settings);

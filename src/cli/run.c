@@ -232,8 +232,7 @@ static hidi_status results_are_there(const pipeline *p, char **settings, bool *t
     char path[HIDI_PATH];
     unsigned char *old;
     *there = false;
-    *settings = hidi_settings_text(&p->cli.settings, "run data model features teacher td dm sample "
-                                                     "eval");
+    *settings = hidi_settings_text(&p->cli.settings, p->cli.command->sections);
     if (*settings == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
     if (access(hidi_cli_path(path, sizeof path, p->dir, HIDI_REPORT_FILE), F_OK) != 0 ||
@@ -329,4 +328,4 @@ const hidi_command hidi_command_run = {
     "teacher (shipped with some presets; --train-teacher starts from nothing), stage 1's and\n"
     "stage 2's students; then measures them, draws them and writes report.html.  Interrupted,\n"
     "the same command goes on where it stopped.\n",
-    "run data model features teacher td dm sample eval", run};
+    "run data model features teacher student td dm sample eval", run};

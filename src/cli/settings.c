@@ -77,7 +77,15 @@ const hidi_option hidi_settings_table[] = {
          "share of labels replaced by the null class, for guidance"),
     TIMES("teacher", "time_", teacher.time, "uniform", "0", "1"),
 
+    INT("student.width", student.width, 0, 65536, "0", "width; 0: the teacher's"),
+    INT("student.depth", student.depth, 0, 1000, "0", "blocks; 0: the teacher's"),
+    INT("student.heads", student.heads, 0, 1024, "0", "attention heads; 0: the teacher's"),
+    CHOICE("student.start", student.start, HIDI_STUDENT_STARTS, "teacher",
+           "weights that stage 1 starts from; those of the teacher only fit a student of its size"),
+
     TRAINING("td", td, "1500", "64", "5e-4", "100", "cosine", "0.99"),
+    INT("td.snapshot_every", td.snapshot_every, 0, 1e9, "0",
+        "steps between copies of the result so far, stage1-STEP.safetensors; 0: none"),
     REAL("td.guidance", td.meanflow.guidance, 0, 100, "1.5", "guidance w of the teacher"),
     REAL("td.p", td.meanflow.p, 0, 2, "1", "adaptive weight 1 / (d + c)^p"),
     REAL("td.c", td.meanflow.c, 1e-8, 1e6, "1", "adaptive weight 1 / (d + c)^p"),
@@ -94,6 +102,8 @@ const hidi_option hidi_settings_table[] = {
     REAL("td.deviation", td.interval.deviation, 0, 10, "1", "meanflow sampler: its deviation"),
 
     TRAINING("dm", dm, "600", "64", "1e-4", "20", "cosine", "0.99"),
+    INT("dm.snapshot_every", dm.snapshot_every, 0, 1e9, "0",
+        "steps between copies of the result so far, stage2-STEP.safetensors; 0: none"),
     REAL("dm.guidance", dm.guidance, 0, 100, "1.5", "guidance w of the teacher"),
     INT("dm.generator_every", dm.generator_every, 1, 1000, "2",
         "k: the generator steps in every k-th iteration"),
@@ -166,6 +176,8 @@ hidi_td_options hidi_settings_td(const hidi_settings *s)
     const hidi_training_settings *t = &s->td.train;
     return (hidi_td_options){.batch = (size_t)t->batch,
                              .seed = (uint64_t)s->run.seed + SEED_TD,
+                             .student = {s->student.start, (size_t)s->student.width,
+                                         (size_t)s->student.depth, (size_t)s->student.heads},
                              .ema = t->ema,
                              .interval = s->td.interval,
                              .meanflow = s->td.meanflow,
@@ -235,7 +247,8 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
     "run.threads features.save_every features.log_every features.test_images "                     \
-    "teacher.save_every teacher.log_every td.save_every td.log_every dm.save_every dm.log_every"
+    "teacher.save_every teacher.log_every td.save_every td.log_every "                     \
+    "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)
 {

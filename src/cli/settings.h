@@ -42,12 +42,18 @@ typedef struct hidi_settings {
         hidi_time_options time;
     } teacher;
     struct {
+        long width, depth, heads;
+        int start;
+    } student;
+    struct {
         hidi_training_settings train;
+        long snapshot_every;
         hidi_interval_options interval;
         hidi_meanflow_options meanflow;
     } td;
     struct {
         hidi_training_settings train;
+        long snapshot_every;
         double guidance, adversary_weight, r1_weight, r1_sigma, td_weight, fake_rate, head_rate;
         long generator_every, key_width;
         int adversarial, backbone, head, conditional;

@@ -135,7 +135,7 @@ const hidi_command hidi_command_distill_td = {
     "distill-td", "", "stage 1: trajectory distillation with the MeanFlow objective",
     "Leaves stage1.safetensors and stage1.csv in the folder given by --out.  Interrupted, it\n"
     "leaves a checkpoint, and the same command goes on.\n",
-    "run data td", run_distill_td};
+    "run data student td", run_distill_td};
 
 const hidi_command hidi_command_distill_dm = {
     "distill-dm", "", "stage 2: distribution matching with an adversary",

@@ -231,13 +231,25 @@ hidi_status hidi_config_set(const hidi_option *table, void *values, const char *
 /* Between our line reader and our handler, while inih parses.  Lines are counted here because
  * inih, depending on how it was built, does not tell a handler the number. */
 typedef struct parse {
-    const hidi_option *table;
-    unsigned char *values; /* a copy, so that an error leaves the caller's alone  */
-    int *line_of;          /* [options] where each was set, 0: not yet            */
+    hidi_config_taker *take;
+    void *context;
     FILE *in;
     int line;
-    hidi_status status;    /* of the first error; parsing stops there             */
+    hidi_status status; /* of the first error; parsing stops there */
 } parse;
+
+/* inih tells a handler nothing of a section's line, so that an empty one would go unseen. */
+static void take_section(parse *state, const char *text)
+{
+    char section[128];
+    const char *end = strchr(text, ']');
+    const size_t length = end == NULL ? sizeof section : (size_t)(end - text) - 1;
+    if (*text != '[' || length >= sizeof section)
+        return;
+    memcpy(section, text + 1, length);
+    section[length] = '\0';
+    state->status = state->take(state->context, state->line, section, NULL, NULL);
+}
 
 /* Like fgets, except that it takes leading blanks away (inih would take the line for a continuation
  * of the one before) and the text of comments, and refuses lines that inih would cut in two. */
@@ -270,26 +282,8 @@ static char *read_line(char *text, int size, void *stream)
         return NULL;
     text[used++] = '\n';
     text[used] = '\0';
+    take_section(state, text);
     return text;
-}
-
-static hidi_status take_value(parse *state, const char *section, const char *name,
-                              const char *value)
-{
-    const hidi_option *option = NULL;
-    char key[128];
-
-    if (*section == '\0')
-        return hidi_error(HIDI_BAD_ARGUMENT, "\"%s\" stands before the first [section]", name);
-    int length = snprintf(key, sizeof key, "%s.%s", section, name);
-    if (length < 0 || (size_t)length >= sizeof key)
-        return hidi_error(HIDI_BAD_ARGUMENT, "\"%.40s...\" is too long", name);
-    HIDI_TRY(find_option(state->table, key, &option));
-    int *line = &state->line_of[option - state->table];
-    if (*line != 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s is already set in line %d", key, *line);
-    *line = state->line;
-    return parse_value(option, value, state->values);
 }
 
 static int handle(void *user, const char *section, const char *name, const char *value)
@@ -297,7 +291,7 @@ static int handle(void *user, const char *section, const char *name, const char 
     parse *state = user;
 
     if (state->status == HIDI_OK)
-        state->status = take_value(state, section, name, value);
+        state->status = state->take(state->context, state->line, section, name, value);
     return state->status == HIDI_OK;
 }
 
@@ -318,6 +312,46 @@ static hidi_status parse_file(parse *state, const char *path)
     return HIDI_OK;
 }
 
+hidi_status hidi_config_each(const char *path, hidi_config_taker *take, void *context)
+{
+    parse state = { take, context, fopen(path, "r"), 0, HIDI_OK };
+    if (state.in == NULL)
+        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    const hidi_status status = parse_file(&state, path);
+    (void)fclose(state.in);
+    return status;
+}
+
+/* --- a file of a table's options --------------------------------------------------------------- */
+
+typedef struct reading {
+    const hidi_option *table;
+    unsigned char *values; /* a copy, so that an error leaves the caller's alone  */
+    int *line_of;          /* [options] where each was set, 0: not yet            */
+} reading;
+
+static hidi_status take_value(void *context, int line, const char *section, const char *name,
+                              const char *value)
+{
+    const reading *state = context;
+    const hidi_option *option = NULL;
+    char key[128];
+
+    if (name == NULL)
+        return HIDI_OK;
+    if (*section == '\0')
+        return hidi_error(HIDI_BAD_ARGUMENT, "\"%s\" stands before the first [section]", name);
+    int length = snprintf(key, sizeof key, "%s.%s", section, name);
+    if (length < 0 || (size_t)length >= sizeof key)
+        return hidi_error(HIDI_BAD_ARGUMENT, "\"%.40s...\" is too long", name);
+    HIDI_TRY(find_option(state->table, key, &option));
+    int *seen = &state->line_of[option - state->table];
+    if (*seen != 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s is already set in line %d", key, *seen);
+    *seen = line;
+    return parse_value(option, value, state->values);
+}
+
 hidi_status hidi_config_read(const hidi_option *table, void *values, const char *path)
 {
     size_t options = 0, bytes = 0;
@@ -327,22 +361,18 @@ hidi_status hidi_config_read(const hidi_option *table, void *values, const char 
         size_t end = table[options].offset + value_bytes(table[options].type);
         bytes = end > bytes ? end : bytes;
     }
-    FILE *in = fopen(path, "r");
-    if (in == NULL)
-        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-    parse state = { table, malloc(bytes + 1), calloc(options + 1, sizeof(int)), in, 0, HIDI_OK };
+    reading state = { table, malloc(bytes + 1), calloc(options + 1, sizeof(int)) };
     hidi_status status;
     if (state.values == NULL || state.line_of == NULL) {
         status = hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
     } else {
         memcpy(state.values, values, bytes);
-        status = parse_file(&state, path);
+        status = hidi_config_each(path, take_value, &state);
     }
     if (status == HIDI_OK)
         memcpy(caller, state.values, bytes);
     free(state.values);
     free(state.line_of);
-    (void)fclose(in);
     return status;
 }
 

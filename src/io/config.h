@@ -41,6 +41,14 @@ hidi_status hidi_config_defaults(const hidi_option *table, void *values);
  * lines that are no INI at all: HIDI_BAD_ARGUMENT with "path:line: ...", and nothing is changed. */
 hidi_status hidi_config_read(const hidi_option *table, void *values, const char *path);
 
+/* What a file of another kind has: called for every [section] (name and value NULL) and every
+ * name = value in it, in order.  An error ends the reading. */
+typedef hidi_status hidi_config_taker(void *context, int line, const char *section, const char *name,
+                                      const char *value);
+
+/* Reads an INI file by its lines, with the messages of hidi_config_read. */
+hidi_status hidi_config_each(const char *path, hidi_config_taker *take, void *context);
+
 /* One "section.name=value" (from --set). */
 hidi_status hidi_config_set(const hidi_option *table, void *values, const char *assignment);
 

@@ -65,39 +65,21 @@ void hidi_classifier_free(hidi_classifier_training *s)
     memset(s, 0, sizeof *s);
 }
 
-/* How many of the batch's images the logits [B, n] classify right. */
-static size_t count_right(const hidi_real *logits, const int32_t *label, size_t B, size_t n)
-{
-    size_t right = 0;
-    for (size_t i = 0; i < B; i++) {
-        size_t best = 0;
-        for (size_t k = 1; k < n; k++)
-            if (logits[i * n + k] > logits[i * n + best])
-                best = k;
-        right += best == (size_t)label[i];
-    }
-    return right;
-}
-
 static hidi_status test(hidi_classifier_training *s, size_t n, double *accuracy)
 {
-    const size_t B = s->batch.size, n_classes = s->net->n_classes;
+    const size_t B = s->batch.size;
     size_t right = 0, seen = 0;
-    hidi_real *host = malloc(B * n_classes * sizeof *host);
-    if (host == NULL)
+    int32_t *found = malloc(B * sizeof *found);
+    if (found == NULL)
         return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
     hidi_status status = HIDI_OK;
     for (; seen < n && status == HIDI_OK; seen += B) {
         hidi_dataset_range(s->batch.data, HIDI_TEST, seen, B, s->batch.image, s->batch.label);
-        hidi_tape_reset(s->tape);
-        hidi_var *x = hidi_constant(s->tape, hidi_batch_shape(&s->batch), s->batch.image);
-        hidi_var *logits = hidi_feature_net_forward(s->tape, s->net, true, x, NULL);
-        status = hidi_tape_status(s->tape);
-        if (status == HIDI_OK)
-            status = hidi_read(s->tape, logits, host);
-        right += count_right(host, s->batch.label, B, n_classes);
+        status = hidi_feature_net_classify(s->net, s->tape, s->batch.image, B, found);
+        for (size_t i = 0; i < B && status == HIDI_OK; i++)
+            right += found[i] == s->batch.label[i];
     }
-    free(host);
+    free(found);
     *accuracy = (double)right / (double)(seen ? seen : 1);
     return status;
 }

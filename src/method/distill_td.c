@@ -69,6 +69,27 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     return hidi_optimizer_from_file(&s->optimizer, "adamw.", file);
 }
 
+static hidi_status start_student(hidi_dit **student, const hidi_dit *teacher,
+                                 const hidi_student_options *o, uint64_t seed)
+{
+    const hidi_dit_config *t = &teacher->config;
+    hidi_dit_config c = *t;
+    c.width = o->width ? o->width : t->width;
+    c.depth = o->depth ? o->depth : t->depth;
+    c.heads = o->heads ? o->heads : t->heads;
+    c.has_interval = true;
+    if (o->start == HIDI_START_TEACHER) {
+        if (c.width == t->width && c.depth == t->depth && c.heads == t->heads)
+            return hidi_dit_student(student, teacher, seed);
+        return hidi_error(HIDI_BAD_ARGUMENT, "a student of width %zu, depth %zu, %zu heads cannot start "
+                                             "from the weights of a teacher of %zu, %zu, %zu: "
+                                             "student.start=random",
+                          c.width, c.depth, c.heads, t->width, t->depth, t->heads);
+    }
+    HIDI_TRY(hidi_dit_create(student, teacher->params.backend, &c));
+    return hidi_dit_initialise(*student, seed);
+}
+
 hidi_status hidi_td_init(hidi_td_training *s, const hidi_dit *teacher, const hidi_dataset *data,
                          const hidi_td_options *options, const char *settings)
 {
@@ -79,7 +100,7 @@ hidi_status hidi_td_init(hidi_td_training *s, const hidi_dit *teacher, const hid
     s->tape = hidi_tape_create(teacher->params.backend);
     if (s->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    HIDI_TRY(hidi_dit_student(&s->student, teacher, options->seed));
+    HIDI_TRY(start_student(&s->student, teacher, &options->student, options->seed));
     HIDI_TRY(hidi_dit_copy(&s->average, s->student));
     HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->student->params, &options->adamw));
     return hidi_batch_init(&s->batch, data, options->batch, options->seed);

@@ -7,6 +7,16 @@
 #include "method/optimizer.h"
 #include "method/training.h"
 
+typedef enum hidi_student_start { HIDI_START_TEACHER, HIDI_START_RANDOM } hidi_student_start;
+#define HIDI_STUDENT_STARTS "teacher random"
+
+/* The student's network, where it is not the teacher's. */
+typedef struct hidi_student_options {
+    int start;                  /* a hidi_student_start                                         */
+    size_t width, depth, heads; /* 0: the teacher's.  Another size cannot start from the teacher's
+                                 * weights: HIDI_BAD_ARGUMENT                                   */
+} hidi_student_options;
+
 typedef struct hidi_td_options {
     size_t batch;
     uint64_t seed;
@@ -15,6 +25,7 @@ typedef struct hidi_td_options {
     hidi_meanflow_options meanflow;
     hidi_adamw adamw;
     hidi_schedule schedule;
+    hidi_student_options student;
 } hidi_td_options;
 
 typedef struct hidi_td_training {
@@ -28,7 +39,8 @@ typedef struct hidi_td_training {
     hidi_task task;
 } hidi_td_training;
 
-/* A student that starts from the teacher's weights.  teacher, data and settings must outlive the
+/* A student that starts from the teacher's weights [base], or from initial ones of its own; what it
+ * learns is the same.  teacher, data and settings must outlive the
  * training.  Free with hidi_td_free in any case. */
 hidi_status hidi_td_init(hidi_td_training *training, const hidi_dit *teacher,
                          const hidi_dataset *data, const hidi_td_options *options,

@@ -143,6 +143,8 @@ static hidi_status run(const hidi_task *task, const hidi_training *training, hid
         const bool is_last = at->done == training->steps;
         if (log->out != NULL && (is_logged || is_last))
             HIDI_TRY(hidi_csv_row(log, row));
+        if (!is_last && training->snapshot_every > 0 && at->done % training->snapshot_every == 0)
+            HIDI_TRY(training->snapshot(training->context, at->done));
         if (!is_last && stop_requested(training, at->done))
             return HIDI_INTERRUPTED;
         if (!is_last && training->save_every > 0 && at->done % training->save_every == 0)

@@ -34,6 +34,10 @@ typedef struct hidi_training {
     const char *log;                    /* path of a CSV file; NULL: none                         */
     FILE *progress;                     /* NULL: silent                                           */
     const volatile sig_atomic_t *stop;  /* becomes non-zero: finish the step, save, return        */
+    long snapshot_every;                /* > 0: snapshot() after so many steps and their multiples,
+                                         * the last step excepted                               */
+    hidi_status (*snapshot)(void *context, long steps); /* looks at the result so far           */
+    void *context;
     double *seconds;                    /* output: of training, earlier runs included; or NULL  */
     long stop_after;                    /* > 0: as if interrupted after that many steps (tests)   */
 } hidi_training;

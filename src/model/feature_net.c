@@ -144,6 +144,34 @@ hidi_status hidi_feature_net_extract(const hidi_feature_net *net, hidi_tape *tap
     return HIDI_OK;
 }
 
+hidi_status hidi_feature_net_classify(const hidi_feature_net *net, hidi_tape *tape,
+                                      const hidi_real *images, size_t n, int32_t *label)
+{
+    const size_t C = net->channels, H = net->image_size, K = net->n_classes;
+    hidi_real *logits = malloc(EXTRACT_BATCH * K * sizeof *logits);
+    if (logits == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
+    hidi_status status = HIDI_OK;
+    for (size_t i = 0; i < n && status == HIDI_OK; i += EXTRACT_BATCH) {
+        const size_t B = n - i < EXTRACT_BATCH ? n - i : EXTRACT_BATCH;
+        hidi_tape_reset(tape);
+        hidi_var *x = hidi_constant(tape, hidi_shape4(B, C, H, H), images + i * C * H * H);
+        hidi_var *out = hidi_feature_net_forward(tape, net, true, x, NULL);
+        status = hidi_tape_status(tape);
+        if (status == HIDI_OK)
+            status = hidi_read(tape, out, logits);
+        for (size_t b = 0; b < B && status == HIDI_OK; b++) {
+            const hidi_real *row = logits + b * K;
+            label[i + b] = 0;
+            for (size_t k = 1; k < K; k++)
+                if (row[k] > row[label[i + b]])
+                    label[i + b] = (int32_t)k;
+        }
+    }
+    free(logits);
+    return status;
+}
+
 hidi_status hidi_feature_net_standardise(hidi_feature_net *net, hidi_tape *tape,
                                          const hidi_real *images, size_t n)
 {

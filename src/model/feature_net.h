@@ -43,6 +43,11 @@ hidi_status hidi_feature_net_extract(const hidi_feature_net *net, hidi_tape *tap
 hidi_status hidi_feature_net_standardise(hidi_feature_net *net, hidi_tape *tape,
                                          const hidi_real *images, size_t n);
 
+/* label [n]: the class of each image [n, C, H, W] by the largest logit; both host memory; resets the
+ * tape. */
+hidi_status hidi_feature_net_classify(const hidi_feature_net *net, hidi_tape *tape,
+                                      const hidi_real *images, size_t n, int32_t *label);
+
 /* Files: the parameters, features.scale, and metadata "format" = "hidi-feature-net", "image_size". */
 hidi_status hidi_feature_net_to_file(const hidi_feature_net *net, hidi_tensor_file *file);
 hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backend *backend,
