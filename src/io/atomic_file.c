@@ -180,3 +180,17 @@ hidi_status hidi_read_file(const char *path, unsigned char **data, size_t *bytes
         *bytes = used;
     return HIDI_OK;
 }
+
+hidi_status hidi_read_beginning(const char *path, unsigned char *bytes, size_t size, size_t *n)
+{
+    hidi_status status = HIDI_OK;
+    FILE *in = fopen(path, "rb");
+
+    if (in == NULL)
+        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    *n = fread(bytes, 1, size, in);
+    if (ferror(in))
+        status = hidi_error(HIDI_BAD_FILE, "%s: cannot read it: %s", path, strerror(errno));
+    (void)fclose(in);
+    return status;
+}

@@ -28,4 +28,7 @@ hidi_status hidi_make_folder(const char *path);
 /* The whole of a file, with a 0 byte after it; *bytes may be NULL.  The caller frees *data. */
 hidi_status hidi_read_file(const char *path, unsigned char **data, size_t *bytes);
 
+/* At most `size` bytes from the beginning of a file; *n: how many there were. */
+hidi_status hidi_read_beginning(const char *path, unsigned char *bytes, size_t size, size_t *n);
+
 #endif

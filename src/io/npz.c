@@ -79,7 +79,8 @@ static hidi_status add_array(hidi_npz *npz, hidi_zip_member *member, size_t inde
     }
     hidi_status status = hidi_count_elements(name, npy.dtype, npy.rank, npy.dim, &count);
     if (status != HIDI_OK)
-        return hidi_error_prefix(HIDI_BAD_FORMAT, "%s", npz->zip.path);
+        return hidi_error(HIDI_BAD_FORMAT, "%s: \"%s\": its shape overflows memory", npz->zip.path,
+                          name);
     if (count * hidi_dtype_bytes(npy.dtype) != member->left)
         return hidi_error(HIDI_BAD_FORMAT,
                           "%s: \"%s\": its shape is of %zu bytes, it has %llu", npz->zip.path,

@@ -36,13 +36,17 @@ void hidi_tensor_file_init(hidi_tensor_file *file)
     file->path = no_path;
 }
 
+static void free_tensor(hidi_file_tensor *tensor)
+{
+    free(tensor->name);
+    if (tensor->owned)
+        free((void *)tensor->data);
+}
+
 void hidi_tensor_file_free(hidi_tensor_file *file)
 {
-    for (size_t i = 0; i < file->n_tensors; i++) {
-        free(file->tensor[i].name);
-        if (file->tensor[i].owned)
-            free((void *)file->tensor[i].data);
-    }
+    for (size_t i = 0; i < file->n_tensors; i++)
+        free_tensor(&file->tensor[i]);
     for (size_t i = 0; i < file->n_keys; i++) {
         free(file->key[i]);
         free(file->value[i]);
@@ -361,6 +365,29 @@ hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name
     snprintf(text, bytes, "%s: %s", name, what);
     array[file->n_unread++] = text;
     return HIDI_OK;
+}
+
+hidi_status hidi_tensor_file_keep(hidi_tensor_file *file, const char *key)
+{
+    const size_t length = strlen(key), n = file->n_tensors;
+
+    file->n_tensors = 0;
+    for (size_t i = 0; i < n; i++) {
+        hidi_file_tensor tensor = file->tensor[i];
+        const bool begins = strncmp(tensor.name, key, length) == 0;
+
+        if (begins && tensor.name[length] == '.')
+            memmove(tensor.name, tensor.name + length + 1, strlen(tensor.name + length));
+        else if (!begins || tensor.name[length] != '\0') {
+            free_tensor(&tensor);
+            continue;
+        }
+        file->tensor[file->n_tensors++] = tensor;
+    }
+    return file->n_tensors > 0
+               ? HIDI_OK
+               : hidi_error(HIDI_BAD_ARGUMENT, "%s: no tensor is called \"%s\" or \"%s.NAME\"",
+                            file->path, key, key);
 }
 
 size_t hidi_file_budget(size_t file_bytes)

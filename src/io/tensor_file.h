@@ -91,6 +91,10 @@ hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, c
 hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
                                         const char *what);
 
+/* For readers: keeps only the tensors called "key.NAME", as NAME, or the one called `key`.  None:
+ * HIDI_BAD_ARGUMENT. */
+hidi_status hidi_tensor_file_keep(hidi_tensor_file *file, const char *key);
+
 /* For readers: the elements of a tensor, or HIDI_BAD_SHAPE if the rank is above HIDI_FILE_MAX_RANK
  * or its bytes are more than a size_t counts. */
 hidi_status hidi_count_elements(const char *name, hidi_dtype dtype, int rank, const size_t *dim,

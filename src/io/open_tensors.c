@@ -1,0 +1,83 @@
+/* open_tensors.c - one door to all files of tensors. */
+#include "io/open_tensors.h"
+
+#include <string.h>
+
+#include "io/atomic_file.h"
+#include "io/npz.h"
+#include "io/safetensors.h"
+#include "io/torch_file.h"
+#include "io/torch_legacy.h"
+#include "io/zip_file.h"
+
+typedef enum format { SAFETENSORS, TORCH, TORCH_LEGACY, NPZ } format;
+
+static const char *const names[] = { "safetensors", "PyTorch", "PyTorch (legacy)", "npz" };
+
+/* PyTorch's zip files have a data.pkl, npz files arrays. */
+static hidi_status look_into_zip(const char *path, format *found)
+{
+    bool arrays = false, pickle = false;
+    hidi_zip zip;
+
+    HIDI_TRY(hidi_zip_open(&zip, path));
+    for (size_t i = 0; i < zip.n_members; i++) {
+        const char *name = hidi_zip_name(&zip, i), *ending = strrchr(name, '.');
+        const char *slash = strrchr(name, '/');
+
+        arrays = arrays || (ending != NULL && strcmp(ending, ".npy") == 0);
+        pickle = pickle || strcmp(slash == NULL ? name : slash + 1, "data.pkl") == 0;
+    }
+    hidi_zip_close(&zip);
+    *found = pickle ? TORCH : NPZ;
+    return arrays || pickle
+               ? HIDI_OK
+               : hidi_error(HIDI_BAD_FORMAT,
+                            "%s: a zip file with neither PyTorch's data.pkl nor NumPy's arrays",
+                            path);
+}
+
+static hidi_status find_format(const char *path, format *found)
+{
+    unsigned char first[16];
+    size_t n;
+
+    HIDI_TRY(hidi_read_beginning(path, first, sizeof first, &n));
+    if (n >= 4 && (memcmp(first, "PK\3\4", 4) == 0 || memcmp(first, "PK\5\6", 4) == 0))
+        return look_into_zip(path, found);
+    if (hidi_torch_is_legacy(first, n)) {
+        *found = TORCH_LEGACY;
+        return HIDI_OK;
+    }
+    *found = SAFETENSORS;
+    if (n > 8 && first[8] == '{')
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_FORMAT,
+                      "%s: none of safetensors, PyTorch's files and npz, by its first bytes", path);
+}
+
+hidi_status hidi_tensor_file_format(const char *path, const char **name)
+{
+    format found;
+
+    HIDI_TRY(find_format(path, &found));
+    *name = names[found];
+    return HIDI_OK;
+}
+
+hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, const char *key)
+{
+    format found;
+
+    hidi_tensor_file_init(file);
+    HIDI_TRY(find_format(path, &found));
+    if (found == TORCH || found == TORCH_LEGACY)
+        return hidi_torch_read(file, path, key);
+    HIDI_TRY(found == NPZ ? hidi_npz_read(file, path) : hidi_safetensors_read(file, path));
+    if (key == NULL || *key == '\0')
+        return HIDI_OK;
+    hidi_status status = hidi_tensor_file_keep(file, key);
+    if (status != HIDI_OK)
+        hidi_tensor_file_free(file);
+    return status;
+}
