@@ -1,0 +1,735 @@
+/* test_cuda_emulation.cc - the emulation itself: kernels that are right run as on a device, and each
+ * planted fault is reported, with the kernel's name and the line where it is.
+ */
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "cuda_emulation/control.h"
+#include "cuda_emulation/cuda_emulation.h"
+
+#define LAUNCH(kernel, grid, block, shared, ...)                                                   \
+    ::cuda_emulation::launch({#kernel, __FILE__, __LINE__}, grid, block, shared, nullptr, kernel,  \
+                             __VA_ARGS__)
+
+#define OK(call) ck_assert_int_eq(call, cudaSuccess)
+
+enum { WARP = 32 };
+
+/* --- device memory ---------------------------------------------------------------------------------- */
+
+/* n elements on the device: those of x, or never written. */
+template <typename T> static T *on_device(const T *x, size_t n)
+{
+    T *memory = nullptr;
+    OK(cudaMalloc(&memory, n * sizeof *memory));
+    if (x)
+        OK(cudaMemcpy(memory, x, n * sizeof *x, cudaMemcpyHostToDevice));
+    return memory;
+}
+
+template <typename T> static void from_device(T *x, const T *memory, size_t n)
+{
+    OK(cudaMemcpy(x, memory, n * sizeof *x, cudaMemcpyDeviceToHost));
+}
+
+static float numbers[4096]; /* 0, 1, 2, ... */
+
+static void setup()
+{
+    cuda_emulation_reset();
+    cuda_emulation_set_devices(1);
+    cuda_emulation_set_memory(size_t(1) << 30);
+    cuda_emulation_set_order(CUDA_EMULATION_FORWARD);
+    cuda_emulation_set_blocking(false);
+    for (size_t i = 0; i < 4096; i++)
+        numbers[i] = static_cast<float>(i);
+}
+
+/* --- what was found ----------------------------------------------------------------------------------- */
+
+/* The fault has `part` in its message. */
+static void says(const char *part)
+{
+    ck_assert_msg(std::strstr(cuda_emulation_fault(), part) != nullptr,
+                  "the fault is \"%s\", without \"%s\"", cuda_emulation_fault(), part);
+}
+
+static bool knows_lines()
+{
+    static const bool does = std::system("addr2line --version >/dev/null 2>&1") == 0;
+    return does;
+}
+
+/* The waiting work ends with that error; the message has the kernel, the part, and the line (0: some
+ * line or none). */
+static void expect(cudaError_t error, const char *kernel, const char *part, int line)
+{
+    char text[64];
+    const cudaError_t found = cudaDeviceSynchronize();
+    snprintf(text, sizeof text, "kernel %s (test_cuda_emulation.cc:", kernel);
+    says(text);
+    says(part);
+    ck_assert_int_eq(found, error);
+    ck_assert_str_eq(cudaGetErrorString(found), cuda_emulation_fault());
+    snprintf(text, sizeof text, "test_cuda_emulation.cc:%d", line);
+    if (line > 0 && knows_lines())
+        says(text);
+    void *memory;
+    ck_assert_int_eq(cudaMalloc(&memory, 4), error); /* and all calls after it, as on a device */
+    cuda_emulation_reset();
+}
+
+static void expect_nothing()
+{
+    OK(cudaDeviceSynchronize());
+    ck_assert_str_eq(cuda_emulation_fault(), "");
+}
+
+/* --- kernels that are right ------------------------------------------------------------------------------ */
+
+static __global__ void index_all(unsigned *out)
+{
+    const unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
+    const unsigned thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
+    const unsigned n = blockDim.x * blockDim.y * blockDim.z;
+    out[block * n + thread] = threadIdx.x + 100 * threadIdx.y + 10000 * threadIdx.z +
+                              1000000 * blockIdx.x + 10000000 * blockIdx.y + 100000000 * blockIdx.z;
+}
+
+START_TEST(test_indices)
+{
+    enum { N = 2 * 3 * 2 * 5 * 3 * 2 };
+    static unsigned found[N];
+    unsigned *out = on_device(found, N), i = 0;
+    cuda_emulation_set_order(static_cast<cuda_emulation_order>(_i));
+    LAUNCH(index_all, dim3(2, 3, 2), dim3(5, 3, 2), 0, out);
+    from_device(found, out, N);
+    for (unsigned bz = 0; bz < 2; bz++)
+        for (unsigned by = 0; by < 3; by++)
+            for (unsigned bx = 0; bx < 2; bx++)
+                for (unsigned z = 0; z < 2; z++)
+                    for (unsigned y = 0; y < 3; y++)
+                        for (unsigned x = 0; x < 5; x++)
+                            ck_assert_uint_eq(found[i++], x + 100 * y + 10000 * z + 1000000 * bx +
+                                                              10000000 * by + 100000000 * bz);
+    expect_nothing();
+}
+END_TEST
+
+/* A sum across a block, in two arrays of shared memory, by way of templates. */
+template <typename T, int N> static __device__ T block_sum(T x)
+{
+    __shared__ T part[N];
+    part[threadIdx.x] = x;
+    for (int half = N / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < static_cast<unsigned>(half))
+            part[threadIdx.x] += part[threadIdx.x + static_cast<unsigned>(half)];
+    }
+    __syncthreads();
+    x = part[0];
+    __syncthreads(); /* before the next call writes */
+    return x;
+}
+
+template <typename T, int N> static __global__ void sum_twice(T *out, const T *x)
+{
+    const T once = block_sum<T, N>(x[blockIdx.x * N + threadIdx.x]);
+    out[blockIdx.x * N + threadIdx.x] = block_sum<T, N>(once);
+}
+
+START_TEST(test_barriers)
+{
+    enum { N = 64, BLOCKS = 5 };
+    float found[N * BLOCKS], *x = on_device(numbers, N * BLOCKS);
+    float *y = on_device<float>(nullptr, N * BLOCKS);
+    cuda_emulation_set_order(static_cast<cuda_emulation_order>(_i));
+    LAUNCH((sum_twice<float, N>), BLOCKS, N, 0, y, x);
+    from_device(found, y, N * BLOCKS);
+    for (int b = 0; b < BLOCKS; b++)
+        for (int i = 0; i < N; i++)
+            ck_assert(found[b * N + i] == N * (N * (N - 1) / 2.f + N * N * b));
+    expect_nothing();
+}
+END_TEST
+
+static __global__ void reverse_dynamic(float *x, unsigned n)
+{
+    float *copy = static_cast<float *>(cuda_emulation::dynamic_shared());
+    copy[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    x[threadIdx.x] = copy[n - 1 - threadIdx.x];
+}
+
+START_TEST(test_dynamic_shared)
+{
+    float found[100], *x = on_device(numbers, 100);
+    LAUNCH(reverse_dynamic, 1, 100, 100 * sizeof *x, x, 100u);
+    from_device(found, x, 100);
+    for (int i = 0; i < 100; i++)
+        ck_assert(found[i] == 99 - i);
+    expect_nothing();
+}
+END_TEST
+
+static __global__ void shuffle_all(int *out)
+{
+    const int x = 100 + static_cast<int>(threadIdx.x);
+    int *mine = out + 7 * threadIdx.x;
+    mine[0] = __shfl_sync(0xffffffffu, x, 3);
+    mine[1] = __shfl_sync(0xffffffffu, x, 3, 8);
+    mine[2] = __shfl_up_sync(0xffffffffu, x, 2);
+    mine[3] = __shfl_down_sync(0xffffffffu, x, 30);
+    mine[4] = __shfl_xor_sync(0xffffffffu, x, 16);
+    mine[5] = __shfl_down_sync(0xffffffffu, x, 3, 4);
+    mine[6] = threadIdx.x % WARP < 8 ? __shfl_xor_sync(0xffu, x, 7) : 0;
+}
+
+START_TEST(test_shuffles)
+{
+    enum { N = 2 * WARP };
+    static int found[7 * N];
+    int *out = on_device(found, 7 * N);
+    cuda_emulation_set_order(static_cast<cuda_emulation_order>(_i));
+    LAUNCH(shuffle_all, 1, N, 0, out);
+    from_device(found, out, 7 * N);
+    for (int i = 0; i < N; i++) {
+        const int lane = i % WARP, first = 100 + i - lane, *f = found + 7 * i;
+        ck_assert_int_eq(f[0], first + 3);
+        ck_assert_int_eq(f[1], first + lane / 8 * 8 + 3);
+        ck_assert_int_eq(f[2], lane < 2 ? 100 + i : 98 + i);
+        ck_assert_int_eq(f[3], lane < 2 ? 130 + i : 100 + i);
+        ck_assert_int_eq(f[4], first + (lane ^ 16));
+        ck_assert_int_eq(f[5], lane % 4 == 0 ? 103 + i : 100 + i);
+        ck_assert_int_eq(f[6], lane < 8 ? first + (lane ^ 7) : 0);
+    }
+    expect_nothing();
+}
+END_TEST
+
+static __global__ void count(float *counter, int *integer)
+{
+    atomicAdd(counter, 0.5f);
+    atomicAdd(integer, 1);
+}
+
+START_TEST(test_atomics)
+{
+    float zero = 0, *counter = on_device(&zero, 1);
+    int none = 0, *integer = on_device(&none, 1);
+    LAUNCH(count, 7, 33, 0, counter, integer);
+    from_device(&zero, counter, 1);
+    from_device(&none, integer, 1);
+    ck_assert(zero == 7 * 33 * 0.5f);
+    ck_assert_int_eq(none, 7 * 33);
+    expect_nothing();
+}
+END_TEST
+
+/* Warps that exchange through shared memory with __syncwarp alone. */
+static __global__ void neighbours(float *x)
+{
+    __shared__ float value[2 * WARP];
+    value[threadIdx.x] = x[threadIdx.x];
+    __syncwarp();
+    x[threadIdx.x] = value[threadIdx.x ^ 1];
+}
+
+START_TEST(test_warp_barrier)
+{
+    float found[2 * WARP], *x = on_device(numbers, 2 * WARP);
+    LAUNCH(neighbours, 1, 2 * WARP, 0, x);
+    from_device(found, x, 2 * WARP);
+    for (int i = 0; i < 2 * WARP; i++)
+        ck_assert(found[i] == (i ^ 1));
+    expect_nothing();
+}
+END_TEST
+
+/* --- planted races ------------------------------------------------------------------------------------------ */
+
+static __global__ void race_in_block(float *x)
+{
+    __shared__ float copy[64];
+    copy[threadIdx.x] = x[threadIdx.x]; /* and no __syncthreads */
+    x[threadIdx.x] = copy[63 - threadIdx.x];
+}
+enum { RACE_IN_BLOCK = __LINE__ - 2 };
+
+/* Right in forward order of turns, where the writer comes first. */
+static __global__ void race_with_luck(float *x)
+{
+    __shared__ float first;
+    if (threadIdx.x == 0)
+        first = x[0];
+    x[threadIdx.x + 1] = first;
+}
+enum { RACE_WITH_LUCK = __LINE__ - 2 };
+
+/* The second round overwrites what slow threads have not read yet. */
+static __global__ void race_of_rounds(float *x)
+{
+    __shared__ float value;
+    for (unsigned round = 0; round < 2; round++) {
+        if (threadIdx.x == round)
+            value = x[round];
+        __syncthreads();
+        x[threadIdx.x + 2] = value; /* and no __syncthreads */
+    }
+}
+enum { RACE_OF_ROUNDS = __LINE__ - 5 };
+
+static __global__ void race_of_warps(float *x)
+{
+    __shared__ float value[2 * WARP];
+    value[threadIdx.x] = x[threadIdx.x];
+    __syncwarp();
+    x[threadIdx.x] = value[threadIdx.x ^ WARP];
+}
+enum { RACE_OF_WARPS = __LINE__ - 2 };
+
+static __global__ void race_of_blocks(float *x)
+{
+    if (threadIdx.x == 0)
+        x[blockIdx.x] = x[blockIdx.x + 1];
+}
+enum { RACE_OF_BLOCKS = __LINE__ - 2 };
+
+static __global__ void race_to_write(float *x)
+{
+    x[0] = static_cast<float>(threadIdx.x);
+}
+enum { RACE_TO_WRITE = __LINE__ - 2 };
+
+START_TEST(test_races)
+{
+    float *x = on_device(numbers, 128);
+    cuda_emulation_set_order(static_cast<cuda_emulation_order>(_i));
+    LAUNCH(race_in_block, 1, 64, 0, x);
+    expect(cudaErrorLaunchFailure, "race_in_block", "", RACE_IN_BLOCK);
+    LAUNCH(race_of_rounds, 1, 64, 0, x);
+    expect(cudaErrorLaunchFailure, "race_of_rounds", "race", _i == 0 ? RACE_OF_ROUNDS : 0);
+    LAUNCH(race_of_warps, 1, 64, 0, x);
+    expect(cudaErrorLaunchFailure, "race_of_warps", "", RACE_OF_WARPS);
+    LAUNCH(race_of_blocks, 3, 32, 0, x);
+    expect(cudaErrorLaunchFailure, "race_of_blocks", "race", RACE_OF_BLOCKS);
+    LAUNCH(race_to_write, 1, 2, 0, x);
+    expect(cudaErrorLaunchFailure, "race_to_write", "writes what thread", RACE_TO_WRITE);
+}
+END_TEST
+
+START_TEST(test_race_without_consequence)
+{
+    float *x = on_device(numbers, 128);
+    LAUNCH(race_with_luck, 1, 64, 0, x);
+    expect(cudaErrorLaunchFailure, "race_with_luck", "reads what thread 0 wrote", RACE_WITH_LUCK);
+}
+END_TEST
+
+/* --- planted accesses out of bounds --------------------------------------------------------------------------- */
+
+static __global__ void write_at(float *x, int i)
+{
+    x[i] = 1;
+}
+enum { WRITE_AT = __LINE__ - 2 };
+
+static __global__ void read_at(float *x, int i)
+{
+    x[0] = x[i];
+}
+enum { READ_AT = __LINE__ - 2 };
+
+START_TEST(test_device_bounds)
+{
+    const char *const what = "out of bounds: device memory";
+    float *x = on_device(numbers, 100);
+    LAUNCH(write_at, 1, 1, 0, x, 99);
+    expect_nothing();
+    LAUNCH(write_at, 1, 1, 0, x, 100);
+    expect(cudaErrorIllegalAddress, "write_at", what, WRITE_AT);
+    LAUNCH(write_at, 1, 1, 0, x, -1);
+    expect(cudaErrorIllegalAddress, "write_at", what, WRITE_AT);
+    LAUNCH(read_at, 1, 1, 0, x, 100);
+    expect(cudaErrorIllegalAddress, "read_at", what, READ_AT);
+    OK(cudaFree(x));
+    LAUNCH(write_at, 1, 1, 0, x, 0);
+    expect(cudaErrorIllegalAddress, "write_at", what, WRITE_AT);
+    LAUNCH(write_at, 1, 1, 0, static_cast<float *>(nullptr), 0);
+    expect(cudaErrorIllegalAddress, "write_at", "out of bounds", WRITE_AT);
+}
+END_TEST
+
+static __global__ void shared_at(float *x, int i)
+{
+    __shared__ float row[2][33];
+    __shared__ float next[64];
+    row[threadIdx.x][0] = next[threadIdx.x] = 0;
+    float *at = &row[0][0];
+    at[i] = x[0];
+    x[1] = row[0][0] + next[0]; /* what nobody reads may be optimised away */
+}
+enum { SHARED_AT = __LINE__ - 3 };
+
+START_TEST(test_shared_bounds)
+{
+    float *x = on_device(numbers, 100);
+    LAUNCH(shared_at, 1, 1, 0, x, 65);
+    expect_nothing();
+    LAUNCH(shared_at, 1, 1, 0, x, 66);
+    expect(cudaErrorIllegalAddress, "shared_at", "byte 264 of 264 of shared memory, row of shared_at",
+           SHARED_AT);
+    LAUNCH(shared_at, 1, 1, 0, x, -1);
+    expect(cudaErrorIllegalAddress, "shared_at", "out of bounds", SHARED_AT);
+    LAUNCH(reverse_dynamic, 1, 100, 99 * sizeof *x, x, 100u);
+    expect(cudaErrorIllegalAddress, "reverse_dynamic", "byte 396 of 396 of dynamic shared memory", 0);
+}
+END_TEST
+
+START_TEST(test_host_memory)
+{
+    static float outside[4];
+    float *inside = static_cast<float *>(std::malloc(16)), local[4] = {};
+    LAUNCH(write_at, 1, 1, 0, outside, 0);
+    expect(cudaErrorIllegalAddress, "write_at", "out of bounds", WRITE_AT);
+    LAUNCH(write_at, 1, 1, 0, inside, 0);
+    expect(cudaErrorIllegalAddress, "write_at", "host memory", WRITE_AT);
+    LAUNCH(read_at, 1, 1, 0, local, 0);
+    expect(cudaErrorIllegalAddress, "read_at", "host memory", READ_AT);
+    std::free(inside);
+    cuda_emulation_register_host(outside, sizeof outside);
+    LAUNCH(write_at, 1, 1, 0, outside, 3);
+    expect_nothing();
+    ck_assert(outside[3] == 1);
+    LAUNCH(write_at, 1, 1, 0, outside, 4);
+    expect(cudaErrorIllegalAddress, "write_at", "out of bounds", WRITE_AT);
+}
+END_TEST
+
+/* The host's own code cannot follow a device pointer. */
+START_TEST(test_device_memory)
+{
+    float *x = on_device(numbers, 4);
+    int status = 0;
+    const pid_t child = fork();
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        std::freopen("/dev/null", "w", stderr);
+        float sum = 0;
+        std::memcpy(&sum, x, sizeof sum);
+        _exit(sum == 0 ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) > 1, "host code reads device memory");
+}
+END_TEST
+
+/* --- planted reads of what nobody wrote ------------------------------------------------------------------------- */
+
+static __global__ void unwritten_shared(float *x)
+{
+    __shared__ float row[32];
+    if (threadIdx.x > 0)
+        row[threadIdx.x] = 0;
+    __syncthreads();
+    x[threadIdx.x] = row[threadIdx.x];
+}
+enum { UNWRITTEN_SHARED = __LINE__ - 2 };
+
+/* The first block writes, the second one relies on it. */
+static __global__ void left_by_block(float *x)
+{
+    __shared__ float row[32];
+    if (blockIdx.x == 0)
+        row[threadIdx.x] = 0;
+    __syncthreads();
+    x[32 * blockIdx.x + threadIdx.x] = row[threadIdx.x];
+}
+enum { LEFT_BY_BLOCK = __LINE__ - 2 };
+
+START_TEST(test_unwritten)
+{
+    float *x = on_device(numbers, 64), *y = on_device<float>(nullptr, 64), found;
+    LAUNCH(unwritten_shared, 1, 32, 0, x);
+    expect(cudaErrorLaunchFailure, "unwritten_shared", "uninitialised", UNWRITTEN_SHARED);
+    LAUNCH(left_by_block, 2, 32, 0, x);
+    expect(cudaErrorLaunchFailure, "left_by_block", "block 1, ",
+           LEFT_BY_BLOCK);
+    LAUNCH(read_at, 1, 1, 0, y, 5);
+    expect(cudaErrorLaunchFailure, "read_at", "device memory that was never written", READ_AT);
+    from_device(&found, y, 1);
+    ck_assert(std::isnan(found));
+    OK(cudaMemcpy(y + 1, x, 4, cudaMemcpyDeviceToDevice));
+    LAUNCH(read_at, 1, 1, 0, y, 1);
+    expect_nothing();
+}
+END_TEST
+
+/* --- planted divergence --------------------------------------------------------------------------------------------- */
+
+static __global__ void leaves_early(int n)
+{
+    if (threadIdx.x >= static_cast<unsigned>(n))
+        return;
+    __syncthreads();
+}
+enum { LEAVES_EARLY = __LINE__ - 2 };
+
+static __global__ void two_barriers(int n)
+{
+    if (threadIdx.x < static_cast<unsigned>(n))
+        __syncthreads();
+    else
+        __syncthreads();
+}
+enum { TWO_BARRIERS = __LINE__ - 4 };
+
+static __global__ void shuffle_and_barrier(int n)
+{
+    if (threadIdx.x < static_cast<unsigned>(n))
+        __syncthreads();
+    else
+        __shfl_xor_sync(0xffffffffu, n, 1);
+}
+
+static __global__ void shuffle(unsigned mask, int from)
+{
+    __shfl_sync(mask, from, from);
+}
+enum { SHUFFLE = __LINE__ - 2 };
+
+static __global__ void half_a_warp(int x)
+{
+    if (threadIdx.x % WARP < 16)
+        __shfl_xor_sync(0xffffffffu, x, 1);
+}
+enum { HALF_A_WARP = __LINE__ - 2 };
+
+START_TEST(test_divergence)
+{
+    cuda_emulation_set_order(static_cast<cuda_emulation_order>(_i));
+    LAUNCH(leaves_early, 1, 40, 0, 40);
+    expect_nothing();
+    LAUNCH(leaves_early, 1, 40, 0, 33);
+    expect(cudaErrorLaunchFailure, "leaves_early", "thread 33 has ended (7 of 40 have)", LEAVES_EARLY);
+    LAUNCH(two_barriers, 1, 40, 0, 40);
+    expect_nothing();
+    LAUNCH(two_barriers, 1, 40, 0, 3);
+    expect(cudaErrorLaunchFailure, "two_barriers", "divergence", TWO_BARRIERS);
+    LAUNCH(shuffle_and_barrier, 1, 64, 0, 3);
+    expect(cudaErrorLaunchFailure, "shuffle_and_barrier", "divergence", 0);
+    LAUNCH(half_a_warp, 1, 64, 0, 1);
+    expect(cudaErrorLaunchFailure, "half_a_warp", "has ended", HALF_A_WARP);
+}
+END_TEST
+
+START_TEST(test_masks)
+{
+    LAUNCH(shuffle, 1, 32, 0, 0xffffffffu, 31);
+    expect_nothing();
+    LAUNCH(shuffle, 1, 40, 0, 0xffffffffu, 0); /* a partial last warp */
+    expect(cudaErrorLaunchFailure, "shuffle", "lane 8, which the block does not have", SHUFFLE);
+    LAUNCH(shuffle, 1, 8, 0, 0xffu, 7);
+    expect_nothing();
+    LAUNCH(shuffle, 1, 8, 0, 0xffu, 8);
+    expect(cudaErrorLaunchFailure, "shuffle", "reads lane 8, which the mask", SHUFFLE);
+    LAUNCH(shuffle, 1, 8, 0, 0xfeu, 1);
+    expect(cudaErrorLaunchFailure, "shuffle", "lane 0 is not in the mask", SHUFFLE);
+}
+END_TEST
+
+/* --- the runtime ------------------------------------------------------------------------------------------------------ */
+
+START_TEST(test_configurations)
+{
+    static const struct {
+        dim3 grid, block;
+        size_t shared;
+        cudaError_t error;
+    } cases[] = {{dim3(0), dim3(1), 0, cudaErrorInvalidConfiguration},
+                 {dim3(1), dim3(0), 0, cudaErrorInvalidConfiguration},
+                 {dim3(1), dim3(1025), 0, cudaErrorInvalidConfiguration},
+                 {dim3(1), dim3(32, 33), 0, cudaErrorInvalidConfiguration},
+                 {dim3(1), dim3(1, 1, 65), 0, cudaErrorInvalidConfiguration},
+                 {dim3(1, 65536), dim3(1), 0, cudaErrorInvalidConfiguration},
+                 {dim3(1, 1, 65536), dim3(1), 0, cudaErrorInvalidConfiguration},
+                 {dim3(1), dim3(1), 48 * 1024 + 1, cudaErrorInvalidValue},
+                 {dim3(1), dim3(1024), 48 * 1024, cudaSuccess},
+                 {dim3(3, 2), dim3(16, 2), 0, cudaSuccess}};
+    float *x = on_device(numbers, 128);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const size_t launches = cuda_emulation_launches();
+        LAUNCH(leaves_early, cases[i].grid, cases[i].block, cases[i].shared, 1024);
+        ck_assert_int_eq(cudaGetLastError(), cases[i].error);
+        ck_assert_int_eq(cudaGetLastError(), cudaSuccess); /* forgotten */
+        OK(cudaDeviceSynchronize());
+        ck_assert_uint_eq(cuda_emulation_launches() - launches, cases[i].error == cudaSuccess);
+    }
+    OK(cudaFree(x));
+}
+END_TEST
+
+/* Work is done when it is waited for; a copy between pinned memory and the device is work like any
+ * other, and one from pageable memory has taken its bytes before it returns. */
+START_TEST(test_streams)
+{
+    float *x = on_device(numbers, 1), *pinned, pageable = 5;
+    cudaStream_t stream;
+    cudaEvent_t event;
+    OK(cudaMallocHost(&pinned, sizeof *pinned));
+    OK(cudaStreamCreate(&stream));
+    OK(cudaEventCreate(&event));
+    *pinned = 7;
+    OK(cudaMemcpyAsync(x, pinned, sizeof *x, cudaMemcpyHostToDevice, stream));
+    *pinned = 8; /* too early: the copy sees it */
+    OK(cudaEventRecord(event, stream));
+    OK(cudaEventSynchronize(event));
+    *pinned = 0;
+    OK(cudaMemcpyAsync(pinned, x, sizeof *x, cudaMemcpyDeviceToHost, stream));
+    ck_assert(*pinned == 0);
+    ck_assert_int_eq(cudaStreamQuery(stream), cudaErrorNotReady);
+    OK(cudaStreamSynchronize(stream));
+    ck_assert(*pinned == 8);
+    OK(cudaMemcpyAsync(x, &pageable, sizeof *x, cudaMemcpyHostToDevice, stream));
+    pageable = 6;
+    OK(cudaMemcpyAsync(&pageable, x, sizeof *x, cudaMemcpyDeviceToHost, stream));
+    ck_assert(pageable == 5);
+    cuda_emulation_set_blocking(true);
+    OK(cudaMemcpyAsync(pinned, x, sizeof *x, cudaMemcpyDeviceToHost, stream));
+    ck_assert(*pinned == 5);
+    OK(cudaEventDestroy(event));
+    OK(cudaStreamDestroy(stream));
+    ck_assert_int_eq(cudaStreamSynchronize(stream), cudaErrorInvalidResourceHandle);
+    OK(cudaFreeHost(pinned));
+}
+END_TEST
+
+START_TEST(test_copies)
+{
+    float *x = on_device(numbers, 100), y[100];
+    ck_assert_int_eq(cudaMemcpy(x, numbers, 4, cudaMemcpyDeviceToHost),
+                     cudaErrorInvalidMemcpyDirection);
+    ck_assert_int_eq(cudaMemcpy(x, numbers, 101 * sizeof *x, cudaMemcpyHostToDevice),
+                     cudaErrorIllegalAddress);
+    says("copy: its target: 404 bytes, and the allocation has 400 from there");
+    cuda_emulation_reset();
+    ck_assert_int_eq(cudaMemcpy(y, x + 100, 4, cudaMemcpyDeviceToHost), cudaErrorIllegalAddress);
+    cuda_emulation_reset();
+    ck_assert_int_eq(cudaMemcpy(x + 1, x, 8, cudaMemcpyDeviceToDevice), cudaErrorInvalidValue);
+    says("overlap");
+    cuda_emulation_reset();
+    ck_assert_int_eq(cudaMemset(x + 99, 0, 8), cudaErrorIllegalAddress);
+    cuda_emulation_reset();
+    OK(cudaMemset(x + 99, 0, 4));
+    from_device(y, x, 100);
+    ck_assert(y[98] == 98 && y[99] == 0);
+}
+END_TEST
+
+START_TEST(test_out_of_memory)
+{
+    void *a, *b;
+    cuda_emulation_set_memory(1 << 20);
+    const cudaError_t before = cudaMalloc(&a, 1);
+    ck_assert(before == cudaSuccess || before == cudaErrorMemoryAllocation); /* others' pieces */
+    ck_assert_int_eq(cudaMalloc(&b, 1 << 21), cudaErrorMemoryAllocation);
+    ck_assert_ptr_null(b);
+    ck_assert_int_eq(cudaMalloc(&b, SIZE_MAX / 2), cudaErrorMemoryAllocation);
+    ck_assert_int_eq(cudaGetLastError(), cudaErrorMemoryAllocation);
+    OK(cudaFree(a));
+    ck_assert_int_eq(cudaFree(numbers), cudaErrorInvalidValue);
+    OK(cudaFree(nullptr));
+}
+END_TEST
+
+START_TEST(test_no_device)
+{
+    int n = 1;
+    cuda_emulation_set_devices(0);
+    ck_assert_int_eq(cudaGetDeviceCount(&n), cudaErrorNoDevice);
+    ck_assert_int_eq(n, 0);
+    ck_assert_str_eq(cudaGetErrorString(cudaErrorNoDevice), "no CUDA-capable device is detected");
+}
+END_TEST
+
+/* --- cuBLAS ----------------------------------------------------------------------------------------------------------- */
+
+START_TEST(test_products)
+{
+    /* column-major: A [2, 3] = 0 2 4 / 1 3 5, B [3, 2] = 0 3 / 1 4 / 2 5 */
+    const float one = 1, zero = 0, expected[4] = {10, 13, 28, 40};
+    float *x = on_device(numbers, 6), *c = on_device<float>(nullptr, 4), found[4];
+    cublasHandle_t handle;
+    ck_assert_int_eq(cublasCreate(&handle), CUBLAS_STATUS_SUCCESS);
+#define PRODUCT(m, n, k, a, lda, b, beta, to)                                                      \
+    cublasSgemm(handle, CUBLAS_OP_N, CUBLAS_OP_N, m, n, k, &one, a, lda, b, k, beta, to, m)
+    ck_assert_int_eq(PRODUCT(2, 2, 3, x, 1, x, &zero, c), CUBLAS_STATUS_INVALID_VALUE);
+    ck_assert_int_eq(PRODUCT(2, 2, 3, x, 2, x, &one, c), CUBLAS_STATUS_SUCCESS);
+    ck_assert_int_eq(cudaDeviceSynchronize(), cudaErrorLaunchFailure);
+    says("cublasSgemm: C: reads device memory that was never written");
+    cuda_emulation_reset();
+    ck_assert_int_eq(PRODUCT(2, 2, 3, x, 2, x, &zero, c), CUBLAS_STATUS_SUCCESS);
+    from_device(found, c, 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert(found[i] == expected[i]);
+    PRODUCT(2, 3, 3, x, 2, x, &zero, c);
+    ck_assert_int_eq(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
+    says("cublasSgemm: B: ");
+    cuda_emulation_reset();
+    PRODUCT(2, 2, 3, x, 2, numbers, &zero, c);
+    ck_assert_int_eq(cudaDeviceSynchronize(), cudaErrorIllegalAddress);
+    says("host memory");
+    cuda_emulation_reset();
+    cublasDestroy(handle);
+}
+END_TEST
+
+int main()
+{
+    enum { ORDERS = 3 };
+    Suite *suite = suite_create("CUDA emulation");
+    TCase *right = tcase_create("kernels that are right"), *planted = tcase_create("planted faults");
+    TCase *runtime = tcase_create("runtime");
+    SRunner *runner = srunner_create(suite);
+
+    tcase_add_checked_fixture(right, setup, nullptr);
+    tcase_add_loop_test(right, test_indices, 0, ORDERS);
+    tcase_add_loop_test(right, test_barriers, 0, ORDERS);
+    tcase_add_test(right, test_dynamic_shared);
+    tcase_add_loop_test(right, test_shuffles, 0, ORDERS);
+    tcase_add_test(right, test_atomics);
+    tcase_add_test(right, test_warp_barrier);
+    suite_add_tcase(suite, right);
+
+    tcase_add_checked_fixture(planted, setup, nullptr);
+    tcase_add_loop_test(planted, test_races, 0, ORDERS);
+    tcase_add_test(planted, test_race_without_consequence);
+    tcase_add_test(planted, test_device_bounds);
+    tcase_add_test(planted, test_shared_bounds);
+    tcase_add_test(planted, test_host_memory);
+    tcase_add_test(planted, test_device_memory);
+    tcase_add_test(planted, test_unwritten);
+    tcase_add_loop_test(planted, test_divergence, 0, ORDERS);
+    tcase_add_test(planted, test_masks);
+    suite_add_tcase(suite, planted);
+
+    tcase_add_checked_fixture(runtime, setup, nullptr);
+    tcase_add_test(runtime, test_configurations);
+    tcase_add_test(runtime, test_streams);
+    tcase_add_test(runtime, test_copies);
+    tcase_add_test(runtime, test_out_of_memory);
+    tcase_add_test(runtime, test_no_device);
+    tcase_add_test(runtime, test_products);
+    suite_add_tcase(suite, runtime);
+
+    srunner_run_all(runner, CK_NORMAL);
+    const int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed > 0;
+}
