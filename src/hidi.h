@@ -59,6 +59,7 @@
 #include "model/extractor.h"
 #include "model/feature_net.h"
 #include "model/heads.h"
+#include "model/inception.h"
 #include "model/params_file.h"
 #include "method/batch.h"
 #include "method/classifier.h"

@@ -84,6 +84,7 @@ static void override_slots(hidi_backend *table)
     table->attention_vjp = hidi_cpu_attention_vjp;
     table->conv_scratch = hidi_cpu_conv_scratch;
     table->conv2d = hidi_cpu_conv2d;
+    table->conv2d_relu = hidi_cpu_conv2d_relu;
     table->conv2d_grad_input = hidi_cpu_conv2d_grad_input;
     table->conv2d_grad_weight = hidi_cpu_conv2d_grad_weight;
 

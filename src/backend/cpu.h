@@ -132,6 +132,8 @@ void hidi_cpu_attention_vjp(hidi_real *gqkv, hidi_real beta, const hidi_real *qk
 size_t hidi_cpu_conv_scratch(const hidi_window *window);
 void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                      const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
+void hidi_cpu_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
+                          const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
 void hidi_cpu_conv2d_grad_input(hidi_real *gx, hidi_real beta, const hidi_real *w,
                                 const hidi_real *gy, const hidi_window *window,
                                 hidi_real *scratch);

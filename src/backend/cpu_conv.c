@@ -158,9 +158,11 @@ static size_t tile_width(const geometry *g, hidi_share rows)
     return (rows.end - rows.begin) * g->window->out_width;
 }
 
-/* y = beta y + W col (+ bias); images and tiles are divided among the threads. */
-void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
-                     const hidi_real *bias, const hidi_window *window, hidi_real *scratch)
+/* y = beta y + W col (+ bias), with image b of y at y + b ldy, and ReLU if asked for; images and
+ * tiles are divided among the threads. */
+static void convolve(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x,
+                     const hidi_real *w, const hidi_real *bias, bool relu,
+                     const hidi_window *window, hidi_real *scratch)
 {
     const geometry g = geometry_of(window);
     const hidi_share channels = { 0, g.C };
@@ -175,7 +177,7 @@ void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hid
             hidi_share rows = tile_rows(&g, item % g.tiles);
             size_t width = tile_width(&g, rows), first = rows.begin * window->out_width;
             const hidi_real *image = x + b * g.C * g.pixels;
-            hidi_real *out = y + b * g.O * g.positions + first;
+            hidi_real *out = y + b * ldy + first;
 
             for (size_t o = 0; bias && o < g.O; o++)
                 for (size_t i = 0; i < width; i++) {
@@ -187,8 +189,23 @@ void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hid
             hidi_cpu_gemm_serial(false, false, g.O, width, g.K, 1, w, g.K,
                                  g.direct ? image + first : col, g.direct ? g.positions : width,
                                  bias ? 1 : beta, out, g.positions);
+            for (size_t o = 0; relu && o < g.O; o++)
+                hidi_kernels->unary(HIDI_RELU, out + o * g.positions, out + o * g.positions, width);
         }
     }
+}
+
+void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
+                     const hidi_real *bias, const hidi_window *window, hidi_real *scratch)
+{
+    convolve(y, window->out_channels * window->out_height * window->out_width, beta, x, w, bias,
+             false, window, scratch);
+}
+
+void hidi_cpu_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
+                          const hidi_real *bias, const hidi_window *window, hidi_real *scratch)
+{
+    convolve(y, ldy, 0, x, w, bias, true, window, scratch);
 }
 
 /* gx = beta gx + col2im(W^T gy) for one image and some of its channels. */
