@@ -60,6 +60,7 @@
 #include "model/feature_net.h"
 #include "model/heads.h"
 #include "model/inception.h"
+#include "model/macs.h"
 #include "model/params_file.h"
 #include "method/batch.h"
 #include "method/classifier.h"

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
+#include "cli/published.h"
 #include "cli/workload.h"
 #include "core/random.h"
 #include "io/atomic_file.h"
 
-enum { WARM_UP = 2, PRODUCTS = 5, MAX_REPEAT = 10000 };
-enum { NAME_SIZE = 16, MAX_NAMES = 32, MAX_ROWS = 2 * MAX_NAMES };
+enum { PRODUCTS = 5, MAX_REPEAT = 10000 };
+enum { MAX_ROWS = 2 * HIDI_PUBLISHED_NAMES };
 
 typedef struct row {
     char name[64];
@@ -29,7 +29,7 @@ typedef struct bench {
     const char *repeat_text, *models, *image_text, *channels_text, *batch_text, *csv;
     long repeat, image, channels, batch;
     int train;
-    char names[MAX_NAMES][NAME_SIZE]; /* of --model */
+    hidi_published_name names[HIDI_PUBLISHED_NAMES]; /* of --model */
     int n_names;
     row rows[MAX_ROWS];
     int n_rows;
@@ -37,21 +37,6 @@ typedef struct bench {
     double *gemm_times; /* of all of them                             */
     int n_gemm_times;
 } bench;
-
-static int ascending(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* The value at share p (0.5: the median) of x [n], which it sorts. */
-static double quantile(double *x, int n, double p)
-{
-    const double at = p * (n - 1);
-    const int i = (int)at;
-    qsort(x, (size_t)n, sizeof *x, ascending);
-    return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[i];
-}
 
 /* --- the yardstick -------------------------------------------------------------------------------- */
 
@@ -104,35 +89,6 @@ static hidi_status time_products(bench *b)
 
 /* --- steps ---------------------------------------------------------------------------------------- */
 
-static hidi_status check_memory(const hidi_footprint *footprint, const char *name)
-{
-    char need[32], have[32];
-    const double pages = (double)sysconf(_SC_PHYS_PAGES), page = (double)sysconf(_SC_PAGESIZE);
-    if (pages <= 0 || page <= 0 || (double)footprint->allocated < pages * page)
-        return HIDI_OK;
-    return hidi_error(HIDI_NO_MEMORY, "%s needs %s of memory, and this machine has %s", name,
-                      hidi_cli_bytes(need, sizeof need, (double)footprint->allocated),
-                      hidi_cli_bytes(have, sizeof have, pages * page));
-}
-
-/* The median time of the steps first, first + every, ..., after a warm-up. */
-static hidi_status time_steps(const bench *b, hidi_workload *load, long first, long every,
-                              double *seconds)
-{
-    double *times = malloc((size_t)b->repeat * sizeof *times);
-    hidi_status status = times ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
-    for (long i = -WARM_UP; i < b->repeat && status == HIDI_OK; i++) {
-        const double start = hidi_seconds();
-        status = hidi_workload_step(load, first + (i + WARM_UP) * every);
-        if (i >= 0)
-            times[i] = hidi_seconds() - start;
-    }
-    if (status == HIDI_OK)
-        *seconds = quantile(times, (int)b->repeat, 0.5);
-    free(times);
-    return status;
-}
-
 static row *add_row(bench *b, const hidi_footprint *footprint, size_t batch, double seconds,
                     double flop)
 {
@@ -153,13 +109,13 @@ static hidi_status time_stage2(bench *b, hidi_workload *load, const hidi_setting
     const size_t batch = hidi_work_batch(HIDI_WORK_STAGE2, s);
     const double flop = hidi_work_flop(HIDI_WORK_STAGE2, s, config, 0);
     double seconds, other;
-    HIDI_TRY(time_steps(b, load, 0, k, &seconds));
+    HIDI_TRY(hidi_workload_time(load, b->repeat, 0, k, &seconds));
     row *r = add_row(b, footprint, batch, seconds, flop);
     snprintf(r->name, sizeof r->name, "stage 2 step%s", k > 1 ? ", generator too" : "");
     if (k == 1)
         return HIDI_OK;
     const double other_flop = hidi_work_flop(HIDI_WORK_STAGE2, s, config, 1);
-    HIDI_TRY(time_steps(b, load, 1, k, &other));
+    HIDI_TRY(hidi_workload_time(load, b->repeat, 1, k, &other));
     r = add_row(b, footprint, batch, other, other_flop);
     snprintf(r->name, sizeof r->name, "stage 2 step, without generator");
     const double share = 1 / (double)k;
@@ -177,7 +133,7 @@ static hidi_status time_sampling(bench *b, hidi_workload *load, const hidi_setti
     const bool is_student = load->work == HIDI_WORK_SAMPLE_STUDENT;
     const long steps = is_student ? s->sample.student_steps : s->sample.steps;
     double seconds;
-    HIDI_TRY(time_steps(b, load, 0, 1, &seconds));
+    HIDI_TRY(hidi_workload_time(load, b->repeat, 0, 1, &seconds));
     row *r = add_row(b, footprint, hidi_work_batch(load->work, s), seconds * (double)steps,
                      hidi_work_flop(load->work, s, config, 0) * (double)steps);
     if (is_student)
@@ -198,7 +154,7 @@ static hidi_status time_load(bench *b, hidi_workload *load, const hidi_settings 
         return time_stage2(b, load, s, config, footprint);
     if (work == HIDI_WORK_SAMPLE_STUDENT || work == HIDI_WORK_SAMPLE_TEACHER)
         return time_sampling(b, load, s, config, footprint);
-    HIDI_TRY(time_steps(b, load, 0, 1, &seconds));
+    HIDI_TRY(hidi_workload_time(load, b->repeat, 0, 1, &seconds));
     row *r = add_row(b, footprint, hidi_work_batch(work, s), seconds,
                      hidi_work_flop(work, s, config, 0));
     snprintf(r->name, sizeof r->name, "%s", hidi_work_name(work));
@@ -212,7 +168,7 @@ static hidi_status measure(bench *b, const char *label, hidi_work work, const hi
     hidi_footprint footprint;
     hidi_workload load;
     HIDI_TRY(hidi_workload_footprint(&footprint, work, s, config, data, b->cli.backend));
-    HIDI_TRY(check_memory(&footprint, label));
+    HIDI_TRY(hidi_workload_fits(&footprint, label));
     HIDI_TRY(time_products(b));
     hidi_status status = hidi_workload_begin(&load, work, s, config, data, b->cli.backend);
     if (status == HIDI_OK)
@@ -250,16 +206,11 @@ static void get_noise(const hidi_dataset *data, hidi_split split, uint64_t index
     *label = (int32_t)(index % data->n_classes);
 }
 
-/* A published size as DiT has it: 1000 classes, and twice the channels put out. */
 static hidi_status bench_model(bench *b, const char *name)
 {
     hidi_settings s = b->cli.settings;
-    hidi_dit_config config = {.image_size = (size_t)b->image,
-                              .channels = (size_t)b->channels,
-                              .out_channels = 2 * (size_t)b->channels,
-                              .patch = 2,
-                              .n_classes = 1000,
-                              .time_scale = 1};
+    hidi_dit_config config;
+    HIDI_TRY(hidi_published_config(name, b->image, b->channels, &config));
     const hidi_dataset noise = {.name = "noise",
                                 .channels = config.channels,
                                 .height = config.image_size,
@@ -267,7 +218,6 @@ static hidi_status bench_model(bench *b, const char *name)
                                 .n_classes = config.n_classes,
                                 .get = get_noise};
     char text[256];
-    HIDI_TRY(hidi_dit_named_size(name, &config));
     printf("%s: %s\n", name, hidi_dit_text(&config, text, sizeof text));
     if (b->cli.progress != NULL)
         fprintf(b->cli.progress, "timing: %s\n", name);
@@ -296,7 +246,7 @@ static hidi_status bench_models(bench *b)
 /* Of the products, in GFLOP/s; p: quantile of their times. */
 static double gemm_rate(bench *b, double p)
 {
-    return gemm_flop(b->gemm_size) / quantile(b->gemm_times, b->n_gemm_times, p) * 1e-9;
+    return gemm_flop(b->gemm_size) / hidi_quantile(b->gemm_times, b->n_gemm_times, p) * 1e-9;
 }
 
 static const char *gemm_name(void)
@@ -345,21 +295,6 @@ static hidi_status write_csv(bench *b)
     return hidi_atomic_commit(&file);
 }
 
-/* "S/2,B/2" into names, each of which must be one. */
-static hidi_status split_names(bench *b)
-{
-    const char *at = b->models;
-    hidi_dit_config config = {.patch = 2};
-    for (; at != NULL && b->n_names < MAX_NAMES; b->n_names++) {
-        const size_t length = strcspn(at, ",");
-        snprintf(b->names[b->n_names], NAME_SIZE, "%.*s", (int)length, at);
-        HIDI_TRY(hidi_dit_named_size(b->names[b->n_names], &config));
-        at = at[length] == ',' ? at + length + 1 : NULL;
-    }
-    return at == NULL ? HIDI_OK
-                      : hidi_error(HIDI_BAD_ARGUMENT, "--model: more than %d sizes", MAX_NAMES);
-}
-
 /* --- the command ---------------------------------------------------------------------------------- */
 
 static hidi_status read_numbers(bench *b)
@@ -369,7 +304,7 @@ static hidi_status read_numbers(bench *b)
                                              "--model");
     if (b->models != NULL && b->cli.preset != NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model and --preset exclude each other");
-    HIDI_TRY(split_names(b));
+    HIDI_TRY(hidi_published_names(b->models, b->names, &b->n_names));
     HIDI_TRY(hidi_cli_number("repeat", b->repeat_text, 1, MAX_REPEAT, &b->repeat));
     HIDI_TRY(hidi_cli_number("image", b->image_text, 1, 16384, &b->image));
     HIDI_TRY(hidi_cli_number("channels", b->channels_text, 1, 2048, &b->channels));

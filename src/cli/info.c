@@ -12,6 +12,7 @@
 
 #include "cli/cli.h"
 #include "cli/workload.h"
+#include "model/macs.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unversioned"

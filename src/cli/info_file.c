@@ -9,6 +9,7 @@
 #include "io/safetensors.h"
 #include "model/feature_net.h"
 #include "model/heads.h"
+#include "model/macs.h"
 
 /* Text from a file: control characters do not reach the terminal. */
 static void print_text(const char *text, size_t length)

@@ -3,6 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "model/macs.h"
 
 const char *hidi_work_name(hidi_work work)
 {
@@ -156,6 +160,51 @@ hidi_status hidi_workload_footprint(hidi_footprint *footprint, hidi_work work,
         footprint->tape = hidi_tape_peak(load.tape);
     footprint->allocated = hidi_dry_peak();
     hidi_workload_end(&load);
+    return status;
+}
+
+hidi_status hidi_workload_fits(const hidi_footprint *footprint, const char *name)
+{
+    char need[32], have[32];
+    const double pages = (double)sysconf(_SC_PHYS_PAGES), page = (double)sysconf(_SC_PAGESIZE);
+    if (pages <= 0 || page <= 0 || (double)footprint->allocated < pages * page)
+        return HIDI_OK;
+    return hidi_error(HIDI_NO_MEMORY, "%s needs %s of memory, and this machine has %s", name,
+                      hidi_cli_bytes(need, sizeof need, (double)footprint->allocated),
+                      hidi_cli_bytes(have, sizeof have, pages * page));
+}
+
+/* --- its time --------------------------------------------------------------------------------------- */
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double hidi_quantile(double *x, int n, double p)
+{
+    const double at = p * (n - 1);
+    const int i = (int)at;
+    qsort(x, (size_t)n, sizeof *x, ascending);
+    return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[i];
+}
+
+hidi_status hidi_workload_time(hidi_workload *load, long repeat, long first, long every,
+                               double *seconds)
+{
+    enum { WARM_UP = 2 };
+    double *times = malloc((size_t)repeat * sizeof *times);
+    hidi_status status = times ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
+    for (long i = -WARM_UP; i < repeat && status == HIDI_OK; i++) {
+        const double start = hidi_seconds();
+        status = hidi_workload_step(load, first + (i + WARM_UP) * every);
+        if (i >= 0)
+            times[i] = hidi_seconds() - start;
+    }
+    if (status == HIDI_OK)
+        *seconds = hidi_quantile(times, (int)repeat, 0.5);
+    free(times);
     return status;
 }
 

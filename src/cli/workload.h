@@ -35,8 +35,8 @@ typedef struct hidi_workload {
     int32_t *label;
 } hidi_workload;
 
-/* Everything that comes before the first step, with random weights.  config: the teacher's.  End it
- * in any case. */
+/* Everything that comes before the first step, with random weights.  config: the teacher's; data
+ * may be NULL for sampling.  End it in any case. */
 hidi_status hidi_workload_begin(hidi_workload *load, hidi_work work, const hidi_settings *settings,
                                 const hidi_dit_config *config, const hidi_dataset *data,
                                 const hidi_backend *backend);
@@ -54,6 +54,17 @@ typedef struct hidi_footprint {
 hidi_status hidi_workload_footprint(hidi_footprint *footprint, hidi_work work,
                                     const hidi_settings *settings, const hidi_dit_config *config,
                                     const hidi_dataset *data, const hidi_backend *like);
+
+/* An error that names what is too large if this machine has less memory than that in all. */
+hidi_status hidi_workload_fits(const hidi_footprint *footprint, const char *name);
+
+/* The median time of `repeat` steps first, first + every, ..., after a warm-up of two.  Sampling: a
+ * step of the solver, which takes the same time as every other. */
+hidi_status hidi_workload_time(hidi_workload *load, long repeat, long first, long every,
+                               double *seconds);
+
+/* The value at share p (0.5: the median) of x [n], which it sorts. */
+double hidi_quantile(double *x, int n, double p);
 
 /* Floating-point operations of a step in the matrix products of the DiTs, two for each of
  * hidi_dit_macs:

@@ -21,12 +21,13 @@ hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config)
         const char *name;
         size_t depth, width, heads;
     } sizes[] = {{"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}};
-    const char *slash = strchr(name, '/');
-    size_t length = slash ? (size_t)(slash - name) : strlen(name);
+    const bool is_long = strncmp(name, "DiT-", 4) == 0 || strncmp(name, "SiT-", 4) == 0;
+    const char *letters = is_long ? name + 4 : name, *slash = strchr(letters, '/');
+    size_t length = slash ? (size_t)(slash - letters) : strlen(letters);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         char *end = NULL;
         unsigned long patch = slash ? strtoul(slash + 1, &end, 10) : config->patch;
-        if (strlen(sizes[i].name) != length || strncmp(sizes[i].name, name, length) != 0)
+        if (strlen(sizes[i].name) != length || strncmp(sizes[i].name, letters, length) != 0)
             continue;
         if (slash && (end == slash + 1 || *end != '\0' || patch < 1 || patch > 64))
             break;
@@ -415,14 +416,4 @@ hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, h
     if (dit->config.out_channels == dit->config.channels)
         return out;
     return hidi_channels_of(tape, out, 0, dit->config.channels);
-}
-
-double hidi_dit_macs(const hidi_dit_config *c)
-{
-    const double D = (double)c->width, side = (double)(c->image_size / c->patch), T = side * side;
-    const double patch = (double)(c->patch * c->patch);
-    const double block = T * D * (4 * D + 2 * (double)c->mlp_width) + 2 * T * T * D + 6 * D * D;
-    const double embedders = (c->has_interval ? 2 : 1) * (HIDI_TIME_FEATURES * D + D * D);
-    return (double)c->depth * block + embedders + 2 * D * D +
-           T * D * patch * (double)(c->channels + c->out_channels);
 }

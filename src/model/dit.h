@@ -57,7 +57,7 @@ typedef struct hidi_taps {
 } hidi_taps;
 
 /* Fills in D, depth, heads (and mlp_width) of the published sizes "S", "B", "L", "XL", with
- * "/p" for the patch, such as "B/2"; HIDI_BAD_ARGUMENT for another name. */
+ * "/p" for the patch, such as "B/2" or "DiT-B/2"; HIDI_BAD_ARGUMENT for another name. */
 hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config);
 
 /* A network whose parameters are all 0.  HIDI_BAD_ARGUMENT for a config that does not fit together.
@@ -91,9 +91,6 @@ hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hi
 /* The first C channels of hidi_dit_forward: the (average) velocity. */
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                             hidi_var *t, hidi_var *r, const int32_t *y);
-
-/* Multiply-adds of one forward pass for one image (matrix products alone). */
-double hidi_dit_macs(const hidi_dit_config *config);
 
 /* --- files (dit_file.c) ----------------------------------------------------------------------------- */
 
