@@ -8,7 +8,7 @@
 cudaStream_t hidi_cuda_stream;
 cublasHandle_t hidi_cuda_blas;
 
-/* --- errors ----------------------------------------------------------------------------------- */
+/* --- errors ---------------------------------------------------------------------------------- */
 
 static char first_error[256]; /* "" if there was none since the last check() */
 
@@ -71,7 +71,7 @@ static hidi_status check(void)
     return report();
 }
 
-/* --- grids ------------------------------------------------------------------------------------ */
+/* --- grids ----------------------------------------------------------------------------------- */
 
 /* ceil(n / d), but 1 to most */
 static unsigned parts(size_t n, size_t d, unsigned most)
@@ -108,7 +108,7 @@ dim3 hidi_cuda_grid_2d(size_t rows, size_t n)
     return dim3(columns, parts(rows, block.y, HIDI_CUDA_MAX_BLOCKS / columns));
 }
 
-/* --- life ------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 /* Does nothing, but shows that the device can run what this file was compiled to. */
 static __global__ void probe(int) {}
@@ -160,9 +160,9 @@ static const char *describe(void)
         return "no usable device";
     }
     snprintf(text, sizeof text,
-             "%s, compute capability %d.%d, %zu MiB, CUDA %d.%d, driver for CUDA %d.%d", device.name,
-             device.major, device.minor, device.totalGlobalMem >> 20, CUDART_VERSION / 1000,
-             CUDART_VERSION % 1000 / 10, driver / 1000, driver % 1000 / 10);
+             "%s, compute capability %d.%d, %zu MiB, CUDA %d.%d, driver for CUDA %d.%d",
+             device.name, device.major, device.minor, device.totalGlobalMem >> 20,
+             CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10, driver / 1000, driver % 1000 / 10);
     return text;
 }
 
@@ -176,7 +176,7 @@ static int threads(void)
     return 1;
 }
 
-/* --- the table -------------------------------------------------------------------------------- */
+/* --- the table ------------------------------------------------------------------------------- */
 
 extern "C" const hidi_backend *hidi_cuda_backend(void)
 {

@@ -11,7 +11,10 @@
 
 #include "backend/cuda.h"
 
-/* --- loops ------------------------------------------------------------------------------------ */
+/* Every kernel has blocks of HIDI_CUDA_BLOCK threads, and the compiler is told so. */
+#define HIDI_KERNEL static __global__ void __launch_bounds__(HIDI_CUDA_BLOCK)
+
+/* --- loops ----------------------------------------------------------------------------------- */
 
 /* i < n, one element a thread: for hidi_cuda_blocks(n) blocks of HIDI_CUDA_BLOCK */
 #define HIDI_FOR_ELEMENTS(i, n)                                                                    \
@@ -24,7 +27,7 @@
          i += (size_t)gridDim.y * blockDim.y)
 #define HIDI_FOR_COLUMNS(j, n) HIDI_FOR_ELEMENTS (j, n)
 
-/* --- beta --------------------------------------------------------------------------------------- */
+/* --- beta ------------------------------------------------------------------------------------ */
 
 /* *out = beta * *out + result, where beta == 0 does not read *out (it may hold NaN). */
 static __device__ inline void blend(hidi_real *out, hidi_real beta, hidi_real result)
@@ -32,7 +35,7 @@ static __device__ inline void blend(hidi_real *out, hidi_real beta, hidi_real re
     *out = beta == 0 ? result : beta * *out + result;
 }
 
-/* --- sums and maxima across threads -------------------------------------------------------------- */
+/* --- sums and maxima across threads ---------------------------------------------------------- */
 
 /* The threads that share a row: WARPS warps, a whole block if more than one.  Every thread of the
  * group calls all() with its part and gets the same bits:
@@ -89,6 +92,9 @@ template <> struct hidi_group<1> {
     }
 };
 
+typedef hidi_group<1> hidi_warp;
+typedef hidi_group<HIDI_CUDA_BLOCK / HIDI_CUDA_WARP> hidi_block;
+
 /* i < rows, one row a group; and j < n among the threads of the group.  All threads of a group have
  * the same i, as all() needs. */
 #define HIDI_FOR_GROUPS(GROUP, i, rows)                                                            \
@@ -96,5 +102,61 @@ template <> struct hidi_group<1> {
          i += (size_t)gridDim.x * blockDim.x / GROUP::THREADS)
 #define HIDI_FOR_MEMBERS(GROUP, j, n)                                                              \
     for (size_t j = threadIdx.x % GROUP::THREADS; j < (n); j += GROUP::THREADS)
+
+/* p = softmax(x) of one row of n elements:  p_j = exp(x_j - max x) / sum_l exp(x_l - max x).  With
+ * the maximum subtracted, exp cannot overflow and the sum is at least 1.  p may be x.  Both are
+ * returned to every thread of the group. */
+struct hidi_softmax_row {
+    hidi_real max, sum;
+};
+
+template <typename GROUP>
+static __device__ inline hidi_softmax_row softmax_row(hidi_real *p, const hidi_real *x, size_t n)
+{
+    hidi_softmax_row row = { -(hidi_real)INFINITY, 0 };
+
+    HIDI_FOR_MEMBERS (GROUP, j, n)
+        row.max = hidi_max::of(row.max, x[j]);
+    row.max = GROUP::template all<hidi_max>(row.max);
+
+    HIDI_FOR_MEMBERS (GROUP, j, n) {
+        hidi_real e = exp(x[j] - row.max);
+        p[j] = e;
+        row.sum += e;
+    }
+    row.sum = GROUP::template all<hidi_sum>(row.sum);
+
+    HIDI_FOR_MEMBERS (GROUP, j, n) /* the thread's own elements again */
+        p[j] /= row.sum;
+    return row;
+}
+
+/* --- launches for these loops; nothing at all if there is nothing to do ---------------------- */
+
+#define HIDI_LAUNCH_ELEMENTS(kernel, n, ...)                                                       \
+    do {                                                                                           \
+        if ((n) > 0)                                                                               \
+            HIDI_LAUNCH(kernel, hidi_cuda_blocks(n), HIDI_CUDA_BLOCK, 0, hidi_cuda_stream,         \
+                        __VA_ARGS__);                                                              \
+    } while (0)
+
+#define HIDI_LAUNCH_ROWS(kernel, rows, n, ...)                                                     \
+    do {                                                                                           \
+        if ((rows) > 0 && (n) > 0)                                                                 \
+            HIDI_LAUNCH(kernel, hidi_cuda_grid_2d(rows, n), hidi_cuda_block_2d(n), 0,              \
+                        hidi_cuda_stream, __VA_ARGS__);                                            \
+    } while (0)
+
+/* The groups are warps for rows of up to HIDI_CUDA_WARP_ROW elements, and blocks for longer ones;
+ * `kernel` is a template of the group. */
+#define HIDI_LAUNCH_GROUPS(kernel, rows, n, ...)                                                   \
+    do {                                                                                           \
+        if ((rows) > 0 && (n) <= HIDI_CUDA_WARP_ROW)                                               \
+            HIDI_LAUNCH(kernel<hidi_warp>, hidi_cuda_blocks_of_groups(rows, hidi_warp::THREADS),   \
+                        HIDI_CUDA_BLOCK, 0, hidi_cuda_stream, __VA_ARGS__);                        \
+        else if ((rows) > 0)                                                                       \
+            HIDI_LAUNCH(kernel<hidi_block>, hidi_cuda_blocks_of_groups(rows, hidi_block::THREADS), \
+                        HIDI_CUDA_BLOCK, 0, hidi_cuda_stream, __VA_ARGS__);                        \
+    } while (0)
 
 #endif

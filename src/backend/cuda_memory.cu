@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- allocation ------------------------------------------------------------------------------- */
+/* --- allocation ------------------------------------------------------------------------------ */
 
 typedef struct block {
     void *memory;
@@ -53,23 +53,24 @@ static void trim(void)
 
 static void *allocate(size_t bytes)
 {
-    size_t rounded = bytes > 0 ? bytes / GRANULE * GRANULE + (bytes % GRANULE ? GRANULE : 0) : GRANULE;
-    block *b = rounded < bytes ? NULL : find_free(rounded); /* less: an overflow */
     cudaError_t error;
+    block *b;
 
+    if (bytes > SIZE_MAX - GRANULE)
+        return NULL;
+    bytes = bytes > 0 ? (bytes + GRANULE - 1) / GRANULE * GRANULE : GRANULE;
+    b = find_free(bytes);
     if (b != NULL) {
         b->in_use = true;
         return b->memory;
     }
     b = (block *)malloc(sizeof *b);
-    if (b == NULL || rounded < bytes) {
-        free(b);
+    if (b == NULL)
         return NULL;
-    }
-    error = cudaMalloc(&b->memory, rounded);
+    error = cudaMalloc(&b->memory, bytes);
     if (error == cudaErrorMemoryAllocation) {
         trim();
-        error = cudaMalloc(&b->memory, rounded);
+        error = cudaMalloc(&b->memory, bytes);
     }
     if (error != cudaSuccess) {
         cudaGetLastError(); /* the caller sees NULL: not an error of the next launch */
@@ -78,7 +79,7 @@ static void *allocate(size_t bytes)
         free(b);
         return NULL;
     }
-    b->bytes = rounded;
+    b->bytes = bytes;
     b->in_use = true;
     b->next = blocks;
     blocks = b;
@@ -107,7 +108,7 @@ void *hidi_cuda_workspace(size_t bytes)
     return memory;
 }
 
-/* --- host to device --------------------------------------------------------------------------- */
+/* --- host to device -------------------------------------------------------------------------- */
 
 /* An upload goes through a ring of pinned pieces, for the caller's array to be free as soon as
  * upload() returns, and the copy to run beside the host. */
@@ -152,13 +153,14 @@ static void download(void *host, const void *device, size_t bytes)
 {
     if (bytes == 0)
         return;
-    if (!hidi_cuda_ok("cudaMemcpyAsync", cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost,
-                                                         hidi_cuda_stream)) ||
+    if (!hidi_cuda_ok("cudaMemcpyAsync",
+                      cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost,
+                                      hidi_cuda_stream)) ||
         !hidi_cuda_ok("cudaStreamSynchronize", cudaStreamSynchronize(hidi_cuda_stream)))
         memset(host, 0, bytes);
 }
 
-/* --- inside of the device --------------------------------------------------------------------- */
+/* --- inside of the device -------------------------------------------------------------------- */
 
 static void copy_bytes(char *to, const char *from, size_t bytes)
 {
@@ -175,9 +177,10 @@ static void move_bytes(char *to, const char *from, size_t bytes)
     bool down = to < from;
     size_t distance = down ? (size_t)(from - to) : (size_t)(to - from);
     size_t piece = distance > least ? distance : least, n;
-    char *between = distance < piece && distance < bytes ? (char *)hidi_cuda_workspace(least) : NULL;
+    bool overlap = distance < piece && distance < bytes; /* of pieces */
+    char *between = overlap ? (char *)hidi_cuda_workspace(least) : NULL;
 
-    if (distance == 0 || (distance < piece && distance < bytes && between == NULL))
+    if (distance == 0 || (overlap && between == NULL))
         return;
     for (size_t done = 0; done < bytes; done += n) {
         n = bytes - done < piece ? bytes - done : piece;
