@@ -14,9 +14,9 @@
  *
  *   key "ema", "a.b"   what this key (and the one below it) of the dict that was saved holds
  *   key ""             everything
- *   key NULL           the dict itself if there are tensors in it, otherwise the only one of its
- *                      values with tensors ("state_dict"); if there are several: HIDI_BAD_ARGUMENT
- *                      with their names
+ *   key NULL           the dict itself if it has tensors, otherwise the only one of its values
+ *                      with tensors ("state_dict", beside which a scalar does not count); if there
+ *                      are several: HIDI_BAD_ARGUMENT with their names
  *
  * The names of nested dicts, lists and tuples are joined by dots.  Numbers, texts, True, False and
  * None among the tensors become metadata; all other objects, named with their class, are listed in

@@ -87,10 +87,11 @@ static bool has_tensors(search *s, const hidi_value *value, int depth)
     return false;
 }
 
-static bool holds_a_tensor(const hidi_value *value)
+/* Has it a tensor of its own, of this rank or above? */
+static bool holds_a_tensor(const hidi_value *value, int rank)
 {
     for (size_t i = 0; i < children(value); i++)
-        if (child(value, i)->kind == HIDI_VALUE_TENSOR)
+        if (child(value, i)->kind == HIDI_VALUE_TENSOR && child(value, i)->tensor->rank >= rank)
             return true;
     return false;
 }
@@ -103,7 +104,8 @@ static hidi_status several(search *s, const hidi_value *value)
     for (size_t i = 0; i < children(value); i++) {
         const char *name = child_name(value, i, number, sizeof number);
 
-        if (name != NULL && used < sizeof names - 64 && has_tensors(s, child(value, i), 0))
+        if (name != NULL && used < sizeof names - 64 && is_collection(child(value, i)) &&
+            has_tensors(s, child(value, i), 0))
             used += (size_t)snprintf(names + used, sizeof names - used, "%s\"%.40s\"",
                                      used == 0 ? "" : ", ", name);
     }
@@ -129,20 +131,23 @@ static hidi_status no_tensors(search *s, const hidi_value *value)
     return hidi_error(HIDI_BAD_FORMAT, "%s: there are no tensors in it", s->path);
 }
 
-/* Without a key: down through collections that hold no tensor, as long as only one child has any. */
+/* Without a key: down through collections that hold no tensor, as long as only one child has any.
+ * Scalars (a best accuracy beside the state dict) do not count where there is such a child. */
 static hidi_status choose_itself(search *s, const hidi_value *root, const hidi_value **part)
 {
     *part = root;
-    for (int depth = 0; is_collection(*part) && !holds_a_tensor(*part); depth++) {
+    for (int depth = 0; is_collection(*part) && !holds_a_tensor(*part, 1); depth++) {
         const hidi_value *only = NULL;
 
         for (size_t i = 0; i < children(*part); i++) {
-            if (!has_tensors(s, child(*part, i), 0))
+            if (!is_collection(child(*part, i)) || !has_tensors(s, child(*part, i), 0))
                 continue;
             if (only != NULL)
                 return several(s, *part);
             only = child(*part, i);
         }
+        if (only == NULL && holds_a_tensor(*part, 0))
+            return HIDI_OK;
         if (only == NULL || depth == DEEPEST)
             return no_tensors(s, *part);
         *part = only;

@@ -165,7 +165,7 @@ def pt():
     save_torch(expected(ema), path("checkpoint-ema.safetensors"))
 
     # The one part with tensors is found; what is in it beside tensors.
-    both("nested", {"epoch": 3, "state_dict": {
+    both("nested", {"epoch": 3, "best": torch.tensor(0.5), "state_dict": {
         "a": torch.arange(3.0), "deep": {"b": torch.ones(2, 2), "list": [torch.zeros(1), 5]},
         "lr": 0.1, "name": "x", "none": None, "yes": True, 3: torch.arange(2),
         "size": torch.Size([2, 3]), "big": 2**80, "dtype": torch.float32}})
