@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/safetensors.h"
+#include "io/open_tensors.h"
 
 enum { MAX_MODELS = 64 };
 
@@ -23,7 +23,7 @@ static hidi_status open_extractor(const hidi_cli *cli, const hidi_dataset *data,
         HIDI_TRY(hidi_find_ready(cli->settings.features.file, found, sizeof found));
         path = found;
     }
-    HIDI_TRY(hidi_safetensors_read(&file, path));
+    HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
     hidi_status status = hidi_feature_net_from_file(&net, cli->backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)

@@ -149,20 +149,22 @@ static int run(const hidi_command *command, int argc, char **argv)
 {
     hidi_cli cli;
     int first, code, tensors = 0, metadata = 0;
+    const char *key = NULL;
     const hidi_flag flags[] = {
+        {"key", "KEY", &key, NULL, "of a file: only this part of it (ema, state_dict)"},
         {"tensors", NULL, NULL, &tensors, "of a file: every tensor, not their sums"},
         {"metadata", NULL, NULL, &metadata, "of a file: all lines of its metadata"},
         {"out", NULL, NULL, NULL, NULL},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
-    if (first == argc && (tensors || metadata))
-        return hidi_cli_usage(&cli, "--tensors and --metadata go with a FILE");
+    if (first == argc && (tensors || metadata || key != NULL))
+        return hidi_cli_usage(&cli, "--key, --tensors and --metadata go with a FILE");
     if (first == argc)
         return hidi_cli_end(&cli, info(&cli));
     code = EXIT_OK;
     for (int i = first; i < argc; i++) /* one that is bad does not hide the others */
-        if (hidi_cli_end(&cli, hidi_info_file(argv[i], metadata != 0, tensors != 0)) != EXIT_OK)
+        if (hidi_cli_end(&cli, hidi_info_file(argv[i], key, metadata != 0, tensors != 0)) != EXIT_OK)
             code = EXIT_FAILED;
     return code;
 }
@@ -176,5 +178,7 @@ const hidi_command hidi_command_info = {
     "averages; activations: the most that the tape holds at one time; allocated: all that is asked\n"
     "for.  The program, its libraries and the data set come on top.\n"
     "\n"
-    "With FILEs (safetensors): what each holds, and whether it is complete and finite.\n",
+    "With FILEs (safetensors, PyTorch's .pt and .pth, npz; told apart by their content): what each\n"
+    "holds, and, of networks that are known, whether it is complete and finite.  Nothing that a\n"
+    "PyTorch file would have Python call is called: such things are listed, and not read.\n",
     "run data model teacher student td dm sample", run};

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "io/safetensors.h"
+#include "io/open_tensors.h"
 #include "model/feature_net.h"
 #include "model/heads.h"
 #include "model/macs.h"
@@ -202,20 +202,51 @@ static void print_tensors(const hidi_tensor_file *file)
     }
 }
 
-hidi_status hidi_info_file(const char *path, bool full_metadata, bool all_tensors)
+static void print_unread(const hidi_tensor_file *file)
+{
+    if (file->n_unread > 0)
+        printf("  not read\n");
+    for (size_t i = 0; i < file->n_unread; i++) {
+        printf("    ");
+        print_text(file->unread[i], strlen(file->unread[i]));
+        putchar('\n');
+    }
+}
+
+/* Reads the file; *whole: with its data.  If it has several parts and none is chosen, all of them are
+ * listed. */
+static hidi_status open_file(hidi_tensor_file *file, const char *path, const char *key,
+                             const char **format, bool *whole)
+{
+    HIDI_TRY(hidi_tensor_file_format(path, format));
+    *whole = strcmp(*format, "npz") != 0 && (key == NULL || *key != '\0');
+    if (!*whole)
+        return hidi_tensor_file_list(file, path, key);
+    hidi_status status = hidi_tensor_file_open(file, path, key);
+    if (status != HIDI_BAD_ARGUMENT || key != NULL)
+        return status;
+    *whole = false;
+    return hidi_tensor_file_list(file, path, "");
+}
+
+hidi_status hidi_info_file(const char *path, const char *key, bool full_metadata, bool all_tensors)
 {
     hidi_tensor_file file;
     char size[32];
+    const char *format;
     size_t elements = 0;
     double bytes = 0;
-    HIDI_TRY(hidi_safetensors_read(&file, path));
+    bool whole;
+    HIDI_TRY(open_file(&file, path, key, &format, &whole));
     for (size_t i = 0; i < file.n_tensors; i++) {
         elements += file.tensor[i].count;
         bytes += (double)(file.tensor[i].count * hidi_dtype_bytes(file.tensor[i].dtype));
     }
     printf("%s: %zu tensors, %zu numbers, %s\n", path, file.n_tensors, elements,
            hidi_cli_bytes(size, sizeof size, bytes));
-    describe(&file);
+    printf("  format      %s\n", format);
+    if (whole)
+        describe(&file);
     print_metadata(&file, full_metadata);
     if (file.n_tensors > 0)
         printf("  tensors\n");
@@ -224,6 +255,7 @@ hidi_status hidi_info_file(const char *path, bool full_metadata, bool all_tensor
         print_tensors(&file);
     else
         status = print_groups(&file);
+    print_unread(&file);
     hidi_tensor_file_free(&file);
     return status;
 }

@@ -13,6 +13,7 @@
 #include "core/hash.h"
 #include "io/atomic_file.h"
 #include "io/number.h"
+#include "io/open_tensors.h"
 #include "io/safetensors.h"
 
 /* --- a part's file ----------------------------------------------------------------------------- */
@@ -238,7 +239,7 @@ static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_f
     char path[HIDI_PATH];
     hidi_tensor_file file;
     HIDI_TRY(hidi_find_ready(p->cli->settings.features.file, path, sizeof path));
-    HIDI_TRY(hidi_safetensors_read(&file, path));
+    HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
     hidi_status status = hidi_feature_net_from_file(net, p->cli->backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)

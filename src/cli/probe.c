@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "io/open_tensors.h"
 #include "io/safetensors.h"
 
 /* --- --set ------------------------------------------------------------------------------------ */
@@ -108,7 +109,7 @@ static int check_models(const hidi_probe *probe, const hidi_cli *cli)
 
 static hidi_status evaluate(hidi_probe *probe, const char *in, const char *out)
 {
-    HIDI_TRY(hidi_safetensors_read(&probe->in, in));
+    HIDI_TRY(hidi_tensor_file_open(&probe->in, in, NULL));
     HIDI_TRY(hidi_probe_load(probe));
     HIDI_TRY(hidi_probe_check(probe));
     probe->tape = hidi_tape_create(probe->backend);

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "io/safetensors.h"
+#include "io/open_tensors.h"
 
 const char *const hidi_probe_option[HIDI_PROBE_ROLES] = {"model", "model-teacher", "model-fake",
                                                          "model-heads", "model"};
@@ -37,7 +37,7 @@ static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_
 static hidi_status read_model(hidi_probe *probe, hidi_probe_role role)
 {
     hidi_tensor_file file;
-    HIDI_TRY(hidi_safetensors_read(&file, probe->path[role]));
+    HIDI_TRY(hidi_tensor_file_open(&file, probe->path[role], NULL));
     hidi_status status;
     if (role == HIDI_PROBE_HEADS)
         status = hidi_heads_from_file(&probe->heads, probe->backend, &file);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/safetensors.h"
+#include "io/open_tensors.h"
 
 typedef struct request {
     const char *model, *count, *columns, *label, *heads, *backbone, *heat;
@@ -31,7 +31,7 @@ static hidi_status heat(const hidi_cli *cli, const request *r, const hidi_real *
     hidi_heads *heads = NULL;
     hidi_dit *backbone = NULL;
     const hidi_time_options *time = &cli->settings.dm.adversary_time;
-    HIDI_TRY(hidi_safetensors_read(&file, r->heads));
+    HIDI_TRY(hidi_tensor_file_open(&file, r->heads, NULL));
     hidi_status status = hidi_heads_from_file(&heads, cli->backend, &file);
     hidi_tensor_file_free(&file);
     if (status == HIDI_OK)

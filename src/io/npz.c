@@ -284,3 +284,15 @@ hidi_status hidi_npz_read(hidi_tensor_file *file, const char *path)
         hidi_tensor_file_free(file);
     return status;
 }
+
+hidi_status hidi_npz_list(hidi_tensor_file *file, const char *path)
+{
+    hidi_npz *npz;
+
+    hidi_tensor_file_init(file);
+    HIDI_TRY(hidi_npz_open(&npz, path));
+    *file = npz->arrays;
+    hidi_tensor_file_init(&npz->arrays);
+    hidi_npz_close(npz);
+    return HIDI_OK;
+}

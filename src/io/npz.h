@@ -25,6 +25,9 @@
  * empty; otherwise the caller frees it with hidi_tensor_file_free. */
 hidi_status hidi_npz_read(hidi_tensor_file *file, const char *path);
 
+/* The same without the data of the arrays, which is NULL. */
+hidi_status hidi_npz_list(hidi_tensor_file *file, const char *path);
+
 /* Writes all tensors of `file`, stored, in C order, whole or not at all (io/atomic_file.h).
  * Metadata has no place in an npz and is left out.  HIDI_UNSUPPORTED for BF16, which NumPy lacks. */
 hidi_status hidi_npz_write(const hidi_tensor_file *file, const char *path);

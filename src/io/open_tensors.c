@@ -65,19 +65,41 @@ hidi_status hidi_tensor_file_format(const char *path, const char **name)
     return HIDI_OK;
 }
 
-hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, const char *key)
+static hidi_status read_format(hidi_tensor_file *file, const char *path, const char *key,
+                               format found, bool data)
+{
+    switch (found) {
+    case TORCH:
+    case TORCH_LEGACY:
+        return data ? hidi_torch_read(file, path, key) : hidi_torch_list(file, path, key);
+    case NPZ:
+        return data ? hidi_npz_read(file, path) : hidi_npz_list(file, path);
+    default:
+        return hidi_safetensors_read(file, path);
+    }
+}
+
+static hidi_status read_part(hidi_tensor_file *file, const char *path, const char *key, bool data)
 {
     format found;
 
     hidi_tensor_file_init(file);
     HIDI_TRY(find_format(path, &found));
-    if (found == TORCH || found == TORCH_LEGACY)
-        return hidi_torch_read(file, path, key);
-    HIDI_TRY(found == NPZ ? hidi_npz_read(file, path) : hidi_safetensors_read(file, path));
-    if (key == NULL || *key == '\0')
+    HIDI_TRY(read_format(file, path, key, found, data));
+    if (found == TORCH || found == TORCH_LEGACY || key == NULL || *key == '\0')
         return HIDI_OK;
     hidi_status status = hidi_tensor_file_keep(file, key);
     if (status != HIDI_OK)
         hidi_tensor_file_free(file);
     return status;
+}
+
+hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, const char *key)
+{
+    return read_part(file, path, key, true);
+}
+
+hidi_status hidi_tensor_file_list(hidi_tensor_file *file, const char *path, const char *key)
+{
+    return read_part(file, path, key, false);
 }

@@ -11,6 +11,9 @@
  * HIDI_BAD_ARGUMENT. *file is empty on errors. */
 hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, const char *key);
 
+/* Names, dtypes and shapes; the data of the tensors may be NULL and is not to be used. */
+hidi_status hidi_tensor_file_list(hidi_tensor_file *file, const char *path, const char *key);
+
 /* "safetensors", "PyTorch", "PyTorch (legacy)", "npz": which of them it is, or HIDI_BAD_FORMAT. */
 hidi_status hidi_tensor_file_format(const char *path, const char **format);
 

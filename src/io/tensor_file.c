@@ -84,11 +84,17 @@ const char *hidi_tensor_file_meta(const hidi_tensor_file *file, const char *key)
 hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name,
                                   const hidi_file_tensor **tensor)
 {
+    const size_t length = strlen(name);
+
     *tensor = hidi_tensor_file_find(file, name);
-    if (*tensor == NULL)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: no tensor \"%s\" among the %zu in this file",
-                          file->path, name, file->n_tensors);
-    return HIDI_OK;
+    if (*tensor != NULL)
+        return HIDI_OK;
+    for (size_t i = 0; i < file->n_unread; i++)
+        if (strncmp(file->unread[i], name, length) == 0 && file->unread[i][length] == ':')
+            return hidi_error(HIDI_UNSUPPORTED, "%s: cannot be read: %s", file->path,
+                              file->unread[i]);
+    return hidi_error(HIDI_BAD_FORMAT, "%s: no tensor \"%s\" among the %zu in this file",
+                      file->path, name, file->n_tensors);
 }
 
 static double float_of_bits(uint32_t bits)

@@ -54,7 +54,8 @@ const char *hidi_dtype_name(hidi_dtype dtype); /* "F32", as in safetensors */
 const hidi_file_tensor *hidi_tensor_file_find(const hidi_tensor_file *file, const char *name);
 const char *hidi_tensor_file_meta(const hidi_tensor_file *file, const char *key);
 
-/* The tensor called `name`, or HIDI_BAD_FORMAT naming the file and what it lacks. */
+/* The tensor called `name`, or HIDI_BAD_FORMAT naming the file and what it lacks; HIDI_UNSUPPORTED
+ * if it is there, but among the unread. */
 hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name,
                                   const hidi_file_tensor **tensor);
 

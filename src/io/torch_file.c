@@ -139,13 +139,13 @@ static hidi_status find_pickle(archive *a, size_t *pickle)
     return HIDI_OK;
 }
 
-static hidi_status read_archive(hidi_tensor_file *file, archive *a, const char *key)
+static hidi_status read_archive(hidi_tensor_file *file, archive *a, const char *key, bool data)
 {
     unsigned char *bytes = NULL;
     const hidi_value *part;
-    hidi_torch_list list = { 0 };
+    hidi_torch_views list = { 0 };
     hidi_pickle pickle = { 0 };
-    hidi_storage_source source = { load_member, a, false, a->zip.file_bytes };
+    hidi_storage_source source = { data ? load_member : NULL, a, false, a->zip.file_bytes };
     size_t i = 0, n = 0;
 
     HIDI_TRY(find_pickle(a, &i));
@@ -161,19 +161,19 @@ static hidi_status read_archive(hidi_tensor_file *file, archive *a, const char *
         status = hidi_torch_list_part(&list, part, file);
     if (status == HIDI_OK)
         status = hidi_torch_materialise(file, &list, &source);
-    hidi_torch_list_free(&list);
+    hidi_torch_views_free(&list);
     hidi_pickle_free(&pickle);
     free(bytes);
     return status;
 }
 
-static hidi_status read_zip(hidi_tensor_file *file, const char *path, const char *key)
+static hidi_status read_zip(hidi_tensor_file *file, const char *path, const char *key, bool data)
 {
     archive a = { 0 };
 
     hidi_status status = hidi_zip_open(&a.zip, path);
     if (status == HIDI_OK)
-        status = read_archive(file, &a, key);
+        status = read_archive(file, &a, key, data);
     free(a.folder);
     hidi_zip_close(&a.zip);
     return status;
@@ -181,7 +181,7 @@ static hidi_status read_zip(hidi_tensor_file *file, const char *path, const char
 
 /* --- both ------------------------------------------------------------------------------------- */
 
-hidi_status hidi_torch_read(hidi_tensor_file *file, const char *path, const char *key)
+static hidi_status read_either(hidi_tensor_file *file, const char *path, const char *key, bool data)
 {
     unsigned char first[2];
     size_t n;
@@ -192,9 +192,19 @@ hidi_status hidi_torch_read(hidi_tensor_file *file, const char *path, const char
         status = hidi_read_beginning(path, first, sizeof first, &n);
     if (status == HIDI_OK)
         status = n == sizeof first && memcmp(first, "PK", 2) == 0
-                     ? read_zip(file, path, key)
-                     : hidi_torch_read_legacy(file, path, key);
+                     ? read_zip(file, path, key, data)
+                     : hidi_torch_read_legacy(file, path, key, data);
     if (status != HIDI_OK)
         hidi_tensor_file_free(file);
     return status;
+}
+
+hidi_status hidi_torch_read(hidi_tensor_file *file, const char *path, const char *key)
+{
+    return read_either(file, path, key, true);
+}
+
+hidi_status hidi_torch_list(hidi_tensor_file *file, const char *path, const char *key)
+{
+    return read_either(file, path, key, false);
 }

@@ -28,4 +28,7 @@
  * otherwise the caller frees it with hidi_tensor_file_free. */
 hidi_status hidi_torch_read(hidi_tensor_file *file, const char *path, const char *key);
 
+/* The same without the data of the tensors, which is NULL: for looking at large files. */
+hidi_status hidi_torch_list(hidi_tensor_file *file, const char *path, const char *key);
+
 #endif

@@ -182,21 +182,23 @@ static hidi_status load_place(void *context, const hidi_stored *storage, unsigne
 
 /* --- files ------------------------------------------------------------------------------------ */
 
-static hidi_status read_pickles(legacy *l, const char *key)
+static hidi_status read_pickles(legacy *l, const char *key, bool data)
 {
-    const hidi_storage_source source = { load_place, l, l->big_endian, l->file->buffer_bytes };
+    const hidi_storage_source source = { data ? load_place : NULL, l, l->big_endian,
+                                         l->file->buffer_bytes };
     const hidi_value *part;
-    hidi_torch_list list = { 0 };
+    hidi_torch_views list = { 0 };
 
     HIDI_TRY(hidi_torch_choose(l->saved.value, key, l->file->path, &part));
     hidi_status status = hidi_torch_list_part(&list, part, l->file);
     if (status == HIDI_OK)
         status = hidi_torch_materialise(l->file, &list, &source);
-    hidi_torch_list_free(&list);
+    hidi_torch_views_free(&list);
     return status;
 }
 
-hidi_status hidi_torch_read_legacy(hidi_tensor_file *file, const char *path, const char *key)
+hidi_status hidi_torch_read_legacy(hidi_tensor_file *file, const char *path, const char *key,
+                                   bool data)
 {
     legacy l = { .file = file };
     hidi_status status = hidi_read_file(path, &file->buffer, &file->buffer_bytes);
@@ -222,7 +224,7 @@ hidi_status hidi_torch_read_legacy(hidi_tensor_file *file, const char *path, con
         hidi_pickle_free(&keys);
     }
     if (status == HIDI_OK)
-        status = read_pickles(&l, key);
+        status = read_pickles(&l, key, data);
     hidi_pickle_free(&l.saved);
     free(l.places);
     return status;

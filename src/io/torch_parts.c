@@ -228,7 +228,7 @@ hidi_status hidi_torch_choose(const hidi_value *root, const char *key, const cha
 /* --- listing ---------------------------------------------------------------------------------- */
 
 typedef struct walk {
-    hidi_torch_list *list;
+    hidi_torch_views *list;
     hidi_tensor_file *file;
     size_t visits, text;
     char name[LONGEST_NAME];
@@ -313,7 +313,7 @@ static int by_name(const void *left, const void *right)
 }
 
 /* "a.b" may be a key, or "b" in "a". */
-static hidi_status check_names(const hidi_torch_list *list, const char *path)
+static hidi_status check_names(const hidi_torch_views *list, const char *path)
 {
     char **names = malloc((list->n + 1) * sizeof *names);
     hidi_status status = HIDI_OK;
@@ -331,7 +331,7 @@ static hidi_status check_names(const hidi_torch_list *list, const char *path)
     return status;
 }
 
-hidi_status hidi_torch_list_part(hidi_torch_list *list, const hidi_value *part,
+hidi_status hidi_torch_list_part(hidi_torch_views *list, const hidi_value *part,
                                  hidi_tensor_file *file)
 {
     walk w = { .list = list, .file = file };
@@ -343,7 +343,7 @@ hidi_status hidi_torch_list_part(hidi_torch_list *list, const hidi_value *part,
     return status == HIDI_OK ? check_names(list, file->path) : status;
 }
 
-void hidi_torch_list_free(hidi_torch_list *list)
+void hidi_torch_views_free(hidi_torch_views *list)
 {
     for (size_t i = 0; i < list->n; i++)
         free(list->item[i].name);

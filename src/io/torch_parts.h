@@ -10,19 +10,19 @@ typedef struct hidi_named_view {
     const hidi_stored_view *view;
 } hidi_named_view;
 
-typedef struct hidi_torch_list {
+typedef struct hidi_torch_views {
     hidi_named_view *item;
     size_t n, capacity;
-} hidi_torch_list;
+} hidi_torch_views;
 
 /* The part that `key` names (hidi_torch_read says how), of the file `path`. */
 hidi_status hidi_torch_choose(const hidi_value *root, const char *key, const char *path,
                               const hidi_value **part);
 
 /* All tensors of a part, in order; metadata and the unread go into `file`.  The caller frees with
- * hidi_torch_list_free, after errors too. */
-hidi_status hidi_torch_list_part(hidi_torch_list *list, const hidi_value *part,
+ * hidi_torch_views_free, after errors too. */
+hidi_status hidi_torch_list_part(hidi_torch_views *list, const hidi_value *part,
                                  hidi_tensor_file *file);
-void hidi_torch_list_free(hidi_torch_list *list);
+void hidi_torch_views_free(hidi_torch_views *list);
 
 #endif

@@ -126,7 +126,7 @@ static hidi_status materialise_group(pending *tensors, size_t n, const hidi_stor
     return status;
 }
 
-static hidi_status hand_over(hidi_tensor_file *file, const hidi_torch_list *list, pending *tensor)
+static hidi_status hand_over(hidi_tensor_file *file, const hidi_torch_views *list, pending *tensor)
 {
     const hidi_stored_view *view = tensor->view;
     const char *name = list->item[tensor->index].name;
@@ -138,12 +138,26 @@ static hidi_status hand_over(hidi_tensor_file *file, const hidi_torch_list *list
     return HIDI_OK;
 }
 
-hidi_status hidi_torch_materialise(hidi_tensor_file *file, const hidi_torch_list *list,
+/* Names and shapes alone: data is NULL. */
+static hidi_status list_only(hidi_tensor_file *file, const hidi_torch_views *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const hidi_stored_view *view = list->item[i].view;
+
+        HIDI_TRY(hidi_tensor_file_refer(file, list->item[i].name, view->dtype, view->rank,
+                                        view->dim, NULL));
+    }
+    return HIDI_OK;
+}
+
+hidi_status hidi_torch_materialise(hidi_tensor_file *file, const hidi_torch_views *list,
                                    const hidi_storage_source *source)
 {
-    pending *tensors = calloc(list->n + 1, sizeof *tensors);
     size_t budget = hidi_file_budget(source->file_bytes), end;
 
+    if (source->load == NULL)
+        return list_only(file, list);
+    pending *tensors = calloc(list->n + 1, sizeof *tensors);
     if (tensors == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", file->path);
     for (size_t i = 0; i < list->n; i++)

@@ -6,7 +6,7 @@
 
 /* Where the bytes of storages come from. */
 typedef struct hidi_storage_source {
-    /* The bytes of a storage: either allocated (*owned true), or to stay where they are as long as
+    /* The bytes of a storage (NULL: only names and shapes are wanted): either allocated (*owned true), or to stay where they are as long as
      * the file. */
     hidi_status (*load)(void *context, const hidi_stored *storage, unsigned char **data,
                         bool *owned);
@@ -17,7 +17,7 @@ typedef struct hidi_storage_source {
 
 /* Puts the tensors of `list` into `file`, in its order, each contiguous and little-endian.  Every
  * storage is loaded once. */
-hidi_status hidi_torch_materialise(hidi_tensor_file *file, const hidi_torch_list *list,
+hidi_status hidi_torch_materialise(hidi_tensor_file *file, const hidi_torch_views *list,
                                    const hidi_storage_source *source);
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "model/dit.h"
 #include "model/params_file.h"
@@ -170,7 +171,7 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
 {
     hidi_tensor_file file;
     *dit = NULL;
-    HIDI_TRY(hidi_safetensors_read(&file, path));
+    HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
     hidi_status status = hidi_dit_from_file(dit, backend, &file, "", 0, 0, 0);
     hidi_tensor_file_free(&file);
     return status;
