@@ -109,7 +109,7 @@ static void stage1(const hidi_backend *backend, const hidi_dataset *data, double
                    memory *m)
 {
     const hidi_td_options options = {
-        8, 1, 0.99, interval, {1.5, 0.5, 1, difference}, adamw, schedule,
+        8, 1, 0.99, interval, {1.5, 0.5, 1, difference, 0}, adamw, schedule,
         {HIDI_START_TEACHER, 0, 0, 0}};
     hidi_dit *net = new_dit(backend, data);
     hidi_td_training training;

@@ -166,7 +166,7 @@ enum { FEATURES, TEACHER, TD, DM, KINDS };
 static void begin(any_training *a, int kind, const char *settings)
 {
     const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
-    const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0};
+    const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
     const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
     const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
     const hidi_td_options td = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
@@ -339,6 +339,118 @@ START_TEST(students_are_not_guided)
 }
 END_TEST
 
+/* Snapshots are of the result so far: the last of them is what a shorter training ends with. */
+static hidi_real *snapshot_value;
+static long snapshot_steps[STEPS];
+static int n_snapshots;
+
+static hidi_status take_snapshot(void *context, long steps)
+{
+    const hidi_params *params = context;
+    snapshot_steps[n_snapshots++] = steps;
+    memcpy(snapshot_value, params->value, params->count * sizeof *snapshot_value);
+    return HIDI_OK;
+}
+
+START_TEST(snapshots)
+{
+    any_training whole, part;
+    hidi_training training = {.steps = STEPS, .log_every = 1, .snapshot_every = 2,
+                              .snapshot = take_snapshot};
+    ck_assert_int_eq(STEPS, 6);
+    begin(&whole, TD, "");
+    training.context = &whole.td.average->params;
+    snapshot_value = malloc(whole.result->count * sizeof *snapshot_value);
+    n_snapshots = 0;
+    ck_assert_int_eq(hidi_train(whole.task, &training), HIDI_OK);
+    ck_assert_int_eq(n_snapshots, 2); /* the end is no snapshot */
+    ck_assert(snapshot_steps[0] == 2 && snapshot_steps[1] == 4);
+    begin(&part, TD, "");
+    double values[HIDI_MAX_LOG_COLUMNS];
+    for (long step = 0; step < 4; step++)
+        ck_assert_int_eq(part.task->step(part.task->self, step, values), HIDI_OK);
+    ck_assert_mem_eq(snapshot_value, part.result->value, part.result->count * sizeof(hidi_real));
+    free(snapshot_value);
+    end(&whole);
+    end(&part);
+}
+END_TEST
+
+/* --- students of another size ----------------------------------------------------------------------- */
+
+/* u(z, r, t, y) of two images, on the host. */
+static void velocity_of(const hidi_dit *net, hidi_real *out)
+{
+    static const int32_t label[2] = {3, 10};
+    hidi_tape *tape = hidi_tape_create(backend);
+    hidi_real host[2 * 3 * 8 * 8];
+    hidi_normal((hidi_random){1, HIDI_STREAM_TEST, 5}, 0, host, sizeof host / sizeof host[0]);
+    hidi_var *z = hidi_constant(tape, hidi_shape4(2, 3, 8, 8), host);
+    hidi_var *t = hidi_filled(tape, hidi_shape1(2), (hidi_real)0.7);
+    hidi_var *u = hidi_dit_velocity(tape, net, true, z, t, NULL, label);
+    ck_assert_int_eq(hidi_tape_status(tape), HIDI_OK);
+    ck_assert_int_eq(hidi_read(tape, u, out), HIDI_OK);
+    hidi_tape_destroy(tape);
+}
+
+/* More blocks: the same function at first.  Fewer: blocks of the teacher's. */
+START_TEST(students_of_other_depths)
+{
+    enum { OUT = 2 * 3 * 8 * 8 };
+    hidi_dit *net = small_dit(1), *deep, *two, *one;
+    hidi_real a[OUT], b[OUT];
+    ck_assert_int_eq(hidi_dit_student_of_depth(&deep, net, 5, 1), HIDI_OK);
+    ck_assert_uint_eq(deep->config.depth, 5);
+    velocity_of(net, a);
+    velocity_of(deep, b);
+    ck_assert_mem_eq(a, b, sizeof a);
+    ck_assert_int_eq(hidi_dit_student_of_depth(&two, deep, 2, 1), HIDI_OK);
+    for (int i = 0; i < two->params.n_params; i++) {
+        const hidi_param *p = &two->params.param[i];
+        const char *last = strncmp(p->name, "blocks.1.", 9) == 0 ? p->name + 9 : NULL;
+        char name[128];
+        snprintf(name, sizeof name, "blocks.4.%s", last ? last : "");
+        const int j = hidi_params_find(&deep->params, last ? name : p->name);
+        ck_assert_int_ge(j, 0);
+        ck_assert_mem_eq(two->params.value + p->offset,
+                         deep->params.value + deep->params.param[j].offset,
+                         hidi_count(p->shape) * sizeof(hidi_real));
+    }
+    ck_assert_int_eq(hidi_dit_student_of_depth(&one, net, 1, 1), HIDI_OK);
+    velocity_of(one, b);
+    ck_assert_mem_ne(a, b, sizeof a);
+    hidi_dit_destroy(one);
+    hidi_dit_destroy(two);
+    hidi_dit_destroy(deep);
+    hidi_dit_destroy(net);
+}
+END_TEST
+
+START_TEST(students_of_other_sizes)
+{
+    hidi_dit *net = small_dit(1);
+    hidi_dataset *shapes;
+    hidi_td_training s;
+    double values[HIDI_MAX_LOG_COLUMNS];
+    hidi_td_options options = {.batch = 4, .seed = 1, .ema = 0.9,
+                               .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1},
+                               .meanflow = {.guidance = 1.5, .p = 1, .c = 1}, .adamw = adamw,
+                               .schedule = schedule, .student = {HIDI_START_TEACHER, 8, 0, 0}};
+    ck_assert_int_eq(hidi_dataset_open(&shapes, "shapes", NULL, 8, 1), HIDI_OK);
+    ck_assert_int_eq(hidi_td_init(&s, net, shapes, &options, ""), HIDI_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "width 8"));
+    hidi_td_free(&s);
+    options.student = (hidi_student_options){HIDI_START_RANDOM, 8, 3, 1};
+    ck_assert_int_eq(hidi_td_init(&s, net, shapes, &options, ""), HIDI_OK);
+    ck_assert(s.student->config.width == 8 && s.student->config.depth == 3 &&
+              s.student->config.heads == 1 && s.student->config.has_interval);
+    ck_assert_int_eq(s.task.step(s.task.self, 0, values), HIDI_OK);
+    hidi_td_free(&s);
+    hidi_dataset_close(shapes);
+    hidi_dit_destroy(net);
+}
+END_TEST
+
 START_TEST(not_finite_stops)
 {
     any_training a;
@@ -404,6 +516,9 @@ int main(void)
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
     tcase_add_test(tcase, generator_waits_for_its_turn);
     tcase_add_test(tcase, students_are_not_guided);
+    tcase_add_test(tcase, snapshots);
+    tcase_add_test(tcase, students_of_other_depths);
+    tcase_add_test(tcase, students_of_other_sizes);
     tcase_add_test(tcase, not_finite_stops);
     tcase_add_test(tcase, not_finite_gradient);
     suite_add_tcase(suite, tcase);

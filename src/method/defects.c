@@ -194,8 +194,7 @@ typedef struct tally {
     size_t n;
 } tally;
 
-/* map [N]: the share of the others below `at` (ties: half), and whether none is above or equal. */
-static void rank(const hidi_real *map, size_t N, size_t at, double sign, double *auc, double *top)
+void hidi_rank_token(const hidi_real *map, size_t N, size_t at, int sign, double *auc, double *top)
 {
     double below = 0;
     *top = 1;
@@ -211,11 +210,11 @@ static void rank(const hidi_real *map, size_t N, size_t at, double sign, double 
 }
 
 static void count(tally *t, const hidi_real *damaged, const hidi_real *clean, size_t N, size_t at,
-                  double sign)
+                  int sign)
 {
     double auc, top, auc_clean, top_clean;
-    rank(damaged, N, at, sign, &auc, &top);
-    rank(clean, N, at, sign, &auc_clean, &top_clean);
+    hidi_rank_token(damaged, N, at, sign, &auc, &top);
+    hidi_rank_token(clean, N, at, sign, &auc_clean, &top_clean);
     t->auc += auc;
     t->top += top;
     t->auc_clean += auc_clean;
@@ -298,7 +297,7 @@ hidi_status hidi_find_defects(const hidi_heads *heads, const hidi_dit *backbone,
     const hidi_dit_config *c = &backbone->config;
     const size_t side = c->image_size / c->patch, N = side * side;
     /* A low score, which says fake, and a large weight or gradient point at the token. */
-    static const double sign[HIDI_FINDERS] = {1, -1, 1};
+    static const int sign[HIDI_FINDERS] = {1, -1, 1};
     tally tallies[HIDI_FINDERS] = {{0}};
     batch b;
     hidi_tape *tape = hidi_tape_create(backbone->params.backend);

@@ -41,6 +41,10 @@ typedef enum hidi_finder { HIDI_FINDER_WEIGHT, HIDI_FINDER_SCORE, HIDI_FINDER_GR
 enum { HIDI_FINDERS = 3 };
 const char *hidi_finder_name(hidi_finder finder); /* "weight", "score", "gradient" */
 
+/* Where token `at` stands in map [N]: *auc, the share of the others below it (ties: half; N = 1: NaN), and
+ * *top, 1 if none of them is above or equal, else 0.  sign -1: the smallest value is the first. */
+void hidi_rank_token(const hidi_real *map, size_t N, size_t at, int sign, double *auc, double *top);
+
 /* How well a finder does: means over images, NaN if the head has no such map.
  *   auc    share of the other tokens that are ranked below the damaged one (ties: half): 0.5 is
  *          chance

@@ -79,12 +79,11 @@ static hidi_status start_student(hidi_dit **student, const hidi_dit *teacher,
     c.heads = o->heads ? o->heads : t->heads;
     c.has_interval = true;
     if (o->start == HIDI_START_TEACHER) {
-        if (c.width == t->width && c.depth == t->depth && c.heads == t->heads)
-            return hidi_dit_student(student, teacher, seed);
-        return hidi_error(HIDI_BAD_ARGUMENT, "a student of width %zu, depth %zu, %zu heads cannot start "
-                                             "from the weights of a teacher of %zu, %zu, %zu: "
-                                             "student.start=random",
-                          c.width, c.depth, c.heads, t->width, t->depth, t->heads);
+        if (c.width == t->width && c.heads == t->heads)
+            return hidi_dit_student_of_depth(student, teacher, c.depth, seed);
+        return hidi_error(HIDI_BAD_ARGUMENT, "a student of width %zu, %zu heads cannot start from the "
+                                             "weights of a teacher of %zu, %zu: student.start=random",
+                          c.width, c.heads, t->width, t->heads);
     }
     HIDI_TRY(hidi_dit_create(student, teacher->params.backend, &c));
     return hidi_dit_initialise(*student, seed);

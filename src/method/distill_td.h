@@ -13,8 +13,9 @@ typedef enum hidi_student_start { HIDI_START_TEACHER, HIDI_START_RANDOM } hidi_s
 /* The student's network, where it is not the teacher's. */
 typedef struct hidi_student_options {
     int start;                  /* a hidi_student_start                                         */
-    size_t width, depth, heads; /* 0: the teacher's.  Another size cannot start from the teacher's
-                                 * weights: HIDI_BAD_ARGUMENT                                   */
+    size_t width, depth, heads; /* 0: the teacher's.  Another width or number of heads cannot start
+                                 * from the teacher's weights: HIDI_BAD_ARGUMENT; another depth
+                                 * starts from blocks of it (hidi_dit_student_of_depth)         */
 } hidi_student_options;
 
 typedef struct hidi_td_options {

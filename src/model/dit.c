@@ -256,6 +256,36 @@ hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t s
     return copy_as(student, dit, &config, seed);
 }
 
+/* Block `to` of one network from block `from` of another. */
+static void copy_block(hidi_dit *copy, size_t to, const hidi_dit *dit, size_t from)
+{
+    const hidi_params *p = &copy->params;
+    char prefix[32], name[128];
+    const int length = snprintf(prefix, sizeof prefix, "blocks.%zu.", to);
+    for (int i = 0; i < p->n_params; i++) {
+        if (strncmp(p->param[i].name, prefix, (size_t)length) != 0)
+            continue;
+        snprintf(name, sizeof name, "blocks.%zu.%s", from, p->param[i].name + length);
+        const int j = hidi_params_find(&dit->params, name);
+        p->backend->copy(p->value + p->param[i].offset,
+                         dit->params.value + dit->params.param[j].offset,
+                         hidi_count(p->param[i].shape));
+    }
+}
+
+hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
+                                      uint64_t seed)
+{
+    const size_t all = dit->config.depth;
+    hidi_dit_config config = dit->config;
+    config.has_interval = true;
+    config.depth = depth;
+    HIDI_TRY(copy_as(student, dit, &config, seed));
+    for (size_t i = 1; i < depth && depth < all; i++)
+        copy_block(*student, i, dit, i * (all - 1) / (depth - 1));
+    return HIDI_OK;
+}
+
 hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit)
 {
     return copy_as(copy, dit, &dit->config, 0);

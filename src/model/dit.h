@@ -74,6 +74,12 @@ hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
 /* A student: `dit` with an interval embedder (zero at its output) and the same other weights. */
 hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t seed);
 
+/* The same with another number of blocks [ours].  More: those after the last are new and, with adaLN-Zero,
+ * do nothing at first, so that the student still starts as its teacher.  Fewer: evenly spaced ones of
+ * the teacher's, the first and the last among them (one: the first). */
+hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
+                                      uint64_t seed);
+
 /* An independent copy, without gradients. */
 hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
 
