@@ -28,7 +28,9 @@ typedef struct measuring {
     hidi_extractor extractor;
     hidi_image_set real;
     hidi_tape *tape;
-    hidi_atomic_file rows;
+    FILE *rows;                  /* in memory: an interrupted measurement leaves nothing         */
+    char *text;
+    size_t bytes;
 } measuring;
 
 /* What a row says beside the measurement. */
@@ -49,10 +51,10 @@ static void write_header(const measuring *m)
     fputs("variant,seed,settings,net,step,updates,train_seconds,sampling_steps,evaluations,"
           "seconds_per_image,distance,precision,recall,high_frequency,asked_class,class_variation,"
           "rarest_class,images,diverged",
-          m->rows.out);
+          m->rows);
     for (size_t k = 0; k < m->real.spectrum.bins; k++)
-        fprintf(m->rows.out, ",power_%zu", k);
-    fputc('\n', m->rows.out);
+        fprintf(m->rows, ",power_%zu", k);
+    fputc('\n', m->rows);
 }
 
 static void write_number(FILE *out, double value)
@@ -65,7 +67,7 @@ static void write_number(FILE *out, double value)
 /* The last part of a task's path is the hash of its settings. */
 static void write_row(const measuring *m, const row *r, const hidi_spectrum *spectrum)
 {
-    FILE *out = m->rows.out;
+    FILE *out = m->rows;
     const hidi_measurement *v = &r->measured;
     fprintf(out, "%s,%ld,%s,%s,%ld,%ld", m->task->variant->name, m->task->seed,
             strrchr(m->task->path, '-') + 1, r->net, r->step, r->updates);
@@ -181,8 +183,6 @@ static hidi_status measure_net(measuring *m, row *r, const hidi_dit *net)
             status = HIDI_OK;
         }
         free(x);
-        if (*hidi_cli_stop_flag() != 0 && status == HIDI_OK)
-            status = HIDI_INTERRUPTED;
     }
     free(asked);
     return status;
@@ -426,7 +426,6 @@ static hidi_status open_features(measuring *m)
 
 static hidi_status open_all(measuring *m)
 {
-    char path[HIDI_PATH];
     hidi_cli judge;
     HIDI_TRY(hidi_task_settings(&m->cli, m->plan, m->task));
     HIDI_TRY(hidi_cli_data(&m->cli, &m->data));
@@ -437,10 +436,23 @@ static hidi_status open_all(measuring *m)
     m->tape = hidi_tape_create(m->cli.backend);
     if (m->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    HIDI_TRY(hidi_image_set_real(&m->real, &m->extractor, m->judge,
-                                 hidi_settings_split(&m->cli.settings),
-                                 (size_t)m->cli.settings.eval.images));
-    return hidi_atomic_open(&m->rows, hidi_task_file(path, sizeof path, m->task, ".csv"));
+    m->rows = open_memstream(&m->text, &m->bytes);
+    if (m->rows == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
+    return hidi_image_set_real(&m->real, &m->extractor, m->judge,
+                               hidi_settings_split(&m->cli.settings),
+                               (size_t)m->cli.settings.eval.images);
+}
+
+static hidi_status write_rows(measuring *m)
+{
+    char path[HIDI_PATH];
+    hidi_atomic_file file;
+    if (fflush(m->rows) != 0)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
+    HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, m->task, ".csv")));
+    fwrite(m->text, 1, m->bytes, file.out);
+    return hidi_atomic_commit(&file);
 }
 
 hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task)
@@ -453,10 +465,11 @@ hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task
                  : task->variant->net == HIDI_NET_TEACHER ? measure_teacher(&m)
                                                           : measure_students(&m);
         if (status == HIDI_OK)
-            status = hidi_atomic_commit(&m.rows);
-        else
-            hidi_atomic_abandon(&m.rows);
+            status = write_rows(&m);
     }
+    if (m.rows != NULL)
+        fclose(m.rows);
+    free(m.text);
     hidi_image_set_free(&m.real);
     hidi_tape_destroy(m.tape);
     if (m.extractor.state != NULL)

@@ -210,7 +210,13 @@ static hidi_status start(hidi_plan *plan, int index)
     if (task->pid > 0)
         return HIDI_OK;
     int file;
-    hidi_cli_stop_flag();
+    /* A session of its own: a terminal's interrupt reaches the study alone, which passes it on; and a
+     * kernel that shares time between sessions counts each task. */
+    (void)setsid();
+    if (task->kind == HIDI_DO_MEASURE) /* has nothing to save */
+        signal(SIGTERM, SIG_DFL);
+    else
+        hidi_cli_stop_flag();
     hidi_status status = lock(plan, index + 1, &file);
     if (status == HIDI_OK)
         status = hidi_task_work(plan, task);
