@@ -12,6 +12,7 @@ typedef struct gathering {
     hidi_image_set *set;
     hidi_extractor *extractor;
     const hidi_gathering *what;
+    bool spectrum; /* still gathered */
     hidi_inception_score score;
     double *features, *probabilities, *spatial; /* [BATCH, ...]; NULL: not wanted */
 } gathering;
@@ -56,14 +57,20 @@ static hidi_status begin(gathering *g, const hidi_image_source *source)
     return HIDI_OK;
 }
 
-static hidi_status add_to_spectrum(hidi_spectrum *spectrum, const hidi_image_batch *batch, size_t C)
+static hidi_status add_to_spectrum(gathering *g, const hidi_image_batch *batch)
 {
+    hidi_spectrum *spectrum = &g->set->spectrum;
     if (spectrum->size == 0 && batch->height == batch->width)
         HIDI_TRY(hidi_spectrum_init(spectrum, batch->height));
-    if (batch->height != batch->width || batch->width != spectrum->size)
+    if (batch->height == batch->width && batch->width == spectrum->size) {
+        hidi_spectrum_add(spectrum, batch->images, batch->n, g->extractor->channels);
+        return HIDI_OK;
+    }
+    if (!g->what->lenient)
         return hidi_error(HIDI_BAD_SHAPE, "a spectrum needs square images of one size, found %zux%zu",
                           batch->height, batch->width);
-    hidi_spectrum_add(spectrum, batch->images, batch->n, C);
+    hidi_spectrum_free(spectrum);
+    g->spectrum = false;
     return HIDI_OK;
 }
 
@@ -82,8 +89,8 @@ static hidi_status add(gathering *g, const hidi_image_batch *batch)
         hidi_moments_add(&set->spatial, g->spatial, n);
     if (g->what->score)
         hidi_inception_score_add(&g->score, g->probabilities, n);
-    if (g->what->spectrum)
-        HIDI_TRY(add_to_spectrum(&set->spectrum, batch, C));
+    if (g->spectrum)
+        HIDI_TRY(add_to_spectrum(g, batch));
     set->n += n;
     return HIDI_OK;
 }
@@ -120,7 +127,8 @@ static hidi_status gather(gathering *g, hidi_image_source *source)
 hidi_status hidi_image_set_gather(hidi_image_set *set, hidi_extractor *extractor,
                                   hidi_image_source *source, const hidi_gathering *what)
 {
-    gathering g = {.set = set, .extractor = extractor, .what = what};
+    gathering g = {.set = set, .extractor = extractor, .what = what,
+                   .spectrum = what->spectrum};
     memset(set, 0, sizeof *set);
     set->score = set->score_deviation = NAN;
     hidi_status status = gather(&g, source);

@@ -22,6 +22,7 @@ typedef struct hidi_image_set {
 /* What to gather. */
 typedef struct hidi_gathering {
     bool features, moments, spatial, score, spectrum;
+    bool lenient;  /* leave out a spectrum that the images cannot have, instead of failing */
     size_t splits; /* of the Inception Score */
     hidi_score_order order;
     FILE *progress; /* NULL: silent */

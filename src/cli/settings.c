@@ -135,6 +135,13 @@ const hidi_option hidi_settings_table[] = {
     CHOICE("eval.split", eval.split, "test validation", "test",
            "the real images: choose settings on validation, report on test"),
     INT("eval.neighbours", eval.neighbours, 1, 1000, "3", "k of precision and recall"),
+    INT("eval.splits", eval.splits, 1, 10000, "10", "of the Inception Score"),
+    CHOICE("eval.order", eval.order, "given torch-fidelity", "given",
+           "of images before they are split for it: as they come, or shuffled as torch-fidelity does"),
+    INT("eval.kernel_subsets", eval.kernel_subsets, 1, 1e6, "100", "subsets of a kernel distance"),
+    INT("eval.kernel_subset", eval.kernel_subset, 2, 1e6, "1000", "images of each"),
+    INT("eval.kernel_seed", eval.kernel_seed, 0, 4294967295.0, "2020",
+        "seed of NumPy's RandomState that draws them"),
     INT("eval.grid_rows", eval.grid_rows, 1, 100, "6", "rows of the picture grids"),
     INT("eval.zoom", eval.zoom, 1, 64, "3", "enlargement of the pictures"),
     {NULL, HIDI_OPTION_INT, 0, 0, 0, NULL, NULL, NULL}};

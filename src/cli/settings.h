@@ -67,7 +67,8 @@ typedef struct hidi_settings {
         long batch, seed;
     } sample;
     struct {
-        long images, neighbours, grid_rows, zoom;
+        long images, neighbours, splits, kernel_subsets, kernel_subset, kernel_seed, grid_rows, zoom;
+        int order;
         int split; /* see hidi_settings_split */
     } eval;
 } hidi_settings;

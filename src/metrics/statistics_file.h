@@ -3,7 +3,7 @@
  *     mu [D], sigma [D, D]         pytorch-fid, clean-fid and guided-diffusion
  *     mu_s [S], sigma_s [S, S]     spatial features, for sFID: guided-diffusion
  *     count []                     samples, i64: ours; other tools ignore it
- *     extractor [n]                the extractor's name, UTF-8 as u8: likewise
+ *     extractor [n]                what made the features, text as u8: likewise
  */
 #ifndef HIDI_METRICS_STATISTICS_FILE_H
 #define HIDI_METRICS_STATISTICS_FILE_H
@@ -14,7 +14,7 @@
 
 typedef struct hidi_statistics {
     hidi_moments features, spatial; /* finished; spatial.dim 0: there are none. count 0: unknown */
-    char extractor[64];             /* "": unknown                                              */
+    char extractor[96];             /* "": unknown                                              */
 } hidi_statistics;
 
 /* Reads what is there, and nothing else of the file (a reference batch of guided-diffusion has its
