@@ -37,6 +37,7 @@ typedef struct measuring {
 typedef struct row {
     const char *net;
     long step, updates, sampling_steps; /* training steps and generator updates so far           */
+    double cost;                        /* of the training, in steps of stage 1                   */
     double train_seconds;
     hidi_measurement measured;
     double asked;     /* share of the images that the classifier puts into the class that was asked for */
@@ -48,7 +49,7 @@ typedef struct row {
 
 static void write_header(const measuring *m)
 {
-    fputs("variant,seed,settings,net,step,updates,train_seconds,sampling_steps,evaluations,"
+    fputs("variant,seed,settings,net,step,updates,cost,train_seconds,sampling_steps,evaluations,"
           "seconds_per_image,distance,precision,recall,high_frequency,asked_class,class_variation,"
           "rarest_class,images,diverged",
           m->rows);
@@ -71,6 +72,7 @@ static void write_row(const measuring *m, const row *r, const hidi_spectrum *spe
     const hidi_measurement *v = &r->measured;
     fprintf(out, "%s,%ld,%s,%s,%ld,%ld", m->task->variant->name, m->task->seed,
             strrchr(m->task->path, '-') + 1, r->net, r->step, r->updates);
+    write_number(out, r->cost);
     write_number(out, r->train_seconds);
     fprintf(out, ",%ld,%ld", r->sampling_steps, v->evaluations);
     write_number(out, v->seconds);
@@ -348,6 +350,7 @@ typedef struct stage {
     int number;
     const hidi_study_task *task;
     long steps, every, updates_every;
+    double cost; /* of a step */
     row before;
 } stage;
 
@@ -364,6 +367,7 @@ static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, l
          step += s->every) {
         r.step = s->before.step + step;
         r.updates = s->before.updates + step / s->updates_every;
+        r.cost = s->before.cost + s->cost * (double)step;
         r.train_seconds = s->before.train_seconds + seconds * (double)step / (double)s->steps;
         hidi_snapshot_path(path, sizeof path, s->task->path, s->number, step);
         if (!finished && access(path, F_OK) != 0)
@@ -374,6 +378,7 @@ static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, l
         return HIDI_OK;
     r.step = s->before.step + s->steps;
     r.updates = s->before.updates + s->steps / s->updates_every;
+    r.cost = s->before.cost + s->cost * (double)s->steps;
     r.train_seconds = s->before.train_seconds + seconds;
     if (!finished) {
         write_diverged(m, &r);
@@ -391,14 +396,16 @@ static hidi_status measure_students(measuring *m)
     const bool two = v->net == HIDI_NET_STAGE2;
     stage last = {two ? 2 : 1, task, two ? s->dm.train.steps : s->td.train.steps,
                   two ? s->dm.snapshot_every : s->td.snapshot_every,
-                  two ? s->dm.generator_every : 1, {.step = 0}};
+                  two ? s->dm.generator_every : 1, two ? m->plan->study->iteration : 1,
+                  {.step = 0}};
     if (two && v->start > 0) { /* on top of stage 1, or a part of it */
         const stage first = {1, &m->plan->task[task->needs], s->td.train.steps, s->td.snapshot_every, 1,
-                             {.step = 0}};
+                             1, {.step = 0}};
         const long steps = first.steps * v->start / 100;
         if (v->snapshots)
             HIDI_TRY(measure_stage(m, &first, s->td.snapshot_every > 0, steps, false));
         last.before.step = last.before.updates = steps;
+        last.before.cost = (double)steps;
         last.before.train_seconds =
             hidi_part_seconds(first.task->path, HIDI_STAGE1_FILE) * (double)v->start / 100;
     }

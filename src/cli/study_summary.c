@@ -155,7 +155,7 @@ static const struct {
     int decimals;
 } columns[] = {
     {"evaluations", "NFE", 0},          {"updates", "updates", 0},
-    {"train_seconds", "seconds", 0},    {"distance", "distance", 2},
+    {"cost", "cost", 0},    {"distance", "distance", 2},
     {"precision", "precision", 3},      {"recall", "recall", 3},
     {"high_frequency", "high freq", 3}, {"asked_class", "asked class", 3},
     {"class_variation", "class TV", 3}, {"rarest_class", "rarest", 2}};
@@ -359,11 +359,11 @@ static hidi_status draw_training(const hidi_plan *plan, FILE *page)
     for (int i = 0; i < plan->study->n && status == HIDI_OK; i++) {
         const hidi_variant *v = &plan->study->variant[i];
         if (v->snapshots)
-            status = distance_curve(&f, plan, v, "train_seconds", false, 0,
+            status = distance_curve(&f, plan, v, "cost", false, 0,
                                     v->n_steps > 0 ? (size_t)v->n_steps : 1, MOST_POINTS);
     }
     if (status == HIDI_OK)
-        status = draw(plan, &f, "training.svg", "Distance over training", "seconds of training",
+        status = draw(plan, &f, "training.svg", "Distance over training", "training, in steps of stage 1",
                       "distance", false, true, page);
     figure_free(&f);
     return status;
@@ -462,7 +462,7 @@ static hidi_status write_page(const hidi_plan *plan, FILE *page)
           "the Nyquist frequency\nand above, relative to real images. asked class: share that the "
           "net's classifier puts into the class asked for;\nclass TV: total variation between classes "
           "found and asked for; rarest: the rarest class, found / asked for.\nupdates: of the "
-          "generator. seconds: of training, on one thread.\n",
+          "generator. cost: of the training, in steps of stage 1.\n",
           page);
     HIDI_TRY(print_defects(plan, page));
     HIDI_TRY(draw_training(plan, page));
