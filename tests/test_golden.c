@@ -1,4 +1,4 @@
-/* test_golden.c - golden values of what `hidi probe` does not show: AdamW, precision and recall.
+/* test_golden.c - golden values of what `hidi probe` does not show: AdamW and metrics.
  * tests/golden/README.md says where they come from. */
 #include <check.h>
 #include <math.h>
@@ -8,6 +8,10 @@
 
 #include "backend/backend.h"
 #include "io/safetensors.h"
+#include "metrics/frechet.h"
+#include "metrics/inception_score.h"
+#include "metrics/kernel_distance.h"
+#include "metrics/numpy_random.h"
 #include "metrics/precision_recall.h"
 
 static const hidi_backend *backend; /* set by main */
@@ -132,6 +136,104 @@ START_TEST(precision_and_recall)
 }
 END_TEST
 
+/* Relative, to 1e-12: sums of some hundred terms of one sign, or that nearly cancel (1e-15 / 1e-3). */
+static void expect(const char *name, double found)
+{
+    const double right = scalar(&expected, name);
+    if (!(fabs(found - right) <= 1e-12 * fabs(right)))
+        ck_abort_msg("%s: %.17g instead of %.17g", name, found, right);
+}
+
+static void moments_of(const char *name, hidi_moments *moments)
+{
+    const hidi_file_tensor *t;
+    double *f = values(&in, name, &t);
+    ck_assert_int_eq(hidi_moments_init(moments, t->dim[1]), HIDI_OK);
+    hidi_moments_add(moments, f, t->dim[0]);
+    ck_assert_int_eq(hidi_moments_finish(moments), HIDI_OK);
+    free(f);
+}
+
+START_TEST(frechet_by_the_root_of_a_matrix)
+{
+    hidi_moments a, b;
+    hidi_frechet d;
+    read_case("frechet-sqrtm");
+    moments_of("f1", &a);
+    moments_of("f2", &b);
+    ck_assert_int_eq(hidi_frechet_distance(&d, &a, &b), HIDI_OK);
+    expect("distance", d.distance);
+    hidi_moments_free(&a);
+    hidi_moments_free(&b);
+    end_case();
+}
+END_TEST
+
+START_TEST(inception_score)
+{
+    static const hidi_score_order orders[] = {HIDI_ORDER_GIVEN, HIDI_ORDER_TORCH_FIDELITY};
+    const hidi_file_tensor *t;
+    read_case("inception-score");
+    double *p = values(&in, "p", &t);
+    for (int i = 0; i < 2; i++) {
+        hidi_inception_score score;
+        double mean, deviation;
+        const size_t n = t->dim[0], classes = t->dim[1];
+        ck_assert_int_eq(hidi_inception_score_init(&score, classes, n, 10, orders[i]), HIDI_OK);
+        hidi_inception_score_add(&score, p, 20);
+        hidi_inception_score_add(&score, p + 20 * classes, n - 20);
+        ck_assert_int_eq(hidi_inception_score_finish(&score, &mean, &deviation), HIDI_OK);
+        expect(i ? "shuffled_mean" : "mean", mean);
+        expect(i ? "shuffled_deviation" : "deviation", deviation);
+        hidi_inception_score_free(&score);
+    }
+    free(p);
+    end_case();
+}
+END_TEST
+
+START_TEST(kernel_distance)
+{
+    const hidi_file_tensor *a, *b;
+    read_case("kernel-distance");
+    double *x = values(&in, "x", &a), *y = values(&in, "y", &b);
+    hidi_kernel_options options = {.subsets = 20, .subset_size = 30, .seed = 2020};
+    hidi_kernel_distance d;
+    ck_assert_int_eq(hidi_kernel_distance_between(&d, x, a->dim[0], y, b->dim[0], a->dim[1],
+                                                  &options), HIDI_OK);
+    expect("mean", d.mean);
+    expect("deviation", d.deviation);
+    expect("standard_error", d.standard_error);
+    ck_assert_uint_eq(d.subset_size, 30);
+    options.subset_size = 1000;
+    ck_assert_int_eq(hidi_kernel_distance_between(&d, x, a->dim[0], y, b->dim[0], a->dim[1],
+                                                  &options), HIDI_OK);
+    expect("whole_mean", d.mean);
+    ck_assert_uint_eq(d.subset_size, b->dim[0]);
+    free(x);
+    free(y);
+    end_case();
+}
+END_TEST
+
+START_TEST(numpys_permutation)
+{
+    const hidi_file_tensor *t;
+    hidi_numpy_random random;
+    read_case("kernel-distance");
+    double *right = values(&expected, "permutation", &t);
+    size_t *found = malloc(t->count * sizeof *found);
+    ck_assert_ptr_nonnull(found);
+    hidi_numpy_seed(&random, 2020);
+    hidi_numpy_permutation(&random, found, t->count);
+    for (size_t i = 0; i < t->count; i++)
+        ck_assert_uint_eq(found[i], (size_t)right[i]);
+    free(found);
+    free(right);
+    end_case();
+}
+END_TEST
+
 static int run(const char *name, void (*add)(TCase *tcase))
 {
     Suite *suite = suite_create("golden");
@@ -154,6 +256,10 @@ static void add_adamw(TCase *tcase)
 static void add_metrics(TCase *tcase)
 {
     tcase_add_test(tcase, precision_and_recall);
+    tcase_add_test(tcase, frechet_by_the_root_of_a_matrix);
+    tcase_add_test(tcase, inception_score);
+    tcase_add_test(tcase, kernel_distance);
+    tcase_add_test(tcase, numpys_permutation);
 }
 
 int main(void)

@@ -289,6 +289,28 @@ def write_metrics(golden):
                  {k: torch.tensor(v, dtype=torch.float64) for k, v in result.items()})
 
 
+def write_scores(golden):
+    """What tests/test_golden.c reads; double precision in either build."""
+    scalars = lambda result: {k: torch.tensor(v, dtype=torch.float64) for k, v in result.items()}
+    f1, f2 = draw("sqrtm/1", 300, 40) @ draw("sqrtm/mixing", 40, 40), 2 * draw("sqrtm/2", 260, 40) + 1
+    golden.write("frechet-sqrtm", {"f1": f1, "f2": f2},
+                 scalars({"distance": metrics.frechet_sqrtm(f1.double().numpy(),
+                                                            f2.double().numpy())}))
+    p = torch.softmax(3 * draw("score/logits", 53, 7).double(), dim=1)
+    p[4] = torch.tensor([1.0, 0, 0, 0, 0, 0, 0])  # 0 log 0
+    given, shuffled = (metrics.inception_score(p.numpy(), 10, seed) for seed in (None, 2020))
+    golden.write("inception-score", {"p": p},
+                 scalars({**given, **{"shuffled_" + k: v for k, v in shuffled.items()}}))
+    x, y = draw("kernel/x", 61, 6), 1.2 * draw("kernel/y", 47, 6) + 0.3
+    distances = {}
+    for name, size in ("", 30), ("whole_", 1000):
+        result = metrics.kernel_distance(x.double().numpy(), y.double().numpy(), 20, size, 2020)
+        distances.update({name + k: v for k, v in result.items()})
+    order = np.random.RandomState(2020).permutation(700).astype(np.int32)
+    golden.write("kernel-distance", {"x": x, "y": y},
+                 {**scalars(distances), "permutation": torch.from_numpy(order)})
+
+
 def write_adamw(golden, steps=6, n=7):
     """Parameters after each step of torch.optim.AdamW on given gradients."""
     start, grad = draw("adamw/param", n), draw("adamw/grad", steps, n)
@@ -316,6 +338,7 @@ if __name__ == "__main__":
     write_losses(golden)
     write_heads(golden)
     write_metrics(golden)
+    write_scores(golden)
     write_adamw(golden)
     (HERE / "cases.txt").write_text(
         "# Written by generate.py, read by tests/golden.test.  `hidi probe KIND OPTIONS` on\n"
