@@ -234,8 +234,8 @@ START_TEST(found_by_chance)
     ck_assert_int_eq(hidi_dit_initialise(dit, 1), HIDI_OK);
     ck_assert_int_eq(hidi_dataset_open(&data, "shapes", NULL, SIZE, 1), HIDI_OK);
     hidi_heads *heads = heads_of(HIDI_HEAD_AWD);
-    ck_assert_int_eq(hidi_find_defects(heads, dit, data, HIDI_VALIDATION, 100, HIDI_DEFECT_BLUR, 0.1,
-                                       3, found),
+    ck_assert_int_eq(hidi_find_defects(heads, dit, data, HIDI_VALIDATION, 100, HIDI_DEFECT_BLUR,
+                                       0.1, 3, found),
                      HIDI_OK);
     /* Weights that are all the same point nowhere. */
     ck_assert(found[HIDI_FINDER_WEIGHT].auc == 0.5 && found[HIDI_FINDER_WEIGHT].auc_clean == 0.5);
@@ -245,8 +245,8 @@ START_TEST(found_by_chance)
         ck_assert(found[f].top >= 0 && found[f].top <= 1);
     }
     ck_assert(found[HIDI_FINDER_SCORE].auc != found[HIDI_FINDER_SCORE].auc_clean);
-    ck_assert_int_eq(hidi_find_defects(heads, dit, data, HIDI_VALIDATION, 100, HIDI_DEFECT_BLUR, 0.1,
-                                       3, again),
+    ck_assert_int_eq(hidi_find_defects(heads, dit, data, HIDI_VALIDATION, 100, HIDI_DEFECT_BLUR,
+                                       0.1, 3, again),
                      HIDI_OK);
     ck_assert_mem_eq(found, again, sizeof found);
     hidi_heads_destroy(heads);

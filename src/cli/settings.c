@@ -81,7 +81,7 @@ const hidi_option hidi_settings_table[] = {
     INT("student.depth", student.depth, 0, 1000, "0", "blocks; 0: the teacher's"),
     INT("student.heads", student.heads, 0, 1024, "0", "attention heads; 0: the teacher's"),
     CHOICE("student.start", student.start, HIDI_STUDENT_STARTS, "teacher",
-           "weights that stage 1 starts from; the teacher's do not fit another width or number of heads"),
+           "weights that stage 1 starts from; the teacher's do not fit another width or other heads"),
 
     TRAINING("td", td, "1500", "64", "5e-4", "100", "cosine", "0.99"),
     INT("td.snapshot_every", td.snapshot_every, 0, 1e9, "0",

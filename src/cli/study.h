@@ -1,9 +1,9 @@
 /* study.h - hidi study: a table of variants, each trained and measured with several seeds.
  *
- * A study is a list of tasks that hang together: the feature net and the teacher (once), stage 1 and
- * stage 2 of each variant and seed (once for all variants that share them), and the measurement of
- * each variant and seed.  Each task is a process of its own, leaves a file when it is done, and is
- * skipped if that file is there.
+ * A study is a list of tasks that hang together: the feature net and the teacher (once), stage 1
+ * and stage 2 of each variant and seed (once for all variants that share them), and the
+ * measurement of each variant and seed.  Each task is a process of its own, leaves a file when it
+ * is done, and is skipped if that file is there.
  */
 #ifndef HIDI_CLI_STUDY_H
 #define HIDI_CLI_STUDY_H
@@ -43,8 +43,8 @@ typedef struct hidi_study {
     int n;
 } hidi_study;
 
-/* Reads a study's file (hidi-study(1)); every --set of cli goes over its [all] section.  Errors name
- * the file and the line.  Free in any case. */
+/* Reads a study's file (hidi-study(1)); every --set of cli goes over its [all] section.  Errors
+ * name the file and the line.  Free in any case. */
 hidi_status hidi_study_read(hidi_study *study, const hidi_cli *cli, const char *path);
 void hidi_study_free(hidi_study *study);
 
@@ -82,7 +82,7 @@ void hidi_plan_free(hidi_plan *plan);
 char *hidi_plan_label(char *text, size_t size, const hidi_study_task *task);
 
 /* Runs what is not done, `jobs` processes at a time.  A training that ends on a value that is not
- * finite is a result; any other failure is an error in the end, after all that can be done is done. */
+ * finite is a result; any other failure is an error, after all that can be done is done. */
 hidi_status hidi_plan_run(hidi_plan *plan, int jobs);
 
 /* A task's path with another ending. */

@@ -24,8 +24,8 @@ typedef struct reader {
 /* --- values ----------------------------------------------------------------------------------- */
 
 /* Whole numbers from least to most, separated by blanks. */
-static hidi_status read_numbers(const char *key, const char *text, long least, long most, long *list,
-                                int room, int *n)
+static hidi_status read_numbers(const char *key, const char *text, long least, long most,
+                                long *list, int room, int *n)
 {
     char copy[HIDI_CONFIG_TEXT];
     if (strlen(text) >= sizeof copy)
@@ -36,9 +36,9 @@ static hidi_status read_numbers(const char *key, const char *text, long least, l
         if (*n == room)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: more than %d numbers", key, room);
         if (!hidi_parse_long(word, &list[*n]) || list[*n] < least || list[*n] > most)
-            return hidi_error(HIDI_BAD_ARGUMENT, "%s: expected whole numbers from %ld to %ld, found "
-                                                 "\"%s\"",
-                              key, least, most, word);
+            return hidi_error(HIDI_BAD_ARGUMENT,
+                              "%s: expected whole numbers from %ld to %ld, found \"%s\"", key, least,
+                              most, word);
         (*n)++;
     }
     if (*n == 0)
@@ -46,7 +46,8 @@ static hidi_status read_numbers(const char *key, const char *text, long least, l
     return HIDI_OK;
 }
 
-static hidi_status read_number(const char *key, const char *text, long least, long most, long *value)
+static hidi_status read_number(const char *key, const char *text, long least, long most,
+                               long *value)
 {
     int n;
     return read_numbers(key, text, least, most, value, 1, &n);
@@ -64,7 +65,8 @@ static hidi_status read_word(const char *key, const char *text, const char *word
         }
         at += word + strspn(at + word, " ");
     }
-    return hidi_error(HIDI_BAD_ARGUMENT, "%s: expected one of \"%s\", found \"%s\"", key, words, text);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s: expected one of \"%s\", found \"%s\"", key, words,
+                      text);
 }
 
 static hidi_status read_text(const char *key, const char *text, char *value)
@@ -85,7 +87,8 @@ static hidi_status check_name(const hidi_study *study, const char *name)
                           HIDI_STUDY_NAME - 1);
     for (const char *c = name; *c != '\0'; c++)
         if (!isalnum((unsigned char)*c) && strchr(" .+-_=%()/", *c) == NULL)
-            return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s]: '%c' cannot be in a name", name, *c);
+            return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s]: '%c' cannot be in a name", name,
+                              *c);
     for (int i = 0; i < study->n; i++)
         if (strcmp(study->variant[i].name, name) == 0)
             return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s] is there twice", name);
@@ -117,8 +120,9 @@ static hidi_status check_variant(const hidi_variant *v)
     if (v->snapshots &&
         (v->net < HIDI_NET_STAGE1 || (v->net == HIDI_NET_STAGE1 && s->td.snapshot_every == 0) ||
          (v->net == HIDI_NET_STAGE2 && s->dm.snapshot_every == 0)))
-        return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s]: snapshots = yes without snapshot_every of "
-                                             "its stage", v->name);
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "[variant %s]: snapshots = yes without snapshot_every of its stage",
+                          v->name);
     return HIDI_OK;
 }
 
@@ -153,8 +157,8 @@ static hidi_status begin_section(reader *r, const char *section)
         return hidi_error(HIDI_BAD_ARGUMENT, "[%s]: expected [study], [all] or [variant NAME]",
                           section);
     if (r->place >= place)
-        return hidi_error(HIDI_BAD_ARGUMENT, "[%s]: the order is [study], [all], [variant NAME] ...",
-                          section);
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "[%s]: the order is [study], [all], [variant NAME] ...", section);
     if (place == IN_ALL && r->place != IN_STUDY)
         return hidi_error(HIDI_BAD_ARGUMENT, "[all] before [study]");
     r->place = place;
@@ -187,10 +191,12 @@ static hidi_status take_study(hidi_study *study, const char *name, const char *v
     if (strcmp(name, "iteration") == 0) {
         if (hidi_parse_double(value, &study->iteration) && study->iteration > 0)
             return HIDI_OK;
-        return hidi_error(HIDI_BAD_ARGUMENT, "iteration: expected a number above 0, found \"%s\"", value);
+        return hidi_error(HIDI_BAD_ARGUMENT, "iteration: expected a number above 0, found \"%s\"",
+                          value);
     }
-    return hidi_error(HIDI_BAD_ARGUMENT, "[study] has no \"%s\"; it has preset, title, seeds, defects, "
-                                         "columns and iteration",
+    return hidi_error(HIDI_BAD_ARGUMENT,
+                      "[study] has no \"%s\"; it has preset, title, seeds, defects, columns and "
+                      "iteration",
                       name);
 }
 
@@ -210,8 +216,9 @@ static hidi_status take_setting(hidi_variant *v, const char *name, const char *v
         return HIDI_OK;
     }
     if (strchr(name, '.') == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "no \"%s\": expected net, start, steps, snapshots, or a "
-                                             "setting such as dm.head",
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "no \"%s\": expected net, start, steps, snapshots, or a setting such as "
+                          "dm.head",
                           name);
     if (strcmp(name, "run.seed") == 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "run.seed: the seeds are those of [study]");

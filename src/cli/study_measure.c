@@ -40,7 +40,7 @@ typedef struct row {
     double cost;                        /* of the training, in steps of stage 1                   */
     double train_seconds;
     hidi_measurement measured;
-    double asked;     /* share of the images that the classifier puts into the class that was asked for */
+    double asked;     /* share of the images that are classified as what was asked for           */
     double variation; /* total variation between the classes found and those asked for           */
     double rarest;    /* the rarest class: found / asked for                                     */
 } row;
@@ -94,8 +94,8 @@ static void write_row(const measuring *m, const row *r, const hidi_spectrum *spe
 
 /* --- one set of images ------------------------------------------------------------------------ */
 
-static hidi_status count_classes(const measuring *m, row *r, const hidi_real *x, const int32_t *asked,
-                                 size_t n)
+static hidi_status count_classes(const measuring *m, row *r, const hidi_real *x,
+                                 const int32_t *asked, size_t n)
 {
     const size_t K = m->data->n_classes;
     int32_t *found = malloc(n * sizeof *found);
@@ -123,7 +123,8 @@ static hidi_status count_classes(const measuring *m, row *r, const hidi_real *x,
 }
 
 /* Measures images x [n, C, H, W], which it clamps, and writes their row. */
-static hidi_status measure_images(measuring *m, row *r, hidi_real *x, const int32_t *asked, size_t n)
+static hidi_status measure_images(measuring *m, row *r, hidi_real *x, const int32_t *asked,
+                                  size_t n)
 {
     hidi_image_set set;
     hidi_status status = hidi_image_set_init(&set, &m->extractor, x, n);
@@ -257,16 +258,18 @@ static hidi_status draw_heat(const measuring *m, const hidi_heads *heads, const 
         status = hidi_error(HIDI_NO_MEMORY, "out of memory");
     if (status == HIDI_OK) {
         hidi_dataset_range(m->judge, hidi_settings_split(&m->cli.settings), 0, n, real, y);
-        status = hidi_write_heat(hidi_task_file(path, sizeof path, m->task, "-heat-real.png"), heads,
-                                 backbone, real, y, n, t, 1, n, (size_t)m->cli.settings.eval.zoom);
+        hidi_task_file(path, sizeof path, m->task, "-heat-real.png");
+        status = hidi_write_heat(path, heads, backbone, real, y, n, t, 1, n,
+                                 (size_t)m->cli.settings.eval.zoom);
     }
     if (status == HIDI_OK)
         status = hidi_draw_samples(&m->cli, net, &sampler, n, "", &x, &seconds);
     for (size_t i = 0; i < n && status == HIDI_OK; i++)
         y[i] = (int32_t)(i % m->data->n_classes);
+    hidi_task_file(path, sizeof path, m->task, "-heat-samples.png");
     if (status == HIDI_OK)
-        status = hidi_write_heat(hidi_task_file(path, sizeof path, m->task, "-heat-samples.png"), heads,
-                                 backbone, x, y, n, t, 1, n, (size_t)m->cli.settings.eval.zoom);
+        status = hidi_write_heat(path, heads, backbone, x, y, n, t, 1, n,
+                                 (size_t)m->cli.settings.eval.zoom);
     free(x);
     free(real);
     free(y);
@@ -295,7 +298,8 @@ static hidi_status look_at_heads(const measuring *m, const char *dir, const hidi
         status = hidi_load_for(&m->cli, m->data, path, &backbone);
     if (status == HIDI_OK)
         status = write_defects(m, heads, backbone, t);
-    if (status == HIDI_OK && heads->config.kind == HIDI_HEAD_AWD && m->task->seed == m->plan->study->seed[0])
+    if (status == HIDI_OK && heads->config.kind == HIDI_HEAD_AWD &&
+        m->task->seed == m->plan->study->seed[0])
         status = draw_heat(m, heads, backbone, net, t);
     hidi_heads_destroy(heads);
     hidi_dit_destroy(backbone);
@@ -324,7 +328,8 @@ static hidi_status measure_real(measuring *m)
     return status;
 }
 
-static hidi_status measure_file(measuring *m, row *r, const char *path, bool is_last, const char *dir)
+static hidi_status measure_file(measuring *m, row *r, const char *path, bool is_last,
+                                const char *dir)
 {
     hidi_dit *net;
     HIDI_TRY(hidi_load_for(&m->cli, m->data, path, &net));
@@ -355,7 +360,8 @@ typedef struct stage {
 } stage;
 
 /* The snapshots up to `last` steps, and, if that is the whole training, its result. */
-static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, long last, bool is_last)
+static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, long last,
+                                 bool is_last)
 {
     char path[HIDI_PATH], name[32];
     const bool finished = access(s->task->done, F_OK) == 0;
@@ -399,8 +405,8 @@ static hidi_status measure_students(measuring *m)
                   two ? s->dm.generator_every : 1, two ? m->plan->study->iteration : 1,
                   {.step = 0}};
     if (two && v->start > 0) { /* on top of stage 1, or a part of it */
-        const stage first = {1, &m->plan->task[task->needs], s->td.train.steps, s->td.snapshot_every, 1,
-                             1, {.step = 0}};
+        const stage first = {1, &m->plan->task[task->needs], s->td.train.steps,
+                             s->td.snapshot_every, 1, 1, {.step = 0}};
         const long steps = first.steps * v->start / 100;
         if (v->snapshots)
             HIDI_TRY(measure_stage(m, &first, s->td.snapshot_every > 0, steps, false));

@@ -85,8 +85,8 @@ static hidi_status add_measurement(hidi_plan *plan, const hidi_variant *v, long 
                     v->net, v->start, v->snapshots, plan->study->defects, plan->study->iteration);
     for (int i = 0; i < v->n_steps; i++)
         used += snprintf(more + used, sizeof more - (size_t)used, " %ld", v->steps[i]);
-    HIDI_TRY(hash_of(plan, v, seed, "run data model features teacher student td dm sample eval", more,
-                     &hash));
+    HIDI_TRY(hash_of(plan, v, seed, "run data model features teacher student td dm sample eval",
+                     more, &hash));
     for (size_t i = 0; i < sizeof slug; i++)
         slug[i] = (char)(isalnum((unsigned char)v->name[i]) || v->name[i] == '\0'
                              ? tolower((unsigned char)v->name[i])
@@ -117,9 +117,9 @@ char *hidi_task_file(char *path, size_t size, const hidi_study_task *task, const
 static bool is_done(const hidi_study_task *task)
 {
     char diverged[HIDI_PATH];
+    hidi_task_file(diverged, sizeof diverged, task, "/" HIDI_DIVERGED_FILE);
     return access(task->done, F_OK) == 0 ||
-           (task->kind != HIDI_DO_MEASURE &&
-            access(hidi_task_file(diverged, sizeof diverged, task, "/" HIDI_DIVERGED_FILE), F_OK) == 0);
+           (task->kind != HIDI_DO_MEASURE && access(diverged, F_OK) == 0);
 }
 
 hidi_status hidi_plan_init(hidi_plan *plan, const hidi_study *study, const hidi_cli *cli,
@@ -148,7 +148,8 @@ void hidi_plan_free(hidi_plan *plan)
 
 char *hidi_plan_label(char *text, size_t size, const hidi_study_task *task)
 {
-    static const char *const what[] = {"feature net and teacher", "stage 1", "stage 2", "measuring"};
+    static const char *const what[] = {"feature net and teacher", "stage 1", "stage 2",
+                                       "measuring"};
     if (task->kind == HIDI_DO_BASE)
         snprintf(text, size, "%s", what[task->kind]);
     else
@@ -178,23 +179,23 @@ static hidi_status lock_all(const hidi_plan *plan, int *file)
     HIDI_TRY(hidi_make_folder(plan->out));
     HIDI_TRY(lock(plan, 0, file));
     if (fcntl(*file, F_GETLK, &any) == 0 && any.l_type != F_UNLCK)
-        return hidi_error(HIDI_BAD_FILE, "%s: process %ld is still at work in this folder", plan->out,
-                          (long)any.l_pid);
+        return hidi_error(HIDI_BAD_FILE, "%s: process %ld is still at work in this folder",
+                          plan->out, (long)any.l_pid);
     return HIDI_OK;
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
 
 /* In units of a step of stage 1, measured on the preset shapes, to guess what is left. */
-static long weight(const hidi_plan *plan, const hidi_study_task *task)
+static long weight(const hidi_study_task *task)
 {
     const hidi_settings *s = &task->variant->settings;
-    (void)plan;
+    const bool is_teacher = task->variant->net == HIDI_NET_TEACHER;
     switch (task->kind) {
     case HIDI_DO_BASE: return 20;
     case HIDI_DO_STAGE1: return s->td.train.steps;
     case HIDI_DO_STAGE2: return s->dm.train.steps * 3 / 2;
-    default: return 20 + s->eval.images * (task->variant->net == HIDI_NET_TEACHER ? 500 : 10) / 1000;
+    default: return 20 + s->eval.images * (is_teacher ? 500 : 10) / 1000;
     }
 }
 
@@ -211,8 +212,8 @@ static hidi_status start(hidi_plan *plan, int index)
     if (task->pid > 0)
         return HIDI_OK;
     int file;
-    /* A session of its own: a terminal's interrupt reaches the study alone, which passes it on; and a
-     * kernel that shares time between sessions counts each task. */
+    /* A session of its own: a terminal's interrupt reaches the study alone, which passes it on;
+     * and a kernel that shares time between sessions counts each task. */
     (void)setsid();
     if (task->kind == HIDI_DO_MEASURE) /* has nothing to save */
         signal(SIGTERM, SIG_DFL);
@@ -256,7 +257,7 @@ static long work_in(const hidi_plan *plan, hidi_task_state state)
     long sum = 0;
     for (int i = 0; i < plan->n; i++)
         if (plan->task[i].state == state)
-            sum += weight(plan, &plan->task[i]);
+            sum += weight(&plan->task[i]);
     return sum;
 }
 
@@ -296,7 +297,8 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
     char note[64];
     int running = 0, finished = -1;
     bool told = false;
-    hidi_progress_begin(&progress, plan->cli->progress, "study", done, done + work_in(plan, HIDI_WAITING));
+    hidi_progress_begin(&progress, plan->cli->progress, "study", done,
+                        done + work_in(plan, HIDI_WAITING));
     while (status == HIDI_OK) {
         running = reap(plan);
         if (count_in(plan, HIDI_DONE) != finished) {
@@ -321,7 +323,8 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
         nanosleep(&pause, NULL);
     hidi_progress_end(&progress, NULL);
     if (status == HIDI_OK && *stop != 0 && count_in(plan, HIDI_DONE) < plan->n)
-        status = hidi_error(HIDI_INTERRUPTED, "stopped after %d of %d tasks; the same command goes on",
+        status = hidi_error(HIDI_INTERRUPTED,
+                            "stopped after %d of %d tasks; the same command goes on",
                             count_in(plan, HIDI_DONE), plan->n);
     return status;
 }
@@ -336,7 +339,8 @@ hidi_status hidi_plan_run(hidi_plan *plan, int jobs)
     if (status == HIDI_OK)
         status = run_tasks(plan, jobs);
     if (status == HIDI_OK && count_in(plan, HIDI_DONE) < plan->n)
-        status = hidi_error(HIDI_BAD_FILE, "%d of %d tasks failed, or wait for one that did (see above)",
+        status = hidi_error(HIDI_BAD_FILE,
+                            "%d of %d tasks failed, or wait for one that did (see above)",
                             plan->n - count_in(plan, HIDI_DONE), plan->n);
     if (file >= 0)
         close(file);

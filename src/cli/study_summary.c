@@ -275,7 +275,8 @@ static void figure_free(figure *f)
     free(f->series);
 }
 
-static hidi_status add_curve(figure *f, const char *label, const double *x, const double *y, size_t n)
+static hidi_status add_curve(figure *f, const char *label, const double *x, const double *y,
+                             size_t n)
 {
     double *xs = malloc(n * sizeof *xs), *ys = malloc(n * sizeof *ys);
     if (xs == NULL || ys == NULL) {
@@ -363,8 +364,8 @@ static hidi_status draw_training(const hidi_plan *plan, FILE *page)
                                     v->n_steps > 0 ? (size_t)v->n_steps : 1, MOST_POINTS);
     }
     if (status == HIDI_OK)
-        status = draw(plan, &f, "training.svg", "Distance over training", "training, in steps of stage 1",
-                      "distance", false, true, page);
+        status = draw(plan, &f, "training.svg", "Distance over training",
+                      "training, in steps of stage 1", "distance", false, true, page);
     figure_free(&f);
     return status;
 }
@@ -423,8 +424,9 @@ static hidi_status stack_pictures(const hidi_plan *plan, hidi_image *all, FILE *
         hidi_image_free(&one);
         if (more == NULL)
             return hidi_error(HIDI_BAD_FORMAT, "%s: of another width than the others", path);
-        fprintf(page, "%s%s", rows++ ? "; " : "\nFrom top to bottom, the same noise and class in each "
-                                             "column: ",
+        fprintf(page, "%s%s",
+                rows++ ? "; "
+                       : "\nFrom top to bottom, the same noise and class in each column: ",
                 task->variant->name);
     }
     if (rows > 0)
@@ -453,16 +455,17 @@ static hidi_status write_page(const hidi_plan *plan, FILE *page)
     fprintf(page, "Preset %s; seeds", study->preset);
     for (int i = 0; i < study->n_seeds; i++)
         fprintf(page, " %ld", study->seed[i]);
-    fprintf(page, ". Mean ± standard deviation over seeds, which change the training and the noise of "
-                  "the samples;\nthe %ld real images are the same ones of the %s split. `results.csv` "
-                  "has every row.\n\n",
+    fprintf(page,
+            ". Mean ± standard deviation over seeds, which change the training and the noise of\n"
+            "the samples; the %ld real images are the same ones of the %s split. `results.csv`\n"
+            "has every row.\n\n",
             s->eval.images, hidi_split_name(hidi_settings_split(s)));
     HIDI_TRY(print_table(plan, page));
-    fputs("\ndistance: Fréchet, in the features of hidi's small net, not FID. high freq: power at half "
-          "the Nyquist frequency\nand above, relative to real images. asked class: share that the "
-          "net's classifier puts into the class asked for;\nclass TV: total variation between classes "
-          "found and asked for; rarest: the rarest class, found / asked for.\nupdates: of the "
-          "generator. cost: of the training, in steps of stage 1.\n",
+    fputs("\ndistance: Fréchet, in the features of hidi's small net, not FID. high freq: power at\n"
+          "half the Nyquist frequency and above, relative to real images. asked class: share that\n"
+          "the net's classifier puts into the class asked for; class TV: total variation between\n"
+          "classes found and asked for; rarest: the rarest class, found / asked for. updates: of\n"
+          "the generator. cost: of the training, in steps of stage 1.\n",
           page);
     HIDI_TRY(print_defects(plan, page));
     HIDI_TRY(draw_training(plan, page));

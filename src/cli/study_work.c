@@ -37,8 +37,8 @@ static hidi_status do_base(const hidi_cli *cli, const hidi_dataset *data, const 
     return status;
 }
 
-static hidi_status load_teacher(const hidi_cli *cli, const hidi_plan *plan, const hidi_dataset *data,
-                                hidi_dit **teacher)
+static hidi_status load_teacher(const hidi_cli *cli, const hidi_plan *plan,
+                                const hidi_dataset *data, hidi_dit **teacher)
 {
     char path[HIDI_PATH];
     hidi_task_file(path, sizeof path, &plan->task[0], "/" HIDI_TEACHER_FILE);
@@ -59,7 +59,8 @@ static hidi_status do_stage1(const hidi_cli *cli, const hidi_plan *plan, const h
 
 /* What stage 2 starts from: the teacher, a snapshot of stage 1, or its result. */
 static hidi_status load_start(const hidi_cli *cli, const hidi_plan *plan, const hidi_dataset *data,
-                              const hidi_study_task *task, const hidi_dit *teacher, hidi_dit **student)
+                              const hidi_study_task *task, const hidi_dit *teacher,
+                              hidi_dit **student)
 {
     const hidi_variant *v = task->variant;
     char path[HIDI_PATH];
@@ -82,7 +83,8 @@ static hidi_status do_stage2(const hidi_cli *cli, const hidi_plan *plan, const h
     const hidi_study_task *before = &plan->task[task->needs];
     if (before->kind == HIDI_DO_STAGE1 && access(before->done, F_OK) != 0)
         return hidi_error(HIDI_NOT_FINITE, "%s: stage 1 diverged",
-                          hidi_task_file(diverged, sizeof diverged, before, "/" HIDI_DIVERGED_FILE));
+                          hidi_task_file(diverged, sizeof diverged, before,
+                                         "/" HIDI_DIVERGED_FILE));
     hidi_status status = load_teacher(cli, plan, data, &teacher);
     if (status == HIDI_OK)
         status = load_start(cli, plan, data, task, teacher, &start);
@@ -102,13 +104,14 @@ static hidi_status write_diverged(const hidi_study_task *task)
     HIDI_TRY(hidi_make_folder(task->path));
     char message[512];
     snprintf(message, sizeof message, "%s", hidi_error_message());
-    HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, task, "/" HIDI_DIVERGED_FILE)));
+    hidi_task_file(path, sizeof path, task, "/" HIDI_DIVERGED_FILE);
+    HIDI_TRY(hidi_atomic_open(&file, path));
     fprintf(file.out, "%s\n", message);
     return hidi_atomic_commit(&file);
 }
 
-/* Waits until no other study that shares the folder of parts is making this one; it is then there to
- * be read.  The lock ends with this process. */
+/* Waits until no other study that shares the folder of parts is making this one; it is then there
+ * to be read.  The lock ends with this process. */
 static hidi_status lock_part(const hidi_study_task *task)
 {
     char path[HIDI_PATH];

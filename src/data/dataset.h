@@ -1,8 +1,8 @@
 /* dataset.h - labelled images behind one small interface.
  *
  * Images are [C, H, W], values in [-1, 1].  Every data set has a train and a test split that share
- * no image; a third split, for choosing settings, shares none with either: "shapes" draws it like the
- * others, and of images from files it is what hidi_dataset_hold_out takes from the train split.
+ * no image; a third split, for choosing settings, shares none with either: "shapes" draws it like
+ * the others, and of images from files it is what hidi_dataset_hold_out takes from the train split.
  * Getting an image is a pure function of (split, index), so that runs can be repeated.
  */
 #ifndef HIDI_DATA_DATASET_H
@@ -47,8 +47,8 @@ hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char 
                               size_t image_size, uint64_t seed);
 void hidi_dataset_close(hidi_dataset *data); /* NULL is allowed */
 
-/* Makes the last n training images the validation split, so that no training sees them; called once,
- * before any use.  0: nothing.  At least one must be left.  An unlimited data set has its own
+/* Makes the last n training images the validation split, so that no training sees them; called
+ * once, before any use.  0: nothing.  At least one must be left.  An unlimited data set has its own
  * validation images and is left as it is. */
 hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n);
 

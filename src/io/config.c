@@ -322,7 +322,7 @@ hidi_status hidi_config_each(const char *path, hidi_config_taker *take, void *co
     return status;
 }
 
-/* --- a file of a table's options --------------------------------------------------------------- */
+/* --- a file of a table's options -------------------------------------------------------------- */
 
 typedef struct reading {
     const hidi_option *table;

@@ -43,8 +43,8 @@ hidi_status hidi_config_read(const hidi_option *table, void *values, const char 
 
 /* What a file of another kind has: called for every [section] (name and value NULL) and every
  * name = value in it, in order.  An error ends the reading. */
-typedef hidi_status hidi_config_taker(void *context, int line, const char *section, const char *name,
-                                      const char *value);
+typedef hidi_status hidi_config_taker(void *context, int line, const char *section,
+                                      const char *name, const char *value);
 
 /* Reads an INI file by its lines, with the messages of hidi_config_read. */
 hidi_status hidi_config_each(const char *path, hidi_config_taker *take, void *context);

@@ -62,8 +62,8 @@ static hidi_status maps_of(hidi_tape *tape, const hidi_heads *heads, const hidi_
 {
     const hidi_dit_config *c = &backbone->config;
     hidi_head_output output;
-    hidi_var *noised = hidi_input(tape, hidi_shape4(n, c->channels, c->image_size, c->image_size), z,
-                                  gradient != NULL);
+    const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
+    hidi_var *noised = hidi_input(tape, shape, z, gradient != NULL);
     hidi_var *times = hidi_filled(tape, hidi_shape1(n), (hidi_real)t);
     HIDI_TRY(hidi_heads_forward(tape, heads, true, backbone, true, noised, times, y, &output));
     if (weights != NULL)
@@ -105,8 +105,8 @@ hidi_status hidi_token_maps(hidi_tape *tape, const hidi_heads *heads, const hidi
 static hidi_status check_grid(size_t size, size_t patch, size_t at)
 {
     if (patch == 0 || size % patch != 0 || at >= size / patch * (size / patch))
-        return hidi_error(HIDI_BAD_ARGUMENT, "no token %zu in images of %zu with patches of %zu", at,
-                          size, patch);
+        return hidi_error(HIDI_BAD_ARGUMENT, "no token %zu in images of %zu with patches of %zu",
+                          at, size, patch);
     return HIDI_OK;
 }
 
@@ -164,8 +164,8 @@ static double token_variance(const hidi_real *image, size_t C, size_t size, size
     return total;
 }
 
-hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, size_t patch, double draw,
-                              size_t *at)
+hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, size_t patch,
+                              double draw, size_t *at)
 {
     HIDI_TRY(check_grid(size, patch, 0));
     const size_t N = size / patch * (size / patch), candidates = (N + 1) / 2;
@@ -274,8 +274,8 @@ static hidi_status batch_init(batch *b, hidi_head_kind kind, size_t pixels, size
 }
 
 /* n images from number `first` on, and the same with a defect. */
-static hidi_status plant(batch *b, const hidi_dataset *data, hidi_split split, size_t first, size_t n,
-                         size_t patch, hidi_defect kind, uint64_t seed)
+static hidi_status plant(batch *b, const hidi_dataset *data, hidi_split split, size_t first,
+                         size_t n, size_t patch, hidi_defect kind, uint64_t seed)
 {
     const size_t C = data->channels, H = data->height, pixels = C * H * H;
     hidi_dataset_range(data, split, first, n, b->clean, b->label);

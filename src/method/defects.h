@@ -34,15 +34,20 @@ hidi_status hidi_plant_defect(hidi_real *image, size_t C, size_t size, size_t pa
 
 /* A token with detail: by one draw, uniform among the half of the tokens with the larger variance
  * (a blur of the plain background would be no defect). */
-hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, size_t patch, double draw,
-                              size_t *at);
+hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, size_t patch,
+                              double draw, size_t *at);
 
-typedef enum hidi_finder { HIDI_FINDER_WEIGHT, HIDI_FINDER_SCORE, HIDI_FINDER_GRADIENT } hidi_finder;
+typedef enum hidi_finder {
+    HIDI_FINDER_WEIGHT,
+    HIDI_FINDER_SCORE,
+    HIDI_FINDER_GRADIENT
+} hidi_finder;
 enum { HIDI_FINDERS = 3 };
 const char *hidi_finder_name(hidi_finder finder); /* "weight", "score", "gradient" */
 
-/* Where token `at` stands in map [N]: *auc, the share of the others below it (ties: half; N = 1: NaN), and
- * *top, 1 if none of them is above or equal, else 0.  sign -1: the smallest value is the first. */
+/* Where token `at` stands in map [N]: *auc, the share of the others below it (ties: half; N = 1:
+ * NaN), and *top, 1 if none of them is above or equal, else 0.  sign -1: the smallest value is the
+ * first. */
 void hidi_rank_token(const hidi_real *map, size_t N, size_t at, int sign, double *auc, double *top);
 
 /* How well a finder does: means over images, NaN if the head has no such map.
@@ -55,7 +60,8 @@ typedef struct hidi_found {
     double auc_error; /* standard error of auc - auc_clean, over images */
 } hidi_found;
 
-/* Plants a defect in each of the first n images of a split and ranks its tokens, at noise level t. */
+/* Plants a defect in each of the first n images of a split and ranks its tokens, at noise level
+ * t. */
 hidi_status hidi_find_defects(const hidi_heads *heads, const hidi_dit *backbone,
                               const hidi_dataset *data, hidi_split split, size_t n,
                               hidi_defect kind, double t, uint64_t seed,

@@ -81,8 +81,9 @@ static hidi_status start_student(hidi_dit **student, const hidi_dit *teacher,
     if (o->start == HIDI_START_TEACHER) {
         if (c.width == t->width && c.heads == t->heads)
             return hidi_dit_student_of_depth(student, teacher, c.depth, seed);
-        return hidi_error(HIDI_BAD_ARGUMENT, "a student of width %zu, %zu heads cannot start from the "
-                                             "weights of a teacher of %zu, %zu: student.start=random",
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "a student of width %zu, %zu heads cannot start from the weights of a "
+                          "teacher of %zu, %zu: student.start=random",
                           c.width, c.heads, t->width, t->heads);
     }
     HIDI_TRY(hidi_dit_create(student, teacher->params.backend, &c));
