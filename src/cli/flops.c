@@ -181,9 +181,10 @@ static hidi_status count_sampling(flops *f, subject *s)
     if (!is_listed)
         HIDI_TRY(add_sampler(f, s, &settings, true));
     if (f->time)
-        printf("  ms: an image, in batches of %ld on %d threads, random weights; a step is timed "
+        printf("  ms: an image, in batches of %ld on %d thread%s, random weights; a step is timed "
                "(median of %ld)%s\n",
-               settings.sample.batch, f->cli.backend->threads(), f->repeat,
+               settings.sample.batch, f->cli.backend->threads(),
+               f->cli.backend->threads() == 1 ? "" : "s", f->repeat,
                s->decoder_macs > 0 ? "; the decoder is not" : "");
     printf("\n");
     return HIDI_OK;
