@@ -11,7 +11,7 @@
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 
-/* --- the counting backend ------------------------------------------------------------------------ */
+/* --- the counting backend --------------------------------------------------------------------- */
 
 static double macs; /* so far */
 
@@ -62,7 +62,7 @@ static void count_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const
 
 static hidi_backend counting; /* made by main */
 
-/* --- DiTs ------------------------------------------------------------------------------------------ */
+/* --- DiTs ------------------------------------------------------------------------------------- */
 
 static const hidi_dit_config configs[] = {
     {.image_size = 16, .channels = 3, .out_channels = 3, .patch = 4, .width = 128, .depth = 4,
@@ -145,7 +145,7 @@ START_TEST(parts_have_names_and_add_up)
 }
 END_TEST
 
-/* --- the decoder: its layers as ops on a tape ------------------------------------------------------- */
+/* --- the decoder: its layers as ops on a tape ------------------------------------------------- */
 
 static hidi_tape *tape;
 
@@ -205,7 +205,7 @@ START_TEST(decoder_layer_by_layer)
 }
 END_TEST
 
-/* --- published numbers ------------------------------------------------------------------------------- */
+/* --- published numbers ------------------------------------------------------------------------ */
 
 /* DiT's table 4 (arXiv 2212.09748): GFLOPs (multiply-adds) at 32 x 32 x 4. */
 START_TEST(published_sizes)

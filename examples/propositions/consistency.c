@@ -1,5 +1,5 @@
-/* consistency.c - the paper's Prop. 1, in numbers: a continuous-time consistency model is an average
- * velocity over an interval that starts at its origin.
+/* consistency.c - the paper's Prop. 1, in numbers: a continuous-time consistency model is an
+ * average velocity over an interval that starts at its origin.
  *
  *     ./consistency [DIR]        writes DIR/consistency.csv, trajectories.svg
  *

@@ -1,4 +1,4 @@
-/* identity.c - the MeanFlow identity  u = v - (t - r) du/dt,  du/dt = v . d_z u + d_t u,  in numbers.
+/* identity.c - the MeanFlow identity in numbers: u = v - (t - r) du/dt, du/dt = v . d_z u + d_t u.
  *
  *     ./identity [DIR]        writes DIR/identity.csv, differences.csv, differences.svg
  *
@@ -73,8 +73,8 @@ static void difference(const mixture *m, const place *p, const double *v, double
     }
 }
 
-/* The identity's residual by dual numbers, one row of identity.csv; leaves v and du/dt [POINTS, dim],
- * and the root mean square of du/dt. */
+/* The identity's residual by dual numbers, one row of identity.csv; leaves v and du/dt
+ * [POINTS, dim], and the root mean square of du/dt. */
 static hidi_status check_identity(const mixture *m, const place *p, double *v, double *dudt,
                                   double *size, table *t)
 {

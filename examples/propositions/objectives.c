@@ -1,8 +1,9 @@
-/* objectives.c - a small network, trained by each kind of trajectory distillation from the same exact
- * velocity, ends at the same function: the average velocity u(e, 0, 1).
+/* objectives.c - a small network, trained by each kind of trajectory distillation from the same
+ * exact velocity, ends at the same function: the average velocity u(e, 0, 1).
  *
  *     ./objectives [DIR [UPDATES [SEEDS]]]      (8000 and 3)
- *         writes DIR/objectives.csv, pairs.csv, curves.csv, curves-line.svg, curves-ring.svg, map.svg
+ *         writes DIR/objectives.csv, pairs.csv, curves.csv, curves-line.svg, curves-ring.svg,
+ *         map.svg
  *
  *     meanflow      intervals (t, r) of all kinds: method/meanflow.h
  *     consistency   the same with r = 0 alone: a continuous-time consistency model
@@ -75,7 +76,7 @@ static double distance(const double *a, const double *b, int n)
     return sqrt(square);
 }
 
-/* --- a training step ------------------------------------------------------------------------------ */
+/* --- a training step -------------------------------------------------------------------------- */
 
 /* Number of the round that an update is in, from 1; and the updates of a round. */
 static long updates_of_round(const training *s)
@@ -167,7 +168,7 @@ static hidi_status step(training *s, long update)
     return HIDI_OK;
 }
 
-/* --- measuring ------------------------------------------------------------------------------------ */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 /* u(e, 0, 1) of the averaged weights in `steps` steps, into u [EVALUATED, dim]. */
 static hidi_status map_of(training *s, const yardstick *y, long steps, double *u)
@@ -228,7 +229,7 @@ static hidi_status train(training *s, const yardstick *y, outcome *o)
     return error_at_all_t(s, y, &o->all_t);
 }
 
-/* --- the study ------------------------------------------------------------------------------------ */
+/* --- the study -------------------------------------------------------------------------------- */
 
 static hidi_status begin(training *s)
 {
@@ -292,8 +293,8 @@ static void report_objective(study *st, const mixture *m, int objective)
     moments(exact, st->seeds, &mean[0], &deviation[0]);
     moments(limit, st->seeds, &mean[1], &deviation[1]);
     moments(all_t, st->seeds, &mean[2], &deviation[2]);
-    printf("%s, %-12s u(e, 0, 1) off by %.4f +- %.4f; from 64 Euler steps' by %.4f +- %.4f", m->name,
-           names[objective], mean[0], deviation[0], mean[1], deviation[1]);
+    printf("%s, %-12s u(e, 0, 1) off by %.4f +- %.4f; from 64 Euler steps' by %.4f +- %.4f",
+           m->name, names[objective], mean[0], deviation[0], mean[1], deviation[1]);
     if (objective != PROGRESSIVE)
         printf("; u(z_t, 0, t) off by %.4f +- %.4f", mean[2], deviation[2]);
     printf("\n");

@@ -66,7 +66,7 @@ int main(int argc, char **argv)
             const int line = i * N_SOLVERS + s;
             double *error = rms[line], most[ROUNDS + 1];
             for (int k = 0; k <= ROUNDS; k++) {
-                steps[k] = 1L << k;
+                steps[k] = 1 << k;
                 error_of(m, (solver)s, k, e, u, &error[k], &most[k]);
                 fprintf(t.file.out, "%s,%s,%d,%.0f,%d,%.6g,%.6g,", m->name, solver_names[s], k,
                         steps[k], POINTS, error[k], most[k]);

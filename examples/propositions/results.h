@@ -10,7 +10,7 @@ typedef struct table {
     bool open;
 } table;
 
-/* dir/name, to be filled by fprintf(table.file.out, ...) and closed.  dir is made if it is missing. */
+/* dir/name, to be filled by fprintf(t->file.out, ...) and closed.  dir is made if need be. */
 hidi_status open_table(table *t, const char *dir, const char *name, const char *header);
 /* Moves the file to its place if status is HIDI_OK, else drops it; returns the first error. */
 hidi_status close_table(table *t, hidi_status status);

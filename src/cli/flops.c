@@ -1,4 +1,4 @@
-/* flops.c - hidi flops: what an image costs, teacher against student, in multiply-adds and in time. */
+/* flops.c - hidi flops: what an image costs in multiply-adds and in time, teacher and student. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -58,7 +58,7 @@ static row *add_row(flops *f, const subject *s, const char *kind, size_t count, 
     return r;
 }
 
-/* --- a pass ------------------------------------------------------------------------------------- */
+/* --- a pass ----------------------------------------------------------------------------------- */
 
 /* The parts of a network, and its line in the table; returns their sum. */
 static double add_parts(flops *f, const subject *s, const char *kind, const char *title,
@@ -93,7 +93,7 @@ static void count_passes(flops *f, subject *s)
     s->decoder_macs = add_parts(f, s, "decoder", title, part, n);
 }
 
-/* --- sampling ------------------------------------------------------------------------------------ */
+/* --- sampling --------------------------------------------------------------------------------- */
 
 /* Seconds of one step of sampling, for one image. */
 static hidi_status time_step(const flops *f, const subject *s, const hidi_settings *settings,
@@ -237,7 +237,7 @@ static hidi_status write_csv(const flops *f)
     return hidi_atomic_commit(&file);
 }
 
-/* --- the command ---------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static hidi_status read_arguments(flops *f)
 {

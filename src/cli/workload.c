@@ -174,7 +174,7 @@ hidi_status hidi_workload_fits(const hidi_footprint *footprint, const char *name
                       hidi_cli_bytes(have, sizeof have, pages * page));
 }
 
-/* --- its time --------------------------------------------------------------------------------------- */
+/* --- its time --------------------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {

@@ -1,6 +1,6 @@
-/* progressive.h - progressive distillation: a student whose step is two of its teacher's; with every
- * round the steps are half as many [base: Salimans & Ho, arXiv 2202.00512].  Written in average
- * velocities, so that its limit can be compared with MeanFlow's (the paper's Prop. 2).
+/* progressive.h - progressive distillation: a student whose step is two of its teacher's; with
+ * every round the steps are half as many [base: Salimans & Ho, arXiv 2202.00512].  Written in
+ * average velocities, so that its limit can be compared with MeanFlow's (the paper's Prop. 2).
  *
  *     m = (t + r) / 2,   z_m = z_t - (t - m) u_T(z_t, m, t)
  *     u_tgt = [ u_T(z_t, m, t) + u_T(z_m, r, m) ] / 2
@@ -28,8 +28,8 @@ typedef struct hidi_progressive_terms {
 } hidi_progressive_terms;
 
 /* The loss of `student` (has_interval) for a step from t to r, both [B], on data x, noise e
- * [B, C, H, W], classes y (host, [B]).  teacher, frozen: a velocity network (the first round), or the
- * student of the round before.  Returns terms->loss; NULL after an error. */
+ * [B, C, H, W], classes y (host, [B]).  teacher, frozen: a velocity network (the first round), or
+ * the student of the round before.  Returns terms->loss; NULL after an error. */
 hidi_var *hidi_progressive_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
                                 hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r,
                                 const int32_t *y, const hidi_progressive_options *options,

@@ -62,7 +62,7 @@ double hidi_dit_macs(const hidi_dit_config *config)
     return hidi_macs(part, hidi_dit_mac_parts(config, part));
 }
 
-/* --- the autoencoder's decoder ------------------------------------------------------------------- */
+/* --- the autoencoder's decoder ---------------------------------------------------------------- */
 
 const hidi_vae_decoder_config hidi_sd_vae_decoder = {
     .latent_channels = 4, .out_channels = 3, .width = 128, .levels = 4, .blocks = 3,

@@ -1,9 +1,9 @@
 /* macs.h - what a forward pass costs, in multiply-adds, part by part.
  *
- * Counted are the matrix products and convolutions of one pass for one image; not counted are biases,
- * normalisations, softmax, activations, and whatever else is element-wise.  A multiply-add is two
- * floating-point operations.  The "Gflops" of DiT's paper (arXiv 2212.09748, table 4: 118.6 for XL/2 at
- * 32 x 32 x 4), and with them the 69.7 of arXiv 2511.08930, are 10^9 multiply-adds.
+ * Counted are the matrix products and convolutions of one pass for one image; not counted are
+ * biases, normalisations, softmax, activations, and whatever else is element-wise.  A multiply-add
+ * is two floating-point operations.  The "Gflops" of DiT's paper (arXiv 2212.09748, table 4: 118.6
+ * for XL/2 at 32 x 32 x 4), and with them the 69.7 of arXiv 2511.08930, are 10^9 multiply-adds.
  */
 #ifndef HIDI_MODEL_MACS_H
 #define HIDI_MODEL_MACS_H
