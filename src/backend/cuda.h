@@ -84,7 +84,7 @@ dim3 hidi_cuda_grid_2d(size_t rows, size_t n);
  * when out of memory, and then the error is kept. */
 void *hidi_cuda_workspace(size_t bytes);
 
-/* What uploads need, by open(). */
+/* What uploads need, and the workspace; by open(). */
 void hidi_cuda_open_memory(void);
 
 /* --- matrix products ------------------------------------------------------------------------- */

@@ -34,11 +34,12 @@ static block *find_free(size_t bytes)
     return best;
 }
 
-/* Gives all free blocks back to the device. */
+/* Gives all free blocks back to the device, when nothing uses them any more. */
 static void trim(void)
 {
     block **at = &blocks;
 
+    hidi_cuda_ok("cudaStreamSynchronize", cudaStreamSynchronize(hidi_cuda_stream));
     while (*at != NULL) {
         block *b = *at;
         if (b->in_use) {
@@ -93,15 +94,19 @@ static void release(void *memory)
             b->in_use = false;
 }
 
+/* More than most slots ever ask for, so that it hardly grows; and what overlapping copies take. */
+static const size_t WORKSPACE = (size_t)4 << 20;
+
 void *hidi_cuda_workspace(size_t bytes)
 {
     static void *memory;
     static size_t size;
 
     if (bytes > size) {
+        size_t wanted = bytes > WORKSPACE ? bytes : WORKSPACE;
         release(memory);
-        memory = allocate(bytes);
-        size = memory != NULL ? bytes : 0;
+        memory = allocate(wanted);
+        size = memory != NULL ? wanted : 0;
     }
     if (memory == NULL)
         hidi_cuda_fail("workspace", "out of device memory");
@@ -130,6 +135,7 @@ void hidi_cuda_open_memory(void)
                           cudaEventCreateWithFlags(&copied[i], cudaEventDisableTiming));
         pinned[i] = (char *)piece;
     }
+    hidi_cuda_workspace(WORKSPACE);
 }
 
 static void upload(void *device, const void *host, size_t bytes)
@@ -173,12 +179,11 @@ static void copy_bytes(char *to, const char *from, size_t bytes)
  * larger ones go through the workspace. */
 static void move_bytes(char *to, const char *from, size_t bytes)
 {
-    static const size_t least = (size_t)4 << 20;
     bool down = to < from;
     size_t distance = down ? (size_t)(from - to) : (size_t)(to - from);
-    size_t piece = distance > least ? distance : least, n;
+    size_t piece = distance > WORKSPACE ? distance : WORKSPACE, n;
     bool overlap = distance < piece && distance < bytes; /* of pieces */
-    char *between = overlap ? (char *)hidi_cuda_workspace(least) : NULL;
+    char *between = overlap ? (char *)hidi_cuda_workspace(WORKSPACE) : NULL;
 
     if (distance == 0 || (overlap && between == NULL))
         return;

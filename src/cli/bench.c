@@ -45,13 +45,15 @@ static double gemm_flop(size_t n)
     return 2.0 * (double)n * (double)n * (double)n;
 }
 
-static double time_product(const hidi_backend *backend, size_t n, hidi_real *matrices)
+static hidi_status time_product(const hidi_backend *backend, size_t n, hidi_real *matrices,
+                                double *seconds)
 {
     const hidi_real *a = matrices, *b = matrices + n * n;
     const double start = hidi_seconds();
     backend->gemm(false, false, n, n, n, 1, a, n, b, n, 0, matrices + 2 * n * n, n);
-    backend->check();
-    return hidi_seconds() - start;
+    hidi_status status = backend->check();
+    *seconds = hidi_seconds() - start;
+    return status;
 }
 
 /* The times of `count` products of n x n matrices, after one that is not counted. */
@@ -61,11 +63,12 @@ static hidi_status time_products_of(const hidi_backend *backend, size_t n, doubl
     if (matrices == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for matrices of %zu x %zu", n, n);
     backend->fill(matrices, 1, 3 * n * n);
-    time_product(backend, n, matrices);
-    for (int i = 0; i < count; i++)
-        times[i] = time_product(backend, n, matrices);
+    double uncounted;
+    hidi_status status = time_product(backend, n, matrices, &uncounted);
+    for (int i = 0; i < count && status == HIDI_OK; i++)
+        status = time_product(backend, n, matrices, &times[i]);
     backend->release(matrices);
-    return HIDI_OK;
+    return status;
 }
 
 /* Times PRODUCTS more products.  The first call finds their size: from 256 up to 2048, the first

@@ -56,8 +56,10 @@ static hidi_status part_depends(part *p, const char *name, const hidi_dit *net)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
     }
     net->params.backend->download(host, net->params.value, bytes);
+    const hidi_status status = net->params.backend->check();
     const uint64_t hash = hidi_hash(host, bytes);
     free(host);
+    HIDI_TRY(status);
     const size_t end = strlen(settings);
     snprintf(settings + end, length - end, "%s.weights = %016llx\n", name, (unsigned long long)hash);
     return HIDI_OK;

@@ -55,6 +55,7 @@ hidi_status hidi_optimizer_step(hidi_optimizer *optimizer, double rate, double *
     hidi_params *params = optimizer->params;
     const hidi_adamw *c = &optimizer->config;
     *norm = hidi_params_grad_norm(params);
+    HIDI_TRY(params->backend->check());
     if (!isfinite(*norm)) {
         const char *name = hidi_params_not_finite(params, false);
         return hidi_error(HIDI_NOT_FINITE, "the gradient of %s is not finite",

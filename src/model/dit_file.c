@@ -21,8 +21,9 @@ hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tenso
         return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
     dit->params.backend->download(host, dit->positions, T * c->width * sizeof *host);
     snprintf(name, sizeof name, "%spos_embed", prefix);
-    hidi_status status =
-        hidi_tensor_file_add_real(file, name, 3, (size_t[]){1, T, c->width}, host);
+    hidi_status status = dit->params.backend->check();
+    if (status == HIDI_OK)
+        status = hidi_tensor_file_add_real(file, name, 3, (size_t[]){1, T, c->width}, host);
     free(host);
     if (status != HIDI_OK || prefix[0] != '\0')
         return status;

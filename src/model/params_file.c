@@ -23,8 +23,11 @@ hidi_status hidi_params_to_file(const hidi_params *params, const hidi_real *arra
         if (host == NULL)
             return hidi_error(HIDI_NO_MEMORY, "out of memory for %s", param->name);
         params->backend->download(host, array + param->offset, n * sizeof *host);
+        status = params->backend->check();
         full_name(name, sizeof name, prefix, param);
-        status = hidi_tensor_file_add_real(file, name, param->shape.rank, param->shape.dim, host);
+        if (status == HIDI_OK)
+            status = hidi_tensor_file_add_real(file, name, param->shape.rank, param->shape.dim,
+                                               host);
         free(host);
     }
     return status;
