@@ -6,7 +6,6 @@
 #define HIDI_TESTS_READER_TESTS_H
 
 #include <check.h>
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,18 +43,6 @@ static inline void refused(hidi_status found, hidi_status expected, const char *
                   hidi_status_name(expected), hidi_error_message());
     ck_assert_msg(strstr(hidi_error_message(), fragment) != NULL, "\"%s\" is not in \"%s\"",
                   fragment, hidi_error_message());
-}
-
-static inline int files_in_scratch(void)
-{
-    int n = 0;
-    DIR *folder = opendir(scratch_root);
-
-    ck_assert_ptr_nonnull(folder);
-    while (readdir(folder) != NULL)
-        n++;
-    closedir(folder);
-    return n;
 }
 
 /* The same tensors as in a safetensors file, bit by bit; the order does not matter. */
@@ -126,7 +113,7 @@ static inline void try_to_use(const char *path, tensor_reader *read)
     hidi_tensor_file_free(&file);
 }
 
-/* Whatever one byte becomes: an error, or tensors that can be used (run it under the sanitizers). */
+/* Whatever one byte becomes: an error, or tensors that can be used (for the sanitizers). */
 static inline void assert_changed_bytes_do_no_harm(const char *name, const char *ending,
                                                    tensor_reader *read)
 {

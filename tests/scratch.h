@@ -6,6 +6,7 @@
 #define HIDI_TESTS_SCRATCH_H
 
 #include <check.h>
+#include <dirent.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,19 @@ static inline size_t scratch_read(const char *name, void *bytes, size_t size)
     ck_assert_msg(in != NULL, "%s cannot be read", name);
     const size_t n = fread(bytes, 1, size, in);
     fclose(in);
+    return n;
+}
+
+/* How many there are in the scratch folder, with . and .. */
+static inline int files_in_scratch(void)
+{
+    int n = 0;
+    DIR *folder = opendir(scratch_root);
+
+    ck_assert_ptr_nonnull(folder);
+    while (readdir(folder) != NULL)
+        n++;
+    closedir(folder);
     return n;
 }
 

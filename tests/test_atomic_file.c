@@ -4,7 +4,6 @@
 #endif
 
 #include <check.h>
-#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,18 +11,6 @@
 
 #include "io/atomic_file.h"
 #include "scratch.h"
-
-static int files_in_scratch(void)
-{
-    int n = 0;
-    DIR *folder = opendir(scratch_root);
-
-    ck_assert_ptr_nonnull(folder);
-    while (readdir(folder) != NULL)
-        n++;
-    closedir(folder);
-    return n;
-}
 
 static void write_text(const char *name, const char *text)
 {

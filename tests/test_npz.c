@@ -65,8 +65,8 @@ START_TEST(what_is_written_is_read)
 }
 END_TEST
 
-/* numpy.savez writes the same: the members' bytes, which begin with the header that numpy.lib.format
- * makes, are in the file one after the other. */
+/* numpy.savez writes the same: the members' bytes, which begin with the header that
+ * numpy.lib.format makes, are in the file one after the other. */
 START_TEST(headers_are_those_of_numpy)
 {
     static const char header[] =
@@ -129,7 +129,7 @@ START_TEST(rows_are_read_in_pieces)
             }
             ck_assert_mem_eq(bytes, whole->data, done * row);
             ck_assert_ok(hidi_npz_rows(npz, 0, bytes));
-            refused(hidi_npz_rows(npz, 1, bytes), HIDI_BAD_ARGUMENT, "1 rows asked for, 0 are left");
+            refused(hidi_npz_rows(npz, 1, bytes), HIDI_BAD_ARGUMENT, "1 rows asked for, 0 are");
         }
     refused(hidi_npz_start(npz, "fortran", NULL), HIDI_UNSUPPORTED, "Fortran order");
     refused(hidi_npz_start(npz, "nosuch", NULL), HIDI_BAD_FORMAT, "\"nosuch\"");
@@ -232,8 +232,8 @@ START_TEST(a_changed_byte_does_no_harm)
 }
 END_TEST
 
-/* Writes an archive with the member x.npy: a header of version `version` with this text, and n bytes
- * of data. */
+/* Writes an archive with the member x.npy: a header of version `version` with this text, and n
+ * bytes of data. */
 static void write_member(const char *name, int version, const char *text, size_t n)
 {
     static unsigned char bytes[1 << 16];

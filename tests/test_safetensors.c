@@ -4,7 +4,6 @@
 #endif
 
 #include <check.h>
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <stdint.h>
@@ -50,18 +49,6 @@ static void write_file(const char *name, const char *header, size_t n)
     for (size_t i = 0; i < n; i++)
         bytes[8 + length + i] = (unsigned char)i;
     scratch_write(name, bytes, 8 + length + n);
-}
-
-static int files_in_scratch(void)
-{
-    int n = 0;
-    DIR *folder = opendir(scratch_root);
-
-    ck_assert_ptr_nonnull(folder);
-    while (readdir(folder) != NULL)
-        n++;
-    closedir(folder);
-    return n;
 }
 
 /* --- what is written is read ------------------------------------------------------------------ */

@@ -23,9 +23,9 @@ static hidi_status write_part(const hidi_tensor_file *file, const char *to, bool
 {
     size_t numbers = 0;
     if (file->n_unread > 0 && !tensors_only)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: not a tensor, a number or text: %s%s; "
-                                            "--tensors-only leaves such things out, --key chooses a "
-                                            "part",
+        return hidi_error(HIDI_UNSUPPORTED,
+                          "%s: not a tensor, a number or text: %s%s; --tensors-only leaves such "
+                          "things out, --key chooses a part",
                           file->path, file->unread[0], file->n_unread > 1 ? ", and others" : "");
     HIDI_TRY(hidi_safetensors_write(file, to));
     for (size_t i = 0; i < file->n_tensors; i++)
@@ -68,16 +68,16 @@ static int run(const hidi_command *command, int argc, char **argv)
 
 const hidi_command hidi_command_convert = {
     "convert", "FROM TO", "turns PyTorch files and npz into safetensors",
-    "FROM is what torch.save wrote (.pt, .pth, of any version), an npz or safetensors, told apart by\n"
-    "their content; TO is written as safetensors, whole or not at all.  Numbers keep their type and\n"
-    "their bits.\n"
+    "FROM is what torch.save wrote (.pt, .pth, of any version), an npz or safetensors, told apart\n"
+    "by their content; TO is written as safetensors, whole or not at all.  Numbers keep their\n"
+    "type and their bits.\n"
     "\n"
-    "Of a PyTorch file with several parts ({\"model\": ..., \"ema\": ...}) --key names the one to take;\n"
-    "if only one has tensors ({\"state_dict\": ..., \"epoch\": 3}), it is that one.  With --key '' all is\n"
-    "taken, with names that are joined by dots (\"ema.x_embedder.proj.weight\").  In a flat file KEY is\n"
-    "what names begin with, up to a dot.\n"
+    "Of a PyTorch file with several parts, {'model': ..., 'ema': ...}, --key names the one to\n"
+    "take; if only one has tensors, {'state_dict': ..., 'epoch': 3}, it is that one.  With --key ''\n"
+    "all is taken, with names that are joined by dots (ema.x_embedder.proj.weight).  In a flat\n"
+    "file KEY is what names begin with, up to a dot.\n"
     "\n"
     "A PyTorch file is a pickle, a program for Python, which is not run: tensors, dicts, lists,\n"
-    "numbers and text are read from it, and objects of other classes are refused by their names, or\n"
-    "left out with --tensors-only.  Numbers and text become metadata.\n",
+    "numbers and text are read from it, and objects of other classes are refused by their names,\n"
+    "or left out with --tensors-only.  Numbers and text become metadata.\n",
     "", run};

@@ -164,7 +164,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         return hidi_cli_end(&cli, info(&cli));
     code = EXIT_OK;
     for (int i = first; i < argc; i++) /* one that is bad does not hide the others */
-        if (hidi_cli_end(&cli, hidi_info_file(argv[i], key, metadata != 0, tensors != 0)) != EXIT_OK)
+        if (hidi_cli_end(&cli, hidi_info_file(argv[i], key, metadata != 0, tensors != 0)) !=
+            EXIT_OK)
             code = EXIT_FAILED;
     return code;
 }
@@ -178,7 +179,7 @@ const hidi_command hidi_command_info = {
     "averages; activations: the most that the tape holds at one time; allocated: all that is asked\n"
     "for.  The program, its libraries and the data set come on top.\n"
     "\n"
-    "With FILEs (safetensors, PyTorch's .pt and .pth, npz; told apart by their content): what each\n"
-    "holds, and, of networks that are known, whether it is complete and finite.  Nothing that a\n"
-    "PyTorch file would have Python call is called: such things are listed, and not read.\n",
+    "With FILEs (safetensors, PyTorch's .pt and .pth, npz; told apart by their content): what\n"
+    "each holds, and, of networks that are known, whether it is complete and finite.  Nothing that\n"
+    "a PyTorch file would have Python call is called: such things are listed, and not read.\n",
     "run data model teacher student td dm sample", run};

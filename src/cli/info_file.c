@@ -213,8 +213,8 @@ static void print_unread(const hidi_tensor_file *file)
     }
 }
 
-/* Reads the file; *whole: with its data.  If it has several parts and none is chosen, all of them are
- * listed. */
+/* Reads the file; *whole: with its data.  If it has several parts and none is chosen, all of them
+ * are listed. */
 static hidi_status open_file(hidi_tensor_file *file, const char *path, const char *key,
                              const char **format, bool *whole)
 {

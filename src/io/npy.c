@@ -25,7 +25,8 @@ hidi_status hidi_npy_length(const unsigned char *prefix, const char *what, size_
     const int version = prefix[6];
 
     if (memcmp(prefix, MAGIC, 6) != 0)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: not an array: no \\x93NUMPY at its beginning", what);
+        return hidi_error(HIDI_BAD_FORMAT, "%s: not an array: it does not begin with \\x93NUMPY",
+                          what);
     if (version < 1 || version > 3)
         return hidi_error(HIDI_UNSUPPORTED, "%s: version %d of .npy; 1 to 3 are read", what,
                           version);

@@ -255,8 +255,8 @@ static hidi_status read_all(hidi_npz *npz, hidi_tensor_file *file)
 
         if (more > budget - bytes)
             return hidi_error(HIDI_UNSUPPORTED,
-                              "%s: \"%s\": the arrays up to here take %.0f bytes, of a file of %zu: "
-                              "too many to be read at once",
+                              "%s: \"%s\": the arrays up to here take %.0f bytes, in a file of "
+                              "%zu: too many to be read at once",
                               npz->zip.path, array->name, (double)bytes + (double)more,
                               npz->zip.file_bytes);
         bytes += more;

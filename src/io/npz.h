@@ -29,7 +29,7 @@ hidi_status hidi_npz_read(hidi_tensor_file *file, const char *path);
 hidi_status hidi_npz_list(hidi_tensor_file *file, const char *path);
 
 /* Writes all tensors of `file`, stored, in C order, whole or not at all (io/atomic_file.h).
- * Metadata has no place in an npz and is left out.  HIDI_UNSUPPORTED for BF16, which NumPy lacks. */
+ * Metadata has no place in an npz and is left out.  HIDI_UNSUPPORTED for BF16: NumPy lacks it. */
 hidi_status hidi_npz_write(const hidi_tensor_file *file, const char *path);
 
 /* --- one array in pieces ---------------------------------------------------------------------- */
@@ -55,7 +55,7 @@ hidi_status hidi_npz_rows(hidi_npz *npz, size_t n, void *rows);
 
 /* Writes an npz whose first array is produced piece by piece.  `fill` is called with first = 0, n,
  * 2 n, ... and puts rows first .. first + n - 1 into `rows`, little-endian; its error ends the
- * writing and is returned.  `besides` (or NULL): further arrays.  Files above 4 GiB become zip64. */
+ * writing and is returned.  `besides` (or NULL): further arrays.  Files above 4 GiB are zip64. */
 typedef hidi_status hidi_npz_fill(void *context, size_t first, size_t n, unsigned char *rows);
 hidi_status hidi_npz_write_rows(const char *path, const char *name, hidi_dtype dtype, int rank,
                                 const size_t *dim, hidi_npz_fill *fill, void *context,

@@ -210,7 +210,8 @@ static hidi_status push_global(hidi_machine *m, const void *module, size_t modul
     memcpy(text, module, module_length);
     text[module_length] = '.';
     memcpy(text + module_length + 1, name, name_length);
-    HIDI_TRY(hidi_machine_text(m, HIDI_VALUE_GLOBAL, text, module_length + 1 + name_length, &value));
+    HIDI_TRY(hidi_machine_text(m, HIDI_VALUE_GLOBAL, text, module_length + 1 + name_length,
+                               &value));
     return push(m, value);
 }
 
@@ -285,7 +286,7 @@ static hidi_status collect_tuple(hidi_machine *m, size_t n)
     return collect(m, HIDI_VALUE_TUPLE, m->depth - n);
 }
 
-/* The values from stack[first] on go into the list or dict below; an opaque value takes anything. */
+/* The values from stack[first] on go into the list or dict below; an opaque one takes anything. */
 static hidi_status extend(hidi_machine *m, hidi_value_kind kind, size_t first)
 {
     hidi_value *target;
@@ -500,9 +501,10 @@ static hidi_status other(hidi_machine *m, int op)
     switch (op) {
     case PROTO:
         HIDI_TRY(next_size(m, 1, &protocol));
-        return protocol > 5 ? hidi_error(HIDI_UNSUPPORTED, "%s: pickle protocol %zu; 2 to 5 are read",
-                                         m->what, protocol)
-                            : HIDI_OK;
+        if (protocol <= 5)
+            return HIDI_OK;
+        return hidi_error(HIDI_UNSUPPORTED, "%s: pickle protocol %zu; 2 to 5 are read", m->what,
+                          protocol);
     case FRAME:
         return next_bytes(m, 8, &frame);
     case GLOBAL:
@@ -519,8 +521,8 @@ static hidi_status other(hidi_machine *m, int op)
         return persistent(m);
     default:
         return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: byte %zu of the pickle: instruction 0x%02x is none of protocols 2 to "
-                          "5 that hidi follows",
+                          "%s: byte %zu of the pickle: instruction 0x%02x is none of protocols 2 "
+                          "to 5 that hidi follows",
                           m->what, m->at - 1, (unsigned)op);
     }
 }

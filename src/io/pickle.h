@@ -1,9 +1,9 @@
 /* pickle.h - what a pickle of torch.save describes, without running it.  Private to io/.
  *
  * A pickle is a program for a small stack machine; among its instructions are calls of any Python
- * function.  hidi_unpickle follows those that build plain values; of the calls it knows the few that
- * make ordered dicts, tensors and parameters, and computes what these would.  The result of any
- * other call is an opaque value with the function's name: nothing is ever called.
+ * function.  hidi_unpickle follows those that build plain values; of the calls it knows the few
+ * that make ordered dicts, tensors and parameters, and computes what these would.  The result of
+ * any other call is an opaque value with the function's name: nothing is ever called.
  * Read is protocol 2 and newer (torch.save writes 2 unless told otherwise).
  * Source: pickletools.py and pickle.py (Python), torch/_utils.py (PyTorch).
  */
@@ -59,7 +59,7 @@ typedef struct hidi_value {
     const hidi_stored_view *tensor;
 } hidi_value;
 
-/* A pickle's value, and the storages that it names, in the order of their first appearance or later. */
+/* A pickle's value, and the storages that it names, as often as it does. */
 typedef struct hidi_pickle {
     const hidi_value *value;
     const hidi_stored **storages;

@@ -104,8 +104,10 @@ static hidi_status read_byte_order(const archive *a, bool *big_endian)
     *big_endian = n == 3 && memcmp(text, "big", 3) == 0;
     const bool known = *big_endian || (n == 6 && memcmp(text, "little", 6) == 0);
     free(text);
-    return known ? HIDI_OK : hidi_error(HIDI_BAD_FORMAT, "%s: \"%sbyteorder\" is neither \"little\" "
-                                                         "nor \"big\"", a->zip.path, a->folder);
+    if (known)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_FORMAT, "%s: \"%sbyteorder\" is neither \"little\" nor \"big\"",
+                      a->zip.path, a->folder);
 }
 
 /* Finds data.pkl, of which there is one, and with it the folder. */

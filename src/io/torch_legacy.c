@@ -21,7 +21,6 @@ typedef struct place {
 typedef struct legacy {
     hidi_tensor_file *file;
     size_t at;    /* how far the file is read */
-    bool big_endian;
     hidi_pickle saved;
     place *places; /* by key */
     size_t n_places;
@@ -64,17 +63,13 @@ static hidi_status check_version(legacy *l, const hidi_value *value)
                : bad(l, "not version 1001 of PyTorch's legacy format");
 }
 
-/* {'protocol_version': 1001, 'little_endian': True, 'type_sizes': {...}} */
+/* {'protocol_version': 1001, 'little_endian': True, 'type_sizes': {...}}: of the machine that wrote
+ * it, not of the data, which is always little-endian. */
 static hidi_status check_system(legacy *l, const hidi_value *value)
 {
-    if (value->kind != HIDI_VALUE_DICT)
-        return bad(l, "its third pickle is not a dict about the system");
-    for (size_t i = 0; i + 1 < value->n; i += 2)
-        if (value->item[i]->kind == HIDI_VALUE_TEXT &&
-            strcmp(value->item[i]->text, "little_endian") == 0)
-            l->big_endian = value->item[i + 1]->kind == HIDI_VALUE_BOOL &&
-                            value->item[i + 1]->integer == 0;
-    return HIDI_OK;
+    return value->kind == HIDI_VALUE_DICT
+               ? HIDI_OK
+               : bad(l, "its third pickle is not a dict about the system");
 }
 
 static hidi_status check_next(legacy *l, hidi_status (*check)(legacy *, const hidi_value *))
@@ -184,7 +179,7 @@ static hidi_status load_place(void *context, const hidi_stored *storage, unsigne
 
 static hidi_status read_pickles(legacy *l, const char *key, bool data)
 {
-    const hidi_storage_source source = { data ? load_place : NULL, l, l->big_endian,
+    const hidi_storage_source source = { data ? load_place : NULL, l, false,
                                          l->file->buffer_bytes };
     const hidi_value *part;
     hidi_torch_views list = { 0 };

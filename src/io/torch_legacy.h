@@ -4,8 +4,8 @@
 
 #include "io/tensor_file.h"
 
-/* As hidi_torch_read, or hidi_torch_list if `data` is false, into a `file` that is empty but for its
- * path.
+/* As hidi_torch_read, or hidi_torch_list if `data` is false, into a `file` that is empty but for
+ * its path.
  *
  *   pickles: a magic number; the version, 1001; a dict about the system; what was saved; the
  *            names of the storages, a list

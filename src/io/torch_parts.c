@@ -124,8 +124,8 @@ static hidi_status no_tensors(search *s, const hidi_value *value)
 
         if (name != NULL && child(value, i)->kind == HIDI_VALUE_OPAQUE)
             return hidi_error(HIDI_UNSUPPORTED,
-                              "%s: there are no tensors in it; \"%s\" is %s (state_dict() of a model "
-                              "gives tensors)",
+                              "%s: there are no tensors in it; \"%s\" is %s (state_dict() of a "
+                              "model gives tensors)",
                               s->path, name, class_of(child(value, i)));
     }
     return hidi_error(HIDI_BAD_FORMAT, "%s: there are no tensors in it", s->path);

@@ -66,8 +66,8 @@ static hidi_status check_budget(const hidi_tensor_file *file, const pending *ten
     return HIDI_OK;
 }
 
-/* A tensor that is one run of bytes in a storage which stays is used in place; one that is the whole
- * of a storage of its own takes it over; others are copied. */
+/* A tensor that is one run of bytes in a storage which stays is used in place; one that is the
+ * whole of a storage of its own takes it over; others are copied. */
 static hidi_status materialise(pending *tensor, unsigned char **storage, bool *owned, bool alone,
                                bool big_endian, const char *path)
 {
@@ -114,9 +114,9 @@ static hidi_status materialise_group(pending *tensors, size_t n, const hidi_stor
             return hidi_error(HIDI_BAD_FORMAT, "%s: storage \"%s\" has two types or sizes", path,
                               storage->key);
     if (bytes > *budget)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: storage \"%s\" of %zu bytes is too large for a file "
-                                            "of %zu", path, storage->key, bytes,
-                          source->file_bytes);
+        return hidi_error(HIDI_UNSUPPORTED,
+                          "%s: storage \"%s\" of %zu bytes is too large for a file of %zu", path,
+                          storage->key, bytes, source->file_bytes);
     *budget -= bytes;
     HIDI_TRY(source->load(source->context, storage, &data, &owned));
     for (size_t i = 0; i < n && status == HIDI_OK; i++)

@@ -6,8 +6,8 @@
 
 /* Where the bytes of storages come from. */
 typedef struct hidi_storage_source {
-    /* The bytes of a storage (NULL: only names and shapes are wanted): either allocated (*owned true), or to stay where they are as long as
-     * the file. */
+    /* The bytes of a storage: either allocated (*owned true), or to stay where they are as long as
+     * the file.  NULL: only names and shapes are wanted. */
     hidi_status (*load)(void *context, const hidi_stored *storage, unsigned char **data,
                         bool *owned);
     void *context;

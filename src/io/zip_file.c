@@ -126,7 +126,8 @@ hidi_status hidi_zip_read(hidi_zip_member *member, void *out, size_t n)
 
         if (got != 0)
             return bad(member, HIDI_BAD_FORMAT,
-                       got < 0 ? zip_file_strerror(member->file) : "longer than the directory says");
+                       got < 0 ? zip_file_strerror(member->file)
+                               : "longer than the directory says");
     }
     return HIDI_OK;
 }

@@ -1,11 +1,12 @@
-/* fuzz_pickle.c - what a zip archive's checksums keep the fuzzer from: the pickle in it, the choice of
- * a part, and the tensors. */
+/* fuzz_pickle.c - what a zip archive's checksums keep the fuzzer from: the pickle in it, the choice
+ * of a part, and the tensors. */
 #include "fuzz.h"
 
 #include "io/torch_storage.h"
 
 /* Zeros, as many as were asked for. */
-static hidi_status load(void *context, const hidi_stored *storage, unsigned char **data, bool *owned)
+static hidi_status load(void *context, const hidi_stored *storage, unsigned char **data,
+                        bool *owned)
 {
     (void)context;
     *data = calloc(storage->count + 1, hidi_dtype_bytes(storage->dtype));
