@@ -1,7 +1,7 @@
 /* objectives.c - a small network, trained by each kind of trajectory distillation from the same
  * exact velocity, ends at the same function: the average velocity u(e, 0, 1).
  *
- *     ./objectives [DIR [UPDATES [SEEDS]]]      (8000 and 3)
+ *     ./objectives [DIR [UPDATES [SEEDS]]]      (16000 and 3)
  *         writes DIR/objectives.csv, pairs.csv, curves.csv, curves-line.svg, curves-ring.svg,
  *         map.svg
  *
@@ -409,7 +409,7 @@ static hidi_status run(study *st)
 
 int main(int argc, char **argv)
 {
-    static study st = {.dir = "propositions-results", .updates = 8000, .seeds = 3};
+    static study st = {.dir = "propositions-results", .updates = 16000, .seeds = 3};
     if (argc > 1)
         st.dir = argv[1];
     if (argc > 2)

@@ -225,7 +225,7 @@ static hidi_status write_csv(const flops *f)
     fprintf(file.out, "model,kind,name,count,gmac,ratio,seconds\n");
     for (int i = 0; i < f->n_rows; i++) {
         const row *r = &f->rows[i];
-        fprintf(file.out, "%s,%s,\"%s\",%zu,%.9g,", r->model, r->kind, r->name, r->count,
+        fprintf(file.out, "%s,%s,\"%s\",%zu,%.12g,", r->model, r->kind, r->name, r->count,
                 giga(r->macs));
         if (r->ratio > 0)
             fprintf(file.out, "%.6g", r->ratio);
