@@ -1,5 +1,5 @@
-/* cuda_attention.cu - attention and its derivatives: the products of all B * H heads in one call
- * each.
+/* cuda_attention.cu - attention and its derivatives: the products of all B * H heads in one
+ * call each.
  *
  * One head h of one sample b is three matrices Q, K, V [T, Dh] inside qkv [B, T, 3, H, Dh], whose
  * rows are 3 H Dh apart.  Heads and samples are not evenly spaced, so that cuBLAS is given a list
@@ -7,31 +7,32 @@
  */
 #include "backend/cuda_kernels.h"
 
-/* What a product reads or writes: head h of sample b is at `at` + b between_samples + h
- * between_heads. */
+/* What a product reads or writes; head h of sample b is at
+ * at + b between_samples + h between_heads. */
 typedef struct operand {
     const hidi_real *at;
     size_t between_samples, between_heads;
 } operand;
 
-enum { MOST_OPERANDS = 9 };
+/* The operands of all three slots: of qkv; of probs, a scratch as large, and y; and of the tangent
+ * or gradient of qkv. */
+enum { Q, K, V, P, S, Y, Q2, K2, V2, OPERANDS };
 
 typedef struct operands {
-    operand item[MOST_OPERANDS];
+    operand item[OPERANDS];
 } operands;
 
 /* pointer[which, b H + h] = where that head of operand number `which` is */
-HIDI_KERNEL heads_kernel(const hidi_real **pointer, operands of, size_t n_operands, size_t heads,
-                         size_t H)
+HIDI_KERNEL heads_kernel(const hidi_real **pointer, operands of, size_t heads, size_t H)
 {
-    HIDI_FOR_ELEMENTS (i, n_operands * heads) {
+    HIDI_FOR_ELEMENTS (i, OPERANDS * heads) {
         const operand o = of.item[i / heads];
         size_t head = i % heads;
         pointer[i] = o.at + head / H * o.between_samples + head % H * o.between_heads;
     }
 }
 
-/* The sizes, and the lists: number `which` of B * H pointers each. */
+/* The sizes, and the lists: B * H pointers for each operand. */
 typedef struct attention_heads {
     size_t T, Dh, heads;
     size_t width;     /* H Dh: from Q to K, from K to V, and between rows of y */
@@ -40,43 +41,39 @@ typedef struct attention_heads {
     hidi_real **list; /* NULL: there is nothing to do, or no memory            */
 } attention_heads;
 
-static attention_heads sizes_of(size_t T, size_t H, size_t Dh)
+/* Q, K, V of qkv [B, T, 3, H, Dh] are operands number first, first + 1, first + 2. */
+static void add_qkv(operands *to, int first, const attention_heads *a, const hidi_real *qkv)
 {
-    attention_heads a = { T, Dh, 0, H * Dh, 3 * H * Dh, (hidi_real)(1 / sqrt((double)Dh)), NULL };
-
-    return a;
-}
-
-/* The three operands Q, K, V of qkv, and those of [B, T, H, Dh] and [B, H, T, T]. */
-static void add_qkv(operand *to, const attention_heads *a, const hidi_real *qkv)
-{
-    for (size_t i = 0; i < 3; i++) {
-        operand o = { qkv + i * a->width, a->T * a->ld, a->Dh };
-        to[i] = o;
+    for (int i = 0; i < 3; i++) {
+        operand o = { qkv + (size_t)i * a->width, a->T * a->ld, a->Dh };
+        to->item[first + i] = o;
     }
 }
 
-static operand y_operand(const attention_heads *a, const hidi_real *y)
+/* The forward pass has no scratch and no second qkv: it gives probs and qkv again, and does not use
+ * these lists. */
+static attention_heads make_lists(const hidi_real *qkv, const hidi_real *probs,
+                                  const hidi_real *scratch, const hidi_real *y,
+                                  const hidi_real *qkv2, size_t B, size_t T, size_t H, size_t Dh)
 {
-    operand o = { y, a->T * a->width, a->Dh };
-    return o;
-}
+    attention_heads a = { T, Dh, B * H, H * Dh, 3 * H * Dh,
+                          (hidi_real)(1 / sqrt((double)Dh)), NULL };
+    const operand p = { probs, H * T * T, T * T }, s = { scratch, H * T * T, T * T };
+    const operand y_heads = { y, T * a.width, Dh };
+    operands of;
 
-static operand p_operand(const attention_heads *a, const hidi_real *p, size_t H)
-{
-    operand o = { p, H * a->T * a->T, a->T * a->T };
-    return o;
-}
-
-static void make_lists(attention_heads *a, operands of, size_t n_operands, size_t B, size_t H)
-{
-    a->heads = B * H;
-    if (a->heads == 0 || a->T == 0 || a->Dh == 0)
-        return;
-    a->list = (hidi_real **)hidi_cuda_workspace(n_operands * a->heads * sizeof *a->list);
-    if (a->list != NULL)
-        HIDI_LAUNCH_ELEMENTS(heads_kernel, n_operands * a->heads, (const hidi_real **)a->list, of,
-                             n_operands, a->heads, H);
+    if (a.heads == 0 || T == 0 || Dh == 0)
+        return a;
+    add_qkv(&of, Q, &a, qkv);
+    of.item[P] = p;
+    of.item[S] = s;
+    of.item[Y] = y_heads;
+    add_qkv(&of, Q2, &a, qkv2);
+    a.list = (hidi_real **)hidi_cuda_workspace(OPERANDS * a.heads * sizeof *a.list);
+    if (a.list != NULL)
+        HIDI_LAUNCH_ELEMENTS(heads_kernel, OPERANDS * a.heads, (const hidi_real **)a.list, of,
+                             a.heads, H);
+    return a;
 }
 
 /* Operand number `which`, with rows ld apart. */
@@ -92,7 +89,7 @@ static hidi_cuda_matrices transposed(const attention_heads *a, int which, size_t
     return m;
 }
 
-/* C [T, T] = beta C + alpha A B, A [T, Dh], B [Dh, T]; and C [T, Dh] with A [T, T], B [T, Dh] */
+/* C [T, T] = beta C + alpha A B, A [T, Dh], B [Dh, T] */
 static void scores(const attention_heads *a, int c, hidi_real beta, hidi_real alpha,
                    hidi_cuda_matrices A, hidi_cuda_matrices B)
 {
@@ -100,6 +97,7 @@ static void scores(const attention_heads *a, int c, hidi_real beta, hidi_real al
                           a->T, a->heads);
 }
 
+/* C [T, Dh] = beta C + alpha A B, A [T, T], B [T, Dh], rows of C ldc apart */
 static void tokens(const attention_heads *a, int c, size_t ldc, hidi_real beta, hidi_real alpha,
                    hidi_cuda_matrices A, hidi_cuda_matrices B)
 {
@@ -111,14 +109,8 @@ static void tokens(const attention_heads *a, int c, size_t ldc, hidi_real beta, 
 static void attention(hidi_real *y, hidi_real *probs, const hidi_real *qkv, size_t B, size_t T,
                       size_t H, size_t Dh)
 {
-    enum { Q, K, V, P, Y, N };
-    attention_heads a = sizes_of(T, H, Dh);
-    operands of;
+    const attention_heads a = make_lists(qkv, probs, probs, y, qkv, B, T, H, Dh);
 
-    add_qkv(&of.item[Q], &a, qkv);
-    of.item[P] = p_operand(&a, probs, H);
-    of.item[Y] = y_operand(&a, y);
-    make_lists(&a, of, N, B, H);
     if (a.list == NULL)
         return;
     scores(&a, P, 0, a.scale, plain(&a, Q, a.ld), transposed(&a, K, a.ld));
@@ -131,16 +123,9 @@ static void attention_jvp(hidi_real *dy, const hidi_real *qkv, const hidi_real *
                           const hidi_real *probs, hidi_real *scratch, size_t B, size_t T, size_t H,
                           size_t Dh)
 {
-    enum { Q, K, V, dQ, dK, dV, P, dS, dY, N, dP = dS }; /* dP in place */
-    attention_heads a = sizes_of(T, H, Dh);
-    operands of;
+    enum { dQ = Q2, dK = K2, dV = V2, dS = S, dP = S, dY = Y }; /* dP in place of dS */
+    const attention_heads a = make_lists(qkv, probs, scratch, dy, dqkv, B, T, H, Dh);
 
-    add_qkv(&of.item[Q], &a, qkv);
-    add_qkv(&of.item[dQ], &a, dqkv);
-    of.item[P] = p_operand(&a, probs, H);
-    of.item[dS] = p_operand(&a, scratch, H);
-    of.item[dY] = y_operand(&a, dy);
-    make_lists(&a, of, N, B, H);
     if (a.list == NULL)
         return;
     scores(&a, dS, 0, a.scale, plain(&a, dQ, a.ld), transposed(&a, K, a.ld));
@@ -156,16 +141,9 @@ static void attention_vjp(hidi_real *gqkv, hidi_real beta, const hidi_real *qkv,
                           const hidi_real *gy, const hidi_real *probs, hidi_real *scratch, size_t B,
                           size_t T, size_t H, size_t Dh)
 {
-    enum { Q, K, V, gQ, gK, gV, P, gP, gY, N, gS = gP }; /* gS in place */
-    attention_heads a = sizes_of(T, H, Dh);
-    operands of;
+    enum { gQ = Q2, gK = K2, gV = V2, gP = S, gS = S, gY = Y }; /* gS in place of gP */
+    const attention_heads a = make_lists(qkv, probs, scratch, gy, gqkv, B, T, H, Dh);
 
-    add_qkv(&of.item[Q], &a, qkv);
-    add_qkv(&of.item[gQ], &a, gqkv);
-    of.item[P] = p_operand(&a, probs, H);
-    of.item[gP] = p_operand(&a, scratch, H);
-    of.item[gY] = y_operand(&a, gy);
-    make_lists(&a, of, N, B, H);
     if (a.list == NULL)
         return;
     tokens(&a, gV, a.ld, beta, 1, transposed(&a, P, T), plain(&a, gY, a.width));
