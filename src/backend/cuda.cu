@@ -20,9 +20,11 @@ void hidi_cuda_fail(const char *call, const char *reason)
 
 bool hidi_cuda_ok(const char *call, cudaError_t error)
 {
-    if (error != cudaSuccess)
-        hidi_cuda_fail(call, cudaGetErrorString(error));
-    return error == cudaSuccess;
+    if (error == cudaSuccess)
+        return true;
+    cudaGetLastError(); /* CUDA remembers it, too: it is not to be an error of the next launch */
+    hidi_cuda_fail(call, cudaGetErrorString(error));
+    return false;
 }
 
 /* cublasGetStatusString came with toolkit 11.4.2. */

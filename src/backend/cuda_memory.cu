@@ -52,6 +52,18 @@ static void trim(void)
     }
 }
 
+/* To be out of memory is no error of the backend's: the caller sees it. */
+static cudaError_t allocate_block(block *b)
+{
+    cudaError_t error = cudaMalloc(&b->memory, b->bytes);
+
+    if (error == cudaErrorMemoryAllocation)
+        cudaGetLastError(); /* CUDA remembers it: it is not to be an error of the next launch */
+    else
+        hidi_cuda_ok("cudaMalloc", error);
+    return error;
+}
+
 static void *allocate(size_t bytes)
 {
     cudaError_t error;
@@ -68,20 +80,17 @@ static void *allocate(size_t bytes)
     b = (block *)malloc(sizeof *b);
     if (b == NULL)
         return NULL;
-    error = cudaMalloc(&b->memory, bytes);
+    b->bytes = bytes;
+    b->in_use = true;
+    error = allocate_block(b);
     if (error == cudaErrorMemoryAllocation) {
         trim();
-        error = cudaMalloc(&b->memory, bytes);
+        error = allocate_block(b);
     }
     if (error != cudaSuccess) {
-        cudaGetLastError(); /* the caller sees NULL: not an error of the next launch */
-        if (error != cudaErrorMemoryAllocation)
-            hidi_cuda_ok("cudaMalloc", error);
         free(b);
         return NULL;
     }
-    b->bytes = bytes;
-    b->in_use = true;
     b->next = blocks;
     blocks = b;
     return b->memory;
