@@ -219,6 +219,7 @@ int main(void)
     SRunner *runner = srunner_create(suite);
 
     suite_add_tcase(suite, tests);
+    tcase_set_timeout(tests, 600);
     tcase_add_loop_test(tests, test_slots, 0, SETTINGS);
     tcase_add_test(tests, test_every_slot_has_cases);
 #ifdef HIDI_CUDA_EMULATION

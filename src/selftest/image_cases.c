@@ -72,7 +72,7 @@ static size_t terms(const hidi_window *v)
 static void run_patchify(hidi_trial *t)
 {
     const size_t B = t->size[0], C = t->size[1], H = t->size[2], W = t->size[3], p = t->size[4];
-    hidi_array *x = hidi_input(t, B * C * H * W), *y = hidi_output(t, B * C * H * W);
+    hidi_array *x = hidi_trial_input(t, B * C * H * W), *y = hidi_trial_output(t, B * C * H * W);
 
     HIDI_EACH_SIDE (t)
         t->k->patchify(AT(y), t->beta, AT(x), (hidi_patch_order)t->variant, B, C, H, W, p);
@@ -82,7 +82,7 @@ static void run_patchify(hidi_trial *t)
 static void run_unpatchify(hidi_trial *t)
 {
     const size_t B = t->size[0], C = t->size[1], H = t->size[2], W = t->size[3], p = t->size[4];
-    hidi_array *x = hidi_input(t, B * C * H * W), *y = hidi_output(t, B * C * H * W);
+    hidi_array *x = hidi_trial_input(t, B * C * H * W), *y = hidi_trial_output(t, B * C * H * W);
 
     HIDI_EACH_SIDE (t)
         t->k->unpatchify(AT(y), t->beta, AT(x), (hidi_patch_order)t->variant, B, C, H, W, p);
@@ -94,7 +94,7 @@ static void run_unpatchify(hidi_trial *t)
 static hidi_array *scratch_of(hidi_trial *t, const hidi_window *v)
 {
     t->flop = 2.0 * (double)out_size(v) * (double)terms(v);
-    return hidi_scratch(t, t->tested->conv_scratch(v));
+    return hidi_trial_scratch(t, t->tested->conv_scratch(v));
 }
 
 /* Nothing to compute; scratch_of() is where it is used. */
@@ -109,9 +109,9 @@ static void run_conv_scratch(hidi_trial *t)
 static void run_conv2d(hidi_trial *t)
 {
     const hidi_window v = window_of(t);
-    hidi_array *x = hidi_input(t, in_size(&v)), *w = hidi_input(t, v.out_channels * terms(&v));
-    hidi_array *bias = t->variant ? NULL : hidi_input(t, v.out_channels);
-    hidi_array *y = hidi_output(t, out_size(&v)), *s = scratch_of(t, &v);
+    hidi_array *x = hidi_trial_input(t, in_size(&v)), *w = hidi_trial_input(t, v.out_channels * terms(&v));
+    hidi_array *bias = t->variant ? NULL : hidi_trial_input(t, v.out_channels);
+    hidi_array *y = hidi_trial_output(t, out_size(&v)), *s = scratch_of(t, &v);
 
     HIDI_EACH_SIDE (t)
         t->k->conv2d(AT(y), t->beta, AT(x), AT(w), bias ? AT(bias) : NULL, &v, AT(s));
@@ -123,9 +123,9 @@ static void run_conv2d_relu(hidi_trial *t)
 {
     const hidi_window v = window_of(t);
     const size_t image = v.out_channels * v.out_height * v.out_width, ldy = image + 5;
-    hidi_array *x = hidi_input(t, in_size(&v)), *w = hidi_input(t, v.out_channels * terms(&v));
-    hidi_array *bias = hidi_input(t, v.out_channels), *s = scratch_of(t, &v);
-    hidi_array *y = hidi_in_out(t, v.batch * ldy);
+    hidi_array *x = hidi_trial_input(t, in_size(&v)), *w = hidi_trial_input(t, v.out_channels * terms(&v));
+    hidi_array *bias = hidi_trial_input(t, v.out_channels), *s = scratch_of(t, &v);
+    hidi_array *y = hidi_trial_in_out(t, v.batch * ldy);
 
     HIDI_EACH_SIDE (t)
         t->k->conv2d_relu(AT(y), ldy, AT(x), AT(w), AT(bias), &v, AT(s));
@@ -135,8 +135,8 @@ static void run_conv2d_relu(hidi_trial *t)
 static void run_conv2d_grad_input(hidi_trial *t)
 {
     const hidi_window v = window_of(t);
-    hidi_array *w = hidi_input(t, v.out_channels * terms(&v)), *gy = hidi_input(t, out_size(&v));
-    hidi_array *gx = hidi_output(t, in_size(&v)), *s = scratch_of(t, &v);
+    hidi_array *w = hidi_trial_input(t, v.out_channels * terms(&v)), *gy = hidi_trial_input(t, out_size(&v));
+    hidi_array *gx = hidi_trial_output(t, in_size(&v)), *s = scratch_of(t, &v);
 
     HIDI_EACH_SIDE (t)
         t->k->conv2d_grad_input(AT(gx), t->beta, AT(w), AT(gy), &v, AT(s));
@@ -146,8 +146,8 @@ static void run_conv2d_grad_input(hidi_trial *t)
 static void run_conv2d_grad_weight(hidi_trial *t)
 {
     const hidi_window v = window_of(t);
-    hidi_array *x = hidi_input(t, in_size(&v)), *gy = hidi_input(t, out_size(&v));
-    hidi_array *gw = hidi_output(t, v.out_channels * terms(&v)), *s = scratch_of(t, &v);
+    hidi_array *x = hidi_trial_input(t, in_size(&v)), *gy = hidi_trial_input(t, out_size(&v));
+    hidi_array *gw = hidi_trial_output(t, v.out_channels * terms(&v)), *s = scratch_of(t, &v);
 
     HIDI_EACH_SIDE (t)
         t->k->conv2d_grad_weight(AT(gw), t->beta, AT(x), AT(gy), &v, AT(s));
@@ -157,7 +157,7 @@ static void run_conv2d_grad_weight(hidi_trial *t)
 static void run_add_channels(hidi_trial *t)
 {
     const size_t B = t->size[0], C = t->size[1], n = t->size[2];
-    hidi_array *bias = hidi_input(t, C), *y = hidi_in_out(t, B * C * n);
+    hidi_array *bias = hidi_trial_input(t, C), *y = hidi_trial_in_out(t, B * C * n);
 
     HIDI_EACH_SIDE (t)
         t->k->add_channels(AT(y), AT(bias), B, C, n);
@@ -167,7 +167,7 @@ static void run_add_channels(hidi_trial *t)
 static void run_sum_channels(hidi_trial *t)
 {
     const size_t B = t->size[0], C = t->size[1], n = t->size[2];
-    hidi_array *x = hidi_input(t, B * C * n), *y = hidi_output(t, C);
+    hidi_array *x = hidi_trial_input(t, B * C * n), *y = hidi_trial_output(t, C);
 
     HIDI_EACH_SIDE (t)
         t->k->sum_channels(AT(y), t->beta, AT(x), B, C, n);
@@ -188,7 +188,7 @@ static hidi_window pool_of(const hidi_trial *t)
 static void run_average_pool(hidi_trial *t)
 {
     const hidi_window v = pool_of(t);
-    hidi_array *x = hidi_input(t, in_size(&v)), *y = hidi_output(t, out_size(&v));
+    hidi_array *x = hidi_trial_input(t, in_size(&v)), *y = hidi_trial_output(t, out_size(&v));
 
     HIDI_EACH_SIDE (t)
         t->k->average_pool(AT(y), t->beta, AT(x), &v);
@@ -198,7 +198,7 @@ static void run_average_pool(hidi_trial *t)
 static void run_average_pool_vjp(hidi_trial *t)
 {
     const hidi_window v = pool_of(t);
-    hidi_array *gy = hidi_input(t, out_size(&v)), *gx = hidi_output(t, in_size(&v));
+    hidi_array *gy = hidi_trial_input(t, out_size(&v)), *gx = hidi_trial_output(t, in_size(&v));
 
     HIDI_EACH_SIDE (t)
         t->k->average_pool_vjp(AT(gx), t->beta, AT(gy), &v);
@@ -209,8 +209,8 @@ static void run_average_pool_vjp(hidi_trial *t)
 static void run_max_pool(hidi_trial *t)
 {
     const hidi_window v = pool_of(t);
-    hidi_array *x = hidi_input(t, in_size(&v)), *y = hidi_output(t, out_size(&v));
-    hidi_array *where = t->variant ? NULL : hidi_output_indices(t, out_size(&v));
+    hidi_array *x = hidi_trial_input(t, in_size(&v)), *y = hidi_trial_output(t, out_size(&v));
+    hidi_array *where = t->variant ? NULL : hidi_trial_output_indices(t, out_size(&v));
 
     for (size_t i = 0; i < x->n && !t->no_memory; i++)
         HIDI_REALS(x)[i] = (hidi_real)floor(2 * (double)HIDI_REALS(x)[i]);
@@ -224,8 +224,8 @@ static void run_max_pool(hidi_trial *t)
 /* Where the largest elements of some image are. */
 static hidi_array *largest_of(hidi_trial *t, const hidi_window *v)
 {
-    hidi_array *x = hidi_scratch(t, in_size(v)), *y = hidi_scratch(t, out_size(v));
-    hidi_array *where = hidi_indices(t, out_size(v), 1), *z = hidi_input(t, in_size(v));
+    hidi_array *x = hidi_trial_scratch(t, in_size(v)), *y = hidi_trial_scratch(t, out_size(v));
+    hidi_array *where = hidi_trial_indices(t, out_size(v), 1), *z = hidi_trial_input(t, in_size(v));
 
     for (size_t i = 0; i < x->n && !t->no_memory; i++)
         HIDI_REALS(x)[i] = HIDI_REALS(z)[i];
@@ -237,8 +237,8 @@ static hidi_array *largest_of(hidi_trial *t, const hidi_window *v)
 static void run_max_pool_jvp(hidi_trial *t)
 {
     const hidi_window v = pool_of(t);
-    hidi_array *where = largest_of(t, &v), *dx = hidi_input(t, in_size(&v));
-    hidi_array *dy = hidi_output(t, out_size(&v));
+    hidi_array *where = largest_of(t, &v), *dx = hidi_trial_input(t, in_size(&v));
+    hidi_array *dy = hidi_trial_output(t, out_size(&v));
 
     HIDI_BOTH_SIDES (t)
         t->k->max_pool_jvp(AT(dy), INDICES_AT(where), AT(dx), &v);
@@ -248,8 +248,8 @@ static void run_max_pool_jvp(hidi_trial *t)
 static void run_max_pool_vjp(hidi_trial *t)
 {
     const hidi_window v = pool_of(t);
-    hidi_array *where = largest_of(t, &v), *gy = hidi_input(t, out_size(&v));
-    hidi_array *gx = hidi_output(t, in_size(&v));
+    hidi_array *where = largest_of(t, &v), *gy = hidi_trial_input(t, out_size(&v));
+    hidi_array *gx = hidi_trial_output(t, in_size(&v));
 
     HIDI_EACH_SIDE (t)
         t->k->max_pool_vjp(AT(gx), t->beta, INDICES_AT(where), AT(gy), &v);

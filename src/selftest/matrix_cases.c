@@ -27,8 +27,8 @@ static void run_gemm(hidi_trial *t)
     const bool ta = t->variant & 1, tb = t->variant & 2;
     const size_t m = t->size[0], n = t->size[1], k = t->size[2];
     const size_t lda = (ta ? m : k) + 2, ldb = (tb ? k : n) + 3, ldc = n + 1;
-    hidi_array *a = hidi_input(t, (ta ? k : m) * lda), *b = hidi_input(t, (tb ? n : k) * ldb);
-    hidi_array *c = hidi_in_out(t, m * ldc);
+    hidi_array *a = hidi_trial_input(t, (ta ? k : m) * lda), *b = hidi_trial_input(t, (tb ? n : k) * ldb);
+    hidi_array *c = hidi_trial_in_out(t, m * ldc);
 
     for (size_t i = 0; i < m && t->beta_given == 0 && !t->no_memory; i++)
         for (size_t j = 0; j < n; j++)
@@ -48,9 +48,9 @@ static void run_gemm_batched(hidi_trial *t)
     const size_t m = t->size[0], n = t->size[1], k = t->size[2], batch = t->size[3];
     const size_t stride_a = one_a ? 0 : m * k, stride_b = one_b ? 0 : k * n + 1;
     const size_t stride_c = m * n + (one_b ? 0 : 2); /* dense for one B: it may be one product */
-    hidi_array *a = hidi_input(t, m * k * (one_a ? 1 : batch));
-    hidi_array *b = hidi_input(t, one_b ? k * n : stride_b * batch);
-    hidi_array *c = hidi_in_out(t, stride_c * batch);
+    hidi_array *a = hidi_trial_input(t, m * k * (one_a ? 1 : batch));
+    hidi_array *b = hidi_trial_input(t, one_b ? k * n : stride_b * batch);
+    hidi_array *c = hidi_trial_in_out(t, stride_c * batch);
 
     for (size_t s = 0; s < batch && t->beta_given == 0 && !t->no_memory; s++)
         for (size_t i = 0; i < m * n; i++)
@@ -66,8 +66,8 @@ static void run_gemm_batched(hidi_trial *t)
 static void run_linear(hidi_trial *t)
 {
     const size_t rows = t->size[0], out = t->size[1], in = t->size[2];
-    hidi_array *x = hidi_input(t, rows * in), *w = hidi_input(t, out * in);
-    hidi_array *bias = t->variant ? NULL : hidi_input(t, out), *y = hidi_output(t, rows * out);
+    hidi_array *x = hidi_trial_input(t, rows * in), *w = hidi_trial_input(t, out * in);
+    hidi_array *bias = t->variant ? NULL : hidi_trial_input(t, out), *y = hidi_trial_output(t, rows * out);
 
     t->flop = 2.0 * (double)rows * (double)out * (double)in;
     HIDI_EACH_SIDE (t)
@@ -105,8 +105,8 @@ static void set_magnitudes(hidi_trial *t, hidi_array *y, double magnitude)
 static void run_attention(hidi_trial *t)
 {
     const attention_sizes s = sizes_of(t, 2);
-    hidi_array *qkv = hidi_input(t, 3 * s.n), *P = hidi_output(t, s.n_probs);
-    hidi_array *y = hidi_output(t, s.n);
+    hidi_array *qkv = hidi_trial_input(t, 3 * s.n), *P = hidi_trial_output(t, s.n_probs);
+    hidi_array *y = hidi_trial_output(t, s.n);
 
     HIDI_BOTH_SIDES (t)
         t->k->attention(AT(y), AT(P), AT(qkv), s.B, s.T, s.H, s.Dh);
@@ -120,7 +120,7 @@ static void run_attention(hidi_trial *t)
 /* P of qkv, as an input. */
 static hidi_array *probabilities(hidi_trial *t, hidi_array *qkv, attention_sizes s)
 {
-    hidi_array *P = hidi_input(t, s.n_probs), *y = hidi_scratch(t, s.n);
+    hidi_array *P = hidi_trial_input(t, s.n_probs), *y = hidi_trial_scratch(t, s.n);
 
     if (!t->no_memory)
         t->reference->attention(HIDI_REALS(y), HIDI_REALS(P), HIDI_REALS(qkv), s.B, s.T, s.H, s.Dh);
@@ -130,9 +130,9 @@ static hidi_array *probabilities(hidi_trial *t, hidi_array *qkv, attention_sizes
 static void run_attention_jvp(hidi_trial *t)
 {
     const attention_sizes s = sizes_of(t, 4);
-    hidi_array *qkv = hidi_input(t, 3 * s.n), *dqkv = hidi_input(t, 3 * s.n);
-    hidi_array *P = probabilities(t, qkv, s), *dy = hidi_output(t, s.n);
-    hidi_array *scratch = hidi_scratch(t, s.n_probs);
+    hidi_array *qkv = hidi_trial_input(t, 3 * s.n), *dqkv = hidi_trial_input(t, 3 * s.n);
+    hidi_array *P = probabilities(t, qkv, s), *dy = hidi_trial_output(t, s.n);
+    hidi_array *scratch = hidi_trial_scratch(t, s.n_probs);
 
     HIDI_BOTH_SIDES (t)
         t->k->attention_jvp(AT(dy), AT(qkv), AT(dqkv), AT(P), AT(scratch), s.B, s.T, s.H, s.Dh);
@@ -143,9 +143,9 @@ static void run_attention_jvp(hidi_trial *t)
 static void run_attention_vjp(hidi_trial *t)
 {
     const attention_sizes s = sizes_of(t, 4);
-    hidi_array *qkv = hidi_input(t, 3 * s.n), *gy = hidi_input(t, s.n);
-    hidi_array *P = probabilities(t, qkv, s), *gqkv = hidi_output(t, 3 * s.n);
-    hidi_array *scratch = hidi_scratch(t, s.n_probs);
+    hidi_array *qkv = hidi_trial_input(t, 3 * s.n), *gy = hidi_trial_input(t, s.n);
+    hidi_array *P = probabilities(t, qkv, s), *gqkv = hidi_trial_output(t, 3 * s.n);
+    hidi_array *scratch = hidi_trial_scratch(t, s.n_probs);
 
     HIDI_BOTH_SIDES (t)
         t->k->attention_vjp(AT(gqkv), t->beta, AT(qkv), AT(gy), AT(P), AT(scratch), s.B, s.T, s.H,

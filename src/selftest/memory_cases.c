@@ -83,7 +83,7 @@ static void run_release(hidi_trial *t)
 static void run_upload(hidi_trial *t)
 {
     const size_t n = t->size[0];
-    hidi_array *x = hidi_input(t, n), *between = hidi_output(t, n), *y = hidi_output(t, n);
+    hidi_array *x = hidi_trial_input(t, n), *between = hidi_trial_output(t, n), *y = hidi_trial_output(t, n);
 
     HIDI_BOTH_SIDES (t) {
         hidi_real *host = malloc(n * sizeof *host + 1);
@@ -103,7 +103,7 @@ static void run_upload(hidi_trial *t)
 static void run_download(hidi_trial *t)
 {
     const size_t n = t->size[0];
-    hidi_array *x = hidi_input(t, n), *y = hidi_output(t, n);
+    hidi_array *x = hidi_trial_input(t, n), *y = hidi_trial_output(t, n);
 
     HIDI_BOTH_SIDES (t) {
         hidi_real *host = malloc(n * sizeof *host + 1);
@@ -123,8 +123,8 @@ static void run_copy(hidi_trial *t)
 {
     const size_t n = t->size[0], shift = t->variant < 3 ? (size_t)t->variant : n / 2;
     const bool down = t->variant == 4;
-    hidi_array *x = t->variant == 0 ? hidi_input(t, n) : hidi_in_out(t, n + shift);
-    hidi_array *y = t->variant == 0 ? hidi_output(t, n) : x;
+    hidi_array *x = t->variant == 0 ? hidi_trial_input(t, n) : hidi_trial_in_out(t, n + shift);
+    hidi_array *y = t->variant == 0 ? hidi_trial_output(t, n) : x;
 
     HIDI_BOTH_SIDES (t)
         t->k->copy(AT(y) + (down ? 0 : shift), AT(x) + (down ? shift : 0), n);
@@ -134,7 +134,7 @@ static void run_copy(hidi_trial *t)
 static void run_fill(hidi_trial *t)
 {
     const size_t n = t->size[0];
-    hidi_array *y = hidi_output(t, n);
+    hidi_array *y = hidi_trial_output(t, n);
 
     HIDI_BOTH_SIDES (t)
         t->k->fill(AT(y), t->variant ? (hidi_real)-1.75 : 0, n);
@@ -145,7 +145,7 @@ static void run_fill(hidi_trial *t)
 static void run_copy_block(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1], ldx = n + 1, ldy = n + 3;
-    hidi_array *x = hidi_input(t, rows * ldx), *y = hidi_in_out(t, rows * ldy);
+    hidi_array *x = hidi_trial_input(t, rows * ldx), *y = hidi_trial_in_out(t, rows * ldy);
 
     for (size_t i = 0; i < rows && t->beta_given == 0 && !t->no_memory; i++)
         for (size_t j = 0; j < n; j++)

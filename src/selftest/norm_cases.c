@@ -22,7 +22,7 @@ static double before(const hidi_trial *t, hidi_array *y, size_t i)
 /* Keeps |beta y| in a scratch array, as the call overwrites y. */
 static hidi_array *keep_before(hidi_trial *t, hidi_array *y)
 {
-    hidi_array *kept = hidi_scratch(t, y->n);
+    hidi_array *kept = hidi_trial_scratch(t, y->n);
 
     for (size_t i = 0; i < y->n && !t->no_memory; i++)
         HIDI_REALS(kept)[i] = (hidi_real)before(t, y, i);
@@ -33,8 +33,8 @@ static hidi_array *keep_before(hidi_trial *t, hidi_array *y)
 static void run_softmax(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *x = t->variant ? hidi_in_out(t, rows * n) : hidi_input(t, rows * n);
-    hidi_array *y = t->variant ? x : hidi_output(t, rows * n);
+    hidi_array *x = t->variant ? hidi_trial_in_out(t, rows * n) : hidi_trial_input(t, rows * n);
+    hidi_array *y = t->variant ? x : hidi_trial_output(t, rows * n);
 
     for (size_t i = 0; i < rows * n && !t->no_memory; i++)
         HIDI_REALS(x)[i] *= 4;
@@ -49,9 +49,9 @@ static void run_softmax(hidi_trial *t)
 static void run_softmax_jacobian(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *y = hidi_input(t, rows * n);
-    hidi_array *out = t->variant ? hidi_in_out(t, rows * n) : hidi_output(t, rows * n);
-    hidi_array *d = t->variant ? out : hidi_input(t, rows * n), *kept = keep_before(t, out);
+    hidi_array *y = hidi_trial_input(t, rows * n);
+    hidi_array *out = t->variant ? hidi_trial_in_out(t, rows * n) : hidi_trial_output(t, rows * n);
+    hidi_array *d = t->variant ? out : hidi_trial_input(t, rows * n), *kept = keep_before(t, out);
 
     if (!t->no_memory)
         t->reference->softmax(HIDI_REALS(y), HIDI_REALS(y), rows, n);
@@ -66,8 +66,8 @@ static void run_softmax_jacobian(hidi_trial *t)
 static void run_layer_norm(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *x = hidi_input(t, rows * n), *y = hidi_output(t, rows * n);
-    hidi_array *rstd = hidi_output(t, n > 0 ? rows : 0);
+    hidi_array *x = hidi_trial_input(t, rows * n), *y = hidi_trial_output(t, rows * n);
+    hidi_array *rstd = hidi_trial_output(t, n > 0 ? rows : 0);
 
     HIDI_BOTH_SIDES (t)
         t->k->layer_norm(AT(y), AT(rstd), AT(x), rows, n, (hidi_real)1e-6);
@@ -85,9 +85,9 @@ static void run_layer_norm(hidi_trial *t)
 static void run_layer_norm_jacobian(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *y = hidi_input(t, rows * n), *rstd = hidi_input(t, rows);
-    hidi_array *out = t->variant ? hidi_in_out(t, rows * n) : hidi_output(t, rows * n);
-    hidi_array *d = t->variant ? out : hidi_input(t, rows * n), *kept = keep_before(t, out);
+    hidi_array *y = hidi_trial_input(t, rows * n), *rstd = hidi_trial_input(t, rows);
+    hidi_array *out = t->variant ? hidi_trial_in_out(t, rows * n) : hidi_trial_output(t, rows * n);
+    hidi_array *d = t->variant ? out : hidi_trial_input(t, rows * n), *kept = keep_before(t, out);
 
     if (!t->no_memory)
         t->reference->layer_norm(HIDI_REALS(y), HIDI_REALS(rstd), HIDI_REALS(y), rows, n,
@@ -104,9 +104,9 @@ static void run_layer_norm_jacobian(hidi_trial *t)
 static void run_modulate(hidi_trial *t)
 {
     const size_t B = t->size[0], T = t->size[1], D = t->size[2];
-    hidi_array *x = hidi_input(t, B * T * D), *y = hidi_output(t, B * T * D);
-    hidi_array *scale = t->variant & 1 ? hidi_input(t, B * D) : NULL;
-    hidi_array *shift = t->variant & 2 ? hidi_input(t, B * D) : NULL;
+    hidi_array *x = hidi_trial_input(t, B * T * D), *y = hidi_trial_output(t, B * T * D);
+    hidi_array *scale = t->variant & 1 ? hidi_trial_input(t, B * D) : NULL;
+    hidi_array *shift = t->variant & 2 ? hidi_trial_input(t, B * D) : NULL;
 
     HIDI_EACH_SIDE (t)
         t->k->modulate(AT(y), t->beta, AT(x), 1, scale ? AT(scale) : NULL,
@@ -117,8 +117,8 @@ static void run_modulate(hidi_trial *t)
 static void run_sum_tokens(hidi_trial *t)
 {
     const size_t B = t->size[0], T = t->size[1], D = t->size[2];
-    hidi_array *x = hidi_input(t, B * T * D), *y = hidi_output(t, B * D);
-    hidi_array *w = t->variant ? NULL : hidi_input(t, B * T * D);
+    hidi_array *x = hidi_trial_input(t, B * T * D), *y = hidi_trial_output(t, B * D);
+    hidi_array *w = t->variant ? NULL : hidi_trial_input(t, B * T * D);
 
     HIDI_EACH_SIDE (t)
         t->k->sum_tokens(AT(y), t->beta, AT(x), w ? AT(w) : NULL, B, T, D);
@@ -129,9 +129,9 @@ static void run_sum_tokens(hidi_trial *t)
 static void run_gated_residual(hidi_trial *t)
 {
     const size_t B = t->size[0], T = t->size[1], D = t->size[2];
-    hidi_array *x = t->variant ? hidi_in_out(t, B * T * D) : hidi_input(t, B * T * D);
-    hidi_array *y = t->variant ? x : hidi_output(t, B * T * D);
-    hidi_array *gate = hidi_input(t, B * D), *h = hidi_input(t, B * T * D);
+    hidi_array *x = t->variant ? hidi_trial_in_out(t, B * T * D) : hidi_trial_input(t, B * T * D);
+    hidi_array *y = t->variant ? x : hidi_trial_output(t, B * T * D);
+    hidi_array *gate = hidi_trial_input(t, B * D), *h = hidi_trial_input(t, B * T * D);
 
     HIDI_EACH_SIDE (t)
         t->k->gated_residual(AT(y), AT(x), AT(gate), AT(h), B, T, D);

@@ -19,7 +19,7 @@ static hidi_sizes periods[] = { { 1, 0, 5 },    { 1, 5, 0 },    { 1, 1, 1 },    
 static void run_add_rows(hidi_trial *t)
 {
     const size_t period = t->size[0], rows = t->size[1], n = t->size[2];
-    hidi_array *b = hidi_input(t, period * n), *y = hidi_output(t, rows * n);
+    hidi_array *b = hidi_trial_input(t, period * n), *y = hidi_trial_output(t, rows * n);
 
     HIDI_EACH_SIDE (t)
         t->k->add_rows(AT(y), t->beta, AT(b), period, rows, n);
@@ -29,7 +29,7 @@ static void run_add_rows(hidi_trial *t)
 static void run_sum_rows(hidi_trial *t)
 {
     const size_t period = t->size[0], rows = t->size[1], n = t->size[2];
-    hidi_array *x = hidi_input(t, rows * n), *y = hidi_output(t, period * n);
+    hidi_array *x = hidi_trial_input(t, rows * n), *y = hidi_trial_output(t, period * n);
 
     HIDI_EACH_SIDE (t)
         t->k->sum_rows(AT(y), t->beta, AT(x), period, rows, n);
@@ -40,9 +40,9 @@ static void run_sum_rows(hidi_trial *t)
 static void run_scale_rows(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *s = hidi_input(t, rows);
-    hidi_array *y = t->variant ? hidi_in_out(t, rows * n) : hidi_output(t, rows * n);
-    hidi_array *x = t->variant ? y : hidi_input(t, rows * n);
+    hidi_array *s = hidi_trial_input(t, rows);
+    hidi_array *y = t->variant ? hidi_trial_in_out(t, rows * n) : hidi_trial_output(t, rows * n);
+    hidi_array *x = t->variant ? y : hidi_trial_input(t, rows * n);
 
     HIDI_EACH_SIDE (t)
         t->k->scale_rows(AT(y), t->beta, hidi_scalar(t, 1.5), AT(s), AT(x), rows, n);
@@ -53,8 +53,8 @@ static void run_scale_rows(hidi_trial *t)
 static void run_dot_rows(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *x = hidi_input(t, rows * n), *y = hidi_output(t, rows);
-    hidi_array *w = t->variant ? NULL : hidi_input(t, rows * n);
+    hidi_array *x = hidi_trial_input(t, rows * n), *y = hidi_trial_output(t, rows);
+    hidi_array *w = t->variant ? NULL : hidi_trial_input(t, rows * n);
 
     HIDI_EACH_SIDE (t)
         t->k->dot_rows(AT(y), t->beta, hidi_scalar(t, 1.5), AT(x), w ? AT(w) : NULL, rows, n);
@@ -64,7 +64,7 @@ static void run_dot_rows(hidi_trial *t)
 static void run_spread_rows(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *s = hidi_input(t, rows), *y = hidi_output(t, rows * n);
+    hidi_array *s = hidi_trial_input(t, rows), *y = hidi_trial_output(t, rows * n);
 
     HIDI_EACH_SIDE (t)
         t->k->spread_rows(AT(y), t->beta, hidi_scalar(t, -1.5), AT(s), rows, n);
@@ -75,8 +75,8 @@ static void run_spread_rows(hidi_trial *t)
 static void run_dot(hidi_trial *t)
 {
     const size_t n = t->size[0] * t->size[1];
-    hidi_array *x = hidi_input(t, n), *y = hidi_output(t, 1);
-    hidi_array *w = t->variant ? NULL : hidi_input(t, n);
+    hidi_array *x = hidi_trial_input(t, n), *y = hidi_trial_output(t, 1);
+    hidi_array *w = t->variant ? NULL : hidi_trial_input(t, n);
 
     HIDI_EACH_SIDE (t)
         t->k->dot(AT(y), t->beta, hidi_scalar(t, -1.5), AT(x), w ? AT(w) : NULL, n);

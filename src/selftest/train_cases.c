@@ -15,8 +15,8 @@ enum { ENTRIES = 13 };
 static void run_embedding(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *table = hidi_input(t, ENTRIES * n), *index = hidi_indices(t, rows, ENTRIES);
-    hidi_array *y = hidi_output(t, rows * n);
+    hidi_array *table = hidi_trial_input(t, ENTRIES * n), *index = hidi_trial_indices(t, rows, ENTRIES);
+    hidi_array *y = hidi_trial_output(t, rows * n);
 
     HIDI_BOTH_SIDES (t)
         t->k->embedding(AT(y), AT(table), INDICES_AT(index), rows, n);
@@ -27,8 +27,8 @@ static void run_embedding(hidi_trial *t)
 static void run_embedding_vjp(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *table = hidi_in_out(t, ENTRIES * n), *index = hidi_indices(t, rows, ENTRIES);
-    hidi_array *gy = hidi_input(t, rows * n);
+    hidi_array *table = hidi_trial_in_out(t, ENTRIES * n), *index = hidi_trial_indices(t, rows, ENTRIES);
+    hidi_array *gy = hidi_trial_input(t, rows * n);
 
     HIDI_EACH_SIDE (t)
         t->k->embedding_vjp(AT(table), INDICES_AT(index), AT(gy), rows, n);
@@ -52,7 +52,7 @@ static double phase(const hidi_trial *t, hidi_array *times, size_t i)
 static void run_sincos(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *times = hidi_input(t, rows), *y = hidi_output(t, rows * n);
+    hidi_array *times = hidi_trial_input(t, rows), *y = hidi_trial_output(t, rows * n);
 
     HIDI_BOTH_SIDES (t)
         t->k->sincos(AT(y), AT(times), (hidi_real)scale_of(t), rows, n);
@@ -64,8 +64,8 @@ static void run_sincos(hidi_trial *t)
 static void run_sincos_jvp(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *times = hidi_input(t, rows), *d = hidi_input(t, rows);
-    hidi_array *dy = hidi_output(t, rows * n), *kept = hidi_scratch(t, rows * n);
+    hidi_array *times = hidi_trial_input(t, rows), *d = hidi_trial_input(t, rows);
+    hidi_array *dy = hidi_trial_output(t, rows * n), *kept = hidi_trial_scratch(t, rows * n);
 
     for (size_t i = 0; i < dy->n && t->beta_given != 0 && !t->no_memory; i++)
         HIDI_REALS(kept)[i] = (hidi_real)fabs((double)t->beta_given * HIDI_REALS(dy)[i]);
@@ -83,8 +83,8 @@ static void run_sincos_jvp(hidi_trial *t)
 static void run_sincos_vjp(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *times = hidi_input(t, rows), *gy = hidi_input(t, rows * n);
-    hidi_array *gt = hidi_output(t, rows);
+    hidi_array *times = hidi_trial_input(t, rows), *gy = hidi_trial_input(t, rows * n);
+    hidi_array *gt = hidi_trial_output(t, rows);
 
     HIDI_BOTH_SIDES (t)
         t->k->sincos_vjp(AT(gt), t->beta, AT(times), AT(gy), (hidi_real)scale_of(t), rows, n);
@@ -103,8 +103,8 @@ static void run_sincos_vjp(hidi_trial *t)
 static void run_cross_entropy(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *x = hidi_input(t, rows * n), *label = hidi_indices(t, rows, n > 0 ? n : 1);
-    hidi_array *loss = hidi_output(t, n > 0 ? rows : 0), *P = hidi_output(t, rows * n);
+    hidi_array *x = hidi_trial_input(t, rows * n), *label = hidi_trial_indices(t, rows, n > 0 ? n : 1);
+    hidi_array *loss = hidi_trial_output(t, n > 0 ? rows : 0), *P = hidi_trial_output(t, rows * n);
 
     for (size_t i = 0; i < x->n && !t->no_memory; i++)
         HIDI_REALS(x)[i] *= 4;
@@ -120,7 +120,7 @@ static void run_cross_entropy(hidi_trial *t)
 
 static hidi_array *probabilities(hidi_trial *t, size_t rows, size_t n)
 {
-    hidi_array *P = hidi_input(t, rows * n);
+    hidi_array *P = hidi_trial_input(t, rows * n);
 
     if (!t->no_memory)
         t->reference->softmax(HIDI_REALS(P), HIDI_REALS(P), rows, n);
@@ -131,8 +131,8 @@ static hidi_array *probabilities(hidi_trial *t, size_t rows, size_t n)
 static void run_cross_entropy_jvp(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *P = probabilities(t, rows, n), *label = hidi_indices(t, rows, n > 0 ? n : 1);
-    hidi_array *d = hidi_input(t, rows * n), *loss = hidi_output(t, n > 0 ? rows : 0);
+    hidi_array *P = probabilities(t, rows, n), *label = hidi_trial_indices(t, rows, n > 0 ? n : 1);
+    hidi_array *d = hidi_trial_input(t, rows * n), *loss = hidi_trial_output(t, n > 0 ? rows : 0);
 
     HIDI_BOTH_SIDES (t)
         t->k->cross_entropy_jvp(AT(loss), AT(P), INDICES_AT(label), AT(d), n > 0 ? rows : 0, n);
@@ -144,8 +144,8 @@ static void run_cross_entropy_jvp(hidi_trial *t)
 static void run_cross_entropy_vjp(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *P = probabilities(t, rows, n), *label = hidi_indices(t, rows, n > 0 ? n : 1);
-    hidi_array *g = hidi_input(t, rows), *out = hidi_output(t, rows * n);
+    hidi_array *P = probabilities(t, rows, n), *label = hidi_trial_indices(t, rows, n > 0 ? n : 1);
+    hidi_array *g = hidi_trial_input(t, rows), *out = hidi_trial_output(t, rows * n);
 
     HIDI_BOTH_SIDES (t)
         t->k->cross_entropy_vjp(AT(out), t->beta, AT(P), INDICES_AT(label), AT(g), rows, n);
@@ -163,11 +163,11 @@ static void run_adamw(hidi_trial *t)
     enum { STEPS = 10 };
     const size_t n = t->size[0];
     const double decay = t->variant ? 0 : 0.01;
-    hidi_array *w = hidi_in_out(t, n), *m = hidi_in_out(t, n), *v = hidi_in_out(t, n);
-    hidi_array *g[STEPS], *start = hidi_scratch(t, n);
+    hidi_array *w = hidi_trial_in_out(t, n), *m = hidi_trial_in_out(t, n), *v = hidi_trial_in_out(t, n);
+    hidi_array *g[STEPS], *start = hidi_trial_scratch(t, n);
 
     for (int i = 0; i < STEPS; i++)
-        g[i] = hidi_input(t, n);
+        g[i] = hidi_trial_input(t, n);
     for (size_t i = 0; i < n && !t->no_memory; i++) {
         HIDI_REALS(start)[i] = (hidi_real)fabs((double)HIDI_REALS(w)[i]);
         HIDI_REALS(m)[i] = HIDI_REALS(v)[i] = 0;

@@ -7,13 +7,13 @@
  * An element may differ by a number of roundings of its magnitude; rounding in a sum of k terms grows
  * about as sqrt(k).  A case of a slot reads:
  *
- *     hidi_array *x = hidi_input(t, n), *y = hidi_output(t, n);
+ *     hidi_array *x = hidi_trial_input(t, n), *y = hidi_trial_output(t, n);
  *     HIDI_EACH_SIDE (t)
  *         t->k->axpby(AT(y), t->beta, hidi_scalar(t, -1.5), AT(x), n);
  *     hidi_compare(t, y, 2);
  *
- * Every array lies between guards of NaN, which must be there afterwards; inputs must be as they were;
- * and an output that is to be overwritten holds NaN before.
+ * Every array lies between guards (of NaN, for inputs), which must be there afterwards; inputs must be
+ * as they were; and an output that is to be overwritten holds NaN before.
  *
  * In a timed trial the same code runs the FOUND side alone, many times.
  */
@@ -60,16 +60,16 @@ typedef struct hidi_trial {
 } hidi_trial;
 
 /* n elements ~ N(0, 1).  The case may change those at HIDI_REAL(x), before the sides run. */
-hidi_array *hidi_input(hidi_trial *t, size_t n);
+hidi_array *hidi_trial_input(hidi_trial *t, size_t n);
 /* n elements to be written: NaN before, or random ones if beta adds to them. */
-hidi_array *hidi_output(hidi_trial *t, size_t n);
+hidi_array *hidi_trial_output(hidi_trial *t, size_t n);
 /* n elements ~ N(0, 1) that the slot updates. */
-hidi_array *hidi_in_out(hidi_trial *t, size_t n);
+hidi_array *hidi_trial_in_out(hidi_trial *t, size_t n);
 /* n elements of no interest. */
-hidi_array *hidi_scratch(hidi_trial *t, size_t n);
+hidi_array *hidi_trial_scratch(hidi_trial *t, size_t n);
 /* Integers: 0 <= index < end; or n to be written. */
-hidi_array *hidi_indices(hidi_trial *t, size_t n, size_t end);
-hidi_array *hidi_output_indices(hidi_trial *t, size_t n);
+hidi_array *hidi_trial_indices(hidi_trial *t, size_t n, size_t end);
+hidi_array *hidi_trial_output_indices(hidi_trial *t, size_t n);
 
 /* The elements on the reference's side, which lie in host memory. */
 #define HIDI_REALS(array) ((hidi_real *)(array)->at[HIDI_EXPECTED])

@@ -59,6 +59,7 @@ void *reserve(size_t bytes)
         perror("cuda emulation: records of accesses");
         abort();
     }
+    use_huge_pages(memory, bytes);
     return memory;
 }
 

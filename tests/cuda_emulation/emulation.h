@@ -78,6 +78,9 @@ const allocation *allocation_of(uintptr_t at); /* NULL: not in one */
 void open_arena();
 void close_arena();
 
+/* Large pages, where the system has them: opening and closing goes page by page. */
+void use_huge_pages(void *memory, size_t bytes);
+
 bool is_registered(uintptr_t at, size_t bytes); /* ... host memory, or pinned */
 bool is_pinned(uintptr_t at, size_t bytes);
 inline bool is_device(const void *at)

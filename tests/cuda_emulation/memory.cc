@@ -64,6 +64,7 @@ bool reserve()
         mmap(nullptr, ARENA, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return false;
+    use_huge_pages(memory, ARENA);
     arena_begin = arena_used = reinterpret_cast<uintptr_t>(memory);
     arena_end = arena_begin + ARENA;
     struct sigaction action = {};
@@ -119,6 +120,15 @@ const allocation *allocation_of(uintptr_t at)
         return nullptr;
     const allocation *a = &std::prev(after)->second;
     return at < a->end ? latest = a : nullptr;
+}
+
+void use_huge_pages(void *memory, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    madvise(memory, bytes, MADV_HUGEPAGE);
+#else
+    (void)memory, (void)bytes;
+#endif
 }
 
 bool is_registered(uintptr_t at, size_t bytes)
