@@ -13,17 +13,18 @@
 #include "control.h"
 #endif
 
-/* --- the settings ------------------------------------------------------------------------------ */
+/* --- the settings ----------------------------------------------------------------------------- */
 
 #ifdef HIDI_CUDA_EMULATION
-enum { SETTINGS = 3 }; /* the orders of turns */
+static const cuda_emulation_order orders[] = { CUDA_EMULATION_FORWARD, CUDA_EMULATION_SHUFFLED };
+enum { SETTINGS = sizeof orders / sizeof *orders };
 
 static const hidi_backend *backend_of(int setting)
 {
     const hidi_backend *backend;
 
     ck_assert_int_eq(hidi_backend_open("cuda", &backend), HIDI_OK);
-    cuda_emulation_set_order((cuda_emulation_order)setting);
+    cuda_emulation_set_order(orders[setting]);
     return backend;
 }
 #else
@@ -65,7 +66,7 @@ START_TEST(test_slots)
 }
 END_TEST
 
-/* --- the table --------------------------------------------------------------------------------- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 /* All members from `describe` on are pointers to functions, and each is a slot with cases. */
 START_TEST(test_every_slot_has_cases)
@@ -100,7 +101,7 @@ START_TEST(test_no_slot_is_left)
 END_TEST
 #else
 
-/* --- what is wrong is found -------------------------------------------------------------------- */
+/* --- what is wrong is found ------------------------------------------------------------------- */
 
 static hidi_backend wrong; /* the reference, with one slot that is not right */
 

@@ -21,7 +21,7 @@
 
 enum { WARP = 32 };
 
-/* --- device memory ---------------------------------------------------------------------------------- */
+/* --- device memory ---------------------------------------------------------------------------- */
 
 /* n elements on the device: those of x, or never written. */
 template <typename T> static T *on_device(const T *x, size_t n)
@@ -51,7 +51,7 @@ static void setup()
         numbers[i] = static_cast<float>(i);
 }
 
-/* --- what was found ----------------------------------------------------------------------------------- */
+/* --- what was found --------------------------------------------------------------------------- */
 
 /* The fault has `part` in its message. */
 static void says(const char *part)
@@ -91,7 +91,7 @@ static void expect_nothing()
     ck_assert_str_eq(cuda_emulation_fault(), "");
 }
 
-/* --- kernels that are right ------------------------------------------------------------------------------ */
+/* --- kernels that are right ------------------------------------------------------------------- */
 
 static __global__ void index_all(unsigned *out)
 {
@@ -252,7 +252,7 @@ START_TEST(test_warp_barrier)
 }
 END_TEST
 
-/* --- planted races ------------------------------------------------------------------------------------------ */
+/* --- planted races ---------------------------------------------------------------------------- */
 
 static __global__ void race_in_block(float *x)
 {
@@ -332,7 +332,7 @@ START_TEST(test_race_without_consequence)
 }
 END_TEST
 
-/* --- planted accesses out of bounds --------------------------------------------------------------------------- */
+/* --- planted accesses out of bounds ----------------------------------------------------------- */
 
 static __global__ void write_at(float *x, int i)
 {
@@ -430,7 +430,7 @@ START_TEST(test_device_memory)
 }
 END_TEST
 
-/* --- planted reads of what nobody wrote ------------------------------------------------------------------------- */
+/* --- planted reads of what nobody wrote ------------------------------------------------------- */
 
 static __global__ void unwritten_shared(float *x)
 {
@@ -471,7 +471,7 @@ START_TEST(test_unwritten)
 }
 END_TEST
 
-/* --- planted divergence --------------------------------------------------------------------------------------------- */
+/* --- planted divergence ----------------------------------------------------------------------- */
 
 static __global__ void leaves_early(int n)
 {
@@ -544,7 +544,7 @@ START_TEST(test_masks)
 }
 END_TEST
 
-/* --- the runtime ------------------------------------------------------------------------------------------------------ */
+/* --- the runtime ------------------------------------------------------------------------------ */
 
 START_TEST(test_configurations)
 {
@@ -658,7 +658,7 @@ START_TEST(test_no_device)
 }
 END_TEST
 
-/* --- cuBLAS ----------------------------------------------------------------------------------------------------------- */
+/* --- cuBLAS ----------------------------------------------------------------------------------- */
 
 START_TEST(test_products)
 {

@@ -33,7 +33,7 @@ static void run_multiply(hidi_trial *t)
     hidi_compare(t, y, 3);
 }
 
-/* --- functions --------------------------------------------------------------------------------- */
+/* --- functions -------------------------------------------------------------------------------- */
 
 static const hidi_unary maps[] = { HIDI_GELU, HIDI_SILU,   HIDI_SOFTPLUS, HIDI_RELU,
                                    HIDI_ABS,  HIDI_SQUARE, HIDI_POWER };

@@ -66,7 +66,7 @@ static size_t terms(const hidi_window *v)
     return v->channels * v->kernel_h * v->kernel_w;
 }
 
-/* --- patches ----------------------------------------------------------------------------------- */
+/* --- patches ---------------------------------------------------------------------------------- */
 
 /* Variants: the two orders. */
 static void run_patchify(hidi_trial *t)
@@ -89,7 +89,7 @@ static void run_unpatchify(hidi_trial *t)
     hidi_compare(t, y, t->beta_given == 0 ? 0 : 2);
 }
 
-/* --- convolutions ------------------------------------------------------------------------------ */
+/* --- convolutions ----------------------------------------------------------------------------- */
 
 static hidi_array *scratch_of(hidi_trial *t, const hidi_window *v)
 {
@@ -174,7 +174,7 @@ static void run_sum_channels(hidi_trial *t)
     hidi_compare(t, y, 3 + sqrt((double)(B * n)));
 }
 
-/* --- pools ------------------------------------------------------------------------------------- */
+/* --- pools ------------------------------------------------------------------------------------ */
 
 static hidi_window pool_of(const hidi_trial *t)
 {

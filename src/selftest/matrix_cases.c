@@ -75,7 +75,7 @@ static void run_linear(hidi_trial *t)
     hidi_compare(t, y, 4 + sqrt((double)in));
 }
 
-/* --- attention --------------------------------------------------------------------------------- */
+/* --- attention -------------------------------------------------------------------------------- */
 
 /* The probabilities are O(1), and logits differ by a rounding of their own size (< 10 here); a sum
  * over T of probabilities times N(0, 1) is O(1) too.  Errors of the derivatives are those of a few

@@ -35,7 +35,7 @@ static void run_embedding_vjp(hidi_trial *t)
     hidi_compare(t, table, 1 + sqrt((double)rows / ENTRIES));
 }
 
-/* --- sin-cos features ---------------------------------------------------------------------------- */
+/* --- sin-cos features ------------------------------------------------------------------------- */
 
 /* Variants: DiT's scale of t in [0, 1], and a thousand times that.  The phase s t w_k, w_k <= 1, may
  * be rounded in each of its factors; the functions of it by as much, and twice more. */
@@ -97,7 +97,7 @@ static void run_sincos_vjp(hidi_trial *t)
     hidi_compare(t, gt, 1);
 }
 
-/* --- cross entropy ------------------------------------------------------------------------------- */
+/* --- cross entropy ---------------------------------------------------------------------------- */
 
 /* A logarithm of a sum of exponentials of differences below 40, and such a difference. */
 static void run_cross_entropy(hidi_trial *t)
@@ -155,7 +155,7 @@ static void run_cross_entropy_vjp(hidi_trial *t)
     hidi_compare(t, out, 3);
 }
 
-/* --- AdamW ------------------------------------------------------------------------------------------ */
+/* --- AdamW ------------------------------------------------------------------------------------ */
 
 /* Ten steps of 0.01 from the same start: differences stay at the rounding of each step. */
 static void run_adamw(hidi_trial *t)

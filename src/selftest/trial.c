@@ -12,7 +12,7 @@
 
 enum { GUARD = 64 }; /* bytes on both ends: arrays stay as aligned as tensors are */
 
-/* --- arrays ------------------------------------------------------------------------------------ */
+/* --- arrays ----------------------------------------------------------------------------------- */
 
 /* The failure must be found again by whoever reads it: slot, sizes, variant, beta. */
 void hidi_trial_fail(hidi_trial *t, const char *format, ...)
@@ -146,7 +146,7 @@ void hidi_trial_end(hidi_trial *t)
     t->n_arrays = 0;
 }
 
-/* --- the sides --------------------------------------------------------------------------------- */
+/* --- the sides -------------------------------------------------------------------------------- */
 
 hidi_real hidi_scalar(const hidi_trial *t, double a)
 {
@@ -259,7 +259,7 @@ bool hidi_trial_next(hidi_trial *t)
     return true;
 }
 
-/* --- comparison -------------------------------------------------------------------------------- */
+/* --- comparison ------------------------------------------------------------------------------- */
 
 /* Keeps the element that is closest to its bound. */
 static void keep(hidi_selftest_result *r, double error, double bound)

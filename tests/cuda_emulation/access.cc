@@ -96,7 +96,7 @@ shadow *shadow_of(uintptr_t at)
     return nullptr;
 }
 
-/* --- where ----------------------------------------------------------------------------------------- */
+/* --- where ------------------------------------------------------------------------------------ */
 
 const shared_array *array_of(uintptr_t at)
 {
@@ -179,7 +179,7 @@ bool is_private(uintptr_t at, size_t bytes, bool writes)
            is_registered(at, bytes);
 }
 
-/* --- who ------------------------------------------------------------------------------------------- */
+/* --- who -------------------------------------------------------------------------------------- */
 
 record my_record(const access &a)
 {
@@ -327,7 +327,7 @@ size_t cuda_emulation_accesses(void)
     return cuda_emulation::accesses;
 }
 
-/* --- atomics ------------------------------------------------------------------------------------------ */
+/* --- atomics ---------------------------------------------------------------------------------- */
 
 #define ATOMIC_ADD(T)                                                                              \
     T atomicAdd(T *at, T value)                                                                    \
@@ -345,7 +345,7 @@ ATOMIC_ADD(unsigned long long)
 ATOMIC_ADD(float)
 ATOMIC_ADD(double)
 
-/* --- what the compiler calls ------------------------------------------------------------------------- */
+/* --- what the compiler calls ------------------------------------------------------------------ */
 
 extern "C" {
 

@@ -51,7 +51,7 @@ thread_state *self()
     return &threads[now.thread];
 }
 
-/* --- order of turns ------------------------------------------------------------------------------- */
+/* --- order of turns --------------------------------------------------------------------------- */
 
 uint32_t random_number() /* xorshift: Marsaglia, 2003 */
 {
@@ -82,7 +82,7 @@ uint32_t block_of_turn(uint32_t turn, uint32_t blocks)
     return turn;
 }
 
-/* --- one thread -------------------------------------------------------------------------------------- */
+/* --- one thread ------------------------------------------------------------------------------- */
 
 void set_indices(int thread)
 {
@@ -112,7 +112,7 @@ void body(int)
     n_ended++;
 }
 
-/* --- the block --------------------------------------------------------------------------------------- */
+/* --- the block -------------------------------------------------------------------------------- */
 
 [[noreturn]] void report_divergence()
 {
@@ -175,7 +175,7 @@ bool run_block(uint32_t block)
     return true;
 }
 
-/* --- the grid ---------------------------------------------------------------------------------------- */
+/* --- the grid --------------------------------------------------------------------------------- */
 
 struct launch_record {
     launch_site site;
@@ -250,7 +250,7 @@ void launch_closure(launch_site site, dim3 grid, dim3 block, size_t shared_bytes
     enqueue(stream, run_grid, data, sizeof record + bytes);
 }
 
-/* --- meetings ------------------------------------------------------------------------------------------ */
+/* --- meetings --------------------------------------------------------------------------------- */
 
 meetings meetings_of_thread()
 {

@@ -25,7 +25,7 @@
 #include <tuple>
 #include <utility>
 
-/* --- the language: functions, memory ------------------------------------------------------------ */
+/* --- the language: functions, memory ---------------------------------------------------------- */
 
 #define __global__
 #define __device__
@@ -40,7 +40,7 @@
 #define CUDA_EMULATION_SHARED_ALIGNMENT 65536
 #define __shared__ static __attribute__((aligned(CUDA_EMULATION_SHARED_ALIGNMENT)))
 
-/* --- the language: indices ------------------------------------------------------------------------ */
+/* --- the language: indices -------------------------------------------------------------------- */
 
 struct uint3 {
     unsigned x, y, z;
@@ -68,7 +68,7 @@ extern indices here; /* of the thread that runs */
 
 static constexpr int warpSize = 32;
 
-/* --- the language: threads meet --------------------------------------------------------------------- */
+/* --- the language: threads meet --------------------------------------------------------------- */
 
 namespace cuda_emulation {
 
@@ -138,7 +138,7 @@ unsigned long long atomicAdd(unsigned long long *at, unsigned long long value);
 float atomicAdd(float *at, float value);
 double atomicAdd(double *at, double value);
 
-/* --- the language: arithmetic that the host's library does not have ------------------------------------ */
+/* --- the language: arithmetic that the host's library does not have --------------------------- */
 
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 inline double rsqrt(double x) { return 1.0 / std::sqrt(x); }
@@ -148,7 +148,7 @@ inline float rsqrt(float x) { return rsqrtf(x); }
 template <typename T> constexpr T min(T a, T b) { return b < a ? b : a; }
 template <typename T> constexpr T max(T a, T b) { return a < b ? b : a; }
 
-/* --- launches ------------------------------------------------------------------------------------------- */
+/* --- launches --------------------------------------------------------------------------------- */
 
 typedef struct CUstream_st *cudaStream_t;
 

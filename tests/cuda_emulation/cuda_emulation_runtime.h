@@ -2,7 +2,7 @@
 #ifndef HIDI_TESTS_CUDA_EMULATION_RUNTIME_H
 #define HIDI_TESTS_CUDA_EMULATION_RUNTIME_H
 
-/* --- errors ------------------------------------------------------------------------------------- */
+/* --- errors ----------------------------------------------------------------------------------- */
 
 /* CUDA's numbers. */
 enum cudaError {
@@ -25,7 +25,7 @@ const char *cudaGetErrorString(cudaError_t error); /* of a launch that failed: w
 cudaError_t cudaGetLastError();
 cudaError_t cudaPeekAtLastError();
 
-/* --- the device ----------------------------------------------------------------------------------- */
+/* --- the device ------------------------------------------------------------------------------- */
 
 struct cudaDeviceProp {
     char name[256];
@@ -51,7 +51,7 @@ cudaError_t cudaDeviceSynchronize();
 cudaError_t cudaRuntimeGetVersion(int *version);
 cudaError_t cudaDriverGetVersion(int *version);
 
-/* --- memory ----------------------------------------------------------------------------------------- */
+/* --- memory ----------------------------------------------------------------------------------- */
 
 enum cudaMemcpyKind {
     cudaMemcpyHostToHost = 0,
@@ -88,7 +88,7 @@ cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_
 cudaError_t cudaMemset(void *to, int value, size_t bytes);
 cudaError_t cudaMemsetAsync(void *to, int value, size_t bytes, cudaStream_t stream = nullptr);
 
-/* --- streams and events ------------------------------------------------------------------------------- */
+/* --- streams and events ----------------------------------------------------------------------- */
 
 typedef struct CUevent_st *cudaEvent_t;
 
@@ -108,7 +108,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventQuery(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEvent_t end);
 
-/* --- cuBLAS: matrices are column-major --------------------------------------------------------------------- */
+/* --- cuBLAS: matrices are column-major -------------------------------------------------------- */
 
 typedef struct cublasContext *cublasHandle_t;
 

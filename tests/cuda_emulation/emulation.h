@@ -9,7 +9,7 @@
 
 namespace cuda_emulation {
 
-/* --- fault.cc: what goes wrong ------------------------------------------------------------------- */
+/* --- fault.cc: what goes wrong ---------------------------------------------------------------- */
 
 /* In a kernel: keeps the message (behind the kernel's name, block and thread), and ends the launch.
  * Does not return. */
@@ -24,7 +24,7 @@ void fault_of(const char *work, cudaError_t error, const char *format, ...)
 cudaError_t faulted();
 void forget_fault();
 
-/* --- symbols.cc: names of what is in the program ---------------------------------------------------- */
+/* --- symbols.cc: names of what is in the program ---------------------------------------------- */
 
 struct shared_array {
     uintptr_t begin, end;
@@ -37,7 +37,7 @@ void find_shared_arrays(); /* once */
 /* "rows.cu:31", or "" where no addr2line is installed, into text[size]. */
 const char *source_line(const void *code, char *text, size_t size);
 
-/* --- fiber.cc: contexts ------------------------------------------------------------------------------ */
+/* --- fiber.cc: contexts ----------------------------------------------------------------------- */
 
 /* Runs body(i) on the stack of fiber i until it calls fiber_pause, or to its end; if that was paused,
  * goes on with it. */
@@ -47,7 +47,7 @@ void fiber_abandon_all(); /* outside of a fiber: forgets what was paused */
 bool is_on_stack(int i, uintptr_t at);
 enum { MAX_THREADS = 1024 };
 
-/* --- block.cc: grids and blocks -------------------------------------------------------------------------- */
+/* --- block.cc: grids and blocks --------------------------------------------------------------- */
 
 struct running_kernel {
     const launch_site *site; /* NULL: no kernel is running */
@@ -64,7 +64,7 @@ struct meetings {
 };
 meetings meetings_of_thread();
 
-/* --- memory.cc: the device's memory -------------------------------------------------------------------------- */
+/* --- memory.cc: the device's memory ----------------------------------------------------------- */
 
 /* The device's addresses; nothing else is ever there. */
 extern uintptr_t arena_begin, arena_end;
@@ -94,7 +94,7 @@ inline bool is_device(const void *at)
 bool check_range(const char *work, const char *what, const void *at, size_t bytes, bool read);
 void mark_written(const void *at, size_t bytes);
 
-/* --- access.cc ------------------------------------------------------------------------------------------------ */
+/* --- access.cc -------------------------------------------------------------------------------- */
 
 /* Which 4-byte pieces of the arena were ever written. */
 bool is_written(uintptr_t at, size_t bytes);
@@ -103,7 +103,7 @@ void set_written(uintptr_t at, size_t bytes, bool written);
 /* The dynamic shared memory of the launch that begins. */
 void set_dynamic_shared(size_t bytes);
 
-/* --- runtime.cc ------------------------------------------------------------------------------------------------ */
+/* --- runtime.cc ------------------------------------------------------------------------------- */
 
 /* Puts work on a stream: call(data) with a copy of data[bytes). */
 void enqueue(cudaStream_t stream, void (*call)(void *data), const void *data, size_t bytes);

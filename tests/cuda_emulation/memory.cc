@@ -170,7 +170,7 @@ void mark_written(const void *at, size_t bytes)
 
 using namespace cuda_emulation;
 
-/* --- the runtime's calls ---------------------------------------------------------------------------- */
+/* --- the runtime's calls ---------------------------------------------------------------------- */
 
 cudaError_t cudaMalloc(void **memory, size_t bytes)
 {

@@ -107,7 +107,7 @@ cudaError_t result(cudaError_t error)
 
 } // namespace cuda_emulation
 
-/* --- errors, the device -------------------------------------------------------------------------------- */
+/* --- errors, the device ----------------------------------------------------------------------- */
 
 cudaError_t cudaGetLastError()
 {
@@ -174,7 +174,7 @@ cudaError_t cudaDriverGetVersion(int *version)
     return cudaSuccess;
 }
 
-/* --- copies ---------------------------------------------------------------------------------------------- */
+/* --- copies ----------------------------------------------------------------------------------- */
 
 namespace {
 
@@ -305,7 +305,7 @@ cudaError_t cudaMemset(void *to, int value, size_t bytes)
     return error != cudaSuccess ? error : cudaDeviceSynchronize();
 }
 
-/* --- streams ------------------------------------------------------------------------------------------------ */
+/* --- streams ---------------------------------------------------------------------------------- */
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 {
@@ -350,7 +350,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream)
     return cudaErrorNotReady;
 }
 
-/* --- events --------------------------------------------------------------------------------------------------- */
+/* --- events ----------------------------------------------------------------------------------- */
 
 namespace {
 
@@ -415,7 +415,7 @@ cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t start, cudaEve
     return result(cudaSuccess);
 }
 
-/* --- control ---------------------------------------------------------------------------------------------------- */
+/* --- control ---------------------------------------------------------------------------------- */
 
 void cuda_emulation_set_devices(int count)
 {
