@@ -16,10 +16,12 @@ have_cuda=no
 cuda_text="no (--with-cuda)"
 CUDA_GENCODE=
 CUDA_LIBS=
+CUDA_PC_LIBS=
 AS_IF([test "$with_cuda" != no], [HIDI_FIND_CUDA])
 AM_CONDITIONAL([CUDA], [test $have_cuda = yes])
 AC_SUBST([CUDA_GENCODE])
 AC_SUBST([CUDA_LIBS])
+AC_SUBST([CUDA_PC_LIBS])
 ])
 
 # Where the toolkit is, or an error.
@@ -64,7 +66,8 @@ for lib in "$cuda_root/lib64" "$cuda_root/lib" "$cuda_root/targets/x86_64-linux/
 done
 AS_IF([test -z "$cuda_lib"],
     [AC_MSG_ERROR([--with-cuda: there is no libcudart in $cuda_root/lib64])])
-CUDA_LIBS="-L$cuda_lib -R$cuda_lib -lcublas -lcudart -lstdc++"
+CUDA_PC_LIBS="-L$cuda_lib -lcublas -lcudart -lstdc++"
+CUDA_LIBS="-R$cuda_lib $CUDA_PC_LIBS"
 
 AC_MSG_CHECKING([whether $NVCC compiles for the runtime and cuBLAS, and both can be linked])
 cat >conftest.cu <<'END'

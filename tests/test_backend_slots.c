@@ -30,8 +30,8 @@ static const hidi_backend *backend_of(int setting)
 #else
 enum { THREADS = 3, SETTINGS = THREADS + 2 };
 
-/* The reference; cpu on one to three threads with this machine's kernels, and on two with those that
- * run on all. */
+/* The reference; cpu on one to three threads with this machine's kernels, and on two with those
+ * that run on all. */
 static const hidi_backend *backend_of(int setting)
 {
     static const hidi_cpu_kernels *best;
@@ -93,7 +93,8 @@ START_TEST(test_no_slot_is_left)
     for (size_t i = 0; i < hidi_selftest_slots(); i++) {
         const size_t at = hidi_selftest_slot_offset(i), width = sizeof(void (*)(void));
         static const char null[sizeof(void (*)(void))];
-        ck_assert_msg(memcmp(cuda + at, null, width) != 0, "%s is NULL", hidi_selftest_slot_name(i));
+        ck_assert_msg(memcmp(cuda + at, null, width) != 0, "%s is NULL",
+                      hidi_selftest_slot_name(i));
         ck_assert_msg(memcmp(cuda + at, ref + at, width) != 0, "%s is the reference's",
                       hidi_selftest_slot_name(i));
     }
@@ -167,7 +168,8 @@ static void expect_failure(const char *slot, const char *part)
     while (strcmp(hidi_selftest_slot_name(i), slot) != 0)
         i++;
     ck_assert_int_eq(hidi_selftest_slot(i, &wrong, false, &result), HIDI_OK);
-    ck_assert_msg(strstr(result.failure, part) != NULL, "\"%s\" without \"%s\"", result.failure, part);
+    ck_assert_msg(strstr(result.failure, part) != NULL, "\"%s\" without \"%s\"", result.failure,
+                  part);
 }
 
 START_TEST(test_wrong_slots)

@@ -1,5 +1,5 @@
-/* test_cuda_emulation.cc - the emulation itself: kernels that are right run as on a device, and each
- * planted fault is reported, with the kernel's name and the line where it is.
+/* test_cuda_emulation.cc - the emulation itself: kernels that are right run as on a device, and
+ * each planted fault is reported, with the kernel's name and the line where it is.
  */
 #include <csignal>
 #include <cstdio>
@@ -66,8 +66,8 @@ static bool knows_lines()
     return does;
 }
 
-/* The waiting work ends with that error; the message has the kernel, the part, and the line (0: some
- * line or none). */
+/* The waiting work ends with that error; the message has the kernel, the part, and the line (0:
+ * some line or none). */
 static void expect(cudaError_t error, const char *kernel, const char *part, int line)
 {
     char text[64];
@@ -383,12 +383,13 @@ START_TEST(test_shared_bounds)
     LAUNCH(shared_at, 1, 1, 0, x, 65);
     expect_nothing();
     LAUNCH(shared_at, 1, 1, 0, x, 66);
-    expect(cudaErrorIllegalAddress, "shared_at", "byte 264 of 264 of shared memory, row of shared_at",
-           SHARED_AT);
+    expect(cudaErrorIllegalAddress, "shared_at",
+           "byte 264 of 264 of shared memory, row of shared_at", SHARED_AT);
     LAUNCH(shared_at, 1, 1, 0, x, -1);
     expect(cudaErrorIllegalAddress, "shared_at", "out of bounds", SHARED_AT);
     LAUNCH(reverse_dynamic, 1, 100, 99 * sizeof *x, x, 100u);
-    expect(cudaErrorIllegalAddress, "reverse_dynamic", "byte 396 of 396 of dynamic shared memory", 0);
+    expect(cudaErrorIllegalAddress, "reverse_dynamic", "byte 396 of 396 of dynamic shared memory",
+           0);
 }
 END_TEST
 
@@ -517,7 +518,8 @@ START_TEST(test_divergence)
     LAUNCH(leaves_early, 1, 40, 0, 40);
     expect_nothing();
     LAUNCH(leaves_early, 1, 40, 0, 33);
-    expect(cudaErrorLaunchFailure, "leaves_early", "thread 33 has ended (7 of 40 have)", LEAVES_EARLY);
+    expect(cudaErrorLaunchFailure, "leaves_early", "thread 33 has ended (7 of 40 have)",
+           LEAVES_EARLY);
     LAUNCH(two_barriers, 1, 40, 0, 40);
     expect_nothing();
     LAUNCH(two_barriers, 1, 40, 0, 3);
@@ -694,7 +696,8 @@ int main()
 {
     enum { ORDERS = 3 };
     Suite *suite = suite_create("CUDA emulation");
-    TCase *right = tcase_create("kernels that are right"), *planted = tcase_create("planted faults");
+    TCase *right = tcase_create("kernels that are right"),
+          *planted = tcase_create("planted faults");
     TCase *runtime = tcase_create("runtime");
     SRunner *runner = srunner_create(suite);
 

@@ -28,18 +28,20 @@
 
 /* --- this build ------------------------------------------------------------------------------------- */
 
-static hidi_status print_backends(const hidi_backend *chosen)
+/* One that is built in, but not the one to be used, may lack its device. */
+static void print_backends(const hidi_backend *chosen)
 {
     char names[128], *rest = NULL;
     snprintf(names, sizeof names, "%s", hidi_backend_names());
     for (char *name = strtok_r(names, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
         const hidi_backend *backend;
-        HIDI_TRY(hidi_backend_open(name, &backend));
-        printf("  backend     %s: %s%s\n", name, backend->describe(),
-               backend == chosen ? "  (in use)" : "");
+        if (hidi_backend_open(name, &backend) != HIDI_OK)
+            printf("  backend     %s: not usable here: %s\n", name, hidi_error_message());
+        else
+            printf("  backend     %s: %s%s\n", name, backend->describe(),
+                   backend == chosen ? "  (in use)" : "");
     }
     printf("  threads     %d\n", chosen->threads());
-    return HIDI_OK;
 }
 
 static int is_preset(const struct dirent *entry)
@@ -77,7 +79,7 @@ static hidi_status print_build(const hidi_backend *chosen)
     printf("  compiler    %s\n", COMPILER);
     printf("  precision   %s\n", sizeof(hidi_real) == sizeof(float) ? "single" : "double");
     printf("  built with  %s\n", hidi_backend_build());
-    HIDI_TRY(print_backends(chosen));
+    print_backends(chosen);
     if (memory > 0)
         printf("  memory      %s\n", hidi_cli_bytes(text, sizeof text, memory));
     print_data_files();

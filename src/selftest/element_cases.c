@@ -26,7 +26,8 @@ static void run_multiply(hidi_trial *t)
 {
     const size_t n = t->size[0];
     hidi_array *y = t->variant ? hidi_trial_in_out(t, n) : hidi_trial_output(t, n);
-    hidi_array *u = t->variant & 1 ? y : hidi_trial_input(t, n), *w = t->variant & 2 ? y : hidi_trial_input(t, n);
+    hidi_array *u = t->variant & 1 ? y : hidi_trial_input(t, n),
+               *w = t->variant & 2 ? y : hidi_trial_input(t, n);
 
     HIDI_EACH_SIDE (t)
         t->k->multiply(AT(y), t->beta, hidi_scalar(t, -1.5), AT(u), AT(w), n);
@@ -59,9 +60,10 @@ static void spread(hidi_trial *t, hidi_array *x, hidi_unary f)
 static const hidi_real power[2] = { (hidi_real)0.5, (hidi_real)-0.75 };
 
 /* SiLU needs an exponential of x itself, and has a few roundings; GELU's is of a u that is rounded
- * already, which makes |u| roundings of e^u, and |u| < 90 where that is not negligible.  Powers: the
- * logarithm is at most 30 here, and so are the roundings of its exponential.  A backend may give 0
- * below the smallest normal number, and its multiples by x: 200 times that is allowed on top. */
+ * already, which makes |u| roundings of e^u, and |u| < 90 where that is not negligible.  Powers:
+ * the logarithm is at most 30 here, and so are the roundings of its exponential.  A backend may
+ * give 0 below the smallest normal number, and its multiples by x: 200 times that is allowed on
+ * top. */
 static void run_unary(hidi_trial *t)
 {
     const size_t n = t->size[0];
@@ -85,20 +87,22 @@ static void run_unary(hidi_trial *t)
     hidi_compare(t, y, 1);
 }
 
-/* Variants: apart, and in place of d.  Derivatives are of order 1, but for the square's, 2 |x|, and the
- * power's; gelu' cancels near its zero. */
+/* Variants: apart, and in place of d.  Derivatives are of order 1, but for the square's, 2 |x|, and
+ * the power's; gelu' cancels near its zero. */
 static void run_unary_jacobian(hidi_trial *t)
 {
     const size_t n = t->size[0];
     const hidi_unary f = maps[t->variant % MAPS];
     const bool in_place = t->variant >= MAPS;
-    hidi_array *x = hidi_trial_input(t, n), *y = in_place ? hidi_trial_in_out(t, n) : hidi_trial_output(t, n);
+    hidi_array *x = hidi_trial_input(t, n),
+               *y = in_place ? hidi_trial_in_out(t, n) : hidi_trial_output(t, n);
     hidi_array *d = in_place ? y : hidi_trial_input(t, n), *scale = hidi_trial_scratch(t, n);
 
     spread(t, x, f);
     for (size_t i = 0; i < n && !t->no_memory; i++) {
         const double v = fmin(fabs((double)HIDI_REALS(x)[i]), 5);
-        const double before = t->beta_given == 0 ? 0 : fabs((double)t->beta_given * HIDI_REALS(y)[i]);
+        const double before =
+            t->beta_given == 0 ? 0 : fabs((double)t->beta_given * HIDI_REALS(y)[i]);
         HIDI_REALS(scale)[i] =
             (hidi_real)(4 * before + (1 + v * v) * 8 * fabs((double)HIDI_REALS(d)[i]) + 1e-30);
     }

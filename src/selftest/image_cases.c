@@ -109,7 +109,8 @@ static void run_conv_scratch(hidi_trial *t)
 static void run_conv2d(hidi_trial *t)
 {
     const hidi_window v = window_of(t);
-    hidi_array *x = hidi_trial_input(t, in_size(&v)), *w = hidi_trial_input(t, v.out_channels * terms(&v));
+    hidi_array *x = hidi_trial_input(t, in_size(&v)),
+               *w = hidi_trial_input(t, v.out_channels * terms(&v));
     hidi_array *bias = t->variant ? NULL : hidi_trial_input(t, v.out_channels);
     hidi_array *y = hidi_trial_output(t, out_size(&v)), *s = scratch_of(t, &v);
 
@@ -123,7 +124,8 @@ static void run_conv2d_relu(hidi_trial *t)
 {
     const hidi_window v = window_of(t);
     const size_t image = v.out_channels * v.out_height * v.out_width, ldy = image + 5;
-    hidi_array *x = hidi_trial_input(t, in_size(&v)), *w = hidi_trial_input(t, v.out_channels * terms(&v));
+    hidi_array *x = hidi_trial_input(t, in_size(&v)),
+               *w = hidi_trial_input(t, v.out_channels * terms(&v));
     hidi_array *bias = hidi_trial_input(t, v.out_channels), *s = scratch_of(t, &v);
     hidi_array *y = hidi_trial_in_out(t, v.batch * ldy);
 
@@ -135,7 +137,8 @@ static void run_conv2d_relu(hidi_trial *t)
 static void run_conv2d_grad_input(hidi_trial *t)
 {
     const hidi_window v = window_of(t);
-    hidi_array *w = hidi_trial_input(t, v.out_channels * terms(&v)), *gy = hidi_trial_input(t, out_size(&v));
+    hidi_array *w = hidi_trial_input(t, v.out_channels * terms(&v)),
+               *gy = hidi_trial_input(t, out_size(&v));
     hidi_array *gx = hidi_trial_output(t, in_size(&v)), *s = scratch_of(t, &v);
 
     HIDI_EACH_SIDE (t)

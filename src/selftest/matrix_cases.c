@@ -3,7 +3,8 @@
 
 #include <math.h>
 
-/* m, n, k: around the cpu's panels and strips, a device's warps and blocks, and limits between ways */
+/* m, n, k: around the cpu's panels and strips, a device's warps and blocks, and limits between ways
+ */
 static hidi_sizes products[] = {
     { 0, 3, 4 },     { 3, 0, 4 },      { 3, 4, 0 },       { 1, 1, 1 },      { 2, 3, 5 },
     { 4, 16, 8 },    { 5, 17, 7 },     { 16, 16, 32 },    { 3, 15, 256 },   { 13, 33, 257 },
@@ -17,9 +18,10 @@ static hidi_sizes batches[] = {
     { 1, 300, 70, 2 }, { 31, 257, 64, 2 }, { 2, 3, 2, 1031 }
 };
 /* B, T, H, Dh */
-static hidi_sizes heads[] = { { 0, 3, 2, 4 },  { 2, 0, 2, 4 },  { 1, 1, 1, 1 },  { 2, 3, 3, 5 },
-                              { 3, 16, 4, 32 }, { 2, 17, 1, 7 }, { 2, 49, 2, 32 }, { 1, 64, 3, 33 },
-                              { 2, 31, 2, 31 }, { 1, 33, 2, 65 }, { 1, 130, 2, 64 }, { 1, 256, 2, 72 } };
+static hidi_sizes heads[] = { { 0, 3, 2, 4 },   { 2, 0, 2, 4 },    { 1, 1, 1, 1 },
+                              { 2, 3, 3, 5 },   { 3, 16, 4, 32 },  { 2, 17, 1, 7 },
+                              { 2, 49, 2, 32 }, { 1, 64, 3, 33 },  { 2, 31, 2, 31 },
+                              { 1, 33, 2, 65 }, { 1, 130, 2, 64 }, { 1, 256, 2, 72 } };
 
 /* Variants: the four transpositions; rows lie further apart than they are long. */
 static void run_gemm(hidi_trial *t)
@@ -27,7 +29,8 @@ static void run_gemm(hidi_trial *t)
     const bool ta = t->variant & 1, tb = t->variant & 2;
     const size_t m = t->size[0], n = t->size[1], k = t->size[2];
     const size_t lda = (ta ? m : k) + 2, ldb = (tb ? k : n) + 3, ldc = n + 1;
-    hidi_array *a = hidi_trial_input(t, (ta ? k : m) * lda), *b = hidi_trial_input(t, (tb ? n : k) * ldb);
+    hidi_array *a = hidi_trial_input(t, (ta ? k : m) * lda),
+               *b = hidi_trial_input(t, (tb ? n : k) * ldb);
     hidi_array *c = hidi_trial_in_out(t, m * ldc);
 
     for (size_t i = 0; i < m && t->beta_given == 0 && !t->no_memory; i++)
@@ -67,7 +70,8 @@ static void run_linear(hidi_trial *t)
 {
     const size_t rows = t->size[0], out = t->size[1], in = t->size[2];
     hidi_array *x = hidi_trial_input(t, rows * in), *w = hidi_trial_input(t, out * in);
-    hidi_array *bias = t->variant ? NULL : hidi_trial_input(t, out), *y = hidi_trial_output(t, rows * out);
+    hidi_array *bias = t->variant ? NULL : hidi_trial_input(t, out),
+               *y = hidi_trial_output(t, rows * out);
 
     t->flop = 2.0 * (double)rows * (double)out * (double)in;
     HIDI_EACH_SIDE (t)

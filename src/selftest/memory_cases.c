@@ -37,7 +37,8 @@ static void run_set_threads(hidi_trial *t)
 
     t->tested->set_threads(before);
     if (t->tested->threads() != before)
-        hidi_trial_fail(t, "%d threads, %d after set_threads(%d)", before, t->tested->threads(), before);
+        hidi_trial_fail(t, "%d threads, %d after set_threads(%d)", before, t->tested->threads(),
+                        before);
 }
 
 static void run_threads(hidi_trial *t)
@@ -83,7 +84,8 @@ static void run_release(hidi_trial *t)
 static void run_upload(hidi_trial *t)
 {
     const size_t n = t->size[0];
-    hidi_array *x = hidi_trial_input(t, n), *between = hidi_trial_output(t, n), *y = hidi_trial_output(t, n);
+    hidi_array *x = hidi_trial_input(t, n), *between = hidi_trial_output(t, n),
+               *y = hidi_trial_output(t, n);
 
     HIDI_BOTH_SIDES (t) {
         hidi_real *host = malloc(n * sizeof *host + 1);

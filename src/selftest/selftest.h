@@ -1,9 +1,9 @@
 /* selftest.h - is a backend right, on this machine?  Every slot of its table against the reference
  * backend's, on random data of many sizes; then whole computations.
  *
- * The same cases run in `make check`, for the cpu backend with several numbers of threads and for the
- * cuda backend on an emulation of the device, and in `hidi selftest`, for any backend on the machine at
- * hand.
+ * The same cases run in `make check`, for the cpu backend with several numbers of threads and for
+ * the cuda backend on an emulation of the device, and in `hidi selftest`, for any backend on the
+ * machine at hand.
  */
 #ifndef HIDI_SELFTEST_SELFTEST_H
 #define HIDI_SELFTEST_SELFTEST_H
@@ -29,8 +29,9 @@ size_t hidi_selftest_slots(void);
 const char *hidi_selftest_slot_name(size_t i);
 size_t hidi_selftest_slot_offset(size_t i); /* of the slot, in struct hidi_backend */
 
-/* Compares slot i of `tested` (open) with the reference; with `times`, also times it.  Says in *result
- * whether it passed; an error only if the comparison itself could not be made (out of memory). */
+/* Compares slot i of `tested` (open) with the reference; with `times`, also times it.  Says in
+ * *result whether it passed; an error only if the comparison itself could not be made (out of
+ * memory). */
 hidi_status hidi_selftest_slot(size_t i, const hidi_backend *tested, bool times,
                                hidi_selftest_result *result);
 

@@ -9,13 +9,16 @@ static hidi_sizes tables[] = { { 0, 4 },   { 4, 0 },    { 1, 1 },     { 5, 6 }, 
 /* rows, n even */
 static hidi_sizes features[] = { { 0, 4 },   { 1, 2 },   { 5, 6 },   { 31, 66 },
                                  { 67, 128 }, { 257, 38 }, { 33, 512 }, { 20011, 2 } };
-static hidi_sizes lengths[] = { { 0 }, { 1 }, { 31 }, { 33 }, { 256 }, { 257 }, { 4097 }, { 40009 } };
+static hidi_sizes lengths[] = {
+    { 0 }, { 1 }, { 31 }, { 33 }, { 256 }, { 257 }, { 4097 }, { 40009 }
+};
 enum { ENTRIES = 13 };
 
 static void run_embedding(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *table = hidi_trial_input(t, ENTRIES * n), *index = hidi_trial_indices(t, rows, ENTRIES);
+    hidi_array *table = hidi_trial_input(t, ENTRIES * n),
+               *index = hidi_trial_indices(t, rows, ENTRIES);
     hidi_array *y = hidi_trial_output(t, rows * n);
 
     HIDI_BOTH_SIDES (t)
@@ -27,7 +30,8 @@ static void run_embedding(hidi_trial *t)
 static void run_embedding_vjp(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *table = hidi_trial_in_out(t, ENTRIES * n), *index = hidi_trial_indices(t, rows, ENTRIES);
+    hidi_array *table = hidi_trial_in_out(t, ENTRIES * n),
+               *index = hidi_trial_indices(t, rows, ENTRIES);
     hidi_array *gy = hidi_trial_input(t, rows * n);
 
     HIDI_EACH_SIDE (t)
@@ -37,8 +41,8 @@ static void run_embedding_vjp(hidi_trial *t)
 
 /* --- sin-cos features ------------------------------------------------------------------------- */
 
-/* Variants: DiT's scale of t in [0, 1], and a thousand times that.  The phase s t w_k, w_k <= 1, may
- * be rounded in each of its factors; the functions of it by as much, and twice more. */
+/* Variants: DiT's scale of t in [0, 1], and a thousand times that.  The phase s t w_k, w_k <= 1,
+ * may be rounded in each of its factors; the functions of it by as much, and twice more. */
 static double scale_of(const hidi_trial *t)
 {
     return t->variant ? 1000 : 3;
@@ -103,7 +107,8 @@ static void run_sincos_vjp(hidi_trial *t)
 static void run_cross_entropy(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
-    hidi_array *x = hidi_trial_input(t, rows * n), *label = hidi_trial_indices(t, rows, n > 0 ? n : 1);
+    hidi_array *x = hidi_trial_input(t, rows * n),
+               *label = hidi_trial_indices(t, rows, n > 0 ? n : 1);
     hidi_array *loss = hidi_trial_output(t, n > 0 ? rows : 0), *P = hidi_trial_output(t, rows * n);
 
     for (size_t i = 0; i < x->n && !t->no_memory; i++)
@@ -163,7 +168,8 @@ static void run_adamw(hidi_trial *t)
     enum { STEPS = 10 };
     const size_t n = t->size[0];
     const double decay = t->variant ? 0 : 0.01;
-    hidi_array *w = hidi_trial_in_out(t, n), *m = hidi_trial_in_out(t, n), *v = hidi_trial_in_out(t, n);
+    hidi_array *w = hidi_trial_in_out(t, n), *m = hidi_trial_in_out(t, n),
+               *v = hidi_trial_in_out(t, n);
     hidi_array *g[STEPS], *start = hidi_trial_scratch(t, n);
 
     for (int i = 0; i < STEPS; i++)

@@ -153,7 +153,8 @@ hidi_real hidi_scalar(const hidi_trial *t, double a)
     return (hidi_real)(t->side == HIDI_MAGNITUDE ? fabs(a) : a);
 }
 
-/* The guards of an input are NaN, for who reads them; those of an output a number that NaN changes. */
+/* The guards of an input are NaN, for who reads them; those of an output a number that NaN changes.
+ */
 static int guard_of(const hidi_array *a)
 {
     return a->role == HIDI_INPUT ? 0xff : 0xab;
@@ -214,7 +215,8 @@ static void set_side(hidi_trial *t, hidi_side side)
     t->beta = hidi_scalar(t, t->beta_given);
 }
 
-/* A call that is not counted; then 1, 2, 4, ... calls, until they take long enough to be measured. */
+/* A call that is not counted; then 1, 2, 4, ... calls, until they take long enough to be measured.
+ */
 static bool next_repetition(hidi_trial *t)
 {
     const double enough = 0.02;
@@ -286,7 +288,8 @@ void hidi_compare(hidi_trial *t, const hidi_array *y, double roundings)
         }
         const double error = m > 0 ? fabs(f - e) / m : INFINITY;
         if (!(error <= relative)) {
-            hidi_trial_fail(t, "element %zu of %zu is %.9g, expected %.9g (off by %.3g, allowed %.3g)",
+            hidi_trial_fail(t,
+                            "element %zu of %zu is %.9g, expected %.9g (off by %.3g, allowed %.3g)",
                             i, y->n, f, e, fabs(f - e), relative * m);
             keep(t->result, isnan(error) ? INFINITY : error, relative);
             return;

@@ -4,16 +4,16 @@
  *   EXPECTED   the reference, which computes with sums in double
  *   MAGNITUDE  the reference, applied to absolute values: sum |a||b| for an inner product
  *
- * An element may differ by a number of roundings of its magnitude; rounding in a sum of k terms grows
- * about as sqrt(k).  A case of a slot reads:
+ * An element may differ by a number of roundings of its magnitude; rounding in a sum of k terms
+ * grows about as sqrt(k).  A case of a slot reads:
  *
  *     hidi_array *x = hidi_trial_input(t, n), *y = hidi_trial_output(t, n);
  *     HIDI_EACH_SIDE (t)
  *         t->k->axpby(AT(y), t->beta, hidi_scalar(t, -1.5), AT(x), n);
  *     hidi_compare(t, y, 2);
  *
- * Every array lies between guards (of NaN, for inputs), which must be there afterwards; inputs must be
- * as they were; and an output that is to be overwritten holds NaN before.
+ * Every array lies between guards (of NaN, for inputs), which must be there afterwards; inputs must
+ * be as they were; and an output that is to be overwritten holds NaN before.
  *
  * In a timed trial the same code runs the FOUND side alone, many times.
  */

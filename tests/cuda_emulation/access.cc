@@ -1,15 +1,17 @@
 /* access.cc - the checks of every access to memory.
  *
- * The kernels are compiled with -fsanitize=thread, with which compilers put a call in front of every
- * access that another thread could see.  The calls are usually answered by a library that finds races
- * between threads of the processor; here they are answered below, by what a device's threads may do:
+ * The kernels are compiled with -fsanitize=thread, with which compilers put a call in front of
+ * every access that another thread could see.  The calls are usually answered by a library that
+ * finds races between threads of the processor; here they are answered below, by what a device's
+ * threads may do:
  *
- *   - A kernel may touch device memory inside of an allocation, shared memory inside of an array, its
- *     own stack, and constants.  Everything else is out of bounds, host memory above all.
+ *   - A kernel may touch device memory inside of an allocation, shared memory inside of an array,
+ * its own stack, and constants.  Everything else is out of bounds, host memory above all.
  *   - What it reads was written before: device memory ever, shared memory by the same block.
- *   - Two threads of one launch that touch the same place, and at least one of them writes, have met in
- *     between: at __syncthreads, or within a warp at __syncwarp.  Threads of two blocks never meet.
- *     This depends on no order of turns: a race is found where a run happens to give the right result.
+ *   - Two threads of one launch that touch the same place, and at least one of them writes, have
+ * met in between: at __syncthreads, or within a warp at __syncwarp.  Threads of two blocks never
+ * meet. This depends on no order of turns: a race is found where a run happens to give the right
+ * result.
  *
  * For the last point every 4 bytes have a record of who wrote them last, and who read them last.
  */
@@ -214,8 +216,8 @@ bool is_before(const record &r, const record &mine, const access &a)
         snprintf(who, sizeof who, "other blocks");
     else if (other.thread < 0)
         snprintf(who, sizeof who, "%s", "other threads");
-    snprintf(text, sizeof text, "what %s %s in the same launch, without a barrier between (race)", who,
-             other_writes ? "wrote" : "read");
+    snprintf(text, sizeof text, "what %s %s in the same launch, without a barrier between (race)",
+             who, other_writes ? "wrote" : "read");
     complain(cudaErrorLaunchFailure, a, text);
 }
 
@@ -295,7 +297,8 @@ void check(const access &a)
 bool is_written(uintptr_t at, size_t bytes)
 {
     const shadow *s = shadow_of(at);
-    for (size_t i = (at - s->begin) / PIECE; bytes > 0 && i <= (at + bytes - 1 - s->begin) / PIECE; i++)
+    for (size_t i = (at - s->begin) / PIECE; bytes > 0 && i <= (at + bytes - 1 - s->begin) / PIECE;
+         i++)
         if (!s->written[i])
             return false;
     return true;

@@ -1,13 +1,13 @@
 /* block.cc - grids, blocks, and where threads meet.
  *
  * Blocks run one after the other.  A block's threads are contexts: one runs until it must wait for
- * others, at __syncthreads, __syncwarp or a shuffle, or ends.  The last one to come to a meeting lets
- * all of them go on.  When none can run and not all have ended, the block diverged: some threads wait
- * for others that will never come.
+ * others, at __syncthreads, __syncwarp or a shuffle, or ends.  The last one to come to a meeting
+ * lets all of them go on.  When none can run and not all have ended, the block diverged: some
+ * threads wait for others that will never come.
  *
- * Stricter than a device: a thread that has ended is missed at the block's next __syncthreads, and by a
- * warp whose mask names it; all threads meet at the same line; and a shuffle may not read a lane that
- * its mask does not name.
+ * Stricter than a device: a thread that has ended is missed at the block's next __syncthreads, and
+ * by a warp whose mask names it; all threads meet at the same line; and a shuffle may not read a
+ * lane that its mask does not name.
  */
 #include <cstdlib>
 
@@ -76,7 +76,8 @@ uint32_t block_of_turn(uint32_t turn, uint32_t blocks)
     if (order == CUDA_EMULATION_BACKWARD)
         return blocks - 1 - turn;
     if (order == CUDA_EMULATION_SHUFFLED) {
-        const uint64_t prime = 2654435761u; /* no common divisor with any 32-bit number but its multiples */
+        const uint64_t prime =
+            2654435761u; /* no common divisor with any 32-bit number but its multiples */
         return static_cast<uint32_t>(turn * prime % blocks);
     }
     return turn;

@@ -1,8 +1,9 @@
 /* cublas.cc - matrix products on a stream.
  *
  * Column-major, as cuBLAS is: C [m, n] in memory is row-major C^T [n, m].  Every operand is checked
- * before: the elements that the product reads and writes lie in one allocation each, and what it reads
- * was written.  The product itself is CBLAS's, or plain loops where the library is built without one.
+ * before: the elements that the product reads and writes lie in one allocation each, and what it
+ * reads was written.  The product itself is CBLAS's, or plain loops where the library is built
+ * without one.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -39,8 +40,8 @@ template <typename T> struct product {
 };
 
 /* Is the column-major x [rows, columns] there? */
-template <typename T>
-bool check_matrix(const char *name, const char *what, const T *x, int rows, int columns, int ld, bool read)
+template <typename T> bool check_matrix(const char *name, const char *what, const T *x, int rows,
+                                        int columns, int ld, bool read)
 {
     for (int j = 0; j < columns; j++)
         if (!check_range(name, what, x + static_cast<ptrdiff_t>(j) * ld,
@@ -57,14 +58,14 @@ CBLAS_TRANSPOSE transposed(cublasOperation_t op)
 
 void multiply(const product<float> &p, const float *a, const float *b, float *c)
 {
-    cblas_sgemm(CblasColMajor, transposed(p.op_a), transposed(p.op_b), p.m, p.n, p.k, p.alpha, a, p.lda,
-                b, p.ldb, p.beta, c, p.ldc);
+    cblas_sgemm(CblasColMajor, transposed(p.op_a), transposed(p.op_b), p.m, p.n, p.k, p.alpha, a,
+                p.lda, b, p.ldb, p.beta, c, p.ldc);
 }
 
 void multiply(const product<double> &p, const double *a, const double *b, double *c)
 {
-    cblas_dgemm(CblasColMajor, transposed(p.op_a), transposed(p.op_b), p.m, p.n, p.k, p.alpha, a, p.lda,
-                b, p.ldb, p.beta, c, p.ldc);
+    cblas_dgemm(CblasColMajor, transposed(p.op_a), transposed(p.op_b), p.m, p.n, p.k, p.alpha, a,
+                p.lda, b, p.ldb, p.beta, c, p.ldc);
 }
 #else
 template <typename T> void multiply(const product<T> &p, const T *a, const T *b, T *c)
@@ -128,13 +129,15 @@ template <typename T> void do_product(void *data)
         if (!is_good)
             return;
         for (int j = 0; j < p.n; j++)
-            mark_written(c + static_cast<ptrdiff_t>(j) * p.ldc, static_cast<size_t>(p.m) * sizeof *c);
+            mark_written(c + static_cast<ptrdiff_t>(j) * p.ldc,
+                         static_cast<size_t>(p.m) * sizeof *c);
     }
 }
 
 template <typename T> cublasStatus_t start(cublasHandle_t handle, const product<T> &p)
 {
-    const int a_rows = p.op_a == CUBLAS_OP_N ? p.m : p.k, b_rows = p.op_b == CUBLAS_OP_N ? p.k : p.n;
+    const int a_rows = p.op_a == CUBLAS_OP_N ? p.m : p.k,
+              b_rows = p.op_b == CUBLAS_OP_N ? p.k : p.n;
     if (handle == nullptr)
         return CUBLAS_STATUS_NOT_INITIALIZED;
     if (p.m < 0 || p.n < 0 || p.k < 0 || p.batch < 0 || p.lda < 1 || p.lda < a_rows || p.ldb < 1 ||

@@ -1,7 +1,8 @@
 /* cuda_emulation.h - what stands for CUDA's headers where the kernels are compiled for the host.
  *
  * The language first (what a kernel may say), then the part of the runtime and of cuBLAS that the
- * backend calls, with CUDA's names, types and error codes.  How each works is said where it is done:
+ * backend calls, with CUDA's names, types and error codes.  How each works is said where it is
+ * done:
  *
  *   block.cc    a grid runs block after block, a block's threads are contexts of one processor, and
  *               __syncthreads and the shuffles are where they take turns
@@ -77,8 +78,8 @@ enum class meeting { none, barrier, warp_barrier, shuffle };
 /* All threads of the block, at the same place of the source. */
 void barrier(const char *file, int line);
 
-/* The lanes of `mask`, at the same place.  Lane i of a shuffle gives value[0..bytes) and gets that of
- * lane source(i), which the caller of the lane has worked out. */
+/* The lanes of `mask`, at the same place.  Lane i of a shuffle gives value[0..bytes) and gets that
+ * of lane source(i), which the caller of the lane has worked out. */
 void meet_warp(meeting kind, unsigned mask, void *value, size_t bytes, unsigned source,
                const char *file, int line);
 
@@ -169,7 +170,8 @@ template <typename Closure> void call_closure(const void *closure)
     (*static_cast<const Closure *>(closure))();
 }
 
-/* Arguments are converted to what the kernel takes and copied when it is launched, as on a device. */
+/* Arguments are converted to what the kernel takes and copied when it is launched, as on a device.
+ */
 template <typename... P, typename... A>
 void launch(launch_site site, dim3 grid, dim3 block, size_t shared_bytes, cudaStream_t stream,
             void (*kernel)(P...), A... arguments)

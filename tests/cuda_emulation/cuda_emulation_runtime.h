@@ -21,7 +21,8 @@ enum cudaError {
 typedef enum cudaError cudaError_t;
 
 const char *cudaGetErrorName(cudaError_t error);
-const char *cudaGetErrorString(cudaError_t error); /* of a launch that failed: what the checks found */
+const char *
+cudaGetErrorString(cudaError_t error); /* of a launch that failed: what the checks found */
 cudaError_t cudaGetLastError();
 cudaError_t cudaPeekAtLastError();
 
@@ -122,7 +123,11 @@ enum cublasStatus_t {
     CUBLAS_STATUS_NOT_SUPPORTED = 15
 };
 enum cublasOperation_t { CUBLAS_OP_N = 0, CUBLAS_OP_T = 1 };
-enum cublasMath_t { CUBLAS_DEFAULT_MATH = 0, CUBLAS_PEDANTIC_MATH = 2, CUBLAS_TF32_TENSOR_OP_MATH = 3 };
+enum cublasMath_t {
+    CUBLAS_DEFAULT_MATH = 0,
+    CUBLAS_PEDANTIC_MATH = 2,
+    CUBLAS_TF32_TENSOR_OP_MATH = 3
+};
 enum cublasPointerMode_t { CUBLAS_POINTER_MODE_HOST = 0, CUBLAS_POINTER_MODE_DEVICE = 1 };
 enum cublasAtomicsMode_t { CUBLAS_ATOMICS_NOT_ALLOWED = 0, CUBLAS_ATOMICS_ALLOWED = 1 };
 

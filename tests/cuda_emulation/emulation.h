@@ -39,8 +39,8 @@ const char *source_line(const void *code, char *text, size_t size);
 
 /* --- fiber.cc: contexts ----------------------------------------------------------------------- */
 
-/* Runs body(i) on the stack of fiber i until it calls fiber_pause, or to its end; if that was paused,
- * goes on with it. */
+/* Runs body(i) on the stack of fiber i until it calls fiber_pause, or to its end; if that was
+ * paused, goes on with it. */
 void fiber_run(int i, void (*body)(int));
 void fiber_pause();
 void fiber_abandon_all(); /* outside of a fiber: forgets what was paused */
@@ -113,7 +113,8 @@ template <typename T> void enqueue(cudaStream_t stream, void (*call)(void *data)
 }
 void set_last_error(cudaError_t error);
 
-/* An error of `call` if the arguments do not fit, or a fault came before: for the runtime's calls. */
+/* An error of `call` if the arguments do not fit, or a fault came before: for the runtime's calls.
+ */
 cudaError_t result(cudaError_t error);
 
 constexpr size_t MAX_SHARED = 48 * 1024;

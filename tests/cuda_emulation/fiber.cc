@@ -1,9 +1,9 @@
 /* fiber.cc - contexts: many stacks, one processor.
  *
- * A context starts on a stack of its own by makecontext.  From then on switching only needs the stack
- * pointer, the frame pointer and an address, which the compiler's own setjmp keeps; that takes
- * nanoseconds where swapcontext asks the kernel for the signal mask.  Where the compiler has none,
- * swapcontext does it.
+ * A context starts on a stack of its own by makecontext.  From then on switching only needs the
+ * stack pointer, the frame pointer and an address, which the compiler's own setjmp keeps; that
+ * takes nanoseconds where swapcontext asks the kernel for the signal mask.  Where the compiler has
+ * none, swapcontext does it.
  */
 #include <cstdio>
 #include <cstdlib>

@@ -1,9 +1,9 @@
 /* memory.cc - the device's memory: addresses that only kernels and copies can touch.
  *
- * An arena of addresses is reserved once.  Allocations follow each other in it with a gap between them,
- * and no address is ever given out twice, so that whoever goes past an end, or uses what was freed,
- * meets an address that belongs to nothing.  Outside of kernels and copies the arena has no access
- * rights at all: host code that follows a device pointer is stopped.
+ * An arena of addresses is reserved once.  Allocations follow each other in it with a gap between
+ * them, and no address is ever given out twice, so that whoever goes past an end, or uses what was
+ * freed, meets an address that belongs to nothing.  Outside of kernels and copies the arena has no
+ * access rights at all: host code that follows a device pointer is stopped.
  *
  * New memory is filled with NaN.
  */
@@ -152,8 +152,9 @@ bool check_range(const char *work, const char *what, const void *pointer, size_t
         fault_of(work, cudaErrorIllegalAddress, "%s: %p is %s", what, pointer,
                  is_device(pointer) ? "in no allocation" : "host memory");
     else if (at + bytes > a->end)
-        fault_of(work, cudaErrorIllegalAddress, "%s: %zu bytes, and the allocation has %zu from there",
-                 what, bytes, static_cast<size_t>(a->end - at));
+        fault_of(work, cudaErrorIllegalAddress,
+                 "%s: %zu bytes, and the allocation has %zu from there", what, bytes,
+                 static_cast<size_t>(a->end - at));
     else if (read && !is_written(at, bytes))
         fault_of(work, cudaErrorLaunchFailure, "%s: reads device memory that was never written",
                  what);

@@ -2,8 +2,8 @@
  *
  * A stream is a queue.  What is put there is done when somebody must wait for it and no sooner: a
  * download that nobody waited for gives what was there before, and host memory that an asynchronous
- * copy still has to read must not change.  As on a device, a copy from pageable memory takes its bytes
- * at once, and one to pageable memory waits.
+ * copy still has to read must not change.  As on a device, a copy from pageable memory takes its
+ * bytes at once, and one to pageable memory waits.
  */
 #include <chrono>
 #include <cstdlib>
@@ -188,7 +188,8 @@ struct copy_record {
 void do_copy(void *data)
 {
     const copy_record *c = static_cast<const copy_record *>(data);
-    const unsigned char *from = c->is_staged ? reinterpret_cast<const unsigned char *>(c + 1) : c->from;
+    const unsigned char *from =
+        c->is_staged ? reinterpret_cast<const unsigned char *>(c + 1) : c->from;
     const size_t from_pitch = c->is_staged ? c->width : c->from_pitch;
     if (faulted() != cudaSuccess)
         return;
@@ -219,7 +220,8 @@ bool fits(cudaMemcpyKind kind, const void *to, const void *from)
 {
     return kind == cudaMemcpyDefault ||
            (is_device(to) == (kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice) &&
-            is_device(from) == (kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice));
+            is_device(from) ==
+                (kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice));
 }
 
 bool overlap(const copy_record &c)
@@ -280,8 +282,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemcpy2DAsync(void *to, size_t to_pitch, const void *from, size_t from_pitch,
                               size_t width, size_t height, cudaMemcpyKind kind, cudaStream_t stream)
 {
-    return copy({static_cast<unsigned char *>(to), static_cast<const unsigned char *>(from), to_pitch,
-                 from_pitch, width, height, false},
+    return copy({ static_cast<unsigned char *>(to), static_cast<const unsigned char *>(from),
+                  to_pitch, from_pitch, width, height, false },
                 kind, stream);
 }
 

@@ -1,8 +1,8 @@
 /* symbols.cc - the shared arrays of all kernels, and the line of an instruction.
  *
  * A `__shared__` array is a static local variable here.  The program's own symbol table (ELF) knows
- * where each one begins and ends, to the byte, and its name; the alignment that the macro gives them
- * tells them from other variables.
+ * where each one begins and ends, to the byte, and its name; the alignment that the macro gives
+ * them tells them from other variables.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -25,7 +25,8 @@ int n_shared_arrays;
 
 namespace {
 
-/* Where the program was loaded, less where it was linked to be: of the first object, which it is. */
+/* Where the program was loaded, less where it was linked to be: of the first object, which it is.
+ */
 int get_bias(struct dl_phdr_info *info, size_t, void *bias)
 {
     *static_cast<uintptr_t *>(bias) = info->dlpi_addr;
