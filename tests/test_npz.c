@@ -4,9 +4,11 @@
 #endif
 
 #include <check.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <zip.h>
 
 #include "io/npz.h"
@@ -158,13 +160,14 @@ END_TEST
 /* Row k is k, k + 1, ..., as bytes; the row `stop` cannot be had. */
 typedef struct producer {
     size_t row_bytes, next, stop;
+    bool in_order;
 } producer;
 
 static hidi_status produce(void *context, size_t first, size_t n, unsigned char *rows)
 {
     producer *p = context;
 
-    ck_assert_uint_eq(first, p->next);
+    p->in_order = p->in_order && first == p->next;
     p->next += n;
     for (size_t k = 0; k < n; k++) {
         if (first + k == p->stop)
@@ -178,14 +181,14 @@ static hidi_status produce(void *context, size_t first, size_t n, unsigned char 
 START_TEST(rows_are_written_as_they_come)
 {
     const size_t dim[3] = { 100, 300, 200 }, one = 1; /* 6 MB: several blocks */
-    producer p = { 60000, 0, SIZE_MAX };
+    producer p = { 60000, 0, SIZE_MAX, true };
     hidi_tensor_file file, besides;
 
     hidi_tensor_file_init(&besides);
     ck_assert_ok(hidi_tensor_file_add(&besides, "arr_1", HIDI_U8, 1, &one, "\x07"));
     ck_assert_ok(hidi_npz_write_rows(scratch("rows.npz"), "arr_0", HIDI_U8, 3, dim, produce, &p,
                                      &besides));
-    ck_assert_uint_eq(p.next, 100);
+    ck_assert(p.next == 100 && p.in_order);
     ck_assert_ok(hidi_npz_read(&file, scratch("rows.npz")));
     ck_assert_uint_eq(file.n_tensors, 2);
     ck_assert_str_eq(file.tensor[0].name, "arr_0");
@@ -201,7 +204,7 @@ END_TEST
 START_TEST(an_error_while_writing_leaves_the_old_file)
 {
     const size_t dim[2] = { 100, 60000 };
-    producer p = { 60000, 0, 77 };
+    producer p = { 60000, 0, 77, true };
     char old[4] = "";
 
     scratch_write("kept.npz", "old", 3);
@@ -211,6 +214,37 @@ START_TEST(an_error_while_writing_leaves_the_old_file)
     ck_assert_uint_eq(scratch_read("kept.npz", old, sizeof old), 3);
     ck_assert_str_eq(old, "old");
     ck_assert_int_eq(files_in_scratch(), before);
+}
+END_TEST
+
+/* As on a full disk. */
+START_TEST(a_failed_write_leaves_the_old_file)
+{
+    const size_t dim[2] = { 100, 60000 };
+    struct rlimit before, small;
+    char old[4] = "";
+
+    scratch_write("full.npz", "old", 3);
+    const int files = files_in_scratch();
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = before;
+    signal(SIGXFSZ, SIG_IGN);
+    for (rlim_t limit = 0; limit < 6000300; limit = 2 * limit + 60) {
+        producer p = { 60000, 0, SIZE_MAX, true };
+
+        /* check itself writes a file at each assertion: none while the limit holds. */
+        small.rlim_cur = limit;
+        const int limited = setrlimit(RLIMIT_FSIZE, &small);
+        hidi_status status = hidi_npz_write_rows(scratch("full.npz"), "arr_0", HIDI_U8, 2, dim,
+                                                 produce, &p, NULL);
+        const int unlimited = setrlimit(RLIMIT_FSIZE, &before);
+        ck_assert(limited == 0 && unlimited == 0);
+        refused(status, HIDI_BAD_FILE, "full.npz: cannot write it: ");
+        ck_assert_uint_eq(scratch_read("full.npz", old, sizeof old), 3);
+        ck_assert_str_eq(old, "old");
+        ck_assert_int_eq(files_in_scratch(), files);
+    }
+    signal(SIGXFSZ, SIG_DFL);
 }
 END_TEST
 
@@ -378,6 +412,7 @@ int main(void)
     tcase_add_test(tests, scalars_and_empty_arrays_have_rows);
     tcase_add_test(tests, rows_are_written_as_they_come);
     tcase_add_test(tests, an_error_while_writing_leaves_the_old_file);
+    tcase_add_test(tests, a_failed_write_leaves_the_old_file);
     tcase_add_test(tests, truncated_files_are_errors_wherever_they_end);
     tcase_add_test(tests, a_changed_byte_does_no_harm);
     tcase_add_test(tests, hostile_headers_are_refused);
