@@ -155,7 +155,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     const hidi_flag flags[] = {
         {"key", "KEY", &key, NULL, "of a file: only this part of it (ema, state_dict)"},
         {"tensors", NULL, NULL, &tensors, "of a file: every tensor, not their sums"},
-        {"metadata", NULL, NULL, &metadata, "of a file: all lines of its metadata"},
+        {"metadata", NULL, NULL, &metadata, "of a file: all of its metadata"},
         {"out", NULL, NULL, NULL, NULL},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))

@@ -11,6 +11,8 @@
 #include "model/heads.h"
 #include "model/macs.h"
 
+enum { SOME_KEYS = 12 }; /* of the metadata, unless all is asked for */
+
 /* Text from a file: control characters do not reach the terminal. */
 static void print_text(const char *text, size_t length)
 {
@@ -121,6 +123,10 @@ static void print_metadata(const hidi_tensor_file *file, bool full)
     if (file->n_keys > 0)
         printf("  metadata\n");
     for (size_t i = 0; i < file->n_keys; i++) {
+        if (!full && i == SOME_KEYS) {
+            printf("    ... and %zu more (--metadata)\n", file->n_keys - i);
+            break;
+        }
         const char *value = file->value[i];
         const size_t lines = count_lines(value), first = strcspn(value, "\n");
         printf("    ");
