@@ -1,7 +1,12 @@
 /* open_tensors.c - one door to all files of tensors. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include "io/open_tensors.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "io/atomic_file.h"
 #include "io/npz.h"
@@ -40,8 +45,12 @@ static hidi_status look_into_zip(const char *path, format *found)
 static hidi_status find_format(const char *path, format *found)
 {
     unsigned char first[16];
+    struct stat about;
     size_t n;
 
+    *found = SAFETENSORS;
+    if (stat(path, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
+        return HIDI_OK; /* a pipe can be read once, from the beginning to the end */
     HIDI_TRY(hidi_read_beginning(path, first, sizeof first, &n));
     if (n >= 4 && (memcmp(first, "PK\3\4", 4) == 0 || memcmp(first, "PK\5\6", 4) == 0))
         return look_into_zip(path, found);
@@ -49,7 +58,6 @@ static hidi_status find_format(const char *path, format *found)
         *found = TORCH_LEGACY;
         return HIDI_OK;
     }
-    *found = SAFETENSORS;
     if (n > 8 && first[8] == '{')
         return HIDI_OK;
     return hidi_error(HIDI_BAD_FORMAT,
