@@ -26,7 +26,7 @@ typedef struct hidi_file_tensor {
     int rank;
     size_t dim[HIDI_FILE_MAX_RANK]; /* row-major                                     */
     size_t count;                   /* elements                                      */
-    const unsigned char *data;      /* little-endian, perhaps unaligned; NULL: listed only */
+    const unsigned char *data;      /* little-endian, maybe unaligned; NULL: not read */
     bool owned;                     /* data was allocated for this tensor            */
 } hidi_file_tensor;
 
