@@ -47,6 +47,7 @@ static size_t floor_of(const hidi_machine *m)
 
 static hidi_status pop(hidi_machine *m, hidi_value **value)
 {
+    *value = NULL;
     if (m->depth <= floor_of(m))
         return bad(m, "an instruction finds too few values");
     *value = m->stack[--m->depth];

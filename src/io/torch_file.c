@@ -31,6 +31,7 @@ static hidi_status find_member(const archive *a, const char *name, bool *found, 
     const size_t size = strlen(a->folder) + strlen(name) + 1;
     char *full = malloc(size);
 
+    *found = false;
     if (full == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", a->zip.path);
     snprintf(full, size, "%s%s", a->folder, name);
