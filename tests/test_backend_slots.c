@@ -66,6 +66,22 @@ START_TEST(test_slots)
 }
 END_TEST
 
+/* Passes and training steps as a whole; none of these asks for memory after the first steps. */
+START_TEST(test_computations)
+{
+    const hidi_backend *tested = backend_of(_i);
+
+    for (size_t i = 0; i < hidi_selftest_computations(); i++) {
+        hidi_selftest_result result;
+
+        ck_assert_msg(hidi_selftest_computation(i, tested, &result) == HIDI_OK, "%s",
+                      hidi_error_message());
+        ck_assert_msg(result.failure[0] == '\0', "%s on %s: %s", result.name, tested->name,
+                      result.failure);
+    }
+}
+END_TEST
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 /* All members from `describe` on are pointers to functions, and each is a slot with cases. */
@@ -85,6 +101,25 @@ START_TEST(test_every_slot_has_cases)
 END_TEST
 
 #ifdef HIDI_CUDA_EMULATION
+/* The backend's allocator keeps what is released: nothing reaches the device a second time. */
+START_TEST(test_no_allocation)
+{
+    const hidi_backend *tested = backend_of(0);
+    hidi_selftest_result result;
+
+    for (size_t i = 0; i < hidi_selftest_computations(); i++) {
+        ck_assert_int_eq(hidi_selftest_computation(i, tested, &result), HIDI_OK);
+        const size_t before = cuda_emulation_allocations();
+        ck_assert_int_eq(hidi_selftest_computation(i, tested, &result), HIDI_OK);
+        ck_assert_msg(cuda_emulation_allocations() == before,
+                      "%s: %zu calls of cudaMalloc when it is run again", result.name,
+                      cuda_emulation_allocations() - before);
+    }
+    ck_assert_str_eq(cuda_emulation_fault(), "");
+    ck_assert_uint_gt(cuda_emulation_accesses(), 1000000); /* they are checked indeed */
+}
+END_TEST
+
 /* A device cannot use what works on host memory: no slot is the reference's or NULL. */
 START_TEST(test_no_slot_is_left)
 {
@@ -199,6 +234,33 @@ START_TEST(test_wrong_slots)
 }
 END_TEST
 
+static void wrong_layer_norm_jacobian(hidi_real *out, hidi_real beta, const hidi_real *y,
+                                      const hidi_real *rstd, const hidi_real *d, size_t rows,
+                                      size_t n)
+{
+    hidi_reference_backend()->layer_norm_jacobian(out, beta, y, rstd, d, rows, n);
+    for (size_t i = 0; i < rows; i++) /* only in derivatives, and not by much */
+        out[i * n] *= (hidi_real)(1 + 1000 * HIDI_REAL_EPSILON);
+}
+
+/* An error of a slot shows in the computations that use it, and in no other. */
+START_TEST(test_wrong_computations)
+{
+    wrong = *hidi_reference_backend();
+    wrong.layer_norm_jacobian = wrong_layer_norm_jacobian;
+    for (size_t i = 0; i < hidi_selftest_computations(); i++) {
+        hidi_selftest_result result;
+
+        ck_assert_int_eq(hidi_selftest_computation(i, &wrong, &result), HIDI_OK);
+        if (strcmp(result.name, "DiT, output") == 0)
+            ck_assert_str_eq(result.failure, "");
+        if (strcmp(result.name, "DiT, tangent") == 0 || strcmp(result.name, "DiT, gradient") == 0)
+            ck_assert_msg(strstr(result.failure, " are off by ") != NULL, "%s: \"%s\"",
+                          result.name, result.failure);
+    }
+}
+END_TEST
+
 START_TEST(test_times)
 {
     hidi_selftest_result result;
@@ -224,11 +286,14 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_set_timeout(tests, 600);
     tcase_add_loop_test(tests, test_slots, 0, SETTINGS);
+    tcase_add_loop_test(tests, test_computations, 0, SETTINGS);
     tcase_add_test(tests, test_every_slot_has_cases);
 #ifdef HIDI_CUDA_EMULATION
     tcase_add_test(tests, test_no_slot_is_left);
+    tcase_add_test(tests, test_no_allocation);
 #else
     tcase_add_test(tests, test_wrong_slots);
+    tcase_add_test(tests, test_wrong_computations);
     tcase_add_test(tests, test_times);
 #endif
     srunner_run_all(runner, CK_NORMAL);

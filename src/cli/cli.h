@@ -32,7 +32,7 @@ typedef struct hidi_command {
 extern const hidi_command hidi_command_bench, hidi_command_convert, hidi_command_data,
     hidi_command_distill_dm, hidi_command_distill_td, hidi_command_eval, hidi_command_features,
     hidi_command_flops, hidi_command_info, hidi_command_probe, hidi_command_run,
-    hidi_command_sample, hidi_command_study, hidi_command_teacher;
+    hidi_command_sample, hidi_command_selftest, hidi_command_study, hidi_command_teacher;
 
 enum { HIDI_MAX_SETS = 256 }; /* as many --set as a command line may have */
 

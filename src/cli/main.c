@@ -17,7 +17,7 @@ static const hidi_command *const commands[] = {
     &hidi_command_teacher,    &hidi_command_distill_td, &hidi_command_distill_dm,
     &hidi_command_sample,     &hidi_command_eval,       &hidi_command_probe,
     &hidi_command_bench,      &hidi_command_flops,      &hidi_command_info,
-    &hidi_command_convert,    &hidi_command_study};
+    &hidi_command_convert,    &hidi_command_study,      &hidi_command_selftest};
 
 static void print_usage(FILE *out)
 {

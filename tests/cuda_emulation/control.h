@@ -37,9 +37,6 @@ const char *cuda_emulation_fault(void);
 /* A device as new: no fault, no work waiting.  Allocations stay. */
 void cuda_emulation_reset(void);
 
-/* Are accesses checked?  Not if the compiler cannot announce them (-fsanitize=thread). */
-bool cuda_emulation_checks_accesses(void);
-
 /* Calls of cudaMalloc, kernels launched and kernels' accesses checked so far. */
 size_t cuda_emulation_allocations(void);
 size_t cuda_emulation_launches(void);

@@ -23,7 +23,14 @@ struct work {
     std::vector<unsigned char> data;
 };
 
-int devices = 1;
+/* As on a device: CUDA_VISIBLE_DEVICES set to nothing hides it. */
+int visible_devices()
+{
+    const char *visible = std::getenv("CUDA_VISIBLE_DEVICES");
+    return visible && *visible == '\0' ? 0 : 1;
+}
+
+int devices = visible_devices();
 bool blocking;
 cudaError_t last_error = cudaSuccess;
 
