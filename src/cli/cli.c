@@ -28,7 +28,7 @@ typedef struct arguments {
 static int common_flags(arguments *a, bool with_settings, hidi_flag *flags)
 {
     const hidi_flag always[] = {
-        {"backend", "NAME", &a->backend, NULL, "reference or cpu"},
+        {"backend", "NAME", &a->backend, NULL, "reference, cpu or cuda"},
         {"threads", "N", &a->threads, NULL, "threads; 0: as many as there are"},
         {"quiet", NULL, NULL, &a->quiet, "no progress"},
         {"help", NULL, NULL, &a->help, "this text"}};

@@ -49,7 +49,7 @@
 const hidi_option hidi_settings_table[] = {
     INT("run.seed", run.seed, 0, 1e15, "1", "seed of all random draws"),
     INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: as many as there are"),
-    TEXT("run.backend", run.backend, "cpu", "reference or cpu"),
+    TEXT("run.backend", run.backend, "cpu", "reference, cpu or cuda"),
 
     TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10 or folder"),
     TEXT("data.path", data.path, "", "folder of the data set; nothing for shapes"),
