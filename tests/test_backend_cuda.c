@@ -1,5 +1,6 @@
-/* test_backend_cuda.c - what is the cuda backend's own, on the emulation: its allocator, its errors,
- * copies in several pieces, and sizes that take more than one call, pass or sweep of the grid.
+/* test_backend_cuda.c - what is the cuda backend's own, on the emulation: its allocator, its
+ * errors, copies in several pieces, and sizes that take more than one call, pass or sweep of the
+ * grid.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static void setup(void)
     cuda_emulation_set_blocking(false);
 }
 
-/* --- arrays: one in host memory, and the same on the device ------------------------------------ */
+/* --- arrays: one in host memory, and the same on the device ---------------------------------- */
 
 typedef struct array {
     hidi_real *host, *device;
@@ -60,11 +61,11 @@ static void compare(const char *what, const array *a, double roundings)
         ck_assert_msg(!isnan(found[i]), "%s: element %zu is NaN", what, i);
     }
     free(found);
-    ck_assert_msg(off <= roundings * HIDI_REAL_EPSILON * largest, "%s: %.3g off, largest %.3g", what,
-                  off, largest);
+    ck_assert_msg(off <= roundings * HIDI_REAL_EPSILON * largest, "%s: %.3g off, largest %.3g",
+                  what, off, largest);
 }
 
-/* --- memory ----------------------------------------------------------------------------------- */
+/* --- memory ---------------------------------------------------------------------------------- */
 
 START_TEST(test_released_memory_is_reused)
 {
@@ -150,7 +151,7 @@ START_TEST(test_copies_in_pieces)
 }
 END_TEST
 
-/* --- errors ----------------------------------------------------------------------------------- */
+/* --- errors ---------------------------------------------------------------------------------- */
 
 /* A size that cuBLAS cannot count comes out once, as the first error, with the call's name. */
 START_TEST(test_errors_are_kept)
@@ -198,7 +199,7 @@ START_TEST(test_no_device)
 }
 END_TEST
 
-/* --- sizes ------------------------------------------------------------------------------------ */
+/* --- sizes ----------------------------------------------------------------------------------- */
 
 /* More heads than cuBLAS takes at a time, and more pointers to them than the workspace holds. */
 START_TEST(test_many_heads)
@@ -213,7 +214,8 @@ START_TEST(test_many_heads)
     cuda->attention_jvp(y.device, qkv.device, d.device, probs.device, scratch.device, 1, 1, H, 2);
     ref->attention_jvp(y.host, qkv.host, d.host, probs.host, scratch.host, 1, 1, H, 2);
     compare("attention_jvp", &y, 4);
-    cuda->attention_vjp(g.device, 1, qkv.device, y.device, probs.device, scratch.device, 1, 1, H, 2);
+    cuda->attention_vjp(g.device, 1, qkv.device, y.device, probs.device, scratch.device, 1, 1, H,
+                        2);
     ref->attention_vjp(g.host, 1, qkv.host, y.host, probs.host, scratch.host, 1, 1, H, 2);
     compare("attention_vjp", &g, 8);
     drop(&qkv), drop(&d), drop(&y), drop(&g), drop(&probs), drop(&scratch);
