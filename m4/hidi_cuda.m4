@@ -33,9 +33,13 @@ AS_IF([test "$NVCC" = none],
     [AS_IF([test "$with_cuda" = yes],
         [AC_MSG_ERROR([--with-cuda: there is no nvcc on the PATH; --with-cuda=DIR says where the toolkit is])],
         [AC_MSG_ERROR([--with-cuda=$with_cuda: there is no $with_cuda/bin/nvcc])])])
+# nvcc itself knows where its toolkit is; what is on the PATH may be a link or a script.
+cuda_root=$with_cuda
 AS_IF([test "$with_cuda" = yes],
-    [cuda_root=$(dirname "$(dirname "$(readlink -f "$NVCC" 2>/dev/null || echo "$NVCC")")")],
-    [cuda_root=$with_cuda])
+    [echo >conftest.cu
+     cuda_root=$("$NVCC" --dryrun -c conftest.cu 2>&1 | sed -n 's/.* TOP=//p')
+     rm -f conftest.cu
+     cuda_root=$(cd "${cuda_root:-/}" 2>/dev/null && pwd)])
 : "${NVCCFLAGS=-O3}"
 
 AC_MSG_CHECKING([for the version of the CUDA toolkit])
@@ -66,6 +70,8 @@ for lib in "$cuda_root/lib64" "$cuda_root/lib" "$cuda_root/targets/x86_64-linux/
 done
 AS_IF([test -z "$cuda_lib"],
     [AC_MSG_ERROR([--with-cuda: there is no libcudart in $cuda_root/lib64])])
+AS_IF([ls "$cuda_lib"/libcublas.* >/dev/null 2>&1], [],
+    [AC_MSG_ERROR([--with-cuda: the toolkit in $cuda_root has no cuBLAS: no libcublas in $cuda_lib])])
 CUDA_PC_LIBS="-L$cuda_lib -lcublas -lcudart -lstdc++"
 CUDA_LIBS="-R$cuda_lib $CUDA_PC_LIBS"
 
