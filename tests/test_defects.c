@@ -6,9 +6,10 @@
 
 #include "core/random.h"
 #include "method/defects.h"
+#include "backbone.h"
 #include "near.h"
 
-enum { SIZE = 8, C = 2, PATCH = 4, N = 4, PIXELS = C * SIZE * SIZE, B = 3, D = 16 };
+enum { SIZE = 8, C = 2, PATCH = 4, N = 4, PIXELS = C * SIZE * SIZE, B = 3, D = BACKBONE_WIDTH };
 
 static const hidi_backend *backend; /* set by main */
 static const int32_t y[B] = {0, 2, 1};
@@ -109,26 +110,6 @@ END_TEST
 
 /* --- maps ------------------------------------------------------------------------------------- */
 
-/* A backbone none of whose parameters is 0, and so neither is any gradient. */
-static hidi_dit *backbone(void)
-{
-    const hidi_dit_config config = {.image_size = SIZE, .channels = C, .out_channels = C,
-                                    .patch = PATCH, .width = D, .depth = 2, .heads = 2,
-                                    .mlp_width = 32, .n_classes = 3, .time_scale = 10};
-    hidi_dit *dit;
-    hidi_real host[6 * D * D + 4096];
-    ck_assert_int_eq(hidi_dit_create(&dit, backend, &config), HIDI_OK);
-    for (int i = 0; i < dit->params.n_params; i++) {
-        const size_t n = hidi_count(dit->params.param[i].shape);
-        ck_assert_uint_le(n, sizeof host / sizeof host[0]);
-        draw(host, n, 100 + (uint64_t)i);
-        for (size_t k = 0; k < n; k++)
-            host[k] *= (hidi_real)0.2;
-        hidi_params_write(&dit->params, i, host);
-    }
-    return dit;
-}
-
 static hidi_heads *heads_of(hidi_head_kind kind)
 {
     const hidi_heads_config config = {.kind = kind, .n = 2, .block = {0, 1}, .width = D,
@@ -162,7 +143,7 @@ static double logit(const hidi_heads *heads, const hidi_dit *dit, const hidi_rea
 START_TEST(gradient_is_that_of_differences)
 {
     const double t = 0.25, eps = sizeof(hidi_real) == 8 ? 1e-5 : 1e-2;
-    hidi_dit *dit = backbone();
+    hidi_dit *dit = random_backbone(backend, SIZE, C, PATCH, 3);
     hidi_heads *heads = heads_of((hidi_head_kind)_i);
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_real gradient[B * N], z[B * PIXELS];
@@ -200,7 +181,7 @@ END_TEST
 
 START_TEST(maps_that_there_are)
 {
-    hidi_dit *dit = backbone();
+    hidi_dit *dit = random_backbone(backend, SIZE, C, PATCH, 3);
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_real weight[B * N], score[B * N];
     for (int kind = HIDI_HEAD_AWD; kind <= HIDI_HEAD_CONV; kind++) {

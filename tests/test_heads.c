@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "model/heads.h"
-#include "core/random.h"
+#include "backbone.h"
 #include "near.h"
 
-enum { B = 3, SIZE = 8, PIXELS = SIZE * SIZE, N = 16, D = 16, KEY = 8 };
+enum { B = 3, SIZE = 8, PIXELS = SIZE * SIZE, N = 16, D = BACKBONE_WIDTH, KEY = 8 };
 
 static const hidi_backend *backend; /* set by main */
 static const int32_t y[B] = {0, 2, 1};
@@ -17,26 +17,6 @@ static hidi_real z[B * PIXELS];
 static void draw(hidi_real *x, size_t n, uint64_t which)
 {
     hidi_normal((hidi_random){3, HIDI_STREAM_TEST, which}, 0, x, n);
-}
-
-/* A backbone none of whose parameters is 0. */
-static hidi_dit *backbone(void)
-{
-    const hidi_dit_config config = {.image_size = SIZE, .channels = 1, .out_channels = 1,
-                                    .patch = 2, .width = D, .depth = 2, .heads = 2,
-                                    .mlp_width = 32, .n_classes = 2, .time_scale = 10};
-    hidi_dit *dit;
-    hidi_real host[6 * D * D + 4096];
-    ck_assert_int_eq(hidi_dit_create(&dit, backend, &config), HIDI_OK);
-    for (int i = 0; i < dit->params.n_params; i++) {
-        const size_t n = hidi_count(dit->params.param[i].shape);
-        ck_assert_uint_le(n, sizeof host / sizeof host[0]);
-        draw(host, n, 100 + (uint64_t)i);
-        for (size_t k = 0; k < n; k++)
-            host[k] *= (hidi_real)0.2;
-        hidi_params_write(&dit->params, i, host);
-    }
-    return dit;
 }
 
 static hidi_heads *awd(bool conditional)
@@ -73,7 +53,7 @@ static void weights_of(const hidi_heads *heads, const hidi_dit *dit, size_t firs
 /* The query is 0: all tokens weigh the same, and AWD is global average pooling. */
 START_TEST(begins_as_average_pooling)
 {
-    hidi_dit *dit = backbone();
+    hidi_dit *dit = random_backbone(backend, SIZE, 1, 2, 2);
     hidi_heads *heads = awd(_i);
     hidi_real weights[B * N];
     weights_of(heads, dit, 0, B, weights);
@@ -98,7 +78,7 @@ static void conditions(const hidi_dit *dit, hidi_real *c)
 /* A conditional head weighs each sample's tokens as a plain one does whose query is q + W c. */
 START_TEST(conditional_query)
 {
-    hidi_dit *dit = backbone();
+    hidi_dit *dit = random_backbone(backend, SIZE, 1, 2, 2);
     hidi_heads *conditional = awd(true), *plain = awd(false);
     hidi_real c[B * D], query[KEY], map[KEY * D], whole[B * N], one[N], moved[KEY];
     conditions(dit, c);
