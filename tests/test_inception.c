@@ -18,7 +18,7 @@ enum { RESIZE_STEP = 401, BLOCK_STEP = 101 }; /* every so many elements are in t
 
 static const char *const modes[] = {"pytorch-fid", "tf", "clean"};
 
-/* --- what both sides draw from the generator ---------------------------------------------------- */
+/* --- what both sides draw from the generator -------------------------------------------------- */
 
 static double uniform(uint64_t seed, uint64_t tensor, uint64_t k)
 {
@@ -98,7 +98,7 @@ static double *doubles(const hidi_real *x, size_t n)
     return y;
 }
 
-/* --- inputs ------------------------------------------------------------------------------------- */
+/* --- inputs ----------------------------------------------------------------------------------- */
 
 START_TEST(resizes)
 {
@@ -135,7 +135,7 @@ START_TEST(unknown_input)
 }
 END_TEST
 
-/* --- the network -------------------------------------------------------------------------------- */
+/* --- the network ------------------------------------------------------------------------------ */
 
 /* PyTorch's own float32 is off by 2e-6 here; 1e-5 is what is asked for, of single precision. */
 static double network_tolerance(void)
@@ -255,7 +255,7 @@ START_TEST(size_of_the_network)
 }
 END_TEST
 
-/* --- files -------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static hidi_file_tensor *tensor_named(const char *name)
 {
@@ -345,8 +345,8 @@ START_TEST(harmless)
     hidi_inception *net;
     hidi_real *x = images(100, 1, 75, 75), *y;
     size_t channels, size;
-    OK(hidi_tensor_file_add(&weights, "Mixed_5b.branch1x1.bn.num_batches_tracked", HIDI_I64, 0, NULL,
-                            &count));
+    OK(hidi_tensor_file_add(&weights, "Mixed_5b.branch1x1.bn.num_batches_tracked", HIDI_I64, 0,
+                            NULL, &count));
     set_element("Conv2d_1a_3x3.bn.running_var", 0, 0);
     set_element("Conv2d_1a_3x3.bn.running_var", 1, 1e-40f);
     set_element("Conv2d_1a_3x3.bn.running_var", 2, 1e30f);
@@ -367,7 +367,7 @@ START_TEST(harmless)
 }
 END_TEST
 
-/* --- images ------------------------------------------------------------------------------------- */
+/* --- images ----------------------------------------------------------------------------------- */
 
 START_TEST(bad_images)
 {

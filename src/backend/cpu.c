@@ -108,6 +108,8 @@ static void override_slots(hidi_backend *table)
     table->sum_tokens = hidi_cpu_sum_tokens;
     table->gated_residual = hidi_cpu_gated_residual;
     table->adamw = hidi_cpu_adamw;
+    table->average_pool = hidi_cpu_average_pool;
+    table->max_pool = hidi_cpu_max_pool;
 
     /* the reference kernel, a share of rows or images a thread */
     table->sincos = hidi_cpu_sincos;
@@ -116,9 +118,7 @@ static void override_slots(hidi_backend *table)
     table->patchify = hidi_cpu_patchify;
     table->unpatchify = hidi_cpu_unpatchify;
     table->add_channels = hidi_cpu_add_channels;
-    table->average_pool = hidi_cpu_average_pool;
     table->average_pool_vjp = hidi_cpu_average_pool_vjp;
-    table->max_pool = hidi_cpu_max_pool;
     table->max_pool_jvp = hidi_cpu_max_pool_jvp;
     table->max_pool_vjp = hidi_cpu_max_pool_vjp;
 

@@ -128,12 +128,15 @@ void hidi_cpu_attention_vjp(hidi_real *gqkv, hidi_real beta, const hidi_real *qk
                             const hidi_real *gy, const hidi_real *probs, hidi_real *scratch,
                             size_t B, size_t T, size_t H, size_t Dh);
 
-/* --- cpu_conv.c ------------------------------------------------------------------------------ */
-size_t hidi_cpu_conv_scratch(const hidi_window *window);
+/* --- cpu_conv2d.c ---------------------------------------------------------------------------- */
+size_t hidi_cpu_conv2d_scratch(const hidi_window *window); /* of the first two */
 void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                      const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
 void hidi_cpu_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
                           const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
+
+/* --- cpu_conv.c ------------------------------------------------------------------------------ */
+size_t hidi_cpu_conv_scratch(const hidi_window *window); /* of all four */
 void hidi_cpu_conv2d_grad_input(hidi_real *gx, hidi_real beta, const hidi_real *w,
                                 const hidi_real *gy, const hidi_window *window,
                                 hidi_real *scratch);
@@ -152,6 +155,8 @@ void hidi_cpu_patchify(hidi_real *tokens, hidi_real beta, const hidi_real *image
 void hidi_cpu_unpatchify(hidi_real *image, hidi_real beta, const hidi_real *tokens,
                          hidi_patch_order order, size_t B, size_t C, size_t H, size_t W, size_t p);
 void hidi_cpu_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n);
+
+/* --- cpu_pool.c ------------------------------------------------------------------------------ */
 void hidi_cpu_average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
                            const hidi_window *window);
 void hidi_cpu_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy,

@@ -1,9 +1,9 @@
-/* cpu_conv.c - convolution as matrix products (im2col).
+/* cpu_conv.c - the gradients of a convolution as matrix products (im2col).
  *
  * For an image, column (i, j) of the matrix `col` [C kh kw, positions] holds the inputs under the
- * window of output (i, j), so that y = W col with W [O, C kh kw].  A few output rows, a tile, are
- * done at a time, for `col` to stay in cache.  A 1 x 1 convolution of stride 1 is a product with
- * the image itself.
+ * window of output (i, j), so that y = W col with W [O, C kh kw] (cpu_conv2d.c), and its adjoints
+ * are products with W^T and col^T.  A few output rows, a tile, are done at a time, for `col` to
+ * stay in cache.  For a 1 x 1 convolution of stride 1, col is the image itself.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -17,7 +17,7 @@
 
 enum { TILE_ELEMENTS = 64 * 1024, TILE_POSITIONS = 128 }; /* of col: about; at least */
 
-/* The sizes that all three products share. */
+/* The sizes that both products share. */
 typedef struct geometry {
     const hidi_window *window;
     size_t B, C, O;
@@ -56,7 +56,10 @@ static geometry geometry_of(const hidi_window *window)
 
 size_t hidi_cpu_conv_scratch(const hidi_window *window)
 {
-    return geometry_of(window).scratch * hidi_cpu_threads();
+    const size_t forward = hidi_cpu_conv2d_scratch(window);
+    const size_t backward = geometry_of(window).scratch * hidi_cpu_threads();
+
+    return forward > backward ? forward : backward;
 }
 
 static hidi_real *own_scratch(const geometry *g, hidi_real *scratch)
@@ -156,56 +159,6 @@ static hidi_share tile_rows(const geometry *g, size_t i)
 static size_t tile_width(const geometry *g, hidi_share rows)
 {
     return (rows.end - rows.begin) * g->window->out_width;
-}
-
-/* y = beta y + W col (+ bias), with image b of y at y + b ldy, and ReLU if asked for; images and
- * tiles are divided among the threads. */
-static void convolve(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x,
-                     const hidi_real *w, const hidi_real *bias, bool relu,
-                     const hidi_window *window, hidi_real *scratch)
-{
-    const geometry g = geometry_of(window);
-    const hidi_share channels = { 0, g.C };
-
-    HIDI_OMP(parallel if (g.B * g.O * g.K * g.positions >= HIDI_CPU_MIN_WORK))
-    {
-        hidi_share s = hidi_cpu_share(g.B * g.tiles, 1);
-        hidi_real *col = own_scratch(&g, scratch);
-
-        for (size_t item = s.begin; item < s.end; item++) {
-            size_t b = item / g.tiles;
-            hidi_share rows = tile_rows(&g, item % g.tiles);
-            size_t width = tile_width(&g, rows), first = rows.begin * window->out_width;
-            const hidi_real *image = x + b * g.C * g.pixels;
-            hidi_real *out = y + b * ldy + first;
-
-            for (size_t o = 0; bias && o < g.O; o++)
-                for (size_t i = 0; i < width; i++) {
-                    hidi_real *element = out + o * g.positions + i;
-                    *element = beta == 0 ? bias[o] : beta * *element + bias[o];
-                }
-            if (!g.direct)
-                im2col(&g, col, image, channels, rows);
-            hidi_cpu_gemm_serial(false, false, g.O, width, g.K, 1, w, g.K,
-                                 g.direct ? image + first : col, g.direct ? g.positions : width,
-                                 bias ? 1 : beta, out, g.positions);
-            for (size_t o = 0; relu && o < g.O; o++)
-                hidi_kernels->unary(HIDI_RELU, out + o * g.positions, out + o * g.positions, width);
-        }
-    }
-}
-
-void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
-                     const hidi_real *bias, const hidi_window *window, hidi_real *scratch)
-{
-    convolve(y, window->out_channels * window->out_height * window->out_width, beta, x, w, bias,
-             false, window, scratch);
-}
-
-void hidi_cpu_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
-                          const hidi_real *bias, const hidi_window *window, hidi_real *scratch)
-{
-    convolve(y, ldy, 0, x, w, bias, true, window, scratch);
 }
 
 /* gx = beta gx + col2im(W^T gy) for one image and some of its channels. */

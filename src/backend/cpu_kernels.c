@@ -7,6 +7,7 @@
 #include <config.h>
 #endif
 
+#include "backend/cpu_conv_panel.h"
 #include "backend/cpu_kernels.h"
 #include "backend/cpu_simd.h"
 #include "backend/cpu_small_gemm.h"
@@ -396,5 +397,10 @@ const hidi_cpu_kernels TABLE(HIDI_CPU_VARIANT) = {
     .modulate_row = modulate_row,
     .gated_residual_row = gated_residual_row,
     .gemm = small_gemm,
+    .conv_lanes = LANES,
+    .conv_panel = CONV_PANEL,
+    .conv_strip = CONV_STRIP,
+    .conv_gather = conv_gather,
+    .conv_product = conv_product,
     .adamw = adamw,
 };

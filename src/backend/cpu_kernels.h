@@ -28,6 +28,13 @@ typedef struct hidi_cpu_adamw_factors {
     hidi_real eps;
 } hidi_cpu_adamw_factors;
 
+/* A run of positions of a panel, under one tap of a convolution: from pixel `pixel` of a channel
+ * on, or zeros. */
+typedef struct hidi_cpu_conv_segment {
+    size_t to, count, pixel; /* to: where in the panel's row */
+    bool is_padding;
+} hidi_cpu_conv_segment;
+
 typedef struct hidi_cpu_kernels {
     const char *name; /* "baseline", "avx2", "avx512" */
 
@@ -65,6 +72,20 @@ typedef struct hidi_cpu_kernels {
     void (*gemm)(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k, hidi_real alpha,
                  const hidi_real *a, size_t lda, const hidi_real *b, size_t ldb, hidi_real beta,
                  hidi_real *c, size_t ldc);
+
+    /* A convolution, a panel of at most conv_panel positions at a time (cpu_conv_panel.h).  Rows of
+     * a panel are as many whole vectors of conv_lanes as its positions take.
+     * conv_gather: the rows of one tap, one for each channel of x [channels, pixels], from segments
+     * in ascending order; up to a vector behind the last row is written to. */
+    size_t conv_lanes, conv_panel, conv_strip;
+    void (*conv_gather)(hidi_real *rows, size_t width, const hidi_real *x,
+                        const hidi_cpu_conv_segment *segment, size_t n_segments, size_t stride,
+                        size_t pixels, size_t channels);
+    /* y[o] = beta y[o] + W panel + bias[o], or its ReLU (beta: 0), rows o < O of n positions, ldy
+     * apart; w: strips [K][conv_strip];  bias NULL: none */
+    void (*conv_product)(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *w,
+                         const hidi_real *panel, const hidi_real *bias, bool relu, size_t O,
+                         size_t n, size_t K);
 
     void (*adamw)(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, size_t n,
                   const hidi_cpu_adamw_factors *factors);

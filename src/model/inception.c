@@ -31,7 +31,7 @@ struct hidi_inception {
     hidi_real *host;         /* [BATCH, FEATURES]                                               */
 };
 
-/* --- the sizes of a pass -------------------------------------------------------------------------- */
+/* --- the sizes of a pass ---------------------------------------------------------------------- */
 
 static hidi_window window_of(const hidi_inception_step *s, size_t n, size_t size)
 {
@@ -106,7 +106,7 @@ static hidi_status allocate_buffers(hidi_inception *net)
                : hidi_error(HIDI_NO_MEMORY, "Inception-v3: no memory for a batch of %d", BATCH);
 }
 
-/* --- weights -------------------------------------------------------------------------------------- */
+/* --- weights ---------------------------------------------------------------------------------- */
 
 /* Reads with a function of inception_weights.h into host memory, and uploads. */
 static hidi_status load(hidi_inception *net, hidi_real **to, size_t count,
@@ -118,7 +118,7 @@ static hidi_status load(hidi_inception *net, hidi_real **to, size_t count,
     *to = net->backend->allocate(count * sizeof **to);
     hidi_status status = host != NULL && *to != NULL
                              ? HIDI_OK
-                             : hidi_error(HIDI_NO_MEMORY, "Inception-v3: no memory for its weights");
+                             : hidi_error(HIDI_NO_MEMORY, "Inception-v3: no memory for weights");
     if (status == HIDI_OK)
         status = read(&net->plan, weights, host);
     if (status == HIDI_OK)
@@ -166,7 +166,7 @@ void hidi_inception_destroy(hidi_inception *net)
     free(net);
 }
 
-/* --- a pass --------------------------------------------------------------------------------------- */
+/* --- a pass ----------------------------------------------------------------------------------- */
 
 static void run_step(const hidi_inception *net, const hidi_inception_step *s,
                      const hidi_window *window)
@@ -331,7 +331,7 @@ double hidi_inception_macs(void)
     return macs;
 }
 
-/* --- as an extractor ------------------------------------------------------------------------------ */
+/* --- as an extractor -------------------------------------------------------------------------- */
 
 typedef struct extractor_state {
     hidi_inception *net;

@@ -8,9 +8,9 @@
  *     HIDI_TRY(hidi_extract(&extractor, images, n, height, width, &out));
  *     hidi_extractor_close(&extractor);
  *
- * It is not torchvision's network: average pools do not count padding, the last block has a max pool
- * in its place, there are 1008 classes, and the weights are others.  Numbers called FID come from
- * this network with these weights, and from nothing else.
+ * It is not torchvision's network: average pools do not count padding, the last block has a max
+ * pool in its place, there are 1008 classes, and the weights are others.  Numbers called FID come
+ * from this network with these weights, and from nothing else.
  */
 #ifndef HIDI_MODEL_INCEPTION_H
 #define HIDI_MODEL_INCEPTION_H
@@ -33,8 +33,8 @@ enum {
 /* How images become the network's input.  All of them are linear in the image. */
 typedef enum hidi_inception_input {
     HIDI_INCEPTION_PYTORCH_FID, /* bilinear, half-pixel centres, no antialiasing; 2 x - 1       */
-    HIDI_INCEPTION_TF,          /* bilinear as in TensorFlow 1: pixel i of the result lies at i times
-                                 * the ratio of sizes; (x - 128) / 128.  The first FID,
+    HIDI_INCEPTION_TF,          /* bilinear as in TensorFlow 1: pixel i of the result lies at i
+                                 * times the ratio of sizes; (x - 128) / 128.  The first FID,
                                  * guided-diffusion's evaluator, torch-fidelity                 */
     HIDI_INCEPTION_CLEAN,       /* bicubic with antialiasing as PIL has it, cut to the range;
                                  * (x - 128) / 128: clean-fid (arXiv 2104.11222)                */
@@ -61,8 +61,8 @@ hidi_status hidi_inception_extractor(hidi_extractor *extractor, const hidi_backe
 /* --- the parts -------------------------------------------------------------------------------- */
 
 /* images [n, 3, height, width] in [-1, 1] -> out [n, 3, 299, 299], host memory.  Coordinates are in
- * single precision in every build, as in the tools that are followed: where an image is large, their
- * rounding shows. */
+ * single precision in every build, as in the tools that are followed: where an image is large,
+ * their rounding shows. */
 hidi_status hidi_inception_resize(hidi_inception_input input, const hidi_real *images, size_t n,
                                   size_t height, size_t width, hidi_real *out);
 
@@ -81,8 +81,8 @@ void hidi_inception_destroy(hidi_inception *net); /* NULL is allowed */
 hidi_status hidi_inception_forward(hidi_inception *net, const hidi_real *x, size_t n, size_t side,
                                    const hidi_extracted *out);
 
-/* Block 0 .. 17: its name ("Conv2d_1a_3x3", ..., "Mixed_7c"), and its output [channels, *size, *size]
- * on an image of this side. */
+/* Block 0 .. 17: its name ("Conv2d_1a_3x3", ..., "Mixed_7c"; NULL for other numbers), and its
+ * output [*channels, *size, *size] on an image of this side. */
 const char *hidi_inception_block_name(size_t block);
 void hidi_inception_block_shape(size_t block, size_t side, size_t *channels, size_t *size);
 

@@ -1,7 +1,7 @@
 /* inception_input.c - images of any size as Inception-v3's input: the three ways that are in use.
  *
- * Each is a linear map of rows after a linear map of columns: pixel i of the result is a weighted sum
- * of a run of input pixels.
+ * Each is a linear map of rows after a linear map of columns: pixel i of the result is a weighted
+ * sum of a run of input pixels.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ const char *hidi_inception_input_name(hidi_inception_input input)
     return input_name[input];
 }
 
-/* --- one direction -------------------------------------------------------------------------------- */
+/* --- one direction ---------------------------------------------------------------------------- */
 
 /* Pixel i of SIDE = sum over k < count[i] of weight[i * most + k] x[first[i] + k] */
 typedef struct taps {
@@ -80,7 +80,7 @@ static double cubic(double x)
     return 0;
 }
 
-/* The cubic's reach in input pixels: wider than 2 if the image is made smaller, against aliasing. */
+/* The cubic's reach in input pixels: beyond 2 if the image is made smaller, against aliasing. */
 static double reach(size_t size)
 {
     return size > SIDE ? 2 * (double)size / SIDE : 2;
@@ -92,7 +92,8 @@ static void cubic_taps(taps *t, size_t size)
     const double scale = (double)size / SIDE, filter = scale > 1 ? scale : 1;
     for (size_t i = 0; i < SIDE; i++) {
         const double centre = ((double)i + 0.5) * scale;
-        const double low = floor(centre - reach(size) + 0.5), high = floor(centre + reach(size) + 0.5);
+        const double low = floor(centre - reach(size) + 0.5);
+        const double high = floor(centre + reach(size) + 0.5);
         double *weight = t->weight + i * t->most, sum = 0;
         t->first[i] = low > 0 ? (size_t)low : 0;
         t->count[i] = (high < (double)size ? (size_t)high : size) - t->first[i];
@@ -118,7 +119,7 @@ static hidi_status make_taps(taps *t, hidi_inception_input input, size_t size)
     return HIDI_OK;
 }
 
-/* --- both directions ------------------------------------------------------------------------------ */
+/* --- both directions -------------------------------------------------------------------------- */
 
 /* y [SIDE] = one row x through the taps of the columns */
 static void resize_row(const taps *t, const hidi_real *x, hidi_real *y)
@@ -145,8 +146,8 @@ static void mix_rows(const taps *t, size_t i, const hidi_real *x, hidi_real *y)
         y[j] = (hidi_real)sum[j];
 }
 
-/* From [-1, 1] = 0 .. 255 to (v - 128) / 128; v = 127.5 (x + 1).  The bicubic filter overshoots, and
- * is cut to the range first; pytorch-fid's 2 v / 255 - 1 is x. */
+/* From [-1, 1] = 0 .. 255 to (v - 128) / 128; v = 127.5 (x + 1).  The bicubic filter overshoots,
+ * and is cut to the range first; pytorch-fid's 2 v / 255 - 1 is x. */
 static void rescale(hidi_inception_input input, hidi_real *x, size_t n)
 {
     const hidi_real scale = (hidi_real)(127.5 / 128), shift = (hidi_real)(-0.5 / 128);

@@ -113,7 +113,7 @@ static void pool_branch(writer *w, hidi_inception_kind kind, size_t out)
     conv(w, "branch_pool", out, 1, 1, LAST);
 }
 
-/* --- the stem: blocks of one step ---------------------------------------------------------------- */
+/* --- the stem: blocks of one step ------------------------------------------------------------- */
 
 static void stem_conv(writer *w, const char *name, size_t out, size_t kernel, size_t stride,
                       size_t padding)
@@ -132,7 +132,7 @@ static void stem_pool(writer *w, const char *name)
     halve(pool(w, HIDI_INCEPTION_MAX_POOL, LAST));
 }
 
-/* --- the blocks, at 35 x 35, 17 x 17 and 8 x 8 --------------------------------------------------- */
+/* --- the blocks, at 35 x 35, 17 x 17 and 8 x 8 ------------------------------------------------ */
 
 static void block_a(writer *w, const char *name, size_t pool_channels)
 {

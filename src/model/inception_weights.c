@@ -1,5 +1,5 @@
-/* inception_weights.c - the tensors of Inception-v3: their names and shapes, reading, folding, and a
- * random set. */
+/* inception_weights.c - the tensors of Inception-v3: their names and shapes, reading, folding, and
+ * a random set. */
 #include "model/inception_weights.h"
 
 #include <math.h>
@@ -12,7 +12,7 @@
 
 static const double bn_epsilon = 1e-3;
 
-/* --- the list of tensors -------------------------------------------------------------------------- */
+/* --- the list of tensors ---------------------------------------------------------------------- */
 
 /* What each convolution has, in the order of the state dict. */
 enum { WEIGHT, GAMMA, BETA, MEAN, VARIANCE, PARTS };
@@ -65,7 +65,7 @@ hidi_status hidi_inception_check_names(const hidi_inception_plan *plan,
     return HIDI_OK;
 }
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* The elements of e, which must all be finite, into out. */
 static hidi_status read_entry(const hidi_tensor_file *weights, const entry *e, double *out)
@@ -146,7 +146,7 @@ hidi_status hidi_inception_read_fc(const hidi_inception_plan *plan,
     return status;
 }
 
-/* --- random weights ------------------------------------------------------------------------------- */
+/* --- random weights --------------------------------------------------------------------------- */
 
 typedef struct generator {
     uint64_t seed;

@@ -3,11 +3,12 @@
     python tests/golden/inception.py            writes expected/inception.safetensors
     python tests/golden/inception.py FILE       writes the random weights as a state dict for others
 
-tests/test_inception.c reads the expected values.  Weights and images are too large to be stored: both
-sides draw them from the generator that src/model/inception.h describes (SplitMix64).  The network is
-written from the figures of Szegedy et al. (arXiv 1512.00567) and the description in inception.h, with
-batch norm as it stands, and runs in float64; the resizes are torch.nn.functional.interpolate in
-float32, PIL's of float images, and numpy with float32 coordinates.
+tests/test_inception.c reads the expected values.  Weights and images are too large to be stored:
+both sides draw them from the generator that src/model/inception.h describes (SplitMix64).  The
+network is written from the figures of Szegedy et al. (arXiv 1512.00567) and the description in
+inception.h, with batch norm as it stands, and runs in float64; the resizes are
+torch.nn.functional.interpolate in float32, PIL's of float images, and numpy with float32
+coordinates.
 """
 import pathlib
 import sys
@@ -35,7 +36,7 @@ def uniform(seed, tensor, count):
     return (z >> np.uint64(40)).astype(np.float64) / 2.0**24
 
 
-# --- the network ------------------------------------------------------------------------------------
+# --- the network ----------------------------------------------------------------------------------
 
 
 class Conv(nn.Module):
@@ -66,8 +67,8 @@ def halve(x):
 
 
 class Block(nn.Module):
-    """Branches side by side: chains of convolutions behind an optional pool.  A tuple at the end of a
-    chain stands for convolutions that all read what comes before them."""
+    """Branches side by side: chains of convolutions behind an optional pool.  A tuple at the end of
+    a chain stands for convolutions that all read what comes before them."""
 
     def branch(self, *parts, pool=None):
         self.branches = getattr(self, "branches", []) + [(pool, parts)]
@@ -116,7 +117,8 @@ class BlockC(Block):
         self.branch(self.layer("branch7x7_1", n, c), self.layer("branch7x7_2", c, c, row),
                     self.layer("branch7x7_3", c, 192, column))
         self.branch(self.layer("branch7x7dbl_1", n, c), self.layer("branch7x7dbl_2", c, c, column),
-                    self.layer("branch7x7dbl_3", c, c, row), self.layer("branch7x7dbl_4", c, c, column),
+                    self.layer("branch7x7dbl_3", c, c, row),
+                    self.layer("branch7x7dbl_4", c, c, column),
                     self.layer("branch7x7dbl_5", c, 192, row))
         self.branch(self.layer("branch_pool", n, 192), pool=average)
 
@@ -125,7 +127,8 @@ class BlockD(Block):
     def __init__(self, n):
         super().__init__()
         self.branch(self.layer("branch3x3_1", n, 192), self.layer("branch3x3_2", 192, 320, 3, 2))
-        self.branch(self.layer("branch7x7x3_1", n, 192), self.layer("branch7x7x3_2", 192, 192, (1, 7)),
+        self.branch(self.layer("branch7x7x3_1", n, 192),
+                    self.layer("branch7x7x3_2", 192, 192, (1, 7)),
                     self.layer("branch7x7x3_3", 192, 192, (7, 1)),
                     self.layer("branch7x7x3_4", 192, 192, 3, 2))
         self.branch(pool=halve)
@@ -156,13 +159,15 @@ class Inception(nn.Module):
         for name, block in (("Conv2d_1a_3x3", Conv(3, 32, 3, 2)),
                             ("Conv2d_2a_3x3", Conv(32, 32, 3, 1, 0)),
                             ("Conv2d_2b_3x3", Conv(32, 64, 3)), ("maxpool1", Pool()),
-                            ("Conv2d_3b_1x1", Conv(64, 80)), ("Conv2d_4a_3x3", Conv(80, 192, 3, 1, 0)),
+                            ("Conv2d_3b_1x1", Conv(64, 80)),
+                            ("Conv2d_4a_3x3", Conv(80, 192, 3, 1, 0)),
                             ("maxpool2", Pool()), ("Mixed_5b", BlockA(192, 32)),
                             ("Mixed_5c", BlockA(256, 64)), ("Mixed_5d", BlockA(288, 64)),
                             ("Mixed_6a", BlockB(288)), ("Mixed_6b", BlockC(768, 128)),
                             ("Mixed_6c", BlockC(768, 160)), ("Mixed_6d", BlockC(768, 160)),
                             ("Mixed_6e", BlockC(768, 192)), ("Mixed_7a", BlockD(768)),
-                            ("Mixed_7b", BlockE(1280, average)), ("Mixed_7c", BlockE(2048, maximum))):
+                            ("Mixed_7b", BlockE(1280, average)),
+                            ("Mixed_7c", BlockE(2048, maximum))):
             self.add_module(name, block)
         self.fc = nn.Linear(2048, 1008)
 
@@ -205,7 +210,7 @@ def random_state(net):
     return state
 
 
-# --- the inputs -------------------------------------------------------------------------------------
+# --- the inputs -----------------------------------------------------------------------------------
 
 
 def images(which, n, height, width):
@@ -244,7 +249,7 @@ def prepare(mode, u8):
     return (torch.from_numpy(np.asarray(y, np.float64)) - 128) / 128
 
 
-# --- what is kept -----------------------------------------------------------------------------------
+# --- what is kept ---------------------------------------------------------------------------------
 
 # height, width: enlarged, made smaller, left alone; oblong; a single row
 SIZES = ((32, 32), (40, 61), (299, 299), (300, 298), (448, 640), (1, 7), (1024, 16))
