@@ -161,6 +161,8 @@ static hidi_status evaluate(evaluation *e, const char *name, bool compare)
     hidi_gathering what = gathering(e, false);
     const bool save = e->request->statistics != NULL;
     what.moments = what.moments || save;
+    if (!compare)
+        what.features = what.score = what.spectrum = false;
     hidi_status status = hidi_eval_set_gather(&set, &e->context, name, &what);
     if (status == HIDI_OK && save)
         status = save_statistics(e, &set);

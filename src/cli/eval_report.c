@@ -88,7 +88,7 @@ static void note_all(note_list *notes, const hidi_eval_report *r)
                                   isnan(r->row[i].value[v]));
     if (missing)
         add_note(notes, "not measured: what needs images, or spatial features, that a file of statistics "
-                        "has not, or square images of one size (spectrum)");
+                        "has not; square images of one size (spectrum); as many images as splits (is)");
     if (is_measured(r, HIDI_VALUE_DISTANCE) || is_measured(r, HIDI_VALUE_KERNEL))
         add_note(notes, "%s: not FID, and not comparable with published FIDs",
                  is_measured(r, HIDI_VALUE_DISTANCE) ? "distance is a Frechet distance in these features"

@@ -12,8 +12,8 @@ typedef struct gathering {
     hidi_image_set *set;
     hidi_extractor *extractor;
     const hidi_gathering *what;
-    bool spectrum; /* still gathered */
-    hidi_inception_score score;
+    bool spectrum, score; /* still gathered */
+    hidi_inception_score scores;
     double *features, *probabilities, *spatial; /* [BATCH, ...]; NULL: not wanted */
 } gathering;
 
@@ -49,9 +49,9 @@ static hidi_status begin(gathering *g, const hidi_image_source *source)
         HIDI_TRY(reserve(&g->spatial, BATCH, g->extractor->n_spatial));
         HIDI_TRY(hidi_moments_init(&set->spatial, g->extractor->n_spatial));
     }
-    if (what->score) {
+    if (g->score) {
         HIDI_TRY(reserve(&g->probabilities, BATCH, g->extractor->n_classes));
-        HIDI_TRY(hidi_inception_score_init(&g->score, g->extractor->n_classes, n, what->splits,
+        HIDI_TRY(hidi_inception_score_init(&g->scores, g->extractor->n_classes, n, what->splits,
                                            what->order));
     }
     return HIDI_OK;
@@ -87,8 +87,8 @@ static hidi_status add(gathering *g, const hidi_image_batch *batch)
         hidi_moments_add(&set->moments, features, n);
     if (g->what->spatial)
         hidi_moments_add(&set->spatial, g->spatial, n);
-    if (g->what->score)
-        hidi_inception_score_add(&g->score, g->probabilities, n);
+    if (g->score)
+        hidi_inception_score_add(&g->scores, g->probabilities, n);
     if (g->spectrum)
         HIDI_TRY(add_to_spectrum(g, batch));
     set->n += n;
@@ -102,8 +102,8 @@ static hidi_status finish(gathering *g)
         HIDI_TRY(hidi_moments_finish(&set->moments));
     if (g->what->spatial)
         HIDI_TRY(hidi_moments_finish(&set->spatial));
-    if (g->what->score)
-        HIDI_TRY(hidi_inception_score_finish(&g->score, &set->score, &set->score_deviation));
+    if (g->score)
+        HIDI_TRY(hidi_inception_score_finish(&g->scores, &set->score, &set->score_deviation));
     return HIDI_OK;
 }
 
@@ -128,11 +128,12 @@ hidi_status hidi_image_set_gather(hidi_image_set *set, hidi_extractor *extractor
                                   hidi_image_source *source, const hidi_gathering *what)
 {
     gathering g = {.set = set, .extractor = extractor, .what = what,
-                   .spectrum = what->spectrum};
+                   .spectrum = what->spectrum,
+                   .score = what->score && (!what->lenient || source->count >= what->splits)};
     memset(set, 0, sizeof *set);
     set->score = set->score_deviation = NAN;
     hidi_status status = gather(&g, source);
-    hidi_inception_score_free(&g.score);
+    hidi_inception_score_free(&g.scores);
     free(g.features);
     free(g.probabilities);
     free(g.spatial);

@@ -22,7 +22,8 @@ typedef struct hidi_image_set {
 /* What to gather. */
 typedef struct hidi_gathering {
     bool features, moments, spatial, score, spectrum;
-    bool lenient;  /* leave out a spectrum that the images cannot have, instead of failing */
+    bool lenient;  /* leave out a spectrum that the images cannot have, and a score that they are too
+                    * few for, instead of failing */
     size_t splits; /* of the Inception Score */
     hidi_score_order order;
     FILE *progress; /* NULL: silent */
