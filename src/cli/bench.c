@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "cli/inception_work.h"
 #include "cli/published.h"
 #include "cli/workload.h"
 #include "core/random.h"
@@ -28,7 +29,7 @@ typedef struct bench {
     hidi_cli cli;
     const char *repeat_text, *models, *image_text, *channels_text, *batch_text, *csv;
     long repeat, image, channels, batch;
-    int train;
+    int train, inception;
     hidi_published_name names[HIDI_PUBLISHED_NAMES]; /* of --model */
     int n_names;
     row rows[MAX_ROWS];
@@ -244,6 +245,20 @@ static hidi_status bench_models(bench *b)
     return HIDI_OK;
 }
 
+static hidi_status bench_inception(bench *b)
+{
+    const size_t batch = (size_t)b->batch;
+    hidi_footprint footprint;
+    double seconds, flop;
+    if (b->cli.progress != NULL)
+        fprintf(b->cli.progress, "timing: Inception-v3\n");
+    HIDI_TRY(time_products(b));
+    HIDI_TRY(hidi_inception_time(b->cli.backend, batch, b->repeat, &footprint, &seconds, &flop));
+    row *r = add_row(b, &footprint, batch, seconds, flop);
+    snprintf(r->name, sizeof r->name, "Inception-v3, features");
+    return HIDI_OK;
+}
+
 /* --- results -------------------------------------------------------------------------------------- */
 
 /* Of the products, in GFLOP/s; p: quantile of their times. */
@@ -302,11 +317,12 @@ static hidi_status write_csv(bench *b)
 
 static hidi_status read_numbers(bench *b)
 {
-    if (b->models == NULL && (b->image_text || b->channels_text || b->batch_text || b->train))
-        return hidi_error(HIDI_BAD_ARGUMENT, "--image, --channels, --batch and --train go with "
-                                             "--model");
-    if (b->models != NULL && b->cli.preset != NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--model and --preset exclude each other");
+    if (b->models == NULL && (b->image_text || b->channels_text || b->train))
+        return hidi_error(HIDI_BAD_ARGUMENT, "--image, --channels and --train go with --model");
+    if (b->models == NULL && !b->inception && b->batch_text)
+        return hidi_error(HIDI_BAD_ARGUMENT, "--batch goes with --model or --inception");
+    if ((b->models != NULL) + b->inception + (b->cli.preset != NULL) > 1)
+        return hidi_error(HIDI_BAD_ARGUMENT, "--model, --inception and --preset exclude each other");
     HIDI_TRY(hidi_published_names(b->models, b->names, &b->n_names));
     HIDI_TRY(hidi_cli_number("repeat", b->repeat_text, 1, MAX_REPEAT, &b->repeat));
     HIDI_TRY(hidi_cli_number("image", b->image_text, 1, 16384, &b->image));
@@ -320,7 +336,7 @@ static hidi_status run_bench(bench *b)
     const hidi_backend *backend = b->cli.backend;
     printf("backend %s: %s; %s precision; median of %ld\n", backend->name, backend->describe(),
            sizeof(hidi_real) == sizeof(float) ? "single" : "double", b->repeat);
-    HIDI_TRY(b->models != NULL ? bench_models(b) : bench_preset(b));
+    HIDI_TRY(b->inception ? bench_inception(b) : b->models ? bench_models(b) : bench_preset(b));
     HIDI_TRY(time_products(b));
     print_table(b);
     return b->csv != NULL ? write_csv(b) : HIDI_OK;
@@ -339,8 +355,9 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"model", "NAME", &b.models, NULL, "a published size, or several: S/2,B/2,L/4,XL/2"},
         {"image", "N", &b.image_text, NULL, "--model: N x N pixels, or latents (32)"},
         {"channels", "N", &b.channels_text, NULL, "--model: channels (4)"},
-        {"batch", "N", &b.batch_text, NULL, "--model: images a step (4)"},
+        {"batch", "N", &b.batch_text, NULL, "--model and --inception: images a step (4)"},
         {"train", NULL, NULL, &b.train, "--model: a teacher's training step as well"},
+        {"inception", NULL, NULL, &b.inception, "Inception-v3 on images of 299 x 299"},
         {"csv", "FILE", &b.csv, NULL, "the table as a file, too"},
         {"out", NULL, NULL, NULL, NULL},
         {0}};
@@ -358,13 +375,14 @@ static int run(const hidi_command *command, int argc, char **argv)
 const hidi_command hidi_command_bench = {
     "bench", "", "times steps of all stages and sampling, beside a large matrix product",
     "Takes the real steps of a run with the given settings (on random weights): teacher, stage 1,\n"
-    "stage 2, and sampling; or, with --model, those of a published DiT size on noise.\n"
+    "stage 2, and sampling; or, with --model, those of a published DiT size on noise; or, with\n"
+    "--inception, the network of the FID.\n"
     "\n"
-    "GFLOP are those of the DiT's matrix products by formula: 1 forward pass, 1 more for its\n"
-    "tangent (JVP), 2 more for its backward pass (1 if the parameters are frozen).  The column\n"
-    "sgemm is the rate as a share of the rate of large square matrix products, which are timed\n"
-    "between the steps.  Of a sampler one step is timed, and multiplied.  models and tape: memory\n"
-    "of parameters, gradients, moments and averages, and of activations at their peak.\n"
+    "GFLOP are those of the matrix products, or convolutions, by formula: 1 forward pass, 1 more\n"
+    "for its tangent (JVP), 2 more for its backward pass (1 if the parameters are frozen).  The\n"
+    "column sgemm is the rate as a share of the rate of large square matrix products, which are\n"
+    "timed between the steps.  Of a sampler one step is timed, and multiplied.  models and tape:\n"
+    "memory of parameters, gradients, moments and averages, and of activations at their peak.\n"
     "\n"
     "The machine should be idle: other work shows in the quartiles of the matrix product.\n",
     "run data model teacher student td dm sample", run};

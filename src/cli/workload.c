@@ -190,15 +190,15 @@ double hidi_quantile(double *x, int n, double p)
     return i + 1 < n ? x[i] + (at - i) * (x[i + 1] - x[i]) : x[i];
 }
 
-hidi_status hidi_workload_time(hidi_workload *load, long repeat, long first, long every,
-                               double *seconds)
+hidi_status hidi_time_steps(hidi_status (*step)(void *state, long i), void *state, long repeat,
+                            long first, long every, double *seconds)
 {
     enum { WARM_UP = 2 };
     double *times = malloc((size_t)repeat * sizeof *times);
     hidi_status status = times ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
     for (long i = -WARM_UP; i < repeat && status == HIDI_OK; i++) {
         const double start = hidi_seconds();
-        status = hidi_workload_step(load, first + (i + WARM_UP) * every);
+        status = step(state, first + (i + WARM_UP) * every);
         if (i >= 0)
             times[i] = hidi_seconds() - start;
     }
@@ -206,6 +206,17 @@ hidi_status hidi_workload_time(hidi_workload *load, long repeat, long first, lon
         *seconds = hidi_quantile(times, (int)repeat, 0.5);
     free(times);
     return status;
+}
+
+static hidi_status step_load(void *load, long i)
+{
+    return hidi_workload_step(load, i);
+}
+
+hidi_status hidi_workload_time(hidi_workload *load, long repeat, long first, long every,
+                               double *seconds)
+{
+    return hidi_time_steps(step_load, load, repeat, first, every, seconds);
 }
 
 /* --- its arithmetic ------------------------------------------------------------------------------- */

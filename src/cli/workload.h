@@ -62,6 +62,9 @@ hidi_status hidi_workload_fits(const hidi_footprint *footprint, const char *name
  * step of the solver, which takes the same time as every other. */
 hidi_status hidi_workload_time(hidi_workload *load, long repeat, long first, long every,
                                double *seconds);
+/* The same of step(state, i). */
+hidi_status hidi_time_steps(hidi_status (*step)(void *state, long i), void *state, long repeat,
+                            long first, long every, double *seconds);
 
 /* The value at share p (0.5: the median) of x [n], which it sorts. */
 double hidi_quantile(double *x, int n, double p);

@@ -28,6 +28,7 @@ struct hidi_inception {
                                                     * the last is the image                      */
     hidi_real *scratch;      /* of the convolutions                                             */
     size_t scratch_size;     /* elements                                                        */
+    size_t work;             /* elements of buffers and scratch                                 */
     hidi_real *host;         /* [BATCH, FEATURES]                                               */
 };
 
@@ -98,7 +99,9 @@ static hidi_status allocate_buffers(hidi_inception *net)
     for (size_t i = 0; i <= HIDI_INCEPTION_BUFFERS; i++) {
         net->buffer[i] = net->backend->allocate(BATCH * need[i] * sizeof **net->buffer);
         ok = ok && net->buffer[i] != NULL;
+        net->work += BATCH * need[i];
     }
+    net->work += net->scratch_size + 1;
     net->scratch = net->backend->allocate((net->scratch_size + 1) * sizeof *net->scratch);
     net->host = malloc(BATCH * FEATURES * sizeof *net->host);
     return ok && net->scratch != NULL && net->host != NULL
@@ -313,6 +316,12 @@ hidi_status hidi_inception_block(hidi_inception *net, const hidi_real *x, size_t
                                count * elements * sizeof *out);
     }
     return net->backend->check();
+}
+
+void hidi_inception_memory(const hidi_inception *net, size_t *weights, size_t *work)
+{
+    *weights = (net->plan.n_params + (size_t)CLASSES * FEATURES) * sizeof *net->params;
+    *work = net->work * sizeof *net->params;
 }
 
 double hidi_inception_macs(void)

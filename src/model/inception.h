@@ -90,6 +90,9 @@ void hidi_inception_block_shape(size_t block, size_t side, size_t *channels, siz
 hidi_status hidi_inception_block(hidi_inception *net, const hidi_real *x, size_t n, size_t side,
                                  size_t block, hidi_real *out);
 
+/* Bytes of backend memory: of the weights, and of what a pass works on. */
+void hidi_inception_memory(const hidi_inception *net, size_t *weights, size_t *work);
+
 /* Multiply-adds of the convolutions on one image of 299 x 299. */
 double hidi_inception_macs(void);
 
