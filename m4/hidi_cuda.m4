@@ -1,8 +1,8 @@
 # hidi_cuda.m4 - CUDA: the real thing (--with-cuda), and the emulation that the tests run the same
 # kernels on.
 
-# HIDI_WITH_CUDA: sets have_cuda (yes or no), NVCC, CUDA_VERSION, CUDA_GENCODE, CUDA_CFLAGS, CUDA_LIBS;
-# cuda_text for the summary.
+# HIDI_WITH_CUDA: sets have_cuda (yes or no), NVCC, CUDA_VERSION, CUDA_GENCODE, CUDA_LIBS,
+# CUDA_PC_LIBS; cuda_text for the summary.
 AC_DEFUN([HIDI_WITH_CUDA], [
 AC_ARG_WITH([cuda],
     [AS_HELP_STRING([--with-cuda@<:@=DIR@:>@], [build the cuda backend, with the toolkit (11 to 13) in

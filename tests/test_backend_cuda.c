@@ -19,6 +19,7 @@ static void setup(void)
     ck_assert_int_eq(hidi_backend_open("cuda", &cuda), HIDI_OK);
     ref = hidi_reference_backend();
     cuda_emulation_set_blocking(false);
+    cuda_emulation_set_memory((size_t)16 << 30);
 }
 
 /* --- arrays: one in host memory, and the same on the device ---------------------------------- */

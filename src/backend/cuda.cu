@@ -115,10 +115,15 @@ dim3 hidi_cuda_grid_2d(size_t rows, size_t n)
 /* Does nothing, but shows that the device can run what this file was compiled to. */
 static __global__ void probe(int) {}
 
+/* Without any driver CUDA calls it too old. */
 static hidi_status no_device(cudaError_t error)
 {
+    int driver = 0;
+    bool none = error == cudaErrorInsufficientDriver &&
+                cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0;
+
     return hidi_error(HIDI_BAD_BACKEND, "backend \"cuda\": no usable device: %s",
-                      cudaGetErrorString(error));
+                      none ? "there is no CUDA driver" : cudaGetErrorString(error));
 }
 
 /* Only the first device is used: CUDA_VISIBLE_DEVICES says which one that is. */

@@ -16,8 +16,7 @@ typedef struct totals {
     int slots, computations, failed;
 } totals;
 
-/* --- as a table
- * ------------------------------------------------------------------------------------ */
+/* --- as a table ------------------------------------------------------------------------------- */
 
 static void print_rate(const hidi_selftest_result *r)
 {
@@ -47,8 +46,7 @@ static void print_end(const totals *t)
         printf("all passed\n");
 }
 
-/* --- as JSON
- * ----------------------------------------------------------------------------------------- */
+/* --- as JSON ---------------------------------------------------------------------------------- */
 
 static void print_json_text(const char *text)
 {
@@ -91,8 +89,7 @@ static void print_json_row(const hidi_selftest_result *r, const char *kind)
     printf("}");
 }
 
-/* --- the command
- * --------------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static void add(totals *t, const hidi_selftest_result *r, const char *kind, bool json)
 {

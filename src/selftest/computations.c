@@ -44,8 +44,7 @@ static hidi_real *extend(vector *v, size_t n)
     return grown + v->n - n;
 }
 
-/* --- the backend under test, counting -----------------------------------------------------------
- */
+/* --- the backend under test, counting --------------------------------------------------------- */
 
 static hidi_backend counting;
 static const hidi_backend *counted;
@@ -65,8 +64,7 @@ static const hidi_backend *counting_backend(const hidi_backend *backend)
     return &counting;
 }
 
-/* --- a small network ----------------------------------------------------------------------------
- */
+/* --- a small network -------------------------------------------------------------------------- */
 
 /* Nothing in it is zero, as most of a new network is. */
 static hidi_status new_dit(hidi_dit **dit, const hidi_backend *backend, const hidi_dataset *data)
@@ -116,8 +114,7 @@ static void draw_batch(batch *b, const hidi_dataset *data)
     }
 }
 
-/* --- passes
- * --------------------------------------------------------------------------------------- */
+/* --- passes ----------------------------------------------------------------------------------- */
 
 typedef enum part { OUTPUT, TANGENT, GRADIENT } part;
 
@@ -188,8 +185,7 @@ static hidi_status run_pass(const hidi_backend *backend, const hidi_dataset *dat
     return status;
 }
 
-/* --- training
- * ------------------------------------------------------------------------------------- */
+/* --- training --------------------------------------------------------------------------------- */
 
 /* A large epsilon, so that an update is smooth in the gradient: without it, Adam gives the sign of
  * gradients that are nothing but rounding. */
@@ -305,8 +301,7 @@ static hidi_status run_training(const hidi_backend *backend, const hidi_dataset 
     return status;
 }
 
-/* --- the list
- * --------------------------------------------------------------------------------------- */
+/* --- the list --------------------------------------------------------------------------------- */
 
 typedef struct computation {
     const char *name;

@@ -20,7 +20,8 @@ typedef struct hidi_selftest_result {
                            the reference, relative to the element's magnitude (trial.h)      */
     double bound;       /* of that element: what rounding can explain                        */
     double seconds;     /* of one call on the large size; 0: not timed                       */
-    double bytes, flop; /* that it reads and writes, and does; flop 0: bytes count           */
+    double bytes, flop; /* that it reads and writes (upload, download: transfers), and does;
+                           flop 0: bytes count                                               */
     char failure[256];  /* "": passed; else what is wrong, with the sizes                    */
 } hidi_selftest_result;
 

@@ -166,20 +166,21 @@ static void run_cross_entropy_vjp(hidi_trial *t)
 static void run_adamw(hidi_trial *t)
 {
     enum { STEPS = 10 };
+    const long steps = t->timed ? 1 : STEPS;
     const size_t n = t->size[0];
     const double decay = t->variant ? 0 : 0.01;
     hidi_array *w = hidi_trial_in_out(t, n), *m = hidi_trial_in_out(t, n),
                *v = hidi_trial_in_out(t, n);
     hidi_array *g[STEPS], *start = hidi_trial_scratch(t, n);
 
-    for (int i = 0; i < STEPS; i++)
+    for (long i = 0; i < steps; i++)
         g[i] = hidi_trial_input(t, n);
     for (size_t i = 0; i < n && !t->no_memory; i++) {
         HIDI_REALS(start)[i] = (hidi_real)fabs((double)HIDI_REALS(w)[i]);
         HIDI_REALS(m)[i] = HIDI_REALS(v)[i] = 0;
     }
     HIDI_BOTH_SIDES (t)
-        for (long step = 1; step <= (t->timed ? 1 : STEPS); step++)
+        for (long step = 1; step <= steps; step++)
             t->k->adamw(AT(w), AT(g[step - 1]), AT(m), AT(v), n, (hidi_real)0.7, 1e-2, 0.9, 0.95,
                         1e-8, decay, step);
     for (size_t i = 0; i < n && !t->no_memory; i++) {
