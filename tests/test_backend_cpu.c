@@ -51,6 +51,32 @@ START_TEST(test_unary_extremes)
 }
 END_TEST
 
+/* A NaN in the last column reaches the outputs whose windows hold it, not the rows and channels
+ * behind it, whose padding its place takes where rows are gathered in one piece. */
+START_TEST(test_conv_edges)
+{
+    enum { C = 3, SIDE = 9, PIXELS = SIDE * SIDE, O = 2, ROW = 4 };
+    const hidi_window window = { 1, C, SIDE, SIDE, O, 3, 3, 1, 1, 1, SIDE, SIDE, false };
+    hidi_real x[C * PIXELS], w[O * C * 9], y[O * PIXELS], *scratch;
+
+    setup(_i);
+    for (size_t i = 0; i < C * PIXELS; i++)
+        x[i] = 1;
+    for (size_t i = 0; i < O * C * 9; i++)
+        w[i] = 1;
+    x[PIXELS + ROW * SIDE + SIDE - 1] = (hidi_real)NAN;
+    scratch = cpu->allocate((cpu->conv_scratch(&window) + 1) * sizeof *scratch);
+    ck_assert_ptr_nonnull(scratch);
+    cpu->conv2d(y, 0, x, w, NULL, &window, scratch);
+    for (size_t i = 0; i < O * PIXELS; i++) {
+        const size_t row = i % PIXELS / SIDE, column = i % SIDE;
+        const bool sees = row + 1 >= ROW && row <= ROW + 1 && column >= SIDE - 2;
+        ck_assert_msg(isnan(y[i]) == sees, "row %zu, column %zu: %g", row, column, (double)y[i]);
+    }
+    cpu->release(scratch);
+}
+END_TEST
+
 START_TEST(test_threads)
 {
     char text[32];
@@ -79,6 +105,7 @@ int main(void)
     if (hidi_cpu_backend() == hidi_reference_backend())
         return 77; /* built without BLAS: automake's "skipped" */
     tcase_add_loop_test(cases, test_unary_extremes, 0, LOOPS);
+    tcase_add_loop_test(cases, test_conv_edges, 0, LOOPS);
     tcase_add_loop_test(cases, test_threads, 0, LOOPS);
     suite_add_tcase(suite, cases);
     srunner_run_all(runner, CK_NORMAL);

@@ -157,6 +157,8 @@ void hidi_cpu_unpatchify(hidi_real *image, hidi_real beta, const hidi_real *toke
 void hidi_cpu_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n);
 
 /* --- cpu_pool.c ------------------------------------------------------------------------------ */
+/* Columns j of an output row whose tap v lies inside the image: begin <= j < end. */
+hidi_share hidi_cpu_columns_inside(const hidi_window *w, size_t v);
 void hidi_cpu_average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
                            const hidi_window *window);
 void hidi_cpu_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy,

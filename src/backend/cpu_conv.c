@@ -72,20 +72,6 @@ static hidi_real *own_scratch(const geometry *g, hidi_real *scratch)
 #endif
 }
 
-/* Columns j of an output row whose tap v lies inside the image: begin <= j < end. */
-static hidi_share inside(const hidi_window *w, size_t v)
-{
-    hidi_share s = { 0, 0 };
-
-    if (v < w->padding_w)
-        s.begin = (w->padding_w - v + w->stride - 1) / w->stride;
-    if (w->width + w->padding_w > v)
-        s.end = (w->width + w->padding_w - v + w->stride - 1) / w->stride;
-    s.end = s.end < w->out_width ? s.end : w->out_width;
-    s.begin = s.begin < s.end ? s.begin : s.end;
-    return s;
-}
-
 /* The part of one row of col that lies in the image: `count` elements from col, `x` apart by the
  * stride from the channel's pixel `pixel`; count = 0 if output row i looks at padding only. */
 typedef struct run {
@@ -95,7 +81,7 @@ typedef struct run {
 static run run_of(const hidi_window *w, size_t i, size_t u, size_t v)
 {
     size_t padded = i * w->stride + u; /* input row + padding */
-    hidi_share columns = inside(w, v);
+    hidi_share columns = hidi_cpu_columns_inside(w, v);
     run r = { columns.begin, columns.end - columns.begin, 0 };
 
     if (padded < w->padding_h || padded - w->padding_h >= w->height)

@@ -83,20 +83,6 @@ static void pack_strips(const plan *p, hidi_real *packed, const hidi_real *w, hi
         }
 }
 
-/* Columns j of an output row whose tap v lies inside the image: begin <= j < end. */
-static hidi_share columns_inside(const hidi_window *w, size_t v)
-{
-    hidi_share s = { 0, 0 };
-
-    if (v < w->padding_w)
-        s.begin = divide_up(w->padding_w - v, w->stride);
-    if (w->width + w->padding_w > v)
-        s.end = divide_up(w->width + w->padding_w - v, w->stride);
-    s.end = s.end < w->out_width ? s.end : w->out_width;
-    s.begin = s.begin < s.end ? s.begin : s.end;
-    return s;
-}
-
 /* The segments being listed: those of one tap of a panel. */
 typedef struct segments {
     hidi_cpu_conv_segment list[MAX_SEGMENTS];
@@ -125,7 +111,7 @@ static size_t clamp(size_t x, size_t low, size_t high)
 static void list_segments(segments *s, const hidi_window *w, size_t first, size_t end, size_t u,
                           size_t v)
 {
-    const hidi_share inside = columns_inside(w, v);
+    const hidi_share inside = hidi_cpu_columns_inside(w, v);
 
     s->n = s->to = 0;
     for (size_t at = first, next; at < end; at = next) {
@@ -147,6 +133,24 @@ static void list_segments(segments *s, const hidi_window *w, size_t first, size_
     }
 }
 
+/* Where the output has the image's width and stride 1, each position sees the pixel of the same
+ * number plus a shift that depends on the tap alone, or padding. */
+static void gather_shifted(const plan *p, hidi_real *rows, size_t width, const hidi_real *x,
+                           const segments *s, size_t first, size_t tap)
+{
+    const hidi_window *w = p->window;
+    const size_t u = tap / w->kernel_w, v = tap % w->kernel_w;
+    const ptrdiff_t shift = ((ptrdiff_t)u - (ptrdiff_t)w->padding_h) * (ptrdiff_t)w->width +
+                            (ptrdiff_t)v - (ptrdiff_t)w->padding_w;
+    hidi_real keep[MAX_PANEL] = { 0 };
+
+    for (size_t i = 0; i < s->n; i++)
+        for (size_t j = 0; j < s->list[i].count; j++)
+            keep[s->list[i].to + j] = s->list[i].is_padding ? 0 : 1;
+    hidi_kernels->conv_gather_shifted(rows, width, keep, x, (ptrdiff_t)first + shift, p->pixels,
+                                      w->channels);
+}
+
 /* panel [K][vectors' width] of positions first .. end of one image x */
 static void gather(const plan *p, hidi_real *panel, const hidi_real *x, size_t first, size_t end)
 {
@@ -156,9 +160,14 @@ static void gather(const plan *p, hidi_real *panel, const hidi_real *x, size_t f
     segments s;
 
     for (size_t tap = 0; tap < p->taps; tap++) {
+        hidi_real *rows = panel + tap * w->channels * width;
+
         list_segments(&s, w, first, end, tap / w->kernel_w, tap % w->kernel_w);
-        hidi_kernels->conv_gather(panel + tap * w->channels * width, width, x, s.list, s.n,
-                                  w->stride, p->pixels, w->channels);
+        if (w->stride == 1 && w->out_width == w->width)
+            gather_shifted(p, rows, width, x, &s, first, tap);
+        else
+            hidi_kernels->conv_gather(rows, width, x, s.list, s.n, w->stride, p->pixels,
+                                      w->channels);
     }
 }
 

@@ -59,6 +59,33 @@ static void conv_gather(hidi_real *rows, size_t width, const hidi_real *x,
         }
 }
 
+/* row[j] = x[first + j] where it is kept, and nothing else is read */
+static void gather_edge(hidi_real *row, size_t width, const hidi_real *keep, const hidi_real *x,
+                        ptrdiff_t first)
+{
+    for (size_t j = 0; j < width; j++)
+        row[j] = keep[j] != 0 ? x[first + (ptrdiff_t)j] : 0;
+}
+
+static void conv_gather_shifted(hidi_real *rows, size_t width, const hidi_real *keep,
+                                const hidi_real *x, ptrdiff_t first, size_t pixels,
+                                size_t channels)
+{
+    const ptrdiff_t last = (ptrdiff_t)(channels * pixels) - (ptrdiff_t)width;
+
+    for (size_t c = 0; c < channels; c++, rows += width, first += (ptrdiff_t)pixels) {
+        if (first < 0 || first > last) {
+            gather_edge(rows, width, keep, x, first);
+            continue;
+        }
+        HIDI_SIMD
+        for (size_t j = 0; j < width; j++) {
+            const hidi_real pixel = x[first + (ptrdiff_t)j];
+            rows[j] = keep[j] != 0 ? pixel : 0;
+        }
+    }
+}
+
 /* --- products --------------------------------------------------------------------------------- */
 
 #define CONV_DECLARE(r) vector s##r##0 = { 0 }, s##r##1 = { 0 }, s##r##2 = { 0 };
@@ -79,9 +106,9 @@ static void conv_gather(hidi_real *rows, size_t width, const hidi_real *x,
     }
 
 /* sum[r][...] = sum over k of w[k][r] panel[k][...];  vectors: a constant wherever it is inlined */
-static inline __attribute__((always_inline)) void strip_sums(vector *sum, size_t vectors,
-                                                             const hidi_real *w,
-                                                             const hidi_real *panel, size_t K)
+static inline __attribute__((always_inline)) void add_up(vector *sum, size_t vectors,
+                                                         const hidi_real *w,
+                                                         const hidi_real *panel, size_t K)
 {
     CONV_ROWS(CONV_DECLARE)
 
@@ -93,6 +120,18 @@ static inline __attribute__((always_inline)) void strip_sums(vector *sum, size_t
     }
     CONV_ROWS(CONV_PUT)
 }
+
+/* For panels of 1, 2 and 3 vectors.  Inlined into one function, they would have gcc 12 keep b0 and
+ * b1 in memory, which takes a quarter longer. */
+#define CONV_SUMS(vectors)                                                                         \
+    static __attribute__((noinline)) void strip_sums_##vectors(                                    \
+        vector *sum, const hidi_real *w, const hidi_real *panel, size_t K)                         \
+    {                                                                                              \
+        add_up(sum, vectors, w, panel, K);                                                         \
+    }
+CONV_SUMS(1)
+CONV_SUMS(2)
+CONV_SUMS(3)
 
 /* y[o] [n] = beta y + sum + bias, and ReLU (a NaN passes through) */
 static inline void finish_row(hidi_real *y, const hidi_real *sum, size_t n, hidi_real beta,
@@ -108,16 +147,14 @@ static void conv_product(hidi_real *y, size_t ldy, hidi_real beta, const hidi_re
                          const hidi_real *panel, const hidi_real *bias, bool relu, size_t O,
                          size_t n, size_t K)
 {
+    static void (*const strip_sums[])(vector *, const hidi_real *, const hidi_real *, size_t) = {
+        strip_sums_1, strip_sums_2, strip_sums_3
+    };
     const size_t vectors = (n + LANES - 1) / LANES;
     vector sum[CONV_STRIP * CONV_VECTORS];
 
     for (size_t first = 0; first < O; first += CONV_STRIP, w += CONV_STRIP * K) {
-        if (vectors == 3)
-            strip_sums(sum, 3, w, panel, K);
-        else if (vectors == 2)
-            strip_sums(sum, 2, w, panel, K);
-        else
-            strip_sums(sum, 1, w, panel, K);
+        strip_sums[vectors - 1](sum, w, panel, K);
         for (size_t r = 0; r < CONV_STRIP && first + r < O; r++)
             finish_row(y + (first + r) * ldy, (const hidi_real *)(sum + r * CONV_VECTORS), n, beta,
                        bias != NULL ? bias[first + r] : 0, relu);

@@ -29,6 +29,24 @@ static void multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real 
     HIDI_ACCUMULATE(i, n, y, beta, a * u[i] * w[i]);
 }
 
+static inline hidi_real larger(hidi_real best, hidi_real x)
+{
+    return x > best || x != x ? x : best;
+}
+
+static void maximum(hidi_real *y, const hidi_real *x, size_t stride, size_t n)
+{
+    if (stride == 1) {
+        HIDI_SIMD
+        for (size_t i = 0; i < n; i++)
+            y[i] = larger(y[i], x[i]);
+    } else {
+        HIDI_SIMD
+        for (size_t i = 0; i < n; i++)
+            y[i] = larger(y[i], x[i * stride]);
+    }
+}
+
 /* e = exp(-|u|) cannot overflow, and gives both sigmoid(u) = (u < 0 ? e : 1) / (1 + e) and
  * sigmoid'(u) = e / (1 + e)^2 without cancellation in either tail. */
 static inline hidi_real sigmoid_numerator(hidi_real u, hidi_real e)
@@ -401,6 +419,8 @@ const hidi_cpu_kernels TABLE(HIDI_CPU_VARIANT) = {
     .conv_panel = CONV_PANEL,
     .conv_strip = CONV_STRIP,
     .conv_gather = conv_gather,
+    .conv_gather_shifted = conv_gather_shifted,
     .conv_product = conv_product,
+    .maximum = maximum,
     .adamw = adamw,
 };

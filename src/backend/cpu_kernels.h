@@ -81,11 +81,20 @@ typedef struct hidi_cpu_kernels {
     void (*conv_gather)(hidi_real *rows, size_t width, const hidi_real *x,
                         const hidi_cpu_conv_segment *segment, size_t n_segments, size_t stride,
                         size_t pixels, size_t channels);
+    /* The same where each row is a run of the channel's pixels, `width` from number `first` on
+     * (which may be negative, or lie in another channel), but for zeros wherever keep [width] is
+     * 0.  What is kept lies inside the channel. */
+    void (*conv_gather_shifted)(hidi_real *rows, size_t width, const hidi_real *keep,
+                                const hidi_real *x, ptrdiff_t first, size_t pixels,
+                                size_t channels);
     /* y[o] = beta y[o] + W panel + bias[o], or its ReLU (beta: 0), rows o < O of n positions, ldy
      * apart; w: strips [K][conv_strip];  bias NULL: none */
     void (*conv_product)(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *w,
                          const hidi_real *panel, const hidi_real *bias, bool relu, size_t O,
                          size_t n, size_t K);
+
+    /* y[i] = the larger of y[i] and x[i stride], i < n;  a NaN is larger than all */
+    void (*maximum)(hidi_real *y, const hidi_real *x, size_t stride, size_t n);
 
     void (*adamw)(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, size_t n,
                   const hidi_cpu_adamw_factors *factors);

@@ -9,6 +9,7 @@
 #include <config.h>
 #endif
 
+#include <math.h>
 #include <string.h>
 
 #include "backend/cpu.h"
@@ -58,6 +59,19 @@ static hidi_share covered_rows(const hidi_window *w, size_t i)
 static hidi_share covered_columns(const hidi_window *w, size_t j)
 {
     return covered(j, w->kernel_w, w->stride, w->padding_w, w->width);
+}
+
+hidi_share hidi_cpu_columns_inside(const hidi_window *w, size_t v)
+{
+    hidi_share s = { 0, 0 };
+
+    if (v < w->padding_w)
+        s.begin = (w->padding_w - v + w->stride - 1) / w->stride;
+    if (w->width + w->padding_w > v)
+        s.end = (w->width + w->padding_w - v + w->stride - 1) / w->stride;
+    s.end = s.end < w->out_width ? s.end : w->out_width;
+    s.begin = s.begin < s.end ? s.begin : s.end;
+    return s;
 }
 
 static bool fits(const hidi_window *w)
@@ -124,12 +138,6 @@ static void average_row(hidi_real *y, hidi_real beta, const hidi_real *x, const 
         y[j] = beta == 0 ? mean[j] : beta * y[j] + mean[j];
 }
 
-/* The larger; a NaN is larger than all. */
-static inline hidi_real larger(hidi_real best, hidi_real x)
-{
-    return x > best || x != x ? x : best;
-}
-
 static void max_row(hidi_real *y, const hidi_real *x, const hidi_window *w, size_t i)
 {
     const hidi_share rows = covered_rows(w, i);
@@ -137,13 +145,14 @@ static void max_row(hidi_real *y, const hidi_real *x, const hidi_window *w, size
 
     memcpy(column, x + rows.begin * w->width, w->width * sizeof *column);
     for (size_t row = rows.begin + 1; row < rows.end; row++)
-        for (size_t k = 0; k < w->width; k++)
-            column[k] = larger(column[k], x[row * w->width + k]);
-    for (size_t j = 0; j < w->out_width; j++) {
-        const hidi_share columns = covered_columns(w, j);
-        y[j] = column[columns.begin];
-        for (size_t k = columns.begin + 1; k < columns.end; k++)
-            y[j] = larger(y[j], column[k]);
+        hidi_kernels->maximum(column, x + row * w->width, 1, w->width);
+    for (size_t j = 0; j < w->out_width; j++)
+        y[j] = (hidi_real)-INFINITY;
+    for (size_t v = 0; v < w->kernel_w; v++) {
+        const hidi_share s = hidi_cpu_columns_inside(w, v);
+        if (s.begin < s.end)
+            hidi_kernels->maximum(y + s.begin, column + s.begin * w->stride + v - w->padding_w,
+                                  w->stride, s.end - s.begin);
     }
 }
 
