@@ -109,6 +109,8 @@ SLOT(layer_norm, layer_norm(out, ignored, x, rows, columns, (hidi_real)1e-6))
 SLOT(layer_norm_jacobian, layer_norm_jacobian(out, beta, y_norm, rstd, d, rows, columns))
 SLOT(modulate, modulate(out, beta, x, 1, w, s, B, T, D))
 SLOT(modulate_plain, modulate(out, beta, x, 1, NULL, NULL, B, T, D))
+SLOT(layer_norm_modulate,
+     layer_norm_modulate(out, ignored, scratch, x, (hidi_real)1e-6, 1, w, s, B, T, D))
 SLOT(sum_tokens, sum_tokens(out, beta, x, w, B, T, D))
 SLOT(sum_tokens_plain, sum_tokens(out, beta, x, NULL, B, T, D))
 SLOT(sum_tokens_many, sum_tokens(out, beta, x, w, 33, T, size / 33 / T))
@@ -161,6 +163,7 @@ static void list_element_and_row_slots(void)
     OVERWRITES(softmax, size), BETA(softmax_jacobian, B * H * T * T);
     OVERWRITES(layer_norm, size), BETA(layer_norm_jacobian, size);
     BETA(modulate, B * T * D), BETA(modulate_plain, B * T * D);
+    OVERWRITES(layer_norm_modulate, B * T * D);
     BETA(sum_tokens, B * D), BETA(sum_tokens_plain, B * D);
     BETA(sum_tokens_many, 33 * (size / 33 / T)), OVERWRITES(gated_residual, B * T * D);
     OVERWRITES(embedding, size), OVERWRITES(sincos, rows * 38);
@@ -416,6 +419,8 @@ START_TEST(test_empty_outputs)
     CHECK_UNTOUCHED(layer_norm(out, out, x, 0, 4, 1));
     CHECK_UNTOUCHED(layer_norm_jacobian(out, 0, y_norm, rstd, d, 4, 0));
     CHECK_UNTOUCHED(modulate(out, 0, x, 1, w, s, B, 0, D));
+    CHECK_UNTOUCHED(layer_norm_modulate(out, out, out, x, 1, 1, w, s, B, 0, D));
+    CHECK_UNTOUCHED(layer_norm_modulate(out, out, out, x, 1, 1, w, s, B, T, 0));
     CHECK_UNTOUCHED(sum_tokens(out, 0, x, w, 0, T, D));
     CHECK_UNTOUCHED(gated_residual(out, x, w, d, B, 0, D));
     CHECK_UNTOUCHED(embedding(out, x, label, 0, 4));

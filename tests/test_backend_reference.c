@@ -363,12 +363,17 @@ END_TEST
 START_TEST(test_modulation)
 {
     const hidi_real x[] = { 1, 2, 3, 4, 5, 6, 7, 8 }; /* B = 2, T = 2, D = 2 */
-    hidi_real y[8], out[4];
+    hidi_real y[8], out[4], normed[4], rstd[2];
 
     b->modulate(y, 0, x, 1, R(1, 0, 0.5, -1), R(10, 20, 30, 40), 2, 2, 2);
     assert_values(y, 0, 12, 22, 16, 24, 37.5, 40, 40.5, 40);
     b->modulate(y, -1, x, 2, NULL, NULL, 2, 2, 2);
     assert_values(y, 0, -10, -18, -10, -16, -27.5, -28, -26.5, -24);
+    /* row (1, 3): mean 2, variance 1, rstd 1/2; row (2, 2) is its mean */
+    b->layer_norm_modulate(y, normed, rstd, R(1, 3, 2, 2), 3, 1, R(1, -2), R(10, 20), 1, 2, 2);
+    assert_values(normed, 0, -0.5, 0.5, 0, 0);
+    assert_values(y, 0, 9, 19.5, 10, 20);
+    ck_assert(rstd[0] == (hidi_real)0.5);
     b->sum_tokens(out, 0, x, NULL, 2, 2, 2);
     assert_values(out, 0, 4, 6, 12, 14);
     b->sum_tokens(out, 0.5, x, x, 2, 2, 2);

@@ -69,8 +69,8 @@ REFUSED(attention_heads, hidi_attention(tape, X(2, 3, 12), 0))
 REFUSED(attention_rank, hidi_attention(tape, X(2, 12), 1))
 REFUSED(layer_norm, hidi_layer_norm(tape, X(2, 3), X(2), X(3), 0))
 REFUSED(layer_norm_bias, hidi_layer_norm(tape, X(2, 3), X(3), X(1, 3), 0))
-REFUSED(modulate, hidi_modulate(tape, X(2, 3, 5), X(2, 5), X(3, 5)))
-REFUSED(modulate_rank, hidi_modulate(tape, X(3, 5), X(3, 5), X(3, 5)))
+REFUSED(adaln, hidi_adaln(tape, X(2, 3, 5), X(2, 5), X(3, 5), 1))
+REFUSED(adaln_rank, hidi_adaln(tape, X(3, 5), X(3, 5), X(3, 5), 1))
 REFUSED(gated, hidi_gated_residual(tape, X(2, 3, 5), X(2, 5), X(2, 5)))
 REFUSED(embedding, hidi_embedding(tape, X(3), hidi_indices(tape, (const int32_t[]){ 0 }, 1, 3), 1))
 REFUSED(embedding_none, hidi_embedding(tape, X(3, 2), NULL, 1))
@@ -136,8 +136,8 @@ static const struct {
     { attention_rank, HIDI_BAD_SHAPE, { "attention: ", "[2, 12]" } },
     { layer_norm, HIDI_BAD_SHAPE, { "layer_norm: ", "[2, 3]", "[2]" } },
     { layer_norm_bias, HIDI_BAD_SHAPE, { "layer_norm: ", "[2, 3]", "[1, 3]" } },
-    { modulate, HIDI_BAD_SHAPE, { "modulate: ", "[2, 3, 5]", "[3, 5]" } },
-    { modulate_rank, HIDI_BAD_SHAPE, { "modulate: ", "[3, 5]" } },
+    { adaln, HIDI_BAD_SHAPE, { "adaln: ", "[2, 3, 5]", "[3, 5]" } },
+    { adaln_rank, HIDI_BAD_SHAPE, { "adaln: ", "[3, 5]" } },
     { gated, HIDI_BAD_SHAPE, { "gated_residual: ", "[2, 3, 5]", "[2, 5]" } },
     { embedding, HIDI_BAD_SHAPE, { "embedding: ", "[3]" } },
     { embedding_none, HIDI_BAD_ARGUMENT, { "embedding: ", "no indices" } },

@@ -150,7 +150,7 @@ START_TEST(normalisation)
     EXPECT(hidi_layer_norm(tape, x, NULL, b, 3), S2(1, 2), 9.5, 20.5);
     hidi_var *tokens = X(S3(1, 2, 2), 1, 2, 3, 4), *h = X(S3(1, 2, 2), 5, 6, 7, 8);
     hidi_var *row = X(S2(1, 2), 10, 20), *other = X(S2(1, 2), 1, 2);
-    EXPECT(hidi_modulate(tape, tokens, row, other), S3(1, 2, 2), 12, 26, 16, 32);
+    EXPECT(hidi_adaln(tape, X(S3(1, 2, 2), 1, 3, 7, 7), row, other, 3), S3(1, 2, 2), 9, 21.5, 10, 20);
     EXPECT(hidi_gated_residual(tape, tokens, row, h), S3(1, 2, 2), 51, 122, 73, 164);
 }
 END_TEST

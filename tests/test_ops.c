@@ -104,8 +104,8 @@ BUILD(attention, hidi_attention(tape, in[0], arg[0]))
 BUILD(softmax, hidi_softmax(tape, in[0]))
 BUILD(layer_norm, hidi_layer_norm(tape, in[0], in[1], in[2], (hidi_real)1e-3))
 BUILD(layer_norm_bias, hidi_layer_norm(tape, in[0], NULL, in[1], (hidi_real)1e-3))
-BUILD(modulate, hidi_modulate(tape, in[0], in[1], in[2]))
-BUILD(modulate_self, hidi_modulate(tape, in[0], in[1], in[1]))
+BUILD(adaln, hidi_adaln(tape, in[0], in[1], in[2], (hidi_real)1e-3))
+BUILD(adaln_self, hidi_adaln(tape, in[0], in[1], in[1], (hidi_real)1e-3))
 BUILD(gated_residual, hidi_gated_residual(tape, in[0], in[1], in[2]))
 BUILD(gated_self, hidi_gated_residual(tape, in[0], in[1], in[0]))
 BUILD(sincos, hidi_sincos(tape, in[0], (hidi_real)3, arg[0]))
@@ -195,9 +195,9 @@ static const op_case cases[] = {
     { "layer_norm, affine", build_layer_norm, ANY, 3, { S3(2, 3, 5), S1(5), S1(5) }, { 0 } },
     { "layer_norm, factor", build_layer_norm, ANY, 2, { S2(4, 7), S1(7) }, { 0 } },
     { "layer_norm, bias", build_layer_norm_bias, ANY, 2, { S2(4, 3), S1(3) }, { 0 } },
-    { "modulate", build_modulate, ANY, 3, { S3(2, 3, 5), S2(2, 5), S2(2, 5) }, { 0 } },
-    { "modulate, one token", build_modulate, ANY, 3, { S3(1, 1, 3), S2(1, 3), S2(1, 3) }, { 0 } },
-    { "modulate, scale = shift", build_modulate_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
+    { "adaln", build_adaln, ANY, 3, { S3(2, 3, 5), S2(2, 5), S2(2, 5) }, { 0 } },
+    { "adaln, one token", build_adaln, ANY, 3, { S3(1, 1, 3), S2(1, 3), S2(1, 3) }, { 0 } },
+    { "adaln, scale = shift", build_adaln_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
     { "gated", build_gated_residual, ANY, 3, { S3(2, 3, 5), S2(2, 5), S3(2, 3, 5) }, { 0 } },
     { "gated, h = x", build_gated_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
     { "embedding", build_embedding, ANY, 1, { S2(5, 3) }, { 7 } },

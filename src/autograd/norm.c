@@ -9,8 +9,8 @@
  *   dy = g (J dx) + dg x^ + db
  *   gx += J (g gy),  gg += sum over rows of x^ gy,  gb += sum over rows of gy
  *
- * saved[0]: rstd [rows], and x^ behind it unless y is x^.  A map of columns (g x^ + b) is
- * backend->modulate with all rows in one sample.
+ * saved[0]: rstd [rows], and x^ behind it unless y is x^.  A map of columns (g x^ + b) is a
+ * modulation with all rows in one sample.
  */
 static bool is_affine(const hidi_node *node)
 {
@@ -39,11 +39,14 @@ static void layer_norm_forward(hidi_node *node, const hidi_backend *backend)
 {
     const size_t rows = node->size[0], D = node->size[1];
     const hidi_var *g = node->in[1], *b = node->in[2];
-    backend->layer_norm(normalised(node), node->saved[0], node->in[0]->value, rows, D,
-                        node->real[0]);
     if (is_affine(node))
-        backend->modulate(node->out->value, 0, normalised(node), g != NULL ? 0 : 1,
-                          g != NULL ? g->value : NULL, b != NULL ? b->value : NULL, 1, rows, D);
+        backend->layer_norm_modulate(node->out->value, normalised(node), node->saved[0],
+                                     node->in[0]->value, node->real[0], g != NULL ? 0 : 1,
+                                     g != NULL ? g->value : NULL, b != NULL ? b->value : NULL, 1,
+                                     rows, D);
+    else
+        backend->layer_norm(node->out->value, node->saved[0], node->in[0]->value, rows, D,
+                            node->real[0]);
 }
 
 static void layer_norm_jvp(hidi_node *node, const hidi_backend *backend)
@@ -117,7 +120,7 @@ enum { ADALN_B, ADALN_T, ADALN_D }; /* node->size of the two adaLN ops */
  * has one of a kind). */
 static hidi_var *apply_adaln(hidi_tape *tape, hidi_node *node, const hidi_var *tokens,
                              const hidi_var *second_tokens, const hidi_var *row,
-                             const hidi_var *second_row)
+                             const hidi_var *second_row, size_t n_saved)
 {
     const hidi_shape shape = tokens->shape;
     const hidi_shape row_shape = hidi_shape2(shape.dim[0], shape.dim[2]);
@@ -132,63 +135,82 @@ static hidi_var *apply_adaln(hidi_tape *tape, hidi_node *node, const hidi_var *t
     node->size[ADALN_B] = shape.dim[0];
     node->size[ADALN_T] = shape.dim[1];
     node->size[ADALN_D] = shape.dim[2];
-    return hidi_apply(tape, node, shape, 0);
+    return hidi_apply(tape, node, shape, n_saved);
 }
 
-/* modulate: y_t = x_t (1 + scale) + shift for each token t; in: x, shift, scale.
+/* adaln: y_t = x^_t (1 + scale) + shift for each token t, x^ and J as above; in: x, shift, scale.
  *
- *   dy_t = dx_t (1 + scale) + x_t dscale + dshift
- *   gx_t += gy_t (1 + scale),  gscale += sum_t x_t gy_t,  gshift += sum_t gy_t
+ *   dy_t = (J dx)_t (1 + scale) + x^_t dscale + dshift
+ *   gx += J (gy_t (1 + scale)),  gscale += sum_t x^_t gy_t,  gshift += sum_t gy_t
+ *
+ * saved[0]: rstd [B, T] and x^ [B, T, D]; the scratch holds J dx or gy (1 + scale).
  */
-static void modulate_forward(hidi_node *node, const hidi_backend *backend)
+static hidi_real *adaln_normalised(const hidi_node *node)
+{
+    return node->saved[0] + node->size[ADALN_B] * node->size[ADALN_T];
+}
+
+static size_t adaln_scratch(const hidi_node *node, const hidi_backend *backend)
+{
+    (void)backend;
+    return node->size[ADALN_B] * node->size[ADALN_T] * node->size[ADALN_D];
+}
+
+static void adaln_forward(hidi_node *node, const hidi_backend *backend)
 {
     const size_t *s = node->size;
-    backend->modulate(node->out->value, 0, node->in[0]->value, 1, node->in[2]->value,
-                      node->in[1]->value, s[ADALN_B], s[ADALN_T], s[ADALN_D]);
+    backend->layer_norm_modulate(node->out->value, adaln_normalised(node), node->saved[0],
+                                 node->in[0]->value, node->real[0], 1, node->in[2]->value,
+                                 node->in[1]->value, s[ADALN_B], s[ADALN_T], s[ADALN_D]);
 }
 
-static void modulate_jvp(hidi_node *node, const hidi_backend *backend)
+static void adaln_jvp(hidi_node *node, const hidi_backend *backend)
 {
     const size_t *s = node->size;
     const hidi_real *dx = hidi_tangent_of(node, 0), *dshift = hidi_tangent_of(node, 1),
                     *dscale = hidi_tangent_of(node, 2);
     hidi_real beta = 0;
     if (dx != NULL) {
-        backend->modulate(node->out->tangent, beta, dx, 1, node->in[2]->value, NULL, s[ADALN_B],
-                          s[ADALN_T], s[ADALN_D]);
+        backend->layer_norm_jacobian(node->saved[1], 0, adaln_normalised(node), node->saved[0], dx,
+                                     s[ADALN_B] * s[ADALN_T], s[ADALN_D]);
+        backend->modulate(node->out->tangent, beta, node->saved[1], 1, node->in[2]->value, NULL,
+                          s[ADALN_B], s[ADALN_T], s[ADALN_D]);
         beta = 1;
     }
     if (dscale != NULL || dshift != NULL)
-        backend->modulate(node->out->tangent, beta, node->in[0]->value, 0, dscale, dshift,
+        backend->modulate(node->out->tangent, beta, adaln_normalised(node), 0, dscale, dshift,
                           s[ADALN_B], s[ADALN_T], s[ADALN_D]);
 }
 
-static void modulate_vjp(hidi_node *node, const hidi_backend *backend)
+static void adaln_vjp(hidi_node *node, const hidi_backend *backend)
 {
     const size_t *s = node->size;
     const hidi_real *gy = node->out->grad;
     hidi_real beta;
     hidi_real *gx = hidi_grad_of(node, 0, &beta);
-    if (gx != NULL)
-        backend->modulate(gx, beta, gy, 1, node->in[2]->value, NULL, s[ADALN_B], s[ADALN_T],
-                          s[ADALN_D]);
+    if (gx != NULL) {
+        backend->modulate(node->saved[1], 0, gy, 1, node->in[2]->value, NULL, s[ADALN_B],
+                          s[ADALN_T], s[ADALN_D]);
+        backend->layer_norm_jacobian(gx, beta, adaln_normalised(node), node->saved[0],
+                                     node->saved[1], s[ADALN_B] * s[ADALN_T], s[ADALN_D]);
+    }
     hidi_real *gscale = hidi_grad_of(node, 2, &beta);
     if (gscale != NULL)
-        backend->sum_tokens(gscale, beta, node->in[0]->value, gy, s[ADALN_B], s[ADALN_T],
+        backend->sum_tokens(gscale, beta, adaln_normalised(node), gy, s[ADALN_B], s[ADALN_T],
                             s[ADALN_D]);
     hidi_real *gshift = hidi_grad_of(node, 1, &beta);
     if (gshift != NULL)
         backend->sum_tokens(gshift, beta, gy, NULL, s[ADALN_B], s[ADALN_T], s[ADALN_D]);
 }
 
-static const hidi_op op_modulate = {"modulate", modulate_forward, modulate_jvp, modulate_vjp, NULL};
+static const hidi_op op_adaln = {"adaln", adaln_forward, adaln_jvp, adaln_vjp, adaln_scratch};
 
-hidi_var *hidi_modulate(hidi_tape *tape, hidi_var *x, hidi_var *shift, hidi_var *scale)
+hidi_var *hidi_adaln(hidi_tape *tape, hidi_var *x, hidi_var *shift, hidi_var *scale, hidi_real eps)
 {
-    hidi_node node = {.op = &op_modulate, .n_in = 3, .in = {x, shift, scale}};
+    hidi_node node = {.op = &op_adaln, .n_in = 3, .in = {x, shift, scale}, .real = {eps}};
     if (!hidi_node_ready(tape, &node, 3))
         return NULL;
-    return apply_adaln(tape, &node, x, x, shift, scale);
+    return apply_adaln(tape, &node, x, x, shift, scale, hidi_rows(x->shape) + hidi_count(x->shape));
 }
 
 /* gated_residual: y_t = x_t + gate h_t for each token t; in: x, gate, h.
@@ -245,5 +267,5 @@ hidi_var *hidi_gated_residual(hidi_tape *tape, hidi_var *x, hidi_var *gate, hidi
     hidi_node node = {.op = &op_gated_residual, .n_in = 3, .in = {x, gate, h}};
     if (!hidi_node_ready(tape, &node, 3))
         return NULL;
-    return apply_adaln(tape, &node, x, h, gate, gate);
+    return apply_adaln(tape, &node, x, h, gate, gate, 0);
 }

@@ -67,8 +67,9 @@ hidi_var *hidi_softmax(hidi_tape *tape, hidi_var *x); /* over the last extent */
 /* --- normalisation and modulation (norm.c) ---------------------------------------------------- */
 /* (x - mean) / sqrt(variance + eps) over the last extent, then * g + b if g, b [D] are not NULL */
 hidi_var *hidi_layer_norm(hidi_tape *tape, hidi_var *x, hidi_var *g, hidi_var *b, hidi_real eps);
-/* y = x (1 + scale) + shift;  x [B, T, D], scale, shift [B, D]   (adaLN) */
-hidi_var *hidi_modulate(hidi_tape *tape, hidi_var *x, hidi_var *shift, hidi_var *scale);
+/* y = LN(x) (1 + scale) + shift;  x [B, T, D], scale, shift [B, D], LN as above without g, b
+ * (adaLN) */
+hidi_var *hidi_adaln(hidi_tape *tape, hidi_var *x, hidi_var *shift, hidi_var *scale, hidi_real eps);
 /* y = x + gate h;  x, h [B, T, D], gate [B, D]                   (adaLN-Zero) */
 hidi_var *hidi_gated_residual(hidi_tape *tape, hidi_var *x, hidi_var *gate, hidi_var *h);
 

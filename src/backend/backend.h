@@ -153,6 +153,12 @@ typedef struct hidi_backend {
     /* y = beta y + x (offset + scale) + shift;  scale, shift NULL: 0                            */
     void (*modulate)(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real offset,
                      const hidi_real *scale, const hidi_real *shift, size_t B, size_t T, size_t D);
+    /* Layer norm and that in one pass: x^ = (x - mean) rstd,  y = x^ (offset + scale) + shift;
+     * x^ [B, T, D], rstd [B, T]                                                                 */
+    void (*layer_norm_modulate)(hidi_real *y, hidi_real *normed, hidi_real *rstd,
+                                const hidi_real *x, hidi_real eps, hidi_real offset,
+                                const hidi_real *scale, const hidi_real *shift, size_t B, size_t T,
+                                size_t D);
     /* out[b, d] = beta out[b, d] + sum_t x[b, t, d] w[b, t, d];  w NULL: ones                   */
     void (*sum_tokens)(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
                        size_t B, size_t T, size_t D);

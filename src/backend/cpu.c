@@ -105,6 +105,7 @@ static void override_slots(hidi_backend *table)
     table->layer_norm = hidi_cpu_layer_norm;
     table->layer_norm_jacobian = hidi_cpu_layer_norm_jacobian;
     table->modulate = hidi_cpu_modulate;
+    table->layer_norm_modulate = hidi_cpu_layer_norm_modulate;
     table->sum_tokens = hidi_cpu_sum_tokens;
     table->gated_residual = hidi_cpu_gated_residual;
     table->adamw = hidi_cpu_adamw;

@@ -146,6 +146,25 @@ void hidi_cpu_modulate(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_re
     }
 }
 
+void hidi_cpu_layer_norm_modulate(hidi_real *y, hidi_real *normed, hidi_real *rstd,
+                                  const hidi_real *x, hidi_real eps, hidi_real offset,
+                                  const hidi_real *scale, const hidi_real *shift, size_t B,
+                                  size_t T, size_t D)
+{
+    if (D == 0)
+        return;
+    HIDI_OMP(parallel if (B * T * D >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(B * T, 1);
+        for (size_t i = s.begin; i < s.end; i++) {
+            size_t b = i / T * D;
+            hidi_kernels->layer_norm(normed + i * D, rstd + i, x + i * D, 1, D, eps);
+            hidi_kernels->modulate_row(y + i * D, 0, normed + i * D, offset,
+                                       scale ? scale + b : NULL, shift ? shift + b : NULL, D);
+        }
+    }
+}
+
 /* With many samples, each thread takes some; with few, some columns of all of them. */
 void hidi_cpu_sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
                          size_t B, size_t T, size_t D)

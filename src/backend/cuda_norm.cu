@@ -50,27 +50,39 @@ void hidi_cuda_softmax_jacobian(hidi_real *out, hidi_real beta, const hidi_real 
 
 /* y = (x - mean) rstd,  rstd = 1 / sqrt(variance + eps).  The variance takes a second pass:
  * E[x^2] - E[x]^2 would cancel when the mean is large. */
+typedef struct row_moments {
+    hidi_real mean, rstd;
+} row_moments;
+
+/* Those of one row of n elements, for every thread of the group. */
+template <typename GROUP>
+static __device__ inline row_moments moments_of(const hidi_real *x, size_t n, hidi_real eps)
+{
+    hidi_real mean = 0, variance = 0;
+
+    HIDI_FOR_MEMBERS (GROUP, j, n)
+        mean += x[j];
+    mean = GROUP::template all<hidi_sum>(mean) / (hidi_real)n;
+
+    HIDI_FOR_MEMBERS (GROUP, j, n)
+        variance += (x[j] - mean) * (x[j] - mean);
+    variance = GROUP::template all<hidi_sum>(variance) / (hidi_real)n;
+
+    row_moments of = { mean, 1 / sqrt(variance + eps) };
+    return of;
+}
+
 template <typename GROUP>
 HIDI_KERNEL layer_norm_kernel(hidi_real *y, hidi_real *rstd, const hidi_real *x, size_t rows,
                               size_t n, hidi_real eps)
 {
     HIDI_FOR_GROUPS (GROUP, i, rows) {
-        const hidi_real *x_i = x + i * n;
-        hidi_real mean = 0, variance = 0;
+        const row_moments of = moments_of<GROUP>(x + i * n, n, eps);
 
         HIDI_FOR_MEMBERS (GROUP, j, n)
-            mean += x_i[j];
-        mean = GROUP::template all<hidi_sum>(mean) / (hidi_real)n;
-
-        HIDI_FOR_MEMBERS (GROUP, j, n)
-            variance += (x_i[j] - mean) * (x_i[j] - mean);
-        variance = GROUP::template all<hidi_sum>(variance) / (hidi_real)n;
-
-        hidi_real r = 1 / sqrt(variance + eps);
-        HIDI_FOR_MEMBERS (GROUP, j, n)
-            y[i * n + j] = (x_i[j] - mean) * r;
+            y[i * n + j] = (x[i * n + j] - of.mean) * of.rstd;
         if (threadIdx.x % GROUP::THREADS == 0)
-            rstd[i] = r;
+            rstd[i] = of.rstd;
     }
 }
 
@@ -135,6 +147,39 @@ static void modulate(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real
 }
 
 /* out[b, d] = beta out[b, d] + sum_t x[b, t, d] w[b, t, d] */
+/* x^ = layer_norm(x),  y = x^ (offset + scale) + shift; rows b T + t */
+template <typename GROUP>
+HIDI_KERNEL layer_norm_modulate_kernel(hidi_real *y, hidi_real *normed, hidi_real *rstd,
+                                       const hidi_real *x, hidi_real eps, hidi_real offset,
+                                       const hidi_real *scale, const hidi_real *shift, size_t B,
+                                       size_t T, size_t D)
+{
+    HIDI_FOR_GROUPS (GROUP, row, B * T) {
+        const row_moments of = moments_of<GROUP>(x + row * D, D, eps);
+        const size_t condition = row / T * D;
+
+        HIDI_FOR_MEMBERS (GROUP, d, D) {
+            hidi_real factor = offset + (scale != NULL ? scale[condition + d] : 0);
+            hidi_real shift_d = shift != NULL ? shift[condition + d] : 0;
+            hidi_real value = (x[row * D + d] - of.mean) * of.rstd;
+            normed[row * D + d] = value;
+            y[row * D + d] = value * factor + shift_d;
+        }
+        if (threadIdx.x % GROUP::THREADS == 0)
+            rstd[row] = of.rstd;
+    }
+}
+
+static void layer_norm_modulate(hidi_real *y, hidi_real *normed, hidi_real *rstd,
+                                const hidi_real *x, hidi_real eps, hidi_real offset,
+                                const hidi_real *scale, const hidi_real *shift, size_t B,
+                                size_t T, size_t D)
+{
+    if (D > 0)
+        HIDI_LAUNCH_GROUPS(layer_norm_modulate_kernel, B * T, D, y, normed, rstd, x, eps, offset,
+                           scale, shift, B, T, D);
+}
+
 static void sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
                        size_t B, size_t T, size_t D)
 {
@@ -167,6 +212,7 @@ void hidi_cuda_norm_slots(hidi_backend *table)
     table->layer_norm = layer_norm;
     table->layer_norm_jacobian = layer_norm_jacobian;
     table->modulate = modulate;
+    table->layer_norm_modulate = layer_norm_modulate;
     table->sum_tokens = sum_tokens;
     table->gated_residual = gated_residual;
 }

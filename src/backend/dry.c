@@ -152,6 +152,10 @@ static void layer_norm_jacobian(hidi_real *out, hidi_real beta, const hidi_real 
 static void modulate(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real offset,
                      const hidi_real *scale, const hidi_real *shift, size_t B, size_t T,
                      size_t D) {}
+static void layer_norm_modulate(hidi_real *y, hidi_real *normed, hidi_real *rstd,
+                                const hidi_real *x, hidi_real eps, hidi_real offset,
+                                const hidi_real *scale, const hidi_real *shift, size_t B,
+                                size_t T, size_t D) {}
 static void sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
                        size_t B, size_t T, size_t D) {}
 static void gated_residual(hidi_real *y, const hidi_real *x, const hidi_real *gate,
@@ -242,6 +246,7 @@ static hidi_backend table = {
     .layer_norm_jacobian = layer_norm_jacobian,
 
     .modulate = modulate,
+    .layer_norm_modulate = layer_norm_modulate,
     .sum_tokens = sum_tokens,
     .gated_residual = gated_residual,
 

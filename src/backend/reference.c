@@ -104,6 +104,7 @@ static const hidi_backend reference = {
     .layer_norm_jacobian = hidi_reference_layer_norm_jacobian,
 
     .modulate = hidi_reference_modulate,
+    .layer_norm_modulate = hidi_reference_layer_norm_modulate,
     .sum_tokens = hidi_reference_sum_tokens,
     .gated_residual = hidi_reference_gated_residual,
 

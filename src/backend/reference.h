@@ -74,6 +74,10 @@ void hidi_reference_layer_norm_jacobian(hidi_real *out, hidi_real beta, const hi
 void hidi_reference_modulate(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real offset,
                              const hidi_real *scale, const hidi_real *shift, size_t B, size_t T,
                              size_t D);
+void hidi_reference_layer_norm_modulate(hidi_real *y, hidi_real *normed, hidi_real *rstd,
+                                        const hidi_real *x, hidi_real eps, hidi_real offset,
+                                        const hidi_real *scale, const hidi_real *shift, size_t B,
+                                        size_t T, size_t D);
 void hidi_reference_sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *x,
                                const hidi_real *w, size_t B, size_t T, size_t D);
 void hidi_reference_gated_residual(hidi_real *y, const hidi_real *x, const hidi_real *gate,

@@ -89,6 +89,15 @@ void hidi_reference_modulate(hidi_real *y, hidi_real beta, const hidi_real *x, h
             }
 }
 
+void hidi_reference_layer_norm_modulate(hidi_real *y, hidi_real *normed, hidi_real *rstd,
+                                        const hidi_real *x, hidi_real eps, hidi_real offset,
+                                        const hidi_real *scale, const hidi_real *shift, size_t B,
+                                        size_t T, size_t D)
+{
+    hidi_reference_layer_norm(normed, rstd, x, B * T, D, eps);
+    hidi_reference_modulate(y, 0, normed, offset, scale, shift, B, T, D);
+}
+
 void hidi_reference_sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *x,
                                const hidi_real *w, size_t B, size_t T, size_t D)
 {

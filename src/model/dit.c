@@ -348,8 +348,7 @@ static hidi_var *normalise(const pass *p, hidi_var *x, hidi_var *m, size_t k)
     const size_t D = p->dit->config.width;
     hidi_var *shift = hidi_columns_of(p->tape, m, k * D, D);
     hidi_var *scale = hidi_columns_of(p->tape, m, (k + 1) * D, D);
-    hidi_var *normed = hidi_layer_norm(p->tape, x, NULL, NULL, (hidi_real)HIDI_DIT_EPS);
-    return hidi_modulate(p->tape, normed, shift, scale);
+    return hidi_adaln(p->tape, x, shift, scale, (hidi_real)HIDI_DIT_EPS);
 }
 
 static hidi_var *block(const pass *p, hidi_var *x, hidi_var *silu_c, int first)

@@ -63,6 +63,16 @@ static void run_softmax_jacobian(hidi_trial *t)
 }
 
 /* x - mean is known to a rounding of |x| and of the mean, times rstd; of one element it is 0. */
+static void set_norm_magnitudes(hidi_trial *t, hidi_array *y, hidi_array *rstd, size_t n)
+{
+    for (size_t i = 0; i < rstd->n && !t->no_memory; i++) {
+        const double r = (double)HIDI_REALS(rstd)[i];
+        HIDI_MAGNITUDES(rstd)[i] = (hidi_real)(r * (1 + (n == 1 ? 0 : r * r)));
+        for (size_t j = 0; j < n; j++)
+            HIDI_MAGNITUDES(y)[i * n + j] = (hidi_real)(8 * r * (1 + r));
+    }
+}
+
 static void run_layer_norm(hidi_trial *t)
 {
     const size_t rows = t->size[0], n = t->size[1];
@@ -71,12 +81,7 @@ static void run_layer_norm(hidi_trial *t)
 
     HIDI_BOTH_SIDES (t)
         t->k->layer_norm(AT(y), AT(rstd), AT(x), rows, n, (hidi_real)1e-6);
-    for (size_t i = 0; i < rows && n > 0 && !t->no_memory; i++) {
-        const double r = (double)HIDI_REALS(rstd)[i];
-        HIDI_MAGNITUDES(rstd)[i] = (hidi_real)(r * (1 + (n == 1 ? 0 : r * r)));
-        for (size_t j = 0; j < n; j++)
-            HIDI_MAGNITUDES(y)[i * n + j] = (hidi_real)(8 * r * (1 + r));
-    }
+    set_norm_magnitudes(t, y, rstd, n);
     hidi_compare(t, y, 4 + sqrt((double)n));
     hidi_compare(t, rstd, 4 + sqrt((double)n));
 }
@@ -114,6 +119,31 @@ static void run_modulate(hidi_trial *t)
     hidi_compare(t, y, 4);
 }
 
+/* Variants: those of modulate.  An error of x^ comes out times 1 + scale. */
+static void run_layer_norm_modulate(hidi_trial *t)
+{
+    const size_t B = t->size[0], T = t->size[1], D = t->size[2], n = B * T * D;
+    hidi_array *x = hidi_trial_input(t, n), *y = hidi_trial_output(t, n);
+    hidi_array *normed = hidi_trial_output(t, n), *rstd = hidi_trial_output(t, B * T);
+    hidi_array *scale = t->variant & 1 ? hidi_trial_input(t, B * D) : NULL;
+    hidi_array *shift = t->variant & 2 ? hidi_trial_input(t, B * D) : NULL;
+    const double roundings = 6 + sqrt((double)D);
+
+    HIDI_BOTH_SIDES (t)
+        t->k->layer_norm_modulate(AT(y), AT(normed), AT(rstd), AT(x), (hidi_real)1e-6, 1,
+                                  scale ? AT(scale) : NULL, shift ? AT(shift) : NULL, B, T, D);
+    set_norm_magnitudes(t, normed, rstd, D);
+    for (size_t i = 0; i < n && !t->no_memory; i++) {
+        const size_t c = i / (T * D) * D + i % D;
+        const double factor = 1 + (scale ? fabs((double)HIDI_REALS(scale)[c]) : 0);
+        HIDI_MAGNITUDES(y)[i] = (hidi_real)(factor * (double)HIDI_MAGNITUDES(normed)[i] +
+                                            (shift ? fabs((double)HIDI_REALS(shift)[c]) : 0));
+    }
+    hidi_compare(t, normed, roundings);
+    hidi_compare(t, rstd, roundings);
+    hidi_compare(t, y, roundings);
+}
+
 static void run_sum_tokens(hidi_trial *t)
 {
     const size_t B = t->size[0], T = t->size[1], D = t->size[2];
@@ -144,6 +174,7 @@ static const hidi_slot_case cases[] = {
     HIDI_CASE(layer_norm, matrices, 1, false, 4096, 1024),
     HIDI_CASE(layer_norm_jacobian, matrices, 2, true, 4096, 1024),
     HIDI_CASE(modulate, tokens, 4, true, 16, 256, 1024),
+    HIDI_CASE(layer_norm_modulate, tokens, 4, false, 16, 256, 1024),
     HIDI_CASE(sum_tokens, tokens, 2, true, 16, 256, 1024),
     HIDI_CASE(gated_residual, tokens, 2, false, 16, 256, 1024)
 };
