@@ -21,7 +21,7 @@ static const char published_weights[] = "pt_inception-2015-12-05-6726825d.pth";
 
 /* The command line. */
 typedef struct request {
-    const char *reference, *extractor, *weights, *features, *input, *metrics, *statistics;
+    const char *reference, *extractor, *weights, *key, *features, *input, *metrics, *statistics;
     int json;
     char **sets;
     size_t n;
@@ -49,7 +49,7 @@ typedef struct evaluation {
 static hidi_status read_weights(evaluation *e, const char *kind, hidi_tensor_file *file)
 {
     uint64_t sum = 0;
-    HIDI_TRY(hidi_tensor_file_open(file, e->weights, NULL));
+    HIDI_TRY(hidi_tensor_file_open(file, e->weights, e->request->key));
     for (size_t i = 0; i < file->n_tensors; i++) {
         const hidi_file_tensor *t = &file->tensor[i];
         sum += hidi_hash(t->data, t->count * hidi_dtype_bytes(t->dtype)) *
@@ -249,6 +249,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"reference", "SET", &r.reference, NULL, "what to compare with (data:test, or eval.split)"},
         {"extractor", "NAME", &r.extractor, NULL, "inception or small (small)"},
         {"weights", "FILE", &r.weights, NULL, "the extractor's weights"},
+        {"key", "KEY", &r.key, NULL, "the part of that file that has them (ema, state_dict)"},
         {"features", "FILE", &r.features, NULL,
          "the same, for the small net (else features.file of the preset)"},
         {"input", "NAME", &r.input, NULL, "how Inception sees images: pytorch-fid, tf, clean"},

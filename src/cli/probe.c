@@ -126,6 +126,7 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
     const char **path = probe.path, *in = NULL, *out = NULL;
     const hidi_flag flags[] = {
         {"model", "FILE", &path[HIDI_PROBE_MODEL], NULL, "the model; the student, the backbone"},
+        {"key", "KEY", &probe.key, NULL, "the part of --model's file (ema, state_dict)"},
         {"model-teacher", "FILE", &path[HIDI_PROBE_TEACHER], NULL, "the teacher"},
         {"model-fake", "FILE", &path[HIDI_PROBE_FAKE], NULL, "the fake score"},
         {"model-heads", "FILE", &path[HIDI_PROBE_HEADS], NULL, "the discriminator's heads"},

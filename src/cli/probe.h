@@ -67,6 +67,7 @@ typedef struct hidi_probe {
     const hidi_probe_kind *kind;
     const hidi_backend *backend;
     const char *path[HIDI_PROBE_ROLES]; /* of the models' files                        */
+    const char *key;                    /* of --model's; NULL: as open_tensors.h has it */
     hidi_probe_settings set;
     hidi_tensor_file in, out;
 

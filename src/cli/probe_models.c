@@ -37,7 +37,8 @@ static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_
 static hidi_status read_model(hidi_probe *probe, hidi_probe_role role)
 {
     hidi_tensor_file file;
-    HIDI_TRY(hidi_tensor_file_open(&file, probe->path[role], NULL));
+    const bool is_model = role == HIDI_PROBE_MODEL || role == HIDI_PROBE_NET;
+    HIDI_TRY(hidi_tensor_file_open(&file, probe->path[role], is_model ? probe->key : NULL));
     hidi_status status;
     if (role == HIDI_PROBE_HEADS)
         status = hidi_heads_from_file(&probe->heads, probe->backend, &file);
