@@ -150,6 +150,7 @@ static void write_points(void)
     write_point("meanflow.st", &good, "x e t r y", true);
     write_point("images.st", &good, "images", true);
     write_point("points.st", &good, "f1 f2", true);
+    bad = good, bad.r[1] = 0.25, write_point("inside.st", &bad, "x e t r y", true);
     bad = good, bad.z[5] = NAN, write_point("nan.st", &bad, "z t y", true);
     bad = good, bad.z[5] = 1e300, write_point("huge.st", &bad, "z t y", true);
     bad = good, bad.t[1] = 1.5, write_point("late.st", &bad, "z t y", true);
@@ -387,10 +388,11 @@ START_TEST(other_dtypes_are_converted)
 }
 END_TEST
 
-/* Error of the central difference: step^2 / 6 times the third derivative, and rounding / step. */
+/* Error of the central difference, with r < t - step: step^2 / 6 times the third derivative, and
+ * rounding / step. */
 START_TEST(differences_agree_with_the_jvp)
 {
-    const char *models = "--model student.st --model-teacher teacher.st --in meanflow.st";
+    const char *models = "--model student.st --model-teacher teacher.st --in inside.st";
     ck_assert_msg(probe("meanflow %s --out jvp.st", models) == 0, "%s", output);
     ck_assert_msg(probe("meanflow %s --out difference.st --set difference=0.01", models) == 0, "%s",
                   output);

@@ -3,20 +3,6 @@
 
 #include "method/flow.h"
 
-/* du/dt ~ [u(z + eps v, r, t + eps) - u(z - eps v, r, t - eps)] / (2 eps) */
-static hidi_var *central_difference(hidi_tape *tape, const hidi_dit *student, hidi_var *z,
-                                    hidi_var *v, hidi_var *t, hidi_var *r, const int32_t *y,
-                                    double epsilon)
-{
-    const hidi_real eps = (hidi_real)epsilon;
-    hidi_var *step = hidi_scale(tape, v, eps);
-    hidi_var *ahead = hidi_dit_velocity(tape, student, true, hidi_add(tape, z, step),
-                                        hidi_affine(tape, t, 1, eps), r, y);
-    hidi_var *behind = hidi_dit_velocity(tape, student, true, hidi_sub(tape, z, step),
-                                         hidi_affine(tape, t, 1, -eps), r, y);
-    return hidi_scale(tape, hidi_sub(tape, ahead, behind), 1 / (2 * eps));
-}
-
 /* Keeps the length of a vector of zeros from being divided by. */
 #define LENGTH_FLOOR ((hidi_real)1e-12)
 
@@ -36,6 +22,31 @@ static hidi_var *bounded(hidi_tape *tape, hidi_var *hdu, hidi_var *v, double k)
     return hidi_scale_samples(tape, hdu, hidi_power(tape, excess, 1, -1));
 }
 
+/* z + s v with s [B], t + s: a point of the trajectory's tangent. */
+static hidi_var *average_velocity_at(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
+                                     hidi_var *t, hidi_var *r, hidi_var *s, const int32_t *y)
+{
+    return hidi_dit_velocity(tape, net, true, hidi_add(tape, z, hidi_scale_samples(tape, v, s)),
+                             hidi_add(tape, t, s), r, y);
+}
+
+/* du/dt ~ [u(z + a v, r, t + a) - u(z - b v, r, t - b)] / (a + b), a and b = eps, or less where that
+ * would pass t = 1 or r. */
+static hidi_var *difference(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
+                            hidi_var *t, hidi_var *r, const int32_t *y, double epsilon)
+{
+    const hidi_real eps = (hidi_real)epsilon;
+    /* min(eps, x) = eps - max(0, eps - x) */
+    hidi_var *over = hidi_relu(tape, hidi_affine(tape, t, 1, eps - 1));
+    hidi_var *under = hidi_relu(tape, hidi_affine(tape, hidi_sub(tape, t, r), -1, eps));
+    hidi_var *a = hidi_affine(tape, over, -1, eps), *minus_b = hidi_affine(tape, under, 1, -eps);
+    hidi_var *ahead = average_velocity_at(tape, net, z, v, t, r, a, y);
+    hidi_var *behind = average_velocity_at(tape, net, z, v, t, r, minus_b, y);
+    hidi_var *width = hidi_sub(tape, a, minus_b); /* 0 where t = r = 1, and there so is h du/dt */
+    return hidi_scale_samples(tape, hidi_sub(tape, ahead, behind),
+                              hidi_power(tape, width, LENGTH_FLOOR, -1));
+}
+
 hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, double p, double c,
                              hidi_var **error)
 {
@@ -52,7 +63,7 @@ hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_v
     hidi_var *u, *dudt;
     if (options->difference > 0) {
         u = hidi_dit_velocity(tape, student, false, z, t, r, y);
-        dudt = central_difference(tape, student, z, v, t, r, y, options->difference);
+        dudt = difference(tape, student, z, v, t, r, y, options->difference);
     } else { /* one pass: u and its derivative along (v, 1), in which h = t - r moves with t */
         hidi_var *one = t ? hidi_filled(tape, t->shape, 1) : NULL;
         u = hidi_dit_velocity(tape, student, false, hidi_dual(tape, z, v), hidi_dual(tape, t, one),

@@ -12,7 +12,8 @@
 typedef struct hidi_meanflow_options {
     double guidance;   /* w of the teacher's velocity                                       */
     double p, c;       /* adaptive weight 1 / (d + c)^p;  p = 0: plain squared error        */
-    double difference; /* 0: du/dt by JVP; > 0: by central differences with this epsilon    */
+    double difference; /* 0: du/dt by JVP; > 0: by differences over t +- this much, or less where
+                        * that would leave [r, 1]                                           */
     double bound;      /* k: (t - r) du/dt is at most k times as long as v, sample by sample
                         * [ours]; 0: no bound                                               */
 } hidi_meanflow_options;
@@ -43,7 +44,8 @@ hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hid
 /* The same at points z = z_t with their velocities v [B, C, H, W], which may come from anywhere,
  * for example from a formula (examples/propositions); options->guidance is not used.  With r = 0
  * alone it is the distillation of a continuous-time consistency model,
- * f(z_t, t) = z_t - t u(z_t, 0, t): the identity then says df/dt = 0 along the trajectory   [ours; base: sCM, arXiv 2410.11081]. */
+ * f(z_t, t) = z_t - t u(z_t, 0, t): the identity then says df/dt = 0 along the trajectory   [ours;
+ * base: sCM, arXiv 2410.11081]. */
 hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
                                 hidi_var *t, hidi_var *r, const int32_t *y,
                                 const hidi_meanflow_options *options, hidi_meanflow_terms *terms);

@@ -158,7 +158,8 @@ def flow(m, x, s):
 
 def meanflow(m, x, s):
     result = losses.meanflow(m["model"], m["model-teacher"], x["x"], x["e"], x["t"], x["r"],
-                             x["y"], s["guidance"], s["p"], s["c"], s.get("bound", 0))
+                             x["y"], s["guidance"], s["p"], s["c"], s.get("bound", 0),
+                             s.get("difference", 0))
     return {**result, **gradients(result["loss"], m["model"])}
 
 
@@ -250,6 +251,8 @@ def write_losses(golden):
                 guidance=1, p=0.5, c=1)
     golden.case("meanflow-bound", "meanflow", meanflow, pair, x, COVERED, **model,
                 guidance=1.5, p=1, c=1, bound=1.12)
+    golden.case("meanflow-difference", "meanflow", meanflow, pair, x, COVERED, **model,
+                guidance=1.5, p=1, c=1, difference=0.05)
 
     x = images("progressive", x="image", e="image", t="time", r="time", y="label")
     x["t"], x["r"] = torch.maximum(x["t"], x["r"]), torch.minimum(x["t"], x["r"])

@@ -31,13 +31,20 @@ def adaptive(u, target, p, c):
     return (d / (d + c).detach() ** p).mean()
 
 
-def meanflow(student, teacher, x, e, t, r, y, w, p, c, bound=0):
+def meanflow(student, teacher, x, e, t, r, y, w, p, c, bound=0, difference=0):
     """u = v - (t - r) du/dt with a guided teacher's v   [MeanFlow, arXiv 2505.13447, eq. 6, 22]"""
     z = interpolate(x, e, t)
     with torch.no_grad():
         v = guided_velocity(teacher, z, t, y, w)
     u, dudt = torch.func.jvp(lambda z, t: student.velocity(z, t, y, r),
                              (z, t), (v, torch.ones_like(t)))
+    if difference:  # from s to s', within [r, 1] and within `difference` of t
+        def at(s):
+            return student.velocity(z + per_sample(s - t) * v, s, y, r)
+
+        ahead, behind = (t + difference).clamp(max=1), torch.maximum(t - difference, r)
+        width = per_sample(ahead - behind)
+        dudt = torch.where(width > 0, (at(ahead) - at(behind)) / width, 0)
     hdu = per_sample(t - r) * dudt
     if bound:  # at most `bound` times as long as v
         length, longest = (f.square().sum(dim=(1, 2, 3)).sqrt() for f in (hdu, bound * v))
