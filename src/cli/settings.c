@@ -109,7 +109,7 @@ const hidi_option hidi_settings_table[] = {
         "k: the generator steps in every k-th iteration"),
     REAL("dm.fake_rate", dm.fake_rate, 0, 1000, "2", "fake score's learning rate / generator's"),
     REAL("dm.head_rate", dm.head_rate, 0, 1000, "10", "heads' learning rate / generator's"),
-    TIMES("dm", "time_", dm.time, "uniform", "0.25", "0.98"),
+    TIMES("dm", "time_", dm.time, "uniform", "0.35", "0.98"),
     REAL("dm.adversary_weight", dm.adversary_weight, 0, 1000, "0.005",
          "lambda_adv; 0: no adversary"),
     TIMES("dm", "adversary_time_", dm.adversary_time, "uniform", "0", "0.3"),
@@ -122,7 +122,7 @@ const hidi_option hidi_settings_table[] = {
     BOOL("dm.conditional", dm.conditional, "no", "awd: the query depends on t and class"),
     REAL("dm.r1_weight", dm.r1_weight, 0, 1e6, "0", "weight of approximate R1; 0: off"),
     REAL("dm.r1_sigma", dm.r1_sigma, 0, 1, "0.05", "its perturbation"),
-    REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.1", "weight of a retained MeanFlow loss; 0: off"),
+    REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.05", "weight of a retained MeanFlow loss; 0: off"),
 
     INT("sample.steps", sample.steps, 1, 10000, "25", "teacher's sampling steps"),
     INT("sample.student_steps", sample.student_steps, 1, 10000, "1", "student's sampling steps"),
