@@ -76,7 +76,7 @@ static hidi_status materialise(pending *tensor, unsigned char **storage, bool *o
     unsigned char *first = view->count == 0 ? *storage : *storage + view->offset * width;
     const bool in_place = is_contiguous(view) && !(big_endian && width > 1);
 
-    if (in_place && view->count > 0 && !*owned) {
+    if (in_place && !*owned) {
         tensor->data = first;
         return HIDI_OK;
     }

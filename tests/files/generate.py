@@ -175,6 +175,10 @@ def pt():
     both("alone", torch.arange(6.0).reshape(2, 3))
     save_torch({"tensor": torch.arange(6.0).reshape(2, 3)}, path("alone.safetensors"))
 
+    empty = {"none": torch.zeros(0), "one": torch.ones(1), "no_bool": torch.zeros(0).bool()}
+    both("empty", empty)
+    save_torch(empty, path("empty.safetensors"))
+
     both("model", Scale())
     torch.jit.script(Scale()).save(path("script.pt"))
     torch.save({"a": torch.zeros(2), "c": torch.zeros(2, dtype=torch.complex64),
