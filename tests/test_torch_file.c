@@ -35,6 +35,8 @@ static const struct {
     { "alone", NULL, "alone" },
     { "alone-legacy", "", "alone" },
     { "big-endian", NULL, "big-endian" },
+    { "empty", NULL, "empty" },
+    { "empty-legacy", NULL, "empty" },
 };
 
 START_TEST(what_torch_wrote_is_read)
@@ -279,6 +281,11 @@ static const struct {
     { PICKLE(DICT(TENSOR("K\0" "K\x08\x85" "K\x01\x85"))), HIDI_OK, "F32 [8]" },
     { PICKLE(DICT(TENSOR("K\x07)" ")"))), HIDI_OK, "F32 []" },
     { PICKLE(DICT(TENSOR("K\x63K\0\x85" "K\x01\x85"))), HIDI_OK, "F32 [0]" },
+    /* flags of a view whose numbers are not those of the storage */
+    { PICKLE(DICT(REBUILD "(" STORAGE "K\0))\x89N}" TEXT("\x03", "neg") "\x88stR")), HIDI_OK,
+      "a: a tensor to be negated" },
+    { PICKLE(DICT(REBUILD "(" STORAGE "K\0))\x89N}" TEXT("\x03", "neg") "\x89stR")), HIDI_OK,
+      "F32 []" },
     /* beyond the storage */
     { PICKLE(DICT(TENSOR("K\x01" "K\x08\x85" "K\x01\x85"))), HIDI_BAD_FORMAT, "goes beyond" },
     { PICKLE(DICT(TENSOR("K\x08)" ")"))), HIDI_BAD_FORMAT, "goes beyond" },
@@ -400,7 +407,8 @@ START_TEST(hostile_pickles_are_refused)
 }
 END_TEST
 
-/* A dict in a dict ... ; one that holds another twice, which holds ... ; one that holds itself. */
+/* A dict in a dict ... ; one that holds another twice, which holds ... ; one that holds itself; one
+ * text in many places. */
 START_TEST(endless_dicts_end)
 {
     static char pickle[200000];
@@ -424,6 +432,18 @@ START_TEST(endless_dicts_end)
     write_archive("laughs.pt", pickle, n);
     refused(hidi_torch_read(&file, scratch("laughs.pt"), ""), HIDI_UNSUPPORTED, "more than 10");
     refused(hidi_torch_read(&file, scratch("laughs.pt"), NULL), HIDI_BAD_FORMAT, "no tensors");
+
+    n = (size_t)sprintf(pickle, "(X"); /* a text of 100,000, then the same 9,000 times */
+    memcpy(pickle + n, "\xa0\x86\x01", 4);
+    memset(pickle + n + 4, 'x', 100000);
+    n += 100004;
+    n += (size_t)sprintf(pickle + n, "q");
+    pickle[n++] = '\0';
+    for (int i = 0; i < 9000; i++, n += 2)
+        memcpy(pickle + n, "h", 2);
+    n += (size_t)sprintf(pickle + n, "l.");
+    write_archive("repeated.pt", pickle, n);
+    refused(hidi_torch_read(&file, scratch("repeated.pt"), ""), HIDI_UNSUPPORTED, "names and texts");
 
     write_archive("itself.pt", "]q\0h\0a.", 7);
     refused(hidi_torch_read(&file, scratch("itself.pt"), ""), HIDI_UNSUPPORTED, "64 deep");

@@ -11,7 +11,7 @@
 #include "model/heads.h"
 #include "model/macs.h"
 
-enum { SOME_KEYS = 12 }; /* of the metadata, unless all is asked for */
+enum { SOME_KEYS = 12, SOME_TEXT = 200 }; /* of the metadata, unless all is asked for */
 
 /* Text from a file: control characters do not reach the terminal. */
 static void print_text(const char *text, size_t length)
@@ -128,14 +128,15 @@ static void print_metadata(const hidi_tensor_file *file, bool full)
             break;
         }
         const char *value = file->value[i];
-        const size_t lines = count_lines(value), first = strcspn(value, "\n");
+        const size_t lines = count_lines(value), line = strcspn(value, "\n");
+        const size_t first = full || line <= SOME_TEXT ? line : SOME_TEXT;
         printf("    ");
         print_text(file->key[i], strlen(file->key[i]));
         printf(" = ");
         if (lines < 2 || !full)
             print_text(value, first);
         if (lines < 2) {
-            putchar('\n');
+            printf("%s\n", first < line ? " ... (--metadata)" : "");
         } else if (!full) {
             printf(" ... (%zu lines)\n", lines);
         } else {

@@ -138,6 +138,15 @@ static bool find_dtype(const hidi_value *type, hidi_dtype *dtype)
     return false;
 }
 
+/* {'neg': True} or {'conj': True}: views whose numbers PyTorch changes when it looks at them. */
+static bool is_lazy(const hidi_value *metadata)
+{
+    for (size_t i = 1; metadata->kind == HIDI_VALUE_DICT && i < metadata->n; i += 2)
+        if (metadata->item[i]->kind == HIDI_VALUE_BOOL && metadata->item[i]->integer)
+            return true;
+    return false;
+}
+
 static hidi_status opaque_tensor(hidi_machine *m, const char *what, const char *type,
                                  hidi_value **result)
 {
@@ -154,6 +163,7 @@ static hidi_status make_tensor(hidi_machine *m, const char *function, const hidi
 {
     hidi_value *const *a = arguments->item;
     const bool has_dtype = strcmp(function, "torch._utils._rebuild_tensor_v3") == 0;
+    const size_t metadata = has_dtype ? 7 : 6;
     hidi_status status = HIDI_OK;
 
     if (arguments->n < (has_dtype ? 7 : 4) || a[0]->kind != HIDI_VALUE_STORAGE)
@@ -161,6 +171,9 @@ static hidi_status make_tensor(hidi_machine *m, const char *function, const hidi
     const hidi_stored *storage = a[0]->storage;
     if (!storage->known)
         return opaque_tensor(m, "a tensor of a", storage->type, result);
+    if (arguments->n > metadata && is_lazy(a[metadata]))
+        return hidi_machine_opaque(m, "a tensor to be negated or conjugated (save it after "
+                                      "resolve_neg() or resolve_conj())", result);
     if (a[2]->n > HIDI_FILE_MAX_RANK)
         return hidi_machine_opaque(m, "a tensor of too high a rank", result);
     hidi_stored_view *view = hidi_machine_take(m, sizeof *view, &status);

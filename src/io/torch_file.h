@@ -2,7 +2,7 @@
  *
  * Both hold a Python pickle, which is a program.  It is not run here: of its instructions those are
  * followed that build dicts, lists, tuples, numbers, text and tensors, and every call of anything
- * else is noted down by its name and not made (unpickle.h).
+ * else is noted down by its name and not made (pickle.h).
  * Sources: torch/serialization.py and torch/_utils.py (PyTorch), pickletools.py (Python).
  */
 #ifndef HIDI_IO_TORCH_FILE_H

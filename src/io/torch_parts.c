@@ -14,7 +14,7 @@
 
 #define DEEPEST 64          /* dicts in dicts                                                  */
 #define MOST_VISITS 1000000 /* values looked at: a dict may hold another twice, that one ...   */
-#define MOST_TEXT ((size_t)128 << 20) /* bytes of names                                         */
+#define MOST_TEXT ((size_t)128 << 20) /* bytes of names and texts, which may be there many times */
 #define MOST_METADATA 10000 /* as in safetensors.c                                             */
 #define LONGEST_NAME 1024
 
@@ -234,6 +234,15 @@ typedef struct walk {
     char name[LONGEST_NAME];
 } walk;
 
+static hidi_status count_text(walk *w, size_t bytes)
+{
+    w->text += bytes;
+    return w->text <= MOST_TEXT ? HIDI_OK
+                                : hidi_error(HIDI_UNSUPPORTED,
+                                             "%s: names and texts of more than %zu bytes",
+                                             w->file->path, MOST_TEXT);
+}
+
 static hidi_status add_tensor(walk *w, const hidi_stored_view *view)
 {
     HIDI_TRY(hidi_machine_room((void **)&w->list->item, &w->list->capacity, w->list->n,
@@ -261,8 +270,11 @@ static hidi_status add_other(walk *w, const hidi_value *value)
         hidi_format_double(number, value->real);
     else if (value->kind == HIDI_VALUE_TEXT && strlen(value->text) == value->n)
         text = value->text;
-    else
+    else {
+        HIDI_TRY(count_text(w, strlen(class_of(value))));
         return hidi_tensor_file_add_unread(w->file, w->name, class_of(value));
+    }
+    HIDI_TRY(count_text(w, strlen(text)));
     if (w->file->n_keys == MOST_METADATA)
         return hidi_error(HIDI_UNSUPPORTED, "%s: \"%s\": more than %d numbers and texts",
                           w->file->path, w->name, MOST_METADATA);
@@ -291,9 +303,7 @@ static hidi_status visit_children(walk *w, const hidi_value *value, size_t lengt
         if (used < 0 || (size_t)used >= left)
             return hidi_error(HIDI_UNSUPPORTED, "%s: a name of more than %d characters: %.60s...",
                               w->file->path, LONGEST_NAME - 1, w->name);
-        w->text += length + (size_t)used;
-        if (w->text > MOST_TEXT)
-            return hidi_error(HIDI_UNSUPPORTED, "%s: too many long names", w->file->path);
+        HIDI_TRY(count_text(w, length + (size_t)used));
         HIDI_TRY(visit(w, child(value, i), length + (size_t)used, depth + 1));
         w->name[length] = '\0';
     }
