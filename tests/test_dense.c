@@ -15,7 +15,7 @@
 
 static const double pi = 3.14159265358979323846;
 
-/* --- products ----------------------------------------------------------------------------------- */
+/* --- products --------------------------------------------------------------------------------- */
 
 /* From the definition; what is below the diagonal is left out of a Gram matrix. */
 START_TEST(products_as_defined)
@@ -180,7 +180,7 @@ START_TEST(matrices_that_are_not_finite)
 }
 END_TEST
 
-/* --- singular values: loop tests, likewise ------------------------------------------------------ */
+/* --- singular values: loop tests, likewise ---------------------------------------------------- */
 
 static hidi_status (*const singular[])(double *, size_t, size_t, double *) = {
     hidi_singular_values, hidi_jacobi_singular

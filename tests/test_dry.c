@@ -10,7 +10,7 @@
 #include "method/sampler.h"
 #include "method/teacher.h"
 
-/* --- a real backend that counts ----------------------------------------------------------------- */
+/* --- a real backend that counts --------------------------------------------------------------- */
 
 static const hidi_backend *real; /* what is counted */
 static hidi_backend counting;    /* its table, with these two slots */
@@ -43,7 +43,7 @@ static void count_release(void *memory)
     real->release(memory);
 }
 
-/* --- steps of all kinds --------------------------------------------------------------------------- */
+/* --- steps of all kinds ----------------------------------------------------------------------- */
 
 typedef enum kind {
     CLASSIFIER, TEACHER, STAGE1, STAGE1_DIFFERENCE, STAGE2, STAGE2_EVERYTHING, SAMPLING, KINDS
@@ -193,7 +193,7 @@ static void work(kind k, const hidi_backend *backend, const hidi_dataset *data, 
     }
 }
 
-/* --- tests ---------------------------------------------------------------------------------------- */
+/* --- tests ------------------------------------------------------------------------------------ */
 
 /* Byte for byte: the peak of the tape, how often it asks, and the peak of all that is asked for. */
 static void compare(const char *name, int threads)

@@ -58,7 +58,7 @@ static hidi_dataset data = {.name = "gaussian",
                             .n_classes = 1,
                             .get = get};
 
-/* --- on the tape, with the exact functions instead of a network ---------------------------------- */
+/* --- on the tape, with the exact functions instead of a network ------------------------------- */
 
 /* a(t) as a var with its tangent: value f(t_i), tangent f'(t_i) by a central difference whose error
  * is far below the test's tolerance. */
@@ -179,7 +179,7 @@ START_TEST(floor_of_flow_matching)
 }
 END_TEST
 
-/* --- with networks: both trainings reach what theory says ------------------------------------------ */
+/* --- with networks: both trainings reach what theory says ------------------------------------- */
 
 static const hidi_adamw adamw = {0.9, 0.99, 1e-8, 0, 1};
 

@@ -201,7 +201,7 @@ START_TEST(a_split_is_rounded_and_repeated)
 }
 END_TEST
 
-/* --- statistics ----------------------------------------------------------------------------------- */
+/* --- statistics ------------------------------------------------------------------------------- */
 
 static hidi_moments some_moments(size_t D, size_t n)
 {

@@ -25,7 +25,7 @@ static const hidi_time_options uniform = {HIDI_TIME_UNIFORM, 0.02, 0.98, 0, 1};
 enum { STEPS = 6, STOP = 3, BATCH = 4 };
 static const hidi_schedule schedule = {1e-3, 2, HIDI_DECAY_COSINE, 0.1, STEPS};
 
-/* --- schedules and draws ------------------------------------------------------------------------- */
+/* --- schedules and draws ---------------------------------------------------------------------- */
 
 START_TEST(learning_rates)
 {
@@ -126,7 +126,7 @@ START_TEST(times)
 }
 END_TEST
 
-/* --- the trainings ----------------------------------------------------------------------------------- */
+/* --- the trainings ---------------------------------------------------------------------------- */
 
 static hidi_dit *small_dit(uint64_t seed)
 {
@@ -376,7 +376,7 @@ START_TEST(snapshots)
 }
 END_TEST
 
-/* --- students of another size ----------------------------------------------------------------------- */
+/* --- students of another size ----------------------------------------------------------------- */
 
 /* u(z, r, t, y) of two images, on the host. */
 static void velocity_of(const hidi_dit *net, hidi_real *out)

@@ -17,7 +17,7 @@
 #pragma GCC diagnostic ignored "-Wunused-parameter" /* C99 cannot leave a parameter unnamed */
 #endif
 
-/* --- life and memory --------------------------------------------------------------------------- */
+/* --- life and memory -------------------------------------------------------------------------- */
 
 typedef struct piece {
     void *memory;
@@ -96,7 +96,7 @@ static void download(void *host, const void *device, size_t bytes)
     memset(host, 0, bytes);
 }
 
-/* --- arithmetic, in the order of the table ------------------------------------------------------ */
+/* --- arithmetic, in the order of the table ---------------------------------------------------- */
 
 static void copy(hidi_real *y, const hidi_real *x, size_t n) {}
 static void fill(hidi_real *y, hidi_real a, size_t n) {}

@@ -202,7 +202,7 @@ hidi_status hidi_jacobi_singular(double *a, size_t m, size_t n, double *s)
     return HIDI_OK;
 }
 
-/* --- what the build has ------------------------------------------------------------------------ */
+/* --- what the build has ----------------------------------------------------------------------- */
 
 #ifdef HAVE_LAPACK
 

@@ -39,7 +39,7 @@ typedef struct bench {
     int n_gemm_times;
 } bench;
 
-/* --- the yardstick -------------------------------------------------------------------------------- */
+/* --- the yardstick ---------------------------------------------------------------------------- */
 
 static double gemm_flop(size_t n)
 {
@@ -91,7 +91,7 @@ static hidi_status time_products(bench *b)
     return HIDI_OK;
 }
 
-/* --- steps ---------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static row *add_row(bench *b, const hidi_footprint *footprint, size_t batch, double seconds,
                     double flop)
@@ -181,7 +181,7 @@ static hidi_status measure(bench *b, const char *label, hidi_work work, const hi
     return status;
 }
 
-/* --- what is measured ----------------------------------------------------------------------------- */
+/* --- what is measured ------------------------------------------------------------------------- */
 
 static hidi_status bench_preset(bench *b)
 {
@@ -259,7 +259,7 @@ static hidi_status bench_inception(bench *b)
     return HIDI_OK;
 }
 
-/* --- results -------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------- */
 
 /* Of the products, in GFLOP/s; p: quantile of their times. */
 static double gemm_rate(bench *b, double p)
@@ -313,7 +313,7 @@ static hidi_status write_csv(bench *b)
     return hidi_atomic_commit(&file);
 }
 
-/* --- the command ---------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static hidi_status read_numbers(bench *b)
 {
@@ -322,7 +322,8 @@ static hidi_status read_numbers(bench *b)
     if (b->models == NULL && !b->inception && b->batch_text)
         return hidi_error(HIDI_BAD_ARGUMENT, "--batch goes with --model or --inception");
     if ((b->models != NULL) + b->inception + (b->cli.preset != NULL) > 1)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--model, --inception and --preset exclude each other");
+        return hidi_error(HIDI_BAD_ARGUMENT, "--model, --inception and --preset exclude each "
+                                             "other");
     HIDI_TRY(hidi_published_names(b->models, b->names, &b->n_names));
     HIDI_TRY(hidi_cli_number("repeat", b->repeat_text, 1, MAX_REPEAT, &b->repeat));
     HIDI_TRY(hidi_cli_number("image", b->image_text, 1, 16384, &b->image));

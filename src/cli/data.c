@@ -22,7 +22,7 @@ static size_t pixels_of(const hidi_dataset *data)
     return data->channels * data->height * data->width;
 }
 
-/* --- numbers ----------------------------------------------------------------------------------------- */
+/* --- numbers ---------------------------------------------------------------------------------- */
 
 /* Of a sample of a split. */
 typedef struct summary {
@@ -104,7 +104,7 @@ static void print_counts(const hidi_dataset *data)
     }
 }
 
-/* --- the picture ------------------------------------------------------------------------------------- */
+/* --- the picture ------------------------------------------------------------------------------ */
 
 /* The first `columns` images of each of the first `rows` classes into x [rows, columns, C, H, W];
  * a class that has fewer leaves white. */
@@ -158,7 +158,7 @@ static hidi_status draw(const hidi_dataset *data, const request *r)
     return status;
 }
 
-/* --- the command ------------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static hidi_status read_request(request *r)
 {

@@ -42,7 +42,7 @@ typedef struct evaluation {
     size_t n;
 } evaluation;
 
-/* --- the extractor --------------------------------------------------------------------------------- */
+/* --- the extractor ---------------------------------------------------------------------------- */
 
 /* Reads the weights, and makes of them what statistics files remember: the same tensors are the same
  * in any format of file and order. */
@@ -116,7 +116,7 @@ static hidi_status find_weights(evaluation *e)
     return hidi_find_ready(e->cli->settings.features.file, e->weights, sizeof e->weights);
 }
 
-/* --- measuring ------------------------------------------------------------------------------------- */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 static hidi_gathering gathering(const evaluation *e, bool reference)
 {
@@ -216,7 +216,7 @@ static hidi_status eval(evaluation *e)
     return compare ? compare_all(e) : evaluate(e, r->sets[0], false);
 }
 
-/* --- the command line -------------------------------------------------------------------------------- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 static hidi_status check_request(evaluation *e)
 {

@@ -41,7 +41,7 @@ const hidi_value_text hidi_value_texts[HIDI_VALUES] = {
     [HIDI_VALUE_HIGH] = {HIDI_METRIC_SPECTRUM, "high_frequency", "high freq", 3},
 };
 
-/* --- choosing ------------------------------------------------------------------------------------ */
+/* --- choosing --------------------------------------------------------------------------------- */
 
 static hidi_status unknown(const char *name, size_t length, int extractor)
 {
@@ -87,7 +87,7 @@ void hidi_metrics_need(const hidi_metric_choice *choice, bool reference, hidi_ga
     what->score = on[HIDI_METRIC_IS] && !reference;
 }
 
-/* --- measuring ------------------------------------------------------------------------------------ */
+/* --- measuring -------------------------------------------------------------------------------- */
 
 /* Does the set have what the metric needs? */
 static bool has(const hidi_image_set *set, hidi_metric metric)

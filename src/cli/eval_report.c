@@ -32,7 +32,7 @@ static void add_note(note_list *notes, const char *format, ...)
     va_end(values);
 }
 
-/* --- what should be known of the numbers --------------------------------------------------------- */
+/* --- what should be known of the numbers ------------------------------------------------------ */
 
 /* The fewest images of any side of which that is known; 0: of none. */
 static long fewest(const hidi_eval_report *r)
@@ -54,14 +54,15 @@ static bool is_measured(const hidi_eval_report *r, hidi_value value)
 
 static void note_counts(note_list *notes, const hidi_eval_report *r)
 {
-    const char *name = r->inception ? "FID" : "the Frechet distance";
+    const bool whole = is_measured(r, r->inception ? HIDI_VALUE_FID : HIDI_VALUE_DISTANCE);
+    const char *name = !r->inception ? "the Frechet distance" : whole ? "FID" : "sFID";
     const long images = fewest(r);
-    const size_t features = r->extractor->n_features;
-    if (!is_measured(r, r->inception ? HIDI_VALUE_FID : HIDI_VALUE_DISTANCE))
+    const size_t features = whole ? r->extractor->n_features : r->extractor->n_spatial;
+    if (!whole && !is_measured(r, HIDI_VALUE_SFID))
         return;
     if (images > 0 && (size_t)images < features)
-        add_note(notes, "warning: %ld images are fewer than the %zu features: their covariance has no "
-                        "full rank, and %s is far too high", images, features, name);
+        add_note(notes, "warning: %ld images are fewer than the %zu features: their covariance has "
+                        "no full rank, and %s is far too high", images, features, name);
     else if (r->inception && images > 0 && images < MANY)
         add_note(notes, "warning: %s of %ld images is biased upwards; compare it only with one of as "
                         "many (published ones are of 50000 and a reference of all images)", name,
@@ -95,7 +96,7 @@ static void note_all(note_list *notes, const hidi_eval_report *r)
                                                      : "kernel is a kernel distance in these features");
 }
 
-/* --- the table ------------------------------------------------------------------------------------ */
+/* --- the table -------------------------------------------------------------------------------- */
 
 static bool is_shown(const hidi_eval_report *r, int value)
 {
@@ -149,7 +150,7 @@ void hidi_eval_print(FILE *out, const hidi_eval_report *r)
         fprintf(out, "%s\n", notes.text[i]);
 }
 
-/* --- files for programs ------------------------------------------------------------------------------ */
+/* --- files for programs ----------------------------------------------------------------------- */
 
 hidi_status hidi_eval_write_csv(const char *path, const hidi_eval_report *r)
 {

@@ -43,7 +43,7 @@ static hidi_status gather(hidi_eval_set *set, const hidi_eval_context *context,
     return hidi_error_prefix(status, "%s", set->label);
 }
 
-/* --- samples of a model ------------------------------------------------------------------------------ */
+/* --- samples of a model ----------------------------------------------------------------------- */
 
 typedef struct samples {
     const hidi_cli *cli;
@@ -123,7 +123,7 @@ static hidi_status gather_samples(hidi_eval_set *set, hidi_eval_context *context
     return status;
 }
 
-/* --- images -------------------------------------------------------------------------------------------- */
+/* --- images ----------------------------------------------------------------------------------- */
 
 static hidi_status gather_split(hidi_eval_set *set, hidi_eval_context *context, const char *name,
                                 const hidi_gathering *what)
@@ -156,7 +156,7 @@ static hidi_status gather_images(hidi_eval_set *set, const hidi_eval_context *co
     return gather(set, context, &source, what);
 }
 
-/* --- npz files ------------------------------------------------------------------------------------------ */
+/* --- npz files -------------------------------------------------------------------------------- */
 
 static hidi_status check_statistics(const hidi_statistics *s, const hidi_eval_context *context,
                                     const char *path)
@@ -212,7 +212,7 @@ static hidi_status gather_npz(hidi_eval_set *set, const hidi_eval_context *conte
     return HIDI_OK;
 }
 
-/* --- all of them ------------------------------------------------------------------------------------------ */
+/* --- all of them ------------------------------------------------------------------------------ */
 
 hidi_status hidi_eval_set_gather(hidi_eval_set *set, hidi_eval_context *context, const char *name,
                                  const hidi_gathering *what)

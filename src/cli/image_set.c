@@ -149,7 +149,7 @@ void hidi_image_set_free(hidi_image_set *set)
     memset(set, 0, sizeof *set);
 }
 
-/* --- for the comparisons of a run --------------------------------------------------------------- */
+/* --- for the comparisons of a run ------------------------------------------------------------- */
 
 static const hidi_gathering for_a_run = {.features = true, .moments = true, .spectrum = true};
 

@@ -26,7 +26,7 @@
 #define COMPILER "unknown"
 #endif
 
-/* --- this build ------------------------------------------------------------------------------------- */
+/* --- this build ------------------------------------------------------------------------------- */
 
 /* One that is built in, but not the one to be used, may lack its device. */
 static void print_backends(const hidi_backend *chosen)
@@ -86,7 +86,7 @@ static hidi_status print_build(const hidi_backend *chosen)
     return HIDI_OK;
 }
 
-/* --- the configuration ------------------------------------------------------------------------------- */
+/* --- the configuration ------------------------------------------------------------------------ */
 
 static hidi_status print_model(const char *label, const hidi_dit_config *config)
 {
@@ -138,7 +138,7 @@ static hidi_status print_configuration(const hidi_cli *cli)
     return status;
 }
 
-/* --- the command ------------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 static hidi_status info(hidi_cli *cli)
 {
@@ -178,10 +178,10 @@ const hidi_command hidi_command_info = {
     "the configuration (--preset, --set) with the memory that a step of each training and of\n"
     "sampling needs.  It is found out by taking these steps without arithmetic, on memory that is\n"
     "reserved but never touched: no estimate.  models: parameters, gradients, moments and\n"
-    "averages; activations: the most that the tape holds at one time; allocated: all that is asked\n"
-    "for.  The program, its libraries and the data set come on top.\n"
+    "averages; activations: the most that the tape holds at one time; allocated: all that is\n"
+    "asked for.  The program, its libraries and the data set come on top.\n"
     "\n"
     "With FILEs (safetensors, PyTorch's .pt and .pth, npz; told apart by their content): what\n"
-    "each holds, and, of networks that are known, whether it is complete and finite.  Nothing that\n"
-    "a PyTorch file would have Python call is called: such things are listed, and not read.\n",
+    "each holds, and, of networks that are known, whether it is complete and finite.  Nothing\n"
+    "that a PyTorch file would have Python call is called: such things are listed, and not read.\n",
     "run data model teacher student td dm sample", run};

@@ -20,7 +20,7 @@ static void print_text(const char *text, size_t length)
         putchar((unsigned char)text[i] < 32 || text[i] == 127 ? '?' : text[i]);
 }
 
-/* --- its kind ------------------------------------------------------------------------------------- */
+/* --- its kind --------------------------------------------------------------------------------- */
 
 /* Each of these reads the file as one kind of network, on the dry backend: shapes, completeness and
  * finite numbers are checked, and nothing is kept. */
@@ -108,7 +108,7 @@ static void describe(const hidi_tensor_file *file)
     }
 }
 
-/* --- metadata --------------------------------------------------------------------------------------- */
+/* --- metadata --------------------------------------------------------------------------------- */
 
 static size_t count_lines(const char *text)
 {
@@ -150,7 +150,7 @@ static void print_metadata(const hidi_tensor_file *file, bool full)
     }
 }
 
-/* --- tensors ---------------------------------------------------------------------------------------- */
+/* --- tensors ---------------------------------------------------------------------------------- */
 
 /* Tensors whose names begin alike, up to the first dot, and have the same dtype. */
 typedef struct group {

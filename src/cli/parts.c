@@ -16,7 +16,7 @@
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 
-/* --- a part's file ----------------------------------------------------------------------------- */
+/* --- a part's file ---------------------------------------------------------------------------- */
 
 /* A part in the making: where its files go and what it depends on. */
 typedef struct part {
@@ -169,7 +169,7 @@ double hidi_part_seconds(const char *dir, const char *name)
     return seconds;
 }
 
-/* --- loading what was made elsewhere --------------------------------------------------------------- */
+/* --- loading what was made elsewhere ---------------------------------------------------------- */
 
 static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, const char *path)
 {
@@ -204,7 +204,7 @@ hidi_status hidi_find_ready(const char *name, char *path, size_t size)
     return hidi_cli_find(path, size, name);
 }
 
-/* --- the parts ------------------------------------------------------------------------------------ */
+/* --- the parts -------------------------------------------------------------------------------- */
 
 static hidi_status train_features(const part *p, const hidi_dataset *data, hidi_feature_net **net)
 {

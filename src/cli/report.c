@@ -24,7 +24,7 @@ static const char style[] =
     "font-size:.9rem;max-width:36rem}svg{max-width:100%;height:auto}"
     "pre{background:#f6f6f6;padding:1rem;overflow-x:auto;font-size:.8rem}.note{color:#555}";
 
-/* --- pieces ----------------------------------------------------------------------------------------- */
+/* --- pieces ----------------------------------------------------------------------------------- */
 
 static void print_escaped(FILE *out, const char *text)
 {
@@ -173,7 +173,7 @@ static hidi_status print_plots(FILE *out, const hidi_report *r)
     return HIDI_OK;
 }
 
-/* --- the page ---------------------------------------------------------------------------------------- */
+/* --- the page --------------------------------------------------------------------------------- */
 
 static hidi_status print_page(FILE *out, const hidi_report *r)
 {

@@ -87,7 +87,7 @@ static hidi_status measure_all(pipeline *p)
                                    p->measured, p->n_measured);
 }
 
-/* --- pictures ---------------------------------------------------------------------------------- */
+/* --- pictures --------------------------------------------------------------------------------- */
 
 /* n real images of the split that is measured against, with the classes that the samples have; white where a class has none. */
 static hidi_status real_samples(const pipeline *p, size_t n, hidi_real **x)
@@ -213,7 +213,7 @@ static hidi_status write_pictures(const pipeline *p)
     return status;
 }
 
-/* --- the command ---------------------------------------------------------------------------------- */
+/* --- the command ------------------------------------------------------------------------------ */
 
 /* The settings as they were used: a preset file of its own. */
 static hidi_status write_settings(const pipeline *p)

@@ -29,7 +29,7 @@ size_t hidi_work_batch(hidi_work work, const hidi_settings *s)
     }
 }
 
-/* --- the work itself ------------------------------------------------------------------------------ */
+/* --- the work itself -------------------------------------------------------------------------- */
 
 static hidi_status begin_teacher(hidi_workload *load, const hidi_settings *s,
                                  const hidi_dataset *data)
@@ -219,7 +219,7 @@ hidi_status hidi_workload_time(hidi_workload *load, long repeat, long first, lon
     return hidi_time_steps(step_load, load, repeat, first, every, seconds);
 }
 
-/* --- its arithmetic ------------------------------------------------------------------------------- */
+/* --- its arithmetic --------------------------------------------------------------------------- */
 
 /* Of one pass for one image, in multiply-adds. */
 typedef struct costs {

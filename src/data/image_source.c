@@ -74,7 +74,7 @@ void hidi_bytes_to_planes(const uint8_t *pixel, size_t channels, size_t pixels, 
             out[c * pixels + i] = (hidi_real)(pixel[i * channels + c % channels] / 127.5 - 1.0);
 }
 
-/* --- images in memory ----------------------------------------------------------------------------- */
+/* --- images in memory ------------------------------------------------------------------------- */
 
 static hidi_status memory_next(hidi_image_source *source, size_t most, hidi_image_batch *batch)
 {
@@ -95,7 +95,7 @@ void hidi_image_source_memory(hidi_image_source *source, hidi_real *images, size
                                   .state = images};
 }
 
-/* --- a split of a data set ------------------------------------------------------------------------ */
+/* --- a split of a data set -------------------------------------------------------------------- */
 
 typedef struct dataset_state {
     const hidi_dataset *data;

@@ -8,7 +8,7 @@
 #include "io/image.h"
 #include "io/npz.h"
 
-/* --- a folder of pictures ------------------------------------------------------------------------- */
+/* --- a folder of pictures --------------------------------------------------------------------- */
 
 enum { DEEPEST = 16 }; /* folders in folders: a link to a folder above has no end */
 
@@ -111,7 +111,7 @@ hidi_status hidi_folder_source(hidi_image_source *source, const char *path)
     return HIDI_OK;
 }
 
-/* --- an npz --------------------------------------------------------------------------------------- */
+/* --- an npz ----------------------------------------------------------------------------------- */
 
 typedef struct npz_state {
     hidi_npz *npz;

@@ -11,7 +11,7 @@
  * precision are symmetric to 1e-7. */
 static const double asymmetry = 1e-5;
 
-/* --- reading -------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* All of an array into out [count], as doubles. */
 static hidi_status read_array(hidi_npz *npz, const char *path, const hidi_file_tensor *array,
@@ -124,7 +124,7 @@ void hidi_statistics_free(hidi_statistics *statistics)
     hidi_moments_free(&statistics->spatial);
 }
 
-/* --- writing -------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static hidi_status add_pair(hidi_tensor_file *file, const char *mu, const char *sigma,
                             const hidi_moments *moments)

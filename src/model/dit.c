@@ -291,7 +291,7 @@ hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit)
     return copy_as(copy, dit, &dit->config, 0);
 }
 
-/* --- forward ------------------------------------------------------------------------------------- */
+/* --- forward ---------------------------------------------------------------------------------- */
 
 /* A pass in progress: what every piece of the network needs. */
 typedef struct pass {

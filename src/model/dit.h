@@ -98,7 +98,7 @@ hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hi
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                             hidi_var *t, hidi_var *r, const int32_t *y);
 
-/* --- files (dit_file.c) ----------------------------------------------------------------------------- */
+/* --- files (dit_file.c) ----------------------------------------------------------------------- */
 
 /* Adds all parameters and pos_embed as tensors named prefix + name; with prefix "" also the
  * metadata hidi.heads and hidi.time_scale: what the shapes do not say. */

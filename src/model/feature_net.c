@@ -194,7 +194,7 @@ hidi_status hidi_feature_net_standardise(hidi_feature_net *net, hidi_tape *tape,
     return status;
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 hidi_status hidi_feature_net_to_file(const hidi_feature_net *net, hidi_tensor_file *file)
 {
@@ -239,7 +239,7 @@ hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backen
     return HIDI_OK;
 }
 
-/* --- as an extractor ------------------------------------------------------------------------------ */
+/* --- as an extractor -------------------------------------------------------------------------- */
 
 typedef struct extractor_state {
     hidi_feature_net *net;

@@ -115,7 +115,7 @@ hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config)
     return HIDI_OK;
 }
 
-/* --- forward ------------------------------------------------------------------------------------- */
+/* --- forward ---------------------------------------------------------------------------------- */
 
 typedef struct head {
     hidi_tape *tape;
@@ -218,7 +218,7 @@ hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool fr
     return hidi_tape_status(tape);
 }
 
-/* --- files --------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 hidi_status hidi_heads_to_file(const hidi_heads *heads, const char *prefix, hidi_tensor_file *file)
 {
