@@ -354,6 +354,33 @@ START_TEST(hostile_headers_are_refused)
 }
 END_TEST
 
+/* Any dtype, byte order and order of elements. */
+START_TEST(arrays_are_read_as_doubles)
+{
+    static const char *const names[] = { "stored", "deflated" };
+    double expected[512], *values;
+
+    for (size_t k = 0; k < LENGTH(names); k++) {
+        hidi_tensor_file file;
+        hidi_npz *npz;
+
+        ck_assert_ok(hidi_npz_read(&file, test_file(names[k], "npz")));
+        ck_assert_ok(hidi_npz_open(&npz, test_file(names[k], "npz")));
+        for (size_t i = 0; i < file.n_tensors; i++) {
+            ck_assert_uint_le(file.tensor[i].count, LENGTH(expected));
+            hidi_file_tensor_double(&file.tensor[i], expected);
+            ck_assert_ok(hidi_npz_doubles(npz, file.tensor[i].name, &values));
+            ck_assert_mem_eq(values, expected, file.tensor[i].count * sizeof *values);
+            free(values);
+        }
+        refused(hidi_npz_doubles(npz, "nosuch", &values), HIDI_BAD_FORMAT, "nosuch");
+        ck_assert_ptr_null(values);
+        hidi_npz_close(npz);
+        hidi_tensor_file_free(&file);
+    }
+}
+END_TEST
+
 /* A file of a megabyte from which 1,000 come. */
 START_TEST(a_bomb_is_read_by_rows_or_not_at_all)
 {
@@ -361,6 +388,7 @@ START_TEST(a_bomb_is_read_by_rows_or_not_at_all)
     const size_t rows = 400, header_bytes = 128;
     unsigned char *all = calloc(rows + 1, sizeof zeros);
     char header[128];
+    double *values;
     hidi_tensor_file file;
     hidi_npz *npz;
     zip_t *archive = zip_open(scratch("bomb.npz"), ZIP_CREATE | ZIP_TRUNCATE, NULL);
@@ -377,6 +405,7 @@ START_TEST(a_bomb_is_read_by_rows_or_not_at_all)
 
     refused(hidi_npz_read(&file, scratch("bomb.npz")), HIDI_UNSUPPORTED, "to be read at once");
     ck_assert_ok(hidi_npz_open(&npz, scratch("bomb.npz")));
+    refused(hidi_npz_doubles(npz, "x", &values), HIDI_UNSUPPORTED, "to be read at once");
     ck_assert_ok(hidi_npz_start(npz, "x", NULL));
     for (size_t row = 0; row < rows; row++)
         ck_assert_ok(hidi_npz_rows(npz, 1, zeros));
@@ -416,6 +445,7 @@ int main(void)
     tcase_add_test(tests, truncated_files_are_errors_wherever_they_end);
     tcase_add_test(tests, a_changed_byte_does_no_harm);
     tcase_add_test(tests, hostile_headers_are_refused);
+    tcase_add_test(tests, arrays_are_read_as_doubles);
     tcase_add_test(tests, a_bomb_is_read_by_rows_or_not_at_all);
     tcase_add_test(tests, other_archives_are_refused);
     suite_add_tcase(suite, tests);

@@ -263,13 +263,15 @@ static void check_statistics(size_t n, size_t m, const double *sigma, hidi_statu
 START_TEST(statistics_that_are_none)
 {
     const double good[4] = {1, 0.5, 0.5, 1}, skew[4] = {1, 0.5, -0.5, 1};
-    const double nan_[4] = {1, (double)NAN, (double)NAN, 1};
+    const double nan_[4] = {1, (double)NAN, (double)NAN, 1}, below[4] = {1, 0, 0, -1};
     hidi_statistics s;
     check_statistics(2, 2, good, HIDI_OK, "");
     check_statistics(3, 2, good, HIDI_BAD_FORMAT, "expected [D] and [D, D]");
     check_statistics(2, 0, good, HIDI_BAD_FORMAT, "mu without sigma");
     check_statistics(2, 2, skew, HIDI_BAD_FORMAT, "not symmetric");
     check_statistics(2, 2, nan_, HIDI_NOT_FINITE, "sigma");
+    check_statistics(2, 2, below, HIDI_BAD_FORMAT, "variance below 0 (feature 1)");
+    check_statistics(0, 0, good, HIDI_BAD_FORMAT, "mu without sigma");
     ck_assert_int_eq(hidi_statistics_read(&s, scratch("nosuch.npz")), HIDI_BAD_FILE);
     hidi_statistics_free(&s);
 }

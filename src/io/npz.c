@@ -270,6 +270,34 @@ static hidi_status read_all(hidi_npz *npz, hidi_tensor_file *file)
     return HIDI_OK;
 }
 
+hidi_status hidi_npz_doubles(hidi_npz *npz, const char *name, double **values)
+{
+    const hidi_file_tensor *array;
+    hidi_tensor_file one;
+
+    *values = NULL;
+    HIDI_TRY(hidi_tensor_file_need(&npz->arrays, name, &array));
+    if (array->count > hidi_file_budget(npz->zip.file_bytes) / sizeof **values)
+        return hidi_error(HIDI_UNSUPPORTED,
+                          "%s: \"%s\": %zu numbers, in a file of %zu bytes: too many to be read at "
+                          "once",
+                          npz->zip.path, name, array->count, npz->zip.file_bytes);
+    double *out = malloc(array->count * sizeof *out + 1);
+    if (out == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "%s: \"%s\": out of memory for %zu numbers",
+                          npz->zip.path, name, array->count);
+    hidi_tensor_file_init(&one);
+    hidi_status status = read_array(npz, (size_t)(array - npz->arrays.tensor), &one);
+    if (status == HIDI_OK) {
+        hidi_file_tensor_double(&one.tensor[0], out);
+        *values = out;
+    } else {
+        free(out);
+    }
+    hidi_tensor_file_free(&one);
+    return status;
+}
+
 hidi_status hidi_npz_read(hidi_tensor_file *file, const char *path)
 {
     hidi_npz *npz;

@@ -13,30 +13,19 @@ static const double asymmetry = 1e-5;
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* All of an array into out [count], as doubles. */
-static hidi_status read_array(hidi_npz *npz, const char *path, const hidi_file_tensor *array,
-                              double *out)
+/* All of an array of `count` numbers, which must be finite; *out belongs to the caller. */
+static hidi_status read_array(hidi_npz *npz, const char *path, const char *name, size_t count,
+                              double **out)
 {
-    const size_t rows = array->rank > 0 ? array->dim[0] : 1;
-    hidi_file_tensor whole = *array;
-    unsigned char *bytes = malloc(array->count * hidi_dtype_bytes(array->dtype) + 1);
-    if (bytes == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for %s", path, array->name);
-    hidi_status status = hidi_npz_start(npz, array->name, NULL);
-    if (status == HIDI_OK)
-        status = hidi_npz_rows(npz, rows, bytes);
-    whole.data = bytes;
-    if (status == HIDI_OK)
-        hidi_file_tensor_double(&whole, out);
-    free(bytes);
-    for (size_t i = 0; status == HIDI_OK && i < array->count; i++)
-        if (!isfinite(out[i]))
-            status = hidi_error(HIDI_NOT_FINITE, "%s: %s is not finite", path, array->name);
-    return status;
+    HIDI_TRY(hidi_npz_doubles(npz, name, out));
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite((*out)[i]))
+            return hidi_error(HIDI_NOT_FINITE, "%s: %s is not finite", path, name);
+    return HIDI_OK;
 }
 
-static hidi_status check_symmetric(const double *sigma, size_t D, const char *path,
-                                   const char *name)
+static hidi_status check_covariance(const double *sigma, size_t D, const char *path,
+                                    const char *name)
 {
     double largest = 0, worst = 0;
     for (size_t i = 0; i < D; i++)
@@ -44,9 +33,26 @@ static hidi_status check_symmetric(const double *sigma, size_t D, const char *pa
             largest = fmax(largest, fabs(sigma[i * D + j]));
             worst = fmax(worst, fabs(sigma[i * D + j] - sigma[j * D + i]));
         }
-    if (worst <= asymmetry * largest)
-        return HIDI_OK;
-    return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, and no covariance", path, name);
+    if (worst > asymmetry * largest)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, and no covariance", path,
+                          name);
+    for (size_t i = 0; i < D; i++)
+        if (sigma[i * D + i] < 0)
+            return hidi_error(HIDI_BAD_FORMAT,
+                              "%s: %s has a variance below 0 (feature %zu), and is no covariance",
+                              path, name, i);
+    return HIDI_OK;
+}
+
+/* mu without sigma, or sigma without mu: the other one may be there and unreadable. */
+static hidi_status half_a_pair(const hidi_npz *npz, const char *path, const char *there,
+                               const char *missing)
+{
+    const hidi_file_tensor *array;
+    const hidi_status status = hidi_tensor_file_need(hidi_npz_arrays(npz), missing, &array);
+    return status == HIDI_UNSUPPORTED
+               ? status
+               : hidi_error(HIDI_BAD_FORMAT, "%s: %s without %s", path, there, missing);
 }
 
 /* One mean and covariance; left alone (dim 0) if neither is there. */
@@ -59,16 +65,16 @@ static hidi_status read_pair(hidi_npz *npz, const char *path, const char *mu, co
     if (m == NULL && s == NULL)
         return HIDI_OK;
     if (m == NULL || s == NULL)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: %s without %s", path, m ? mu : sigma,
-                          m ? sigma : mu);
-    if (m->rank != 1 || s->rank != 2 || s->dim[0] != m->dim[0] || s->dim[1] != m->dim[0])
-        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is %s and %s is %s, expected [D] and [D, D]", path,
-                          mu, hidi_file_tensor_text(m, found, sizeof found), sigma,
+        return half_a_pair(npz, path, m ? mu : sigma, m ? sigma : mu);
+    if (m->rank != 1 || m->count == 0 || s->rank != 2 || s->dim[0] != m->count ||
+        s->dim[1] != m->count)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is %s and %s is %s, expected [D] and [D, D]",
+                          path, mu, hidi_file_tensor_text(m, found, sizeof found), sigma,
                           hidi_file_tensor_text(s, other, sizeof other));
-    HIDI_TRY(hidi_moments_init(moments, m->dim[0]));
-    HIDI_TRY(read_array(npz, path, m, moments->mean));
-    HIDI_TRY(read_array(npz, path, s, moments->covariance));
-    return check_symmetric(moments->covariance, moments->dim, path, sigma);
+    moments->dim = m->count;
+    HIDI_TRY(read_array(npz, path, mu, m->count, &moments->mean));
+    HIDI_TRY(read_array(npz, path, sigma, s->count, &moments->covariance));
+    return check_covariance(moments->covariance, moments->dim, path, sigma);
 }
 
 /* count and extractor, as far as they are there. */
@@ -77,8 +83,10 @@ static hidi_status read_origin(hidi_npz *npz, const char *path, hidi_statistics 
     const hidi_file_tensor *count = hidi_tensor_file_find(hidi_npz_arrays(npz), "count");
     const hidi_file_tensor *name = hidi_tensor_file_find(hidi_npz_arrays(npz), "extractor");
     if (count != NULL && count->count == 1) {
-        double n;
-        HIDI_TRY(read_array(npz, path, count, &n));
+        double *value;
+        HIDI_TRY(hidi_npz_doubles(npz, "count", &value));
+        const double n = *value;
+        free(value);
         if (!(n >= 2 && n < 1e15))
             return hidi_error(HIDI_BAD_FORMAT, "%s: a count of %g samples", path, n);
         statistics->features.count = statistics->spatial.count = (size_t)n;
