@@ -179,6 +179,19 @@ START_TEST(npz_files_without_such_images)
 }
 END_TEST
 
+START_TEST(an_image_that_is_too_large_is_refused)
+{
+    const size_t sides[] = {1 << 14, SIZE_MAX / 4, SIZE_MAX};
+    hidi_image_source source = {.channels = 3};
+    for (size_t i = 0; i < 3; i++) {
+        hidi_image_batch batch = {.height = sides[i], .width = sides[i]};
+        ck_assert_int_eq(hidi_image_source_room(&source, &batch, 1), HIDI_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(hidi_error_message(), "too large"));
+        ck_assert_ptr_null(source.buffer);
+    }
+}
+END_TEST
+
 START_TEST(a_split_is_rounded_and_repeated)
 {
     hidi_dataset *data;
@@ -288,6 +301,7 @@ int main(void)
     tcase_add_test(tcase, a_picture_that_is_damaged_is_named);
     tcase_add_test(tcase, an_npz_becomes_planes);
     tcase_add_test(tcase, npz_files_without_such_images);
+    tcase_add_test(tcase, an_image_that_is_too_large_is_refused);
     tcase_add_test(tcase, a_split_is_rounded_and_repeated);
     tcase_add_test(tcase, statistics_come_back_as_they_were);
     tcase_add_test(tcase, statistics_that_are_none);

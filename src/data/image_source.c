@@ -9,6 +9,7 @@
 #include "io/image.h"
 
 #define BATCH_PIXELS ((size_t)1 << 24) /* values of a batch: 64 MB in single precision */
+#define MOST_PIXELS ((size_t)1 << 27)  /* values of one image: a small file may claim any number */
 
 hidi_status hidi_image_source_open(hidi_image_source *source, const char *path, size_t channels)
 {
@@ -52,6 +53,9 @@ size_t hidi_image_source_fit(const hidi_image_source *source, size_t height, siz
 
 hidi_status hidi_image_source_room(hidi_image_source *source, hidi_image_batch *batch, size_t n)
 {
+    if (batch->height > MOST_PIXELS / source->channels / batch->width)
+        return hidi_error(HIDI_UNSUPPORTED, "an image of %zux%zux%zu is too large; up to %zu values "
+                          "are read", batch->height, batch->width, source->channels, MOST_PIXELS);
     const size_t needed = n * source->channels * batch->height * batch->width;
     if (needed > source->capacity) {
         free(source->buffer);

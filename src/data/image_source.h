@@ -55,7 +55,8 @@ void hidi_image_source_memory(hidi_image_source *source, hidi_real *images, size
 /* The next images: at most `most`, and no more than fit into some 64 MB unless that is one. */
 hidi_status hidi_image_source_next(hidi_image_source *source, size_t most, hidi_image_batch *batch);
 
-/* For a `next`: memory for n images of the batch's size, in batch->images. */
+/* For a `next`: memory for n images of the batch's size, in batch->images.  HIDI_UNSUPPORTED for an
+ * image of more than 2^27 values (512 MB in single precision). */
 hidi_status hidi_image_source_room(hidi_image_source *source, hidi_image_batch *batch, size_t n);
 
 void hidi_image_source_close(hidi_image_source *source); /* one that is zeroed is allowed */

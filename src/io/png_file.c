@@ -100,19 +100,18 @@ static int read_pixels(png_job *job)
     return 1;
 }
 
-/* One pixel of 1 to 4 channels to grey or RGB, with alpha over black. */
+/* One pixel of 1 to 4 channels to grey or RGB. */
 static void convert_pixel(const uint8_t *in, int in_channels, uint8_t *out, int out_channels)
 {
     const int colours = in_channels >= 3 ? 3 : 1;
-    const unsigned alpha = in_channels == colours + 1 ? in[colours] : 255u;
-    unsigned rgb[3];
-    for (int c = 0; c < 3; c++)
-        rgb[c] = (in[c % colours] * alpha + 127u) / 255u;
-    if (out_channels == 3)
-        for (int c = 0; c < 3; c++)
-            out[c] = (uint8_t)rgb[c];
-    else /* Rec. 601 luma; of a grey pixel, itself */
-        out[0] = (uint8_t)((299u * rgb[0] + 587u * rgb[1] + 114u * rgb[2] + 500u) / 1000u);
+    const unsigned r = in[0], g = in[1 % colours], b = in[2 % colours];
+    if (out_channels == 3) {
+        out[0] = (uint8_t)r;
+        out[1] = (uint8_t)g;
+        out[2] = (uint8_t)b;
+    } else { /* Rec. 601 luma; of a grey pixel, itself */
+        out[0] = (uint8_t)((299u * r + 587u * g + 114u * b + 500u) / 1000u);
+    }
 }
 
 static hidi_status convert(hidi_image *image, const png_job *job, int channels)

@@ -27,7 +27,8 @@ hidi_status hidi_zip_open(hidi_zip *zip, const char *path)
                                                 reason == ZIP_ER_READ
                                             ? HIDI_BAD_FILE
                                             : HIDI_BAD_FORMAT,
-                                        "%s: %s", path, zip_error_strerror(&error));
+                                        "%s: %s%s", path, zip_error_strerror(&error),
+                                        reason == ZIP_ER_NOZIP ? ", or cut short" : "");
         zip_error_fini(&error);
         hidi_zip_close(zip);
         return status;

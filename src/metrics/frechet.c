@@ -69,7 +69,8 @@ hidi_status hidi_moments_finish(hidi_moments *moments)
     size_t D = moments->dim;
 
     if (moments->count < 2)
-        return hidi_error(HIDI_BAD_ARGUMENT, "moments: %zu samples, at least 2 are needed",
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "a covariance needs at least 2 samples (images), found %zu",
                           moments->count);
     for (size_t i = 0; i < D; i++)
         for (size_t j = i; j < D; j++) {
