@@ -85,16 +85,25 @@ static void velocity_at(const mixture *m, const double *z, double t, double *v)
         v[i] = v_dual[i].v;
 }
 
+static void euler_step(const mixture *m, const double *z, const double *v, double h, double *z_r)
+{
+    for (int i = 0; i < m->dim; i++)
+        z_r[i] = z[i] - h * v[i];
+}
+
 void solver_step(const mixture *m, solver s, const double *z, double t, double r, double *z_r)
 {
-    double v[MAX_DIM], v_r[MAX_DIM], euler[MAX_DIM];
+    double v[MAX_DIM], v_r[MAX_DIM], ahead[MAX_DIM];
     velocity_at(m, z, t, v);
+    if (s == EULER) {
+        euler_step(m, z, v, t - r, z_r);
+        return;
+    }
+    euler_step(m, z, v, t - r, ahead);
+    velocity_at(m, ahead, r, v_r);
     for (int i = 0; i < m->dim; i++)
-        euler[i] = z[i] - (t - r) * v[i];
-    if (s == HEUN)
-        velocity_at(m, euler, r, v_r);
-    for (int i = 0; i < m->dim; i++)
-        z_r[i] = s == EULER ? euler[i] : z[i] - (t - r) * 0.5 * (v[i] + v_r[i]);
+        v[i] = 0.5 * (v[i] + v_r[i]);
+    euler_step(m, z, v, t - r, z_r);
 }
 
 /* z_r on the trajectory through z_t. */
