@@ -1,4 +1,5 @@
-/* test_sources.c - images from folders, npz files and data sets, a batch at a time; statistics files. */
+/* test_sources.c - images from folders, npz files and data sets, a batch at a time; statistics
+ * files. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

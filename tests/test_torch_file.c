@@ -443,7 +443,8 @@ START_TEST(endless_dicts_end)
         memcpy(pickle + n, "h", 2);
     n += (size_t)sprintf(pickle + n, "l.");
     write_archive("repeated.pt", pickle, n);
-    refused(hidi_torch_read(&file, scratch("repeated.pt"), ""), HIDI_UNSUPPORTED, "names and texts");
+    refused(hidi_torch_read(&file, scratch("repeated.pt"), ""), HIDI_UNSUPPORTED,
+            "names and texts");
 
     write_archive("itself.pt", "]q\0h\0a.", 7);
     refused(hidi_torch_read(&file, scratch("itself.pt"), ""), HIDI_UNSUPPORTED, "64 deep");

@@ -44,8 +44,8 @@ typedef struct evaluation {
 
 /* --- the extractor ---------------------------------------------------------------------------- */
 
-/* Reads the weights, and makes of them what statistics files remember: the same tensors are the same
- * in any format of file and order. */
+/* Reads the weights, and makes of them what statistics files remember: the same tensors are the
+ * same in any format of file and order. */
 static hidi_status read_weights(evaluation *e, const char *kind, hidi_tensor_file *file)
 {
     uint64_t sum = 0;
@@ -107,12 +107,13 @@ static hidi_status find_weights(evaluation *e)
         return HIDI_OK;
     }
     if (e->inception)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--extractor inception needs --weights %s, the file of "
-                          "pytorch-fid's releases; --extractor small compares in features of hidi's "
-                          "own, and not by FID", published_weights);
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "--extractor inception needs --weights %s, the file of pytorch-fid's "
+                          "releases; --extractor small compares in features of hidi's own, and "
+                          "not by FID", published_weights);
     if (e->cli->settings.features.file[0] == '\0')
-        return hidi_error(HIDI_BAD_ARGUMENT, "no feature net: --features FILE, or features.file in the "
-                                             "preset");
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "no feature net: --features FILE, or features.file in the preset");
     return hidi_find_ready(e->cli->settings.features.file, e->weights, sizeof e->weights);
 }
 
@@ -255,7 +256,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"input", "NAME", &r.input, NULL, "how Inception sees images: pytorch-fid, tf, clean"},
         {"metrics", "LIST", &r.metrics, NULL,
          "all, or some of fid,is,sfid,kid,pr,spectrum; small: distance,kernel,pr,spectrum"},
-        {"save-statistics", "FILE", &r.statistics, NULL, "writes mu and sigma of the set to an npz"},
+        {"save-statistics", "FILE", &r.statistics, NULL,
+         "writes mu and sigma of the set to an npz"},
         {"json", NULL, NULL, &r.json, "prints JSON"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
@@ -263,7 +265,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     r.sets = argv + first;
     r.n = (size_t)(argc - first);
     if (r.n == 0)
-        return hidi_cli_usage(&cli, "no set of images given: a model, a folder, an npz, data:train");
+        return hidi_cli_usage(&cli,
+                              "no set of images given: a model, a folder, an npz, data:train");
     if (r.n > MAX_SETS)
         return hidi_cli_usage(&cli, "more than %d sets", MAX_SETS);
     if (check_request(&e) != HIDI_OK)
@@ -288,9 +291,10 @@ const hidi_command hidi_command_eval = {
     "  a folder              its PNG files\n"
     "  an npz                arr_0, u8 [N, H, W, C]; or statistics: mu and sigma\n"
     "  data:train, data:validation, data:test   eval.images of the preset's data set\n"
-    "--extractor inception with the weights of pytorch-fid gives FID, IS, sFID and KID as pytorch-fid,\n"
-    "guided-diffusion, torch-fidelity and clean-fid (--input clean) do; --extractor small compares by\n"
-    "Frechet distance, precision and recall in the features of a small net trained on the data\n"
-    "set (hidi features), and by the share of high-frequency power: that is not FID.  Without\n"
-    "--reference, the first row compares real training images, for scale.  --out: a CSV file.\n",
+    "--extractor inception with the weights of pytorch-fid gives FID, IS, sFID and KID as\n"
+    "pytorch-fid, guided-diffusion, torch-fidelity (--input tf) and clean-fid (--input clean) do;\n"
+    "--extractor small compares by Frechet distance, precision and recall in the features of a\n"
+    "small net trained on the data set (hidi features), and by the share of high-frequency power:\n"
+    "that is not FID.  Without --reference, the first row compares real training images, for\n"
+    "scale.  --out: a CSV file.\n",
     "run data sample eval features", run};

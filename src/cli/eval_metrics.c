@@ -35,7 +35,8 @@ const hidi_value_text hidi_value_texts[HIDI_VALUES] = {
     [HIDI_VALUE_DISTANCE] = {HIDI_METRIC_DISTANCE, "distance", "distance", 2},
     [HIDI_VALUE_KERNEL] = {HIDI_METRIC_KERNEL, "kernel_distance", "kernel", 6},
     [HIDI_VALUE_KERNEL_STD] = {HIDI_METRIC_KERNEL, "kernel_distance_std", "k. std", 6},
-    [HIDI_VALUE_KERNEL_ERROR] = {HIDI_METRIC_KERNEL, "kernel_distance_standard_error", "k. s.e.", 6},
+    [HIDI_VALUE_KERNEL_ERROR] = {HIDI_METRIC_KERNEL, "kernel_distance_standard_error", "k. s.e.",
+                                 6},
     [HIDI_VALUE_PRECISION] = {HIDI_METRIC_PR, "precision", "precision", 3},
     [HIDI_VALUE_RECALL] = {HIDI_METRIC_PR, "recall", "recall", 3},
     [HIDI_VALUE_HIGH] = {HIDI_METRIC_SPECTRUM, "high_frequency", "high freq", 3},
@@ -50,7 +51,8 @@ static hidi_status unknown(const char *name, size_t length, int extractor)
         if (metrics[i].extractors & extractor)
             snprintf(list + strlen(list), sizeof list - strlen(list), ", %s", metrics[i].name);
     return hidi_error(HIDI_BAD_ARGUMENT, "no metric %.*s in the features of %s; there are %s",
-                      (int)length, name, extractor == INCEPTION ? "Inception" : "the small net", list);
+                      (int)length, name, extractor == INCEPTION ? "Inception" : "the small net",
+                      list);
 }
 
 hidi_status hidi_metrics_choose(hidi_metric_choice *choice, const char *names, bool inception)
@@ -128,8 +130,9 @@ static hidi_status measure_kernel(double *value, size_t *subset, const hidi_imag
 static hidi_status measure_spectrum(double *value, const hidi_spectrum *a, const hidi_spectrum *b)
 {
     if (a->size != b->size)
-        return hidi_error(HIDI_BAD_SHAPE, "spectrum: images of size %zu, and of %zu in the reference",
-                          a->size, b->size);
+        return hidi_error(HIDI_BAD_SHAPE,
+                          "spectrum: images of size %zu, and of %zu in the reference", a->size,
+                          b->size);
     *value = hidi_spectrum_high(a) / hidi_spectrum_high(b);
     return HIDI_OK;
 }

@@ -5,8 +5,8 @@
 #include "cli/image_set.h"
 #include "metrics/kernel_distance.h"
 
-/* A metric has a name for the features that it is measured in: FID, IS, sFID and KID are Inception's
- * alone, and no other extractor's numbers go by these names. */
+/* A metric has a name for the features that it is measured in: FID, IS, sFID and KID are
+ * Inception's alone, and no other extractor's numbers go by these names. */
 typedef enum hidi_metric {
     HIDI_METRIC_FID, HIDI_METRIC_IS, HIDI_METRIC_SFID, HIDI_METRIC_KID, /* Inception */
     HIDI_METRIC_DISTANCE, HIDI_METRIC_KERNEL,                           /* another   */
@@ -53,9 +53,9 @@ typedef struct hidi_metric_options {
     hidi_kernel_options kernel;
 } hidi_metric_options;
 
-/* The values of a set against the reference (its split is not looked at); NaN: not measured.  subset:
- * the size of the kernel distance's subsets, 0 if there is none.  A chosen metric for which either side
- * lacks what it needs is an error if it was asked for by name. */
+/* The values of a set against the reference (its split is not looked at); NaN: not measured.
+ * subset: the size of the kernel distance's subsets, 0 if there is none.  A chosen metric for which
+ * either side lacks what it needs is an error if it was asked for by name. */
 hidi_status hidi_metrics_measure(double value[HIDI_VALUES], size_t *subset,
                                  const hidi_metric_choice *choice, const hidi_image_set *set,
                                  const hidi_image_set *reference,

@@ -64,9 +64,9 @@ static void note_counts(note_list *notes, const hidi_eval_report *r)
         add_note(notes, "warning: %ld images are fewer than the %zu features: their covariance has "
                         "no full rank, and %s is far too high", images, features, name);
     else if (r->inception && images > 0 && images < MANY)
-        add_note(notes, "warning: %s of %ld images is biased upwards; compare it only with one of as "
-                        "many (published ones are of 50000 and a reference of all images)", name,
-                 images);
+        add_note(notes, "warning: %s of %ld images is biased upwards; compare it only with one of "
+                        "as many (published ones are of 50000 and a reference of all images)",
+                 name, images);
     if (r->reference->images == 0)
         add_note(notes, "%s: it is not known how many images these statistics are of",
                  r->reference->label);
@@ -79,7 +79,8 @@ static void note_all(note_list *notes, const hidi_eval_report *r)
     for (size_t i = 0; i < r->n; i++)
         if (r->row[i].subset > 0 && r->row[i].subset < r->options->kernel.subset_size) {
             add_note(notes, "warning: kernel distances of subsets of %zu, not of %zu, for want of "
-                            "images: the subsets are much the same, and their deviation says little",
+                            "images: the subsets are much the same, and their deviation says "
+                            "little",
                      r->row[i].subset, r->options->kernel.subset_size);
             break;
         }
@@ -88,12 +89,13 @@ static void note_all(note_list *notes, const hidi_eval_report *r)
             missing = missing || (r->choice->on[hidi_value_texts[v].metric] &&
                                   isnan(r->row[i].value[v]));
     if (missing)
-        add_note(notes, "not measured: what needs images, or spatial features, that a file of statistics "
-                        "has not; square images of one size (spectrum); as many images as splits (is)");
+        add_note(notes, "not measured: what needs images, or spatial features, that a file of "
+                        "statistics has not; square images of one size (spectrum); as many images "
+                        "as splits (is)");
     if (is_measured(r, HIDI_VALUE_DISTANCE) || is_measured(r, HIDI_VALUE_KERNEL))
-        add_note(notes, "%s: not FID, and not comparable with published FIDs",
-                 is_measured(r, HIDI_VALUE_DISTANCE) ? "distance is a Frechet distance in these features"
-                                                     : "kernel is a kernel distance in these features");
+        add_note(notes, "%s in these features: not FID, and not comparable with published FIDs",
+                 is_measured(r, HIDI_VALUE_DISTANCE) ? "distance is a Frechet distance"
+                                                     : "kernel is a kernel distance");
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
@@ -214,7 +216,8 @@ static json_t *row_to_json(const hidi_eval_report *r, const hidi_eval_row *row)
             json_object_set_new(object, hidi_value_texts[v].key,
                                 isfinite(row->value[v]) ? json_real(row->value[v]) : json_null());
     if (row->subset > 0) {
-        json_object_set_new(object, "kernel_subsets", json_integer((json_int_t)r->options->kernel.subsets));
+        const json_int_t subsets = (json_int_t)r->options->kernel.subsets;
+        json_object_set_new(object, "kernel_subsets", json_integer(subsets));
         json_object_set_new(object, "kernel_subset_size", json_integer((json_int_t)row->subset));
     }
     return object;

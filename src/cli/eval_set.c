@@ -169,8 +169,8 @@ static hidi_status check_statistics(const hidi_statistics *s, const hidi_eval_co
         return hidi_error(HIDI_BAD_SHAPE, "%s: statistics of %zu features, %s has %zu", path,
                           s->features.dim, extractor->name, extractor->n_features);
     if (s->spatial.dim > 0 && s->spatial.dim != extractor->n_spatial)
-        return hidi_error(HIDI_BAD_SHAPE, "%s: statistics of %zu spatial features, %s has %zu", path,
-                          s->spatial.dim, extractor->name, extractor->n_spatial);
+        return hidi_error(HIDI_BAD_SHAPE, "%s: statistics of %zu spatial features, %s has %zu",
+                          path, s->spatial.dim, extractor->name, extractor->n_spatial);
     return HIDI_OK;
 }
 

@@ -8,10 +8,10 @@
 /* What all of them are gathered with. */
 typedef struct hidi_eval_context {
     const hidi_cli *cli;
-    hidi_dataset *data; /* of the settings; opened by the first that needs it, closed by the caller */
+    hidi_dataset *data;   /* of the settings; the first that needs it opens it, the caller closes */
     hidi_extractor *extractor;
-    const char *identity; /* its kind and weights, which statistics files remember                   */
-    bool eight_bits;    /* samples and images of data sets are rounded as in a PNG file             */
+    const char *identity; /* its kind and weights, which statistics files remember                */
+    bool eight_bits;      /* samples and images of data sets are rounded as in a PNG file         */
 } hidi_eval_context;
 
 typedef struct hidi_eval_set {
@@ -26,8 +26,8 @@ typedef struct hidi_eval_set {
 /* Gathers what is wanted of `name`, as far as it has it:
  *   data:train, data:validation, data:test   eval.images of that split of the settings' data set
  *   a folder                                 all its PNG files (data/image_source.h)
- *   an npz with arr_0                        all its images, and the statistics beside them, if any,
- *                                            in place of their own
+ *   an npz with arr_0                        all its images, and the statistics beside them, if
+ *                                            any, in place of their own
  *   an npz with mu and sigma                 statistics alone
  *   safetensors                              eval.images samples of a teacher or a student
  * Free it in any case. */

@@ -98,12 +98,12 @@ void hidi_print_measurements(FILE *out, const hidi_measurement *m, size_t n, con
             snprintf(nfe, sizeof nfe, "%ld", m[i].evaluations);
         if (isfinite(m[i].seconds))
             snprintf(ms, sizeof ms, "%.3f", 1000 * m[i].seconds);
-        fprintf(out, "%-28s %6s %10s %10.2f %9.3f %7.3f %9.3f\n", m[i].label, nfe, ms, m[i].distance,
-                m[i].precision, m[i].recall, m[i].high_frequency);
+        fprintf(out, "%-28s %6s %10s %10.2f %9.3f %7.3f %9.3f\n", m[i].label, nfe, ms,
+                m[i].distance, m[i].precision, m[i].recall, m[i].high_frequency);
     }
     if (n > 0)
-        fprintf(out, "Frechet distances of %ld images to as many real %s images, in the features of "
-                     "%s:\nnot FID, and not comparable with published FIDs.\n",
+        fprintf(out, "Frechet distances of %ld images to as many real %s images, in the features "
+                     "of %s:\nnot FID, and not comparable with published FIDs.\n",
                 m[0].images, hidi_split_name(m[0].split), extractor);
 }
 

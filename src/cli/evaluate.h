@@ -31,8 +31,8 @@ hidi_status hidi_measure_net(hidi_measurement *m, const hidi_cli *cli, const hid
                              const hidi_sampler *sampler, hidi_extractor *extractor,
                              const hidi_image_set *real);
 
-/* hidi_sample with a progress line called `label` and a clock: x [n, C, H, W] holds the noise and then
- * the images, *seconds is the time for one. */
+/* hidi_sample with a progress line called `label` and a clock: x [n, C, H, W] holds the noise and
+ * then the images, *seconds is the time for one. */
 hidi_status hidi_run_sampler(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
                              hidi_real *x, const int32_t *y, size_t n, const char *label,
                              double *seconds);

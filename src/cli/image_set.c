@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 256 }; /* images asked for at a time; an extractor cuts them into batches of its own */
+enum { BATCH = 256 }; /* images asked for at a time; an extractor cuts them into its own batches */
 
 /* A set while it is gathered, and a batch's results. */
 typedef struct gathering {
@@ -67,7 +67,8 @@ static hidi_status add_to_spectrum(gathering *g, const hidi_image_batch *batch)
         return HIDI_OK;
     }
     if (!g->what->lenient)
-        return hidi_error(HIDI_BAD_SHAPE, "a spectrum needs square images of one size, found %zux%zu",
+        return hidi_error(HIDI_BAD_SHAPE,
+                          "a spectrum needs square images of one size, found %zux%zu",
                           batch->height, batch->width);
     hidi_spectrum_free(spectrum);
     g->spectrum = false;
@@ -82,7 +83,8 @@ static hidi_status add(gathering *g, const hidi_image_batch *batch)
     const hidi_extracted wanted = {features, g->probabilities, g->spatial};
     clamp(batch->images, n * C * batch->height * batch->width);
     if (features != NULL || g->probabilities != NULL || g->spatial != NULL)
-        HIDI_TRY(hidi_extract(g->extractor, batch->images, n, batch->height, batch->width, &wanted));
+        HIDI_TRY(hidi_extract(g->extractor, batch->images, n, batch->height, batch->width,
+                              &wanted));
     if (g->what->moments)
         hidi_moments_add(&set->moments, features, n);
     if (g->what->spatial)

@@ -54,8 +54,9 @@ size_t hidi_image_source_fit(const hidi_image_source *source, size_t height, siz
 hidi_status hidi_image_source_room(hidi_image_source *source, hidi_image_batch *batch, size_t n)
 {
     if (batch->height > MOST_PIXELS / source->channels / batch->width)
-        return hidi_error(HIDI_UNSUPPORTED, "an image of %zux%zux%zu is too large; up to %zu values "
-                          "are read", batch->height, batch->width, source->channels, MOST_PIXELS);
+        return hidi_error(HIDI_UNSUPPORTED,
+                          "an image of %zux%zux%zu is too large; up to %zu values are read",
+                          batch->height, batch->width, source->channels, MOST_PIXELS);
     const size_t needed = n * source->channels * batch->height * batch->width;
     if (needed > source->capacity) {
         free(source->buffer);

@@ -1,5 +1,5 @@
-/* image_source.h - a set of images that is read once, from front to back, a batch at a time, so that
- * it need not fit into memory: a folder of pictures, an npz, a split of a data set.
+/* image_source.h - a set of images that is read once, from front to back, a batch at a time, so
+ * that it need not fit into memory: a folder of pictures, an npz, a split of a data set.
  *
  *     HIDI_TRY(hidi_image_source_open(&source, "samples.npz", 3));
  *     while ((status = hidi_image_source_next(&source, 64, &batch)) == HIDI_OK && batch.n > 0)
@@ -36,8 +36,8 @@ struct hidi_image_source {
 
 /* Images [n, channels, H, W] of 8 bits, from
  *   a folder   its PNG files, in the order of their names, and if it has none, those of all folders
- *              below it (in the order of their paths).  Sizes may differ.  Pictures of other kinds are
- *              refused: a set with some of them left out is another set
+ *              below it (in the order of their paths).  Sizes may differ.  Pictures of other kinds
+ *              are refused: a set with some of them left out is another set
  *   an npz     the array arr_0, u8, [N, H, W, C], as guided-diffusion has it
  * channels: 1 or 3.  Grey images become three equal channels; PNG files in colour become grey
  * (Rec. 601).  Reads names and headers, no images.  HIDI_BAD_FORMAT where there is no image. */

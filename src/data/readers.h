@@ -24,7 +24,7 @@ hidi_status hidi_dataset_expect_size(const hidi_dataset *data, const char *path,
 /* "folder/name"; NULL when out of memory.  The caller frees it. */
 char *hidi_path_join(const char *folder, const char *name);
 
-/* The sources of images from files; `source` has its channels.  When one fails, the caller closes. */
+/* Sources of images from files; `source` has its channels.  When one fails, the caller closes. */
 hidi_status hidi_folder_source(hidi_image_source *source, const char *path);
 hidi_status hidi_npz_source(hidi_image_source *source, const char *path);
 
@@ -32,7 +32,8 @@ hidi_status hidi_npz_source(hidi_image_source *source, const char *path);
 size_t hidi_image_source_fit(const hidi_image_source *source, size_t height, size_t width,
                              size_t most);
 
-/* One picture [pixels, channels] to planes [C, pixels], byte b to b / 127.5 - 1; channels is C or 1. */
+/* One picture [pixels, channels] to planes [C, pixels], byte b to b / 127.5 - 1; channels is C or
+ * 1. */
 void hidi_bytes_to_planes(const uint8_t *pixel, size_t channels, size_t pixels, hidi_real *out,
                           size_t C);
 

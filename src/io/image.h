@@ -22,10 +22,10 @@ void hidi_image_free(hidi_image *image);
  * file of ours: b = floor(127.5 x + 128), which is DiT's rounding, too. */
 void hidi_round_to_bytes(hidi_real *x, size_t n);
 
-/* Reads a PNG as 1 or 3 channels of 8 bits (palettes expanded, 16 bits cut); channels 0: as the file
- * has it.  Transparency is left out and nothing is blended, as PIL's convert("RGB") has it and with it
- * pytorch-fid, clean-fid and torch-fidelity.  Damaged files are HIDI_BAD_FORMAT with libpng's
- * reason. */
+/* Reads a PNG as 1 or 3 channels of 8 bits (palettes expanded, 16 bits cut); channels 0: as the
+ * file has it.  Transparency is left out and nothing is blended, as PIL's convert("RGB") has it and
+ * with it pytorch-fid, clean-fid and torch-fidelity.  Damaged files are HIDI_BAD_FORMAT with
+ * libpng's reason. */
 hidi_status hidi_png_read(hidi_image *image, const char *path, int channels);
 hidi_status hidi_png_write(const hidi_image *image, const char *path); /* atomically */
 /* The same bytes in memory (for the report); the caller frees *data. */

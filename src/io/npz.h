@@ -54,8 +54,9 @@ hidi_status hidi_npz_start(hidi_npz *npz, const char *name, const hidi_file_tens
 hidi_status hidi_npz_rows(hidi_npz *npz, size_t n, void *rows);
 
 /* All elements of an array of any dtype and either order, as doubles in C order; the caller frees
- * *values.  HIDI_BAD_FORMAT if there is no such array, HIDI_UNSUPPORTED if the doubles are more than
- * hidi_file_budget allows: whatever the file says, memory is bounded.  *values is NULL on errors. */
+ * *values.  HIDI_BAD_FORMAT if there is no such array, HIDI_UNSUPPORTED if the doubles are more
+ * than hidi_file_budget allows: whatever the file says, memory is bounded.  *values is NULL on
+ * errors. */
 hidi_status hidi_npz_doubles(hidi_npz *npz, const char *name, double **values);
 
 /* Writes an npz whose first array is produced piece by piece.  `fill` is called with first = 0, n,

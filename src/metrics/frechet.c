@@ -119,8 +119,8 @@ static hidi_status factorise(double *c, size_t D, double *w, double **b, size_t 
 }
 
 /* tr (C1 C2)^(1/2) = the sum of the singular values of B1 B2^T, [rank 1, rank 2], because
- * C1 C2 = B1^T (B1 B2^T) B2 and M M^T, M = B1 B2^T, have the same eigenvalues but for zeros.  The roots
- * of eigenvalues of a product would be off by the root of a rounding where they should be 0.
+ * C1 C2 = B1^T (B1 B2^T) B2 and M M^T, M = B1 B2^T, have the same eigenvalues but for zeros.  The
+ * roots of eigenvalues of a product would be off by the root of a rounding where they should be 0.
  * c1 and c2 are destroyed; work: D^2 + D. */
 static hidi_status cross_trace(double *c1, double *c2, size_t D, double *work, double *result)
 {

@@ -84,7 +84,8 @@ hidi_status hidi_kernel_distance_between(hidi_kernel_distance *result, const dou
     memset(result, 0, sizeof *result);
     if (D == 0 || S == 0 || w.m < 2 || more > UINT32_MAX)
         return hidi_error(HIDI_BAD_ARGUMENT,
-                          "kernel distance: %zu and %zu points of %zu dimensions, %zu subsets of %zu",
+                          "kernel distance: %zu and %zu points of %zu dimensions, %zu subsets of "
+                          "%zu",
                           n, m, D, S, options->subset_size);
     HIDI_TRY(check(x, n * D));
     HIDI_TRY(check(y, m * D));

@@ -1,9 +1,9 @@
 /* precision_recall.c - improved precision and recall; see precision_recall.h.
  *
- * The squared distance of a and b is the sum of squared differences: no cancellation, d(a, a) = 0 and
- * d(a, b) = d(b, a) to the last bit, so that "within the distance" is exact also for points on the
- * rim.  Most of the time that need not be computed: |a|^2 + |b|^2 - 2 <a, b>, from a matrix product a
- * tile at a time, is within a known bound of it and decides all but the closest cases.
+ * The squared distance of a and b is the sum of squared differences: no cancellation, d(a, a) = 0
+ * and d(a, b) = d(b, a) to the last bit, so that "within the distance" is exact also for points on
+ * the rim.  Most of the time that need not be computed: |a|^2 + |b|^2 - 2 <a, b>, from a matrix
+ * product a tile at a time, is within a known bound of it and decides all but the closest cases.
  */
 #include "metrics/precision_recall.h"
 
@@ -63,9 +63,10 @@ static double distance(const point_set *a, size_t i, const point_set *b, size_t 
     return sum;
 }
 
-/* From the product <a_i, b_j>, and how far it may be from what distance() gives: with u = eps / 2 a sum
- * of D products is off by D u |a| |b| at most [Higham, Accuracy and Stability, 3.1], and |a| |b| <=
- * (|a|^2 + |b|^2) / 2; the same for each norm, and (D + 2) u d, d <= 2 (|a|^2 + |b|^2), for distance(). */
+/* From the product <a_i, b_j>, and how far it may be from what distance() gives: with u = eps / 2 a
+ * sum of D products is off by D u |a| |b| at most [Higham, Accuracy and Stability, 3.1], and |a|
+ * |b| <= (|a|^2 + |b|^2) / 2; the same for each norm, and (D + 2) u d, d <= 2 (|a|^2 + |b|^2), for
+ * distance(). */
 static double approximate(const point_set *a, size_t i, const point_set *b, size_t j,
                           double product, double *bound)
 {

@@ -11,8 +11,8 @@ typedef struct hidi_spectrum {
     size_t size;   /* images are size x size                                            */
     size_t bins;   /* size / 2 + 1: radius |k| rounded to 0 .. size/2 (corners: last)   */
     size_t count;  /* channel images so far                                             */
-    double *power; /* [bins] sum over the bin's frequencies of |F(k)|^2 / (H W), mean over images after
-                    * division by count                                                 */
+    double *power; /* [bins] sum over the bin's frequencies of |F(k)|^2 / (H W), mean over images
+                    * after division by count                                           */
     double *table; /* cosines and sines, [2, size, size]                                */
     double *work;  /* of images whose turn it is                                        */
 } hidi_spectrum;
