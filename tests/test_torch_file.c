@@ -190,6 +190,25 @@ START_TEST(flat_files_have_prefixes_for_keys)
 }
 END_TEST
 
+START_TEST(a_prefix_that_is_a_name_too_gives_no_name_twice)
+{
+    static const char *const names[] = { "a", "a.a", "b" };
+    const float numbers[3] = { 1, 2, 3 };
+    hidi_tensor_file file;
+
+    hidi_tensor_file_init(&file);
+    for (size_t n = 1; n <= 3; n++)
+        ck_assert_ok(hidi_tensor_file_add(&file, names[n - 1], HIDI_F32, 1, &n, numbers));
+    ck_assert_ok(hidi_safetensors_write(&file, scratch("prefix")));
+    hidi_tensor_file_free(&file);
+    ck_assert_ok(hidi_tensor_file_open(&file, scratch("prefix"), "a"));
+    ck_assert_uint_eq(file.n_tensors, 1);
+    ck_assert_str_eq(file.tensor[0].name, "a");
+    ck_assert_uint_eq(file.tensor[0].count, 2);
+    hidi_tensor_file_free(&file);
+}
+END_TEST
+
 START_TEST(other_files_are_refused)
 {
     hidi_tensor_file file;
@@ -466,6 +485,7 @@ int main(void)
     tcase_add_test(tests, parts_are_chosen_by_keys);
     tcase_add_test(tests, the_format_is_told_by_the_content);
     tcase_add_test(tests, flat_files_have_prefixes_for_keys);
+    tcase_add_test(tests, a_prefix_that_is_a_name_too_gives_no_name_twice);
     tcase_add_test(tests, other_files_are_refused);
     tcase_add_test(tests, truncated_files_are_errors_wherever_they_end);
     tcase_add_test(tests, a_changed_byte_does_no_harm);

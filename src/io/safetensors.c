@@ -285,7 +285,7 @@ static json_t *tensor_entry(const hidi_file_tensor *tensor, size_t begin)
                      shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
-/* The header, or NULL: out of memory, or a name that is not UTF-8, is `culprit`. */
+/* The header, or NULL: out of memory, or a name that is not UTF-8 or there twice, is `culprit`. */
 static json_t *make_header(const hidi_tensor_file *file, const size_t *begin, const char **culprit)
 {
     json_t *header = json_object(), *metadata = NULL;
@@ -306,6 +306,7 @@ static json_t *make_header(const hidi_tensor_file *file, const size_t *begin, co
 
         *culprit = tensor->name;
         if (strcmp(tensor->name, METADATA) == 0 ||
+            json_object_get(header, tensor->name) != NULL ||
             json_object_set_new(header, tensor->name, tensor_entry(tensor, begin[i])) != 0)
             goto fail;
     }
@@ -350,7 +351,7 @@ hidi_status hidi_safetensors_write(const hidi_tensor_file *file, const char *pat
     if (header == NULL)
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "%s: \"%s\" cannot stand in a safetensors header (UTF-8 text, not "
-                          "\"" METADATA "\"), or memory is short",
+                          "twice, not \"" METADATA "\"), or memory is short",
                           path, culprit);
     char *text = json_dumps(header, JSON_COMPACT | JSON_PRESERVE_ORDER);
     json_decref(header);

@@ -373,21 +373,32 @@ hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name
     return HIDI_OK;
 }
 
+/* What of `name` comes after "key."; NULL: it does not begin so. */
+static char *rest_of(char *name, const char *key)
+{
+    const size_t length = strlen(key);
+
+    return strncmp(name, key, length) == 0 && name[length] == '.' ? name + length + 1 : NULL;
+}
+
 hidi_status hidi_tensor_file_keep(hidi_tensor_file *file, const char *key)
 {
-    const size_t length = strlen(key), n = file->n_tensors;
+    const size_t n = file->n_tensors;
+    bool is_prefix = false;
 
+    for (size_t i = 0; i < n; i++)
+        is_prefix = is_prefix || rest_of(file->tensor[i].name, key) != NULL;
     file->n_tensors = 0;
     for (size_t i = 0; i < n; i++) {
         hidi_file_tensor tensor = file->tensor[i];
-        const bool begins = strncmp(tensor.name, key, length) == 0;
+        const char *rest = rest_of(tensor.name, key);
 
-        if (begins && tensor.name[length] == '.')
-            memmove(tensor.name, tensor.name + length + 1, strlen(tensor.name + length));
-        else if (!begins || tensor.name[length] != '\0') {
+        if (rest == NULL && (is_prefix || strcmp(tensor.name, key) != 0)) {
             free_tensor(&tensor);
             continue;
         }
+        if (rest != NULL)
+            memmove(tensor.name, rest, strlen(rest) + 1);
         file->tensor[file->n_tensors++] = tensor;
     }
     return file->n_tensors > 0

@@ -92,8 +92,8 @@ hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, c
 hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
                                         const char *what);
 
-/* For readers: keeps only the tensors called "key.NAME", as NAME, or the one called `key`.  None:
- * HIDI_BAD_ARGUMENT. */
+/* For readers: keeps only the tensors called "key.NAME", as NAME, or, where there are none, the one
+ * called `key`.  None: HIDI_BAD_ARGUMENT. */
 hidi_status hidi_tensor_file_keep(hidi_tensor_file *file, const char *key);
 
 /* For readers: the elements of a tensor, or HIDI_BAD_SHAPE if the rank is above HIDI_FILE_MAX_RANK
