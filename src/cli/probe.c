@@ -200,6 +200,6 @@ const hidi_command hidi_command_probe = {
     "Constants of the formulas:\n"
     "  --set guidance=1      w of the teacher (meanflow, progressive, dmd)\n"
     "  --set p=1, c=0.01     adaptive weight 1 / (d + c)^p (meanflow, progressive)\n"
-    "  --set difference=0    > 0: du/dt by central differences with this step (meanflow)\n"
+    "  --set difference=0    > 0: du/dt by differences over t +- this (meanflow)\n"
     "  --set bound=0         > 0: (t - r) du/dt is at most this times as long as v (meanflow)\n",
     "", run_probe};

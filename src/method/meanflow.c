@@ -22,7 +22,7 @@ static hidi_var *bounded(hidi_tape *tape, hidi_var *hdu, hidi_var *v, double k)
     return hidi_scale_samples(tape, hdu, hidi_power(tape, excess, 1, -1));
 }
 
-/* z + s v with s [B], t + s: a point of the trajectory's tangent. */
+/* u(z + s v, r, t + s) for s [B]: on the trajectory's tangent at z, without gradient. */
 static hidi_var *average_velocity_at(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
                                      hidi_var *t, hidi_var *r, hidi_var *s, const int32_t *y)
 {
