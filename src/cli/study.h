@@ -37,7 +37,6 @@ typedef struct hidi_study {
     int n_seeds;
     long defects;            /* images that get a planted defect; 0: none                       */
     long columns;            /* of the picture                                                  */
-    double iteration;        /* what an iteration of stage 2 costs, in steps of stage 1         */
     hidi_variant all;        /* what variants start from                                        */
     hidi_variant *variant;   /* [n]                                                             */
     int n;

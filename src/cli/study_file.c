@@ -188,15 +188,8 @@ static hidi_status take_study(hidi_study *study, const char *name, const char *v
         return read_number(name, value, 0, 1000000, &study->defects);
     if (strcmp(name, "columns") == 0)
         return read_number(name, value, 1, 100, &study->columns);
-    if (strcmp(name, "iteration") == 0) {
-        if (hidi_parse_double(value, &study->iteration) && study->iteration > 0)
-            return HIDI_OK;
-        return hidi_error(HIDI_BAD_ARGUMENT, "iteration: expected a number above 0, found \"%s\"",
-                          value);
-    }
     return hidi_error(HIDI_BAD_ARGUMENT,
-                      "[study] has no \"%s\"; it has preset, title, seeds, defects, columns and "
-                      "iteration",
+                      "[study] has no \"%s\"; it has preset, title, seeds, defects and columns",
                       name);
 }
 
@@ -248,7 +241,6 @@ hidi_status hidi_study_read(hidi_study *study, const hidi_cli *cli, const char *
     memset(study, 0, sizeof *study);
     study->path = path;
     study->columns = 10;
-    study->iteration = 1;
     study->all.net = -1;
     study->all.start = 100;
     HIDI_TRY(hidi_config_defaults(hidi_settings_table, &study->all.settings));

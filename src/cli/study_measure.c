@@ -13,6 +13,7 @@
 #include "cli/evaluate.h"
 #include "cli/parts.h"
 #include "cli/pictures.h"
+#include "cli/workload.h"
 #include "io/atomic_file.h"
 #include "io/number.h"
 #include "io/safetensors.h"
@@ -37,7 +38,7 @@ typedef struct measuring {
 typedef struct row {
     const char *net;
     long step, updates, sampling_steps; /* training steps and generator updates so far           */
-    double cost;                        /* of the training, in steps of stage 1                   */
+    double cost;                        /* of the training: see training_cost                     */
     double train_seconds;
     hidi_measurement measured;
     double asked;     /* share of the images that are classified as what was asked for           */
@@ -355,9 +356,37 @@ typedef struct stage {
     int number;
     const hidi_study_task *task;
     long steps, every, updates_every;
-    double cost; /* of a step */
     row before;
 } stage;
+
+/* How many of the first `steps` steps are the generator's: every k-th, from number 0 on. */
+static long updates_in(const stage *s, long steps)
+{
+    return (steps + s->updates_every - 1) / s->updates_every;
+}
+
+/* Multiply-adds of so many steps, as multiples of those of a step of stage 1 with the settings that
+ * all of the study's variants start from. */
+static double training_cost(const measuring *m, const stage *s, long steps)
+{
+    const hidi_settings *all = &m->plan->study->all.settings, *own = &m->task->variant->settings;
+    const hidi_dit_config unit = hidi_settings_dit(all, m->data);
+    const hidi_dit_config config = hidi_settings_dit(own, m->data);
+    const hidi_work work = s->number == 1 ? HIDI_WORK_STAGE1 : HIDI_WORK_STAGE2;
+    const double updates = (double)updates_in(s, steps);
+    const double flop = updates * hidi_work_flop(work, own, &config, 0) +
+                        ((double)steps - updates) * hidi_work_flop(work, own, &config, 1);
+    return flop / hidi_work_flop(HIDI_WORK_STAGE1, all, &unit, 0);
+}
+
+/* What a row says of the training so far. */
+static void after_steps(const measuring *m, const stage *s, long steps, double seconds, row *r)
+{
+    r->step = s->before.step + steps;
+    r->updates = s->before.updates + updates_in(s, steps);
+    r->cost = s->before.cost + training_cost(m, s, steps);
+    r->train_seconds = s->before.train_seconds + seconds * (double)steps / (double)s->steps;
+}
 
 /* The snapshots up to `last` steps, and, if that is the whole training, its result. */
 static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, long last,
@@ -371,10 +400,7 @@ static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, l
     r.net = s->number == 1 ? "stage1" : "stage2";
     for (long step = s->every; snapshots && s->every > 0 && step < s->steps && step <= last;
          step += s->every) {
-        r.step = s->before.step + step;
-        r.updates = s->before.updates + step / s->updates_every;
-        r.cost = s->before.cost + s->cost * (double)step;
-        r.train_seconds = s->before.train_seconds + seconds * (double)step / (double)s->steps;
+        after_steps(m, s, step, seconds, &r);
         hidi_snapshot_path(path, sizeof path, s->task->path, s->number, step);
         if (!finished && access(path, F_OK) != 0)
             break;
@@ -382,10 +408,7 @@ static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, l
     }
     if (last < s->steps)
         return HIDI_OK;
-    r.step = s->before.step + s->steps;
-    r.updates = s->before.updates + s->steps / s->updates_every;
-    r.cost = s->before.cost + s->cost * (double)s->steps;
-    r.train_seconds = s->before.train_seconds + seconds;
+    after_steps(m, s, s->steps, seconds, &r);
     if (!finished) {
         write_diverged(m, &r);
         return HIDI_OK;
@@ -402,18 +425,15 @@ static hidi_status measure_students(measuring *m)
     const bool two = v->net == HIDI_NET_STAGE2;
     stage last = {two ? 2 : 1, task, two ? s->dm.train.steps : s->td.train.steps,
                   two ? s->dm.snapshot_every : s->td.snapshot_every,
-                  two ? s->dm.generator_every : 1, two ? m->plan->study->iteration : 1,
-                  {.step = 0}};
+                  two ? s->dm.generator_every : 1, {.step = 0}};
     if (two && v->start > 0) { /* on top of stage 1, or a part of it */
         const stage first = {1, &m->plan->task[task->needs], s->td.train.steps,
-                             s->td.snapshot_every, 1, 1, {.step = 0}};
+                             s->td.snapshot_every, 1, {.step = 0}};
         const long steps = first.steps * v->start / 100;
         if (v->snapshots)
             HIDI_TRY(measure_stage(m, &first, s->td.snapshot_every > 0, steps, false));
-        last.before.step = last.before.updates = steps;
-        last.before.cost = (double)steps;
-        last.before.train_seconds =
-            hidi_part_seconds(first.task->path, HIDI_STAGE1_FILE) * (double)v->start / 100;
+        after_steps(m, &first, steps, hidi_part_seconds(first.task->path, HIDI_STAGE1_FILE),
+                    &last.before);
     }
     return measure_stage(m, &last, v->snapshots, last.steps, true);
 }

@@ -81,8 +81,8 @@ static hidi_status add_measurement(hidi_plan *plan, const hidi_variant *v, long 
     uint64_t hash;
     int ignored, used;
     used = snprintf(more, sizeof more,
-                    "net = %d\nstart = %ld\nsnapshots = %d\ndefects = %ld\niteration = %g\nsteps =",
-                    v->net, v->start, v->snapshots, plan->study->defects, plan->study->iteration);
+                    "net = %d\nstart = %ld\nsnapshots = %d\ndefects = %ld\nsteps =", v->net,
+                    v->start, v->snapshots, plan->study->defects);
     for (int i = 0; i < v->n_steps; i++)
         used += snprintf(more + used, sizeof more - (size_t)used, " %ld", v->steps[i]);
     HIDI_TRY(hash_of(plan, v, seed, "run data model features teacher student td dm sample eval",

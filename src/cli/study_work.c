@@ -64,8 +64,10 @@ static hidi_status load_start(const hidi_cli *cli, const hidi_plan *plan, const 
 {
     const hidi_variant *v = task->variant;
     char path[HIDI_PATH];
-    if (v->start == 0)
-        return hidi_dit_student(student, teacher, (uint64_t)task->seed);
+    if (v->start == 0) {
+        const hidi_student_options options = hidi_settings_td(&v->settings).student;
+        return hidi_student_create(student, teacher, &options, (uint64_t)task->seed);
+    }
     const hidi_study_task *stage1 = &plan->task[task->needs];
     if (v->start == 100)
         hidi_task_file(path, sizeof path, stage1, "/" HIDI_STAGE1_FILE);

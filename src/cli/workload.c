@@ -53,12 +53,19 @@ static hidi_status begin_stage1(hidi_workload *load, const hidi_settings *s,
     return status;
 }
 
+/* Stage 1's result, before its training. */
+static hidi_status start_student(hidi_workload *load, const hidi_settings *s)
+{
+    const hidi_student_options options = hidi_settings_td(s).student;
+    return hidi_student_create(&load->student, load->teacher, &options, (uint64_t)s->run.seed);
+}
+
 static hidi_status begin_stage2(hidi_workload *load, const hidi_settings *s,
                                 const hidi_dataset *data)
 {
     hidi_dm_options options;
     HIDI_TRY(hidi_settings_dm(s, &options));
-    HIDI_TRY(hidi_dit_student(&load->student, load->teacher, options.seed));
+    HIDI_TRY(start_student(load, s));
     hidi_status status =
         hidi_dm_init(&load->training.dm, load->student, load->teacher, data, &options, "");
     load->task = &load->training.dm.task;
@@ -74,7 +81,7 @@ static hidi_status begin_sampling(hidi_workload *load, const hidi_settings *s,
     load->sampler.steps = 1;
     const size_t n = load->sampler.batch, pixels = c->channels * c->image_size * c->image_size;
     if (is_student) {
-        HIDI_TRY(hidi_dit_student(&load->student, load->teacher, (uint64_t)s->run.seed));
+        HIDI_TRY(start_student(load, s));
         hidi_dit_destroy(load->teacher);
         load->teacher = NULL;
     }
@@ -228,16 +235,16 @@ typedef struct costs {
     double backbone; /* the blocks that the heads need      */
 } costs;
 
-static costs costs_of(const hidi_dit_config *config, int last_block)
+static costs costs_of(const hidi_settings *s, const hidi_dit_config *config, int last_block)
 {
+    const hidi_student_options options = hidi_settings_td(s).student;
     hidi_dit_config c = *config;
     costs cost;
     c.has_interval = false;
     cost.teacher = hidi_dit_macs(&c);
     c.depth++;
     cost.backbone = (last_block + 1) * (hidi_dit_macs(&c) - cost.teacher);
-    c.depth--;
-    c.has_interval = true;
+    c = hidi_student_config(config, &options);
     cost.student = hidi_dit_macs(&c);
     return cost;
 }
@@ -273,7 +280,7 @@ double hidi_work_flop(hidi_work work, const hidi_settings *s, const hidi_dit_con
     hidi_dm_options dm;
     hidi_sampler sampler;
     const bool has_blocks = hidi_settings_dm(s, &dm) == HIDI_OK;
-    const costs c = costs_of(config, has_blocks ? dm.heads.block[dm.heads.n - 1] : 0);
+    const costs c = costs_of(s, config, has_blocks ? dm.heads.block[dm.heads.n - 1] : 0);
     double macs = 0;
     switch (work) {
     case HIDI_WORK_TEACHER:

@@ -76,7 +76,8 @@ double hidi_quantile(double *x, int n, double p);
  *     its backward pass                2 more, or 1 where the parameters are frozen
  *     a pass for the heads             its blocks up to the last one that a head reads
  * The heads themselves, AdamW and all that is element-wise are not counted.  An upper bound is not
- * meant: the JVP and the frozen backward pass of attention do 2 where 1 is counted. */
+ * meant: the JVP and the frozen backward pass of attention do 2 where 1 is counted.
+ * config: the teacher's; the settings say how the student's differs. */
 double hidi_work_flop(hidi_work work, const hidi_settings *settings, const hidi_dit_config *config,
                       long step);
 

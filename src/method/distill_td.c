@@ -69,15 +69,20 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     return hidi_optimizer_from_file(&s->optimizer, "adamw.", file);
 }
 
-static hidi_status start_student(hidi_dit **student, const hidi_dit *teacher,
-                                 const hidi_student_options *o, uint64_t seed)
+hidi_dit_config hidi_student_config(const hidi_dit_config *teacher, const hidi_student_options *o)
 {
-    const hidi_dit_config *t = &teacher->config;
-    hidi_dit_config c = *t;
-    c.width = o->width ? o->width : t->width;
-    c.depth = o->depth ? o->depth : t->depth;
-    c.heads = o->heads ? o->heads : t->heads;
+    hidi_dit_config c = *teacher;
+    c.width = o->width ? o->width : teacher->width;
+    c.depth = o->depth ? o->depth : teacher->depth;
+    c.heads = o->heads ? o->heads : teacher->heads;
     c.has_interval = true;
+    return c;
+}
+
+hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
+                                const hidi_student_options *o, uint64_t seed)
+{
+    const hidi_dit_config *t = &teacher->config, c = hidi_student_config(t, o);
     if (o->start == HIDI_START_TEACHER) {
         if (c.width == t->width && c.heads == t->heads)
             return hidi_dit_student_of_depth(student, teacher, c.depth, seed);
@@ -100,7 +105,7 @@ hidi_status hidi_td_init(hidi_td_training *s, const hidi_dit *teacher, const hid
     s->tape = hidi_tape_create(teacher->params.backend);
     if (s->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    HIDI_TRY(start_student(&s->student, teacher, &options->student, options->seed));
+    HIDI_TRY(hidi_student_create(&s->student, teacher, &options->student, options->seed));
     HIDI_TRY(hidi_dit_copy(&s->average, s->student));
     HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->student->params, &options->adamw));
     return hidi_batch_init(&s->batch, data, options->batch, options->seed);

@@ -40,9 +40,16 @@ typedef struct hidi_td_training {
     hidi_task task;
 } hidi_td_training;
 
+/* The network of a student of such a teacher. */
+hidi_dit_config hidi_student_config(const hidi_dit_config *teacher,
+                                    const hidi_student_options *options);
+
+/* A student that knows nothing of stage 1 yet.  The caller destroys it. */
+hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
+                                const hidi_student_options *options, uint64_t seed);
+
 /* A student that starts from the teacher's weights [base], or from initial ones of its own; what it
- * learns is the same.  teacher, data and settings must outlive the
- * training.  Free with hidi_td_free in any case. */
+ * learns is the same.  teacher, data and settings must outlive the training.  Free with hidi_td_free in any case. */
 hidi_status hidi_td_init(hidi_td_training *training, const hidi_dit *teacher,
                          const hidi_dataset *data, const hidi_td_options *options,
                          const char *settings);
