@@ -51,6 +51,17 @@ static inline void setup()
         numbers[i] = static_cast<float>(i);
 }
 
+/* --- kernels ---------------------------------------------------------------------------------- */
+
+/* Turns x [n] around, n threads in one block, by way of n elements of dynamic shared memory. */
+static inline __global__ void reverse_dynamic(float *x, unsigned n)
+{
+    float *copy = static_cast<float *>(cuda_emulation::dynamic_shared());
+    copy[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    x[threadIdx.x] = copy[n - 1 - threadIdx.x];
+}
+
 /* --- what was found --------------------------------------------------------------------------- */
 
 /* The fault has `part` in its message. */

@@ -71,14 +71,6 @@ START_TEST(test_barriers)
 }
 END_TEST
 
-static __global__ void reverse_dynamic(float *x, unsigned n)
-{
-    float *copy = static_cast<float *>(cuda_emulation::dynamic_shared());
-    copy[threadIdx.x] = x[threadIdx.x];
-    __syncthreads();
-    x[threadIdx.x] = copy[n - 1 - threadIdx.x];
-}
-
 START_TEST(test_dynamic_shared)
 {
     float found[100], *x = on_device(numbers, 100);

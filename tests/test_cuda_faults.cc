@@ -120,14 +120,6 @@ START_TEST(test_device_bounds)
 }
 END_TEST
 
-static __global__ void reverse_dynamic(float *x, unsigned n)
-{
-    float *copy = static_cast<float *>(cuda_emulation::dynamic_shared());
-    copy[threadIdx.x] = x[threadIdx.x];
-    __syncthreads();
-    x[threadIdx.x] = copy[n - 1 - threadIdx.x];
-}
-
 static __global__ void shared_at(float *x, int i)
 {
     __shared__ float row[2][33];
