@@ -465,7 +465,7 @@ static hidi_status write_page(const hidi_plan *plan, FILE *page)
           "half the Nyquist frequency and above, relative to real images. asked class: share that\n"
           "the net's classifier puts into the class asked for; class TV: total variation between\n"
           "classes found and asked for; rarest: the rarest class, found / asked for. updates: of\n"
-          "the generator. cost: of the training, in steps of stage 1.\n",
+          "the generator. cost: multiply-adds of the training, in steps of stage 1.\n",
           page);
     HIDI_TRY(print_defects(plan, page));
     HIDI_TRY(draw_training(plan, page));

@@ -53,7 +53,7 @@ static hidi_status begin_stage1(hidi_workload *load, const hidi_settings *s,
     return status;
 }
 
-/* Stage 1's result, before its training. */
+/* The student that stage 1 starts from, in place of the one that it makes. */
 static hidi_status start_student(hidi_workload *load, const hidi_settings *s)
 {
     const hidi_student_options options = hidi_settings_td(s).student;

@@ -40,16 +40,18 @@ typedef struct hidi_td_training {
     hidi_task task;
 } hidi_td_training;
 
-/* The network of a student of such a teacher. */
+/* The network of a student of a teacher with this one: it takes r as well as t. */
 hidi_dit_config hidi_student_config(const hidi_dit_config *teacher,
                                     const hidi_student_options *options);
 
-/* A student that knows nothing of stage 1 yet.  The caller destroys it. */
+/* A student before stage 1, on the teacher's backend: with the teacher's weights [base], or with
+ * initial ones of its own, drawn from the seed.  HIDI_BAD_ARGUMENT where the teacher's do not fit (see
+ * hidi_student_options).  The caller destroys it. */
 hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
                                 const hidi_student_options *options, uint64_t seed);
 
-/* A student that starts from the teacher's weights [base], or from initial ones of its own; what it
- * learns is the same.  teacher, data and settings must outlive the training.  Free with hidi_td_free in any case. */
+/* A student of hidi_student_create, and its training.  teacher, data and settings must outlive the
+ * training.  Free with hidi_td_free in any case. */
 hidi_status hidi_td_init(hidi_td_training *training, const hidi_dit *teacher,
                          const hidi_dataset *data, const hidi_td_options *options,
                          const char *settings);
