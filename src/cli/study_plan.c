@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 
 #include "core/hash.h"
 #include "io/atomic_file.h"
+#include "io/csv.h"
 
 /* --- listing ---------------------------------------------------------------------------------- */
 
@@ -184,20 +186,71 @@ static hidi_status lock_all(const hidi_plan *plan, int *file)
     return HIDI_OK;
 }
 
-/* --- running ---------------------------------------------------------------------------------- */
+/* --- how far is it? --------------------------------------------------------------------------- */
 
-/* In units of a step of stage 1, measured on the preset shapes, to guess what is left. */
-static long weight(const hidi_study_task *task)
+/* A task's work in steps of stage 1, roughly: ratios measured on the presets. */
+static double weight(const hidi_study_task *task)
 {
     const hidi_settings *s = &task->variant->settings;
     const bool is_teacher = task->variant->net == HIDI_NET_TEACHER;
     switch (task->kind) {
-    case HIDI_DO_BASE: return 20;
-    case HIDI_DO_STAGE1: return s->td.train.steps;
-    case HIDI_DO_STAGE2: return s->dm.train.steps * 3 / 2;
-    default: return 20 + s->eval.images * (is_teacher ? 500 : 10) / 1000;
+    case HIDI_DO_BASE:
+        return 20 + (*s->teacher.file == '\0' ? 0.4 * (double)s->teacher.train.steps : 0);
+    case HIDI_DO_STAGE1: return (double)s->td.train.steps;
+    case HIDI_DO_STAGE2:
+        return (double)s->dm.train.steps *
+               (0.9 + (s->dm.adversary_weight > 0 ? 0.4 : 0) + (s->dm.td_weight > 0 ? 0.5 : 0));
+    default: return 20 + (double)s->eval.images * (is_teacher ? 0.5 : 0.01);
     }
 }
+
+/* The step that a training has come to, by its log; 0 if there is none. */
+static double step_of(const hidi_study_task *task, const char *log)
+{
+    char path[HIDI_PATH];
+    double *steps, last = 0;
+    size_t n;
+    if (hidi_csv_read(hidi_task_file(path, sizeof path, task, log), "step", &steps, &n) != HIDI_OK)
+        return 0;
+    if (n > 0)
+        last = steps[n - 1];
+    free(steps);
+    return last;
+}
+
+/* The share of a task's work that is done: a training that runs, or was interrupted, is somewhere
+ * in the middle. */
+static double share_done(const hidi_study_task *task)
+{
+    const hidi_settings *s = &task->variant->settings;
+    if (task->state == HIDI_DONE)
+        return 1;
+    switch (task->kind) {
+    case HIDI_DO_BASE:
+        return fmin(1, step_of(task, "/teacher.csv") / (double)s->teacher.train.steps);
+    case HIDI_DO_STAGE1: return fmin(1, step_of(task, "/stage1.csv") / (double)s->td.train.steps);
+    case HIDI_DO_STAGE2: return fmin(1, step_of(task, "/stage2.csv") / (double)s->dm.train.steps);
+    default: return 0;
+    }
+}
+
+static long work_in_all(const hidi_plan *plan)
+{
+    double sum = 0;
+    for (int i = 0; i < plan->n; i++)
+        sum += weight(&plan->task[i]);
+    return lround(sum);
+}
+
+static long work_done(const hidi_plan *plan)
+{
+    double sum = 0;
+    for (int i = 0; i < plan->n; i++)
+        sum += weight(&plan->task[i]) * share_done(&plan->task[i]);
+    return lround(sum);
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* Runs a task in a process of its own. */
 static hidi_status start(hidi_plan *plan, int index)
@@ -252,15 +305,6 @@ static int reap(hidi_plan *plan)
     return running;
 }
 
-static long work_in(const hidi_plan *plan, hidi_task_state state)
-{
-    long sum = 0;
-    for (int i = 0; i < plan->n; i++)
-        if (plan->task[i].state == state)
-            sum += weight(&plan->task[i]);
-    return sum;
-}
-
 static int count_in(const hidi_plan *plan, hidi_task_state state)
 {
     int n = 0;
@@ -291,14 +335,13 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
 {
     const volatile sig_atomic_t *stop = hidi_cli_stop_flag();
     const struct timespec pause = {0, 200000000};
-    const long done = work_in(plan, HIDI_DONE);
     hidi_status status = HIDI_OK;
     hidi_progress progress;
     char note[64];
     int running = 0, finished = -1;
     bool told = false;
-    hidi_progress_begin(&progress, plan->cli->progress, "study", done,
-                        done + work_in(plan, HIDI_WAITING));
+    hidi_progress_begin(&progress, plan->cli->progress, "study", work_done(plan),
+                        work_in_all(plan));
     while (status == HIDI_OK) {
         running = reap(plan);
         if (count_in(plan, HIDI_DONE) != finished) {
@@ -313,8 +356,11 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
         }
         if (running == 0)
             break;
-        snprintf(note, sizeof note, "%d of %d tasks done, %d running", finished, plan->n, running);
-        hidi_progress_update(&progress, work_in(plan, HIDI_DONE), note);
+        if (progress.out != NULL) {
+            snprintf(note, sizeof note, "%d of %d tasks done, %d running", finished, plan->n,
+                     running);
+            hidi_progress_update(&progress, work_done(plan), note);
+        }
         nanosleep(&pause, NULL);
     }
     if (status != HIDI_OK)
