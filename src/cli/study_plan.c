@@ -204,18 +204,18 @@ static double weight(const hidi_study_task *task)
     }
 }
 
-/* The step that a training has come to, by its log; 0 if there is none. */
-static double step_of(const hidi_study_task *task, const char *log)
+/* The share of a training of so many steps that is done, by its log. */
+static double share_of(const hidi_study_task *task, const char *log, long all)
 {
     char path[HIDI_PATH];
-    double *steps, last = 0;
+    double *steps, share = 0;
     size_t n;
     if (hidi_csv_read(hidi_task_file(path, sizeof path, task, log), "step", &steps, &n) != HIDI_OK)
         return 0;
     if (n > 0)
-        last = steps[n - 1];
+        share = fmin(1, steps[n - 1] / (double)all);
     free(steps);
-    return last;
+    return share;
 }
 
 /* The share of a task's work that is done: a training that runs, or was interrupted, is somewhere
@@ -226,10 +226,9 @@ static double share_done(const hidi_study_task *task)
     if (task->state == HIDI_DONE)
         return 1;
     switch (task->kind) {
-    case HIDI_DO_BASE:
-        return fmin(1, step_of(task, "/teacher.csv") / (double)s->teacher.train.steps);
-    case HIDI_DO_STAGE1: return fmin(1, step_of(task, "/stage1.csv") / (double)s->td.train.steps);
-    case HIDI_DO_STAGE2: return fmin(1, step_of(task, "/stage2.csv") / (double)s->dm.train.steps);
+    case HIDI_DO_BASE: return share_of(task, "/teacher.csv", s->teacher.train.steps);
+    case HIDI_DO_STAGE1: return share_of(task, "/stage1.csv", s->td.train.steps);
+    case HIDI_DO_STAGE2: return share_of(task, "/stage2.csv", s->dm.train.steps);
     default: return 0;
     }
 }
