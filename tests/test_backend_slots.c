@@ -6,8 +6,8 @@
 
 #include <check.h>
 
-#include "backend/cpu.h"
-#include "selftest/selftest.h"
+#include "backend/cpu/cpu.h"
+#include "lab/selftest/selftest.h"
 
 #ifdef HIDI_CUDA_EMULATION
 #include "control.h"

@@ -11,7 +11,7 @@
 #include "core/progress.h"
 #include "core/status.h"
 #include "core/threads.h"
-#include "tensor/shape.h"
+#include "autograd/shape.h"
 
 /* --- status --------------------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "core/random.h"
-#include "method/defects.h"
+#include "eval/defects.h"
 #include "backbone.h"
 #include "near.h"
 

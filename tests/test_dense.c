@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/dense.h"
+#include "eval/dense.h"
 #include "core/threads.h"
 #include "doubles.h"
 

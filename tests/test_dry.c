@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "method/classifier.h"
-#include "method/distill_dm.h"
-#include "method/distill_td.h"
+#include "train/classifier.h"
+#include "train/stage2.h"
+#include "train/stage1.h"
 #include "method/sampler.h"
-#include "method/teacher.h"
+#include "train/teacher.h"
 
 /* --- a real backend that counts --------------------------------------------------------------- */
 
@@ -108,20 +108,20 @@ static void teacher(const hidi_backend *backend, const hidi_dataset *data, memor
 static void stage1(const hidi_backend *backend, const hidi_dataset *data, double difference,
                    memory *m)
 {
-    const hidi_td_options options = {
+    const hidi_stage1_options options = {
         8, 1, 0.99, interval, {1.5, 0.5, 1, difference, 0}, adamw, schedule,
         {HIDI_START_TEACHER, 0, 0, 0}};
     hidi_dit *net = new_dit(backend, data);
-    hidi_td_training training;
-    OK(hidi_td_init(&training, net, data, &options, ""));
+    hidi_stage1_training training;
+    OK(hidi_stage1_init(&training, net, data, &options, ""));
     take_steps(&training.task, training.tape, m);
-    hidi_td_free(&training);
+    hidi_stage1_free(&training);
     hidi_dit_destroy(net);
 }
 
 static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool everything, memory *m)
 {
-    hidi_dm_options options = {.batch = 8,
+    hidi_stage2_options options = {.batch = 8,
                                .seed = 1,
                                .ema = 0.99,
                                .guidance = 1.5,
@@ -146,11 +146,11 @@ static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool e
         options.td_weight = 1;
     }
     hidi_dit *net = new_dit(backend, data), *student;
-    hidi_dm_training training;
+    hidi_stage2_training training;
     OK(hidi_dit_student(&student, net, 2));
-    OK(hidi_dm_init(&training, student, net, data, &options, ""));
+    OK(hidi_stage2_init(&training, student, net, data, &options, ""));
     take_steps(&training.task, training.tape, m);
-    hidi_dm_free(&training);
+    hidi_stage2_free(&training);
     hidi_dit_destroy(student);
     hidi_dit_destroy(net);
 }

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "method/distill_td.h"
+#include "train/stage1.h"
 #include "method/dmd.h"
 #include "method/flow.h"
 #include "method/sampler.h"
-#include "method/teacher.h"
+#include "train/teacher.h"
 
 #define M 0.3
 #define S 0.5
@@ -248,12 +248,12 @@ START_TEST(trained_networks)
     /* One Euler step lands on the mean: off by s e. */
     ck_assert_msg(fabs(euler_error - S) < 0.1, "one Euler step is off by %g", euler_error);
 
-    const hidi_td_options options = {.batch = 64, .seed = 2, .ema = 0.98,
+    const hidi_stage1_options options = {.batch = 64, .seed = 2, .ema = 0.98,
                                      .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 0},
                                      .meanflow = {1, 0.5, 1, 0}, .adamw = adamw,
                                      .schedule = {1e-3, 50, HIDI_DECAY_COSINE, 0.05, STEPS}};
-    hidi_td_training s;
-    ck_assert_int_eq(hidi_td_init(&s, teacher, &data, &options, ""), HIDI_OK);
+    hidi_stage1_training s;
+    ck_assert_int_eq(hidi_stage1_init(&s, teacher, &data, &options, ""), HIDI_OK);
     for (long step = 0; step < STEPS; step++) {
         const hidi_status status = s.task.step(s.task.self, step, values);
         ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
@@ -265,7 +265,7 @@ START_TEST(trained_networks)
     if (getenv("HIDI_TEST_VERBOSE"))
         printf("loss %.4f floor %.4f; off by: Heun %.4f, Euler %.4f, one step %.4f, four %.4f\n",
                loss, loss_floor(), teacher_error, euler_error, one_step, four_steps);
-    hidi_td_free(&s);
+    hidi_stage1_free(&s);
     hidi_dit_destroy(teacher);
 }
 END_TEST

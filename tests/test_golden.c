@@ -8,11 +8,11 @@
 
 #include "backend/backend.h"
 #include "io/safetensors.h"
-#include "metrics/frechet.h"
-#include "metrics/inception_score.h"
-#include "metrics/kernel_distance.h"
-#include "metrics/numpy_random.h"
-#include "metrics/precision_recall.h"
+#include "eval/frechet.h"
+#include "eval/inception_score.h"
+#include "eval/kernel_distance.h"
+#include "eval/numpy_random.h"
+#include "eval/precision_recall.h"
 
 static const hidi_backend *backend; /* set by main */
 static hidi_tensor_file in, expected;

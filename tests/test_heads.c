@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/heads.h"
+#include "method/heads.h"
 #include "backbone.h"
 #include "near.h"
 

@@ -9,7 +9,7 @@
 
 #include "backends.h"
 #include "io/safetensors.h"
-#include "model/inception.h"
+#include "eval/inception.h"
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 

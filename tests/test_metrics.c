@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "metrics/frechet.h"
-#include "metrics/precision_recall.h"
+#include "eval/frechet.h"
+#include "eval/precision_recall.h"
 #include "doubles.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

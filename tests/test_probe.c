@@ -17,8 +17,8 @@
 
 #include "core/random.h"
 #include "io/safetensors.h"
-#include "model/feature_net.h"
-#include "model/heads.h"
+#include "eval/feature_net.h"
+#include "method/heads.h"
 #include "model/params_file.h"
 #include "near.h"
 #include "scratch.h"

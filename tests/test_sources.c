@@ -15,7 +15,7 @@
 #include "data/image_source.h"
 #include "io/image.h"
 #include "io/npz.h"
-#include "metrics/statistics_file.h"
+#include "eval/statistics_file.h"
 
 /* A PNG file whose first byte is `value`, and the next ones one more each. */
 static void write_png(const char *name, size_t width, size_t height, int channels, uint8_t value)

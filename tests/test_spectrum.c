@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "core/random.h"
-#include "metrics/spectrum.h"
+#include "eval/spectrum.h"
 #include "near.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

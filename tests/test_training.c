@@ -10,11 +10,11 @@
 #include <string.h>
 
 #include "io/csv.h"
-#include "method/classifier.h"
-#include "method/distill_dm.h"
-#include "method/distill_td.h"
+#include "train/classifier.h"
+#include "train/stage2.h"
+#include "train/stage1.h"
 #include "method/progressive.h"
-#include "method/teacher.h"
+#include "train/teacher.h"
 #include "scratch.h"
 
 static const hidi_backend *backend; /* set by main */
@@ -154,8 +154,8 @@ static hidi_dit *small_dit(uint64_t seed)
 typedef struct any_training {
     hidi_classifier_training features;
     hidi_teacher_training teacher;
-    hidi_td_training td;
-    hidi_dm_training dm;
+    hidi_stage1_training td;
+    hidi_stage2_training dm;
     hidi_dit *net, *student;
     const hidi_task *task;
     const hidi_params *result;
@@ -169,9 +169,9 @@ static void begin(any_training *a, int kind, const char *settings)
     const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
     const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
     const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
-    const hidi_td_options td = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
+    const hidi_stage1_options td = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
                                 {HIDI_START_TEACHER, 0, 0, 0}};
-    const hidi_dm_options dm = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
+    const hidi_stage2_options dm = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
                                 .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
                                 .adversary_time = uniform, .backbone = HIDI_BACKBONE_FAKE,
                                 .r1_weight = 1, .r1_sigma = 0.1,
@@ -191,12 +191,12 @@ static void begin(any_training *a, int kind, const char *settings)
         a->task = &a->teacher.task;
         break;
     case TD:
-        status = hidi_td_init(&a->td, a->net, data, &td, settings);
+        status = hidi_stage1_init(&a->td, a->net, data, &td, settings);
         a->task = &a->td.task;
         break;
     default:
         ck_assert_int_eq(hidi_dit_student(&a->student, a->net, 1), HIDI_OK);
-        status = hidi_dm_init(&a->dm, a->student, a->net, data, &dm, settings);
+        status = hidi_stage2_init(&a->dm, a->student, a->net, data, &dm, settings);
         a->task = &a->dm.task;
     }
     ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
@@ -210,8 +210,8 @@ static void end(any_training *a)
 {
     hidi_classifier_free(&a->features);
     hidi_teacher_free(&a->teacher);
-    hidi_td_free(&a->td);
-    hidi_dm_free(&a->dm);
+    hidi_stage1_free(&a->td);
+    hidi_stage2_free(&a->dm);
     hidi_dit_destroy(a->net);
     hidi_dit_destroy(a->student);
 }
@@ -430,22 +430,22 @@ START_TEST(students_of_other_sizes)
 {
     hidi_dit *net = small_dit(1);
     hidi_dataset *shapes;
-    hidi_td_training s;
+    hidi_stage1_training s;
     double values[HIDI_MAX_LOG_COLUMNS];
-    hidi_td_options options = {.batch = 4, .seed = 1, .ema = 0.9,
+    hidi_stage1_options options = {.batch = 4, .seed = 1, .ema = 0.9,
                                .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1},
                                .meanflow = {.guidance = 1.5, .p = 1, .c = 1}, .adamw = adamw,
                                .schedule = schedule, .student = {HIDI_START_TEACHER, 8, 0, 0}};
     ck_assert_int_eq(hidi_dataset_open(&shapes, "shapes", NULL, 8, 1), HIDI_OK);
-    ck_assert_int_eq(hidi_td_init(&s, net, shapes, &options, ""), HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_stage1_init(&s, net, shapes, &options, ""), HIDI_BAD_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(hidi_error_message(), "width 8"));
-    hidi_td_free(&s);
+    hidi_stage1_free(&s);
     options.student = (hidi_student_options){HIDI_START_RANDOM, 8, 3, 1};
-    ck_assert_int_eq(hidi_td_init(&s, net, shapes, &options, ""), HIDI_OK);
+    ck_assert_int_eq(hidi_stage1_init(&s, net, shapes, &options, ""), HIDI_OK);
     ck_assert(s.student->config.width == 8 && s.student->config.depth == 3 &&
               s.student->config.heads == 1 && s.student->config.has_interval);
     ck_assert_int_eq(s.task.step(s.task.self, 0, values), HIDI_OK);
-    hidi_td_free(&s);
+    hidi_stage1_free(&s);
     hidi_dataset_close(shapes);
     hidi_dit_destroy(net);
 }

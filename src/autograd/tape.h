@@ -25,7 +25,7 @@
 
 #include "backend/backend.h"
 #include "core/status.h"
-#include "tensor/shape.h"
+#include "autograd/shape.h"
 
 typedef struct hidi_tape hidi_tape;
 

@@ -9,14 +9,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "cli/inception_work.h"
-#include "cli/published.h"
-#include "cli/workload.h"
+#include "lab/inception_bench.h"
+#include "model/dit_sizes.h"
+#include "lab/step.h"
 #include "core/random.h"
 #include "io/atomic_file.h"
 
 enum { PRODUCTS = 5, MAX_REPEAT = 10000 };
-enum { MAX_ROWS = 2 * HIDI_PUBLISHED_NAMES };
+enum { MAX_ROWS = 2 * HIDI_DIT_SIZE_NAMES };
 
 typedef struct row {
     char name[64];
@@ -30,7 +30,7 @@ typedef struct bench {
     const char *repeat_text, *models, *image_text, *channels_text, *batch_text, *csv;
     long repeat, image, channels, batch;
     int train, inception;
-    hidi_published_name names[HIDI_PUBLISHED_NAMES]; /* of --model */
+    hidi_dit_size_name names[HIDI_DIT_SIZE_NAMES]; /* of --model */
     int n_names;
     row rows[MAX_ROWS];
     int n_rows;
@@ -106,20 +106,20 @@ static row *add_row(bench *b, const hidi_footprint *footprint, size_t batch, dou
 }
 
 /* Stage 2's two kinds of iterations, and their mean as the generator steps in every k-th. */
-static hidi_status time_stage2(bench *b, hidi_workload *load, const hidi_settings *s,
+static hidi_status time_stage2(bench *b, hidi_step *load, const hidi_settings *s,
                                const hidi_dit_config *config, const hidi_footprint *footprint)
 {
     const long k = s->dm.generator_every;
-    const size_t batch = hidi_work_batch(HIDI_WORK_STAGE2, s);
-    const double flop = hidi_work_flop(HIDI_WORK_STAGE2, s, config, 0);
+    const size_t batch = hidi_step_batch(HIDI_STEP_STAGE2, s);
+    const double flop = hidi_step_flop(HIDI_STEP_STAGE2, s, config, 0);
     double seconds, other;
-    HIDI_TRY(hidi_workload_time(load, b->repeat, 0, k, &seconds));
+    HIDI_TRY(hidi_step_time(load, b->repeat, 0, k, &seconds));
     row *r = add_row(b, footprint, batch, seconds, flop);
     snprintf(r->name, sizeof r->name, "stage 2 step%s", k > 1 ? ", generator too" : "");
     if (k == 1)
         return HIDI_OK;
-    const double other_flop = hidi_work_flop(HIDI_WORK_STAGE2, s, config, 1);
-    HIDI_TRY(hidi_workload_time(load, b->repeat, 1, k, &other));
+    const double other_flop = hidi_step_flop(HIDI_STEP_STAGE2, s, config, 1);
+    HIDI_TRY(hidi_step_time(load, b->repeat, 1, k, &other));
     r = add_row(b, footprint, batch, other, other_flop);
     snprintf(r->name, sizeof r->name, "stage 2 step, without generator");
     const double share = 1 / (double)k;
@@ -130,16 +130,16 @@ static hidi_status time_stage2(bench *b, hidi_workload *load, const hidi_setting
 }
 
 /* All steps of a sampler take the same time: one is timed. */
-static hidi_status time_sampling(bench *b, hidi_workload *load, const hidi_settings *s,
+static hidi_status time_sampling(bench *b, hidi_step *load, const hidi_settings *s,
                                  const hidi_dit_config *config, const hidi_footprint *footprint)
 {
     static const char *const solvers[] = {"euler", "heun"};
-    const bool is_student = load->work == HIDI_WORK_SAMPLE_STUDENT;
+    const bool is_student = load->work == HIDI_STEP_SAMPLE_STUDENT;
     const long steps = is_student ? s->sample.student_steps : s->sample.steps;
     double seconds;
-    HIDI_TRY(hidi_workload_time(load, b->repeat, 0, 1, &seconds));
-    row *r = add_row(b, footprint, hidi_work_batch(load->work, s), seconds * (double)steps,
-                     hidi_work_flop(load->work, s, config, 0) * (double)steps);
+    HIDI_TRY(hidi_step_time(load, b->repeat, 0, 1, &seconds));
+    row *r = add_row(b, footprint, hidi_step_batch(load->work, s), seconds * (double)steps,
+                     hidi_step_flop(load->work, s, config, 0) * (double)steps);
     if (is_student)
         snprintf(r->name, sizeof r->name, "sampling, student, %ld step%s", steps,
                  steps == 1 ? "" : "s");
@@ -149,35 +149,35 @@ static hidi_status time_sampling(bench *b, hidi_workload *load, const hidi_setti
     return HIDI_OK;
 }
 
-static hidi_status time_load(bench *b, hidi_workload *load, const hidi_settings *s,
+static hidi_status time_load(bench *b, hidi_step *load, const hidi_settings *s,
                              const hidi_dit_config *config, const hidi_footprint *footprint)
 {
-    const hidi_work work = load->work;
+    const hidi_step_kind work = load->work;
     double seconds;
-    if (work == HIDI_WORK_STAGE2)
+    if (work == HIDI_STEP_STAGE2)
         return time_stage2(b, load, s, config, footprint);
-    if (work == HIDI_WORK_SAMPLE_STUDENT || work == HIDI_WORK_SAMPLE_TEACHER)
+    if (work == HIDI_STEP_SAMPLE_STUDENT || work == HIDI_STEP_SAMPLE_TEACHER)
         return time_sampling(b, load, s, config, footprint);
-    HIDI_TRY(hidi_workload_time(load, b->repeat, 0, 1, &seconds));
-    row *r = add_row(b, footprint, hidi_work_batch(work, s), seconds,
-                     hidi_work_flop(work, s, config, 0));
-    snprintf(r->name, sizeof r->name, "%s", hidi_work_name(work));
+    HIDI_TRY(hidi_step_time(load, b->repeat, 0, 1, &seconds));
+    row *r = add_row(b, footprint, hidi_step_batch(work, s), seconds,
+                     hidi_step_flop(work, s, config, 0));
+    snprintf(r->name, sizeof r->name, "%s", hidi_step_name(work));
     return HIDI_OK;
 }
 
 /* label: what an error calls it. */
-static hidi_status measure(bench *b, const char *label, hidi_work work, const hidi_settings *s,
+static hidi_status measure(bench *b, const char *label, hidi_step_kind work, const hidi_settings *s,
                            const hidi_dit_config *config, const hidi_dataset *data)
 {
     hidi_footprint footprint;
-    hidi_workload load;
-    HIDI_TRY(hidi_workload_footprint(&footprint, work, s, config, data, b->cli.backend));
-    HIDI_TRY(hidi_workload_fits(&footprint, label));
+    hidi_step load;
+    HIDI_TRY(hidi_step_footprint(&footprint, work, s, config, data, b->cli.backend));
+    HIDI_TRY(hidi_step_fits(&footprint, label));
     HIDI_TRY(time_products(b));
-    hidi_status status = hidi_workload_begin(&load, work, s, config, data, b->cli.backend);
+    hidi_status status = hidi_step_begin(&load, work, s, config, data, b->cli.backend);
     if (status == HIDI_OK)
         status = time_load(b, &load, s, config, &footprint);
-    hidi_workload_end(&load);
+    hidi_step_end(&load);
     return status;
 }
 
@@ -191,11 +191,11 @@ static hidi_status bench_preset(bench *b)
     HIDI_TRY(hidi_cli_data(&b->cli, &data));
     const hidi_dit_config config = hidi_settings_dit(&b->cli.settings, data);
     printf("%s\n", hidi_dit_text(&config, text, sizeof text));
-    for (int work = 0; work < HIDI_WORKS && status == HIDI_OK; work++) {
-        const char *label = hidi_work_name((hidi_work)work);
+    for (int work = 0; work < HIDI_STEP_KINDS && status == HIDI_OK; work++) {
+        const char *label = hidi_step_name((hidi_step_kind)work);
         if (b->cli.progress != NULL)
             fprintf(b->cli.progress, "timing: %s\n", label);
-        status = measure(b, label, (hidi_work)work, &b->cli.settings, &config, data);
+        status = measure(b, label, (hidi_step_kind)work, &b->cli.settings, &config, data);
     }
     hidi_dataset_close(data);
     return status;
@@ -214,7 +214,7 @@ static hidi_status bench_model(bench *b, const char *name)
 {
     hidi_settings s = b->cli.settings;
     hidi_dit_config config;
-    HIDI_TRY(hidi_published_config(name, b->image, b->channels, &config));
+    HIDI_TRY(hidi_dit_published_config(name, b->image, b->channels, &config));
     const hidi_dataset noise = {.name = "noise",
                                 .channels = config.channels,
                                 .height = config.image_size,
@@ -229,11 +229,11 @@ static hidi_status bench_model(bench *b, const char *name)
     s.sample.steps = 1; /* of Euler's method without guidance: a forward pass */
     s.sample.solver = HIDI_EULER;
     s.sample.guidance = 1;
-    HIDI_TRY(measure(b, name, HIDI_WORK_SAMPLE_TEACHER, &s, &config, &noise));
+    HIDI_TRY(measure(b, name, HIDI_STEP_SAMPLE_TEACHER, &s, &config, &noise));
     snprintf(b->rows[b->n_rows - 1].name, sizeof b->rows[0].name, "%s, forward", name);
     if (!b->train)
         return HIDI_OK;
-    HIDI_TRY(measure(b, name, HIDI_WORK_TEACHER, &s, &config, &noise));
+    HIDI_TRY(measure(b, name, HIDI_STEP_TEACHER, &s, &config, &noise));
     snprintf(b->rows[b->n_rows - 1].name, sizeof b->rows[0].name, "%s, teacher step", name);
     return HIDI_OK;
 }
@@ -324,7 +324,7 @@ static hidi_status read_numbers(bench *b)
     if ((b->models != NULL) + b->inception + (b->cli.preset != NULL) > 1)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model, --inception and --preset exclude each "
                                              "other");
-    HIDI_TRY(hidi_published_names(b->models, b->names, &b->n_names));
+    HIDI_TRY(hidi_dit_size_names(b->models, b->names, &b->n_names));
     HIDI_TRY(hidi_cli_number("repeat", b->repeat_text, 1, MAX_REPEAT, &b->repeat));
     HIDI_TRY(hidi_cli_number("image", b->image_text, 1, 16384, &b->image));
     HIDI_TRY(hidi_cli_number("channels", b->channels_text, 1, 2048, &b->channels));

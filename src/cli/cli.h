@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "cli/settings.h"
+#include "lab/settings.h"
 #include "core/progress.h"
 
 /* Exit codes of the command. */

@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/eval_report.h"
-#include "cli/evaluate.h"
-#include "cli/parts.h"
+#include "lab/eval_report.h"
+#include "lab/evaluate.h"
+#include "lab/pipeline.h"
 #include "core/hash.h"
 #include "io/open_tensors.h"
-#include "metrics/statistics_file.h"
-#include "model/inception.h"
+#include "eval/statistics_file.h"
+#include "eval/inception.h"
 
 enum { MAX_SETS = 64 };
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "cli/published.h"
-#include "cli/workload.h"
+#include "model/dit_sizes.h"
+#include "lab/step.h"
 #include "io/atomic_file.h"
 #include "model/macs.h"
 
@@ -30,7 +30,7 @@ typedef struct flops {
     const char *models, *image_text, *channels_text, *batch_text, *repeat_text, *csv;
     long image, channels, batch, repeat; /* batch 0: not given */
     int parts, pixels, time;
-    hidi_published_name names[HIDI_PUBLISHED_NAMES];
+    hidi_dit_size_name names[HIDI_DIT_SIZE_NAMES];
     int n_names;
     row *rows;
     int n_rows;
@@ -99,17 +99,17 @@ static void count_passes(flops *f, subject *s)
 static hidi_status time_step(const flops *f, const subject *s, const hidi_settings *settings,
                              bool is_student, double *seconds)
 {
-    const hidi_work work = is_student ? HIDI_WORK_SAMPLE_STUDENT : HIDI_WORK_SAMPLE_TEACHER;
+    const hidi_step_kind work = is_student ? HIDI_STEP_SAMPLE_STUDENT : HIDI_STEP_SAMPLE_TEACHER;
     hidi_footprint footprint;
-    hidi_workload load;
-    HIDI_TRY(hidi_workload_footprint(&footprint, work, settings, &s->teacher, s->data,
+    hidi_step load;
+    HIDI_TRY(hidi_step_footprint(&footprint, work, settings, &s->teacher, s->data,
                                      f->cli.backend));
-    HIDI_TRY(hidi_workload_fits(&footprint, hidi_work_name(work)));
+    HIDI_TRY(hidi_step_fits(&footprint, hidi_step_name(work)));
     hidi_status status =
-        hidi_workload_begin(&load, work, settings, &s->teacher, s->data, f->cli.backend);
+        hidi_step_begin(&load, work, settings, &s->teacher, s->data, f->cli.backend);
     if (status == HIDI_OK)
-        status = hidi_workload_time(&load, f->repeat, 0, 1, seconds);
-    hidi_workload_end(&load);
+        status = hidi_step_time(&load, f->repeat, 0, 1, seconds);
+    hidi_step_end(&load);
     *seconds /= (double)settings->sample.batch;
     return status;
 }
@@ -247,7 +247,7 @@ static hidi_status read_arguments(flops *f)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model and --preset exclude each other");
     if (!f->time && (f->batch_text || f->repeat_text))
         return hidi_error(HIDI_BAD_ARGUMENT, "--batch and --repeat go with --time");
-    HIDI_TRY(hidi_published_names(f->models, f->names, &f->n_names));
+    HIDI_TRY(hidi_dit_size_names(f->models, f->names, &f->n_names));
     HIDI_TRY(hidi_cli_number("image", f->image_text, 1, 16384, &f->image));
     HIDI_TRY(hidi_cli_number("channels", f->channels_text, 1, 2048, &f->channels));
     HIDI_TRY(hidi_cli_number("batch", f->batch_text, 1, 1000000, &f->batch));
@@ -268,7 +268,7 @@ static hidi_status run_flops(flops *f)
         HIDI_TRY(count_preset(f));
     for (int i = 0; i < f->n_names; i++) {
         hidi_dit_config config;
-        HIDI_TRY(hidi_published_config(f->names[i], f->image, f->channels, &config));
+        HIDI_TRY(hidi_dit_published_config(f->names[i], f->image, f->channels, &config));
         HIDI_TRY(count_subject(f, f->names[i], &config, NULL));
     }
     return f->csv != NULL ? write_csv(f) : HIDI_OK;

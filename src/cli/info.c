@@ -3,7 +3,7 @@
 #include <config.h>
 #endif
 
-#include "cli/info.h"
+#include "lab/describe_file.h"
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "cli/workload.h"
+#include "lab/step.h"
 #include "model/macs.h"
 
 #ifndef PACKAGE_VERSION
@@ -105,12 +105,12 @@ static hidi_status print_memory(const hidi_settings *s, const hidi_dit_config *c
 {
     printf("\n%-28s %6s %12s %12s %12s\n", "memory that is needed", "batch", "models",
            "activations", "allocated");
-    for (int i = 0; i < HIDI_WORKS; i++) {
-        const hidi_work work = (hidi_work)i;
+    for (int i = 0; i < HIDI_STEP_KINDS; i++) {
+        const hidi_step_kind work = (hidi_step_kind)i;
         char models[32], tape[32], all[32];
         hidi_footprint f;
-        HIDI_TRY(hidi_workload_footprint(&f, work, s, config, data, backend));
-        printf("  %-26s %6zu %12s %12s %12s\n", hidi_work_name(work), hidi_work_batch(work, s),
+        HIDI_TRY(hidi_step_footprint(&f, work, s, config, data, backend));
+        printf("  %-26s %6zu %12s %12s %12s\n", hidi_step_name(work), hidi_step_batch(work, s),
                hidi_cli_bytes(models, sizeof models, (double)f.models),
                hidi_cli_bytes(tape, sizeof tape, (double)f.tape),
                hidi_cli_bytes(all, sizeof all, (double)f.allocated));
@@ -166,7 +166,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         return hidi_cli_end(&cli, info(&cli));
     code = EXIT_OK;
     for (int i = first; i < argc; i++) /* one that is bad does not hide the others */
-        if (hidi_cli_end(&cli, hidi_info_file(argv[i], key, metadata != 0, tensors != 0)) !=
+        if (hidi_cli_end(&cli, hidi_describe_file(argv[i], key, metadata != 0, tensors != 0)) !=
             EXIT_OK)
             code = EXIT_FAILED;
     return code;

@@ -1,6 +1,6 @@
 /* probe.c - evaluates one thing on given tensors, so that anybody can check this implementation
  * against theirs.  Every random draw is an input. */
-#include "cli/probe.h"
+#include "lab/probe.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/evaluate.h"
-#include "cli/parts.h"
-#include "cli/pictures.h"
-#include "cli/report.h"
+#include "lab/evaluate.h"
+#include "lab/pipeline.h"
+#include "lab/pictures.h"
+#include "lab/report.h"
 #include "io/atomic_file.h"
 #include "io/safetensors.h"
 

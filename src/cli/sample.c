@@ -1,6 +1,6 @@
 /* sample.c - hidi sample: pictures from a teacher or a student. */
-#include "cli/evaluate.h"
-#include "cli/pictures.h"
+#include "lab/evaluate.h"
+#include "lab/pictures.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/progress.h"
-#include "selftest/selftest.h"
+#include "lab/selftest/selftest.h"
 
 typedef struct totals {
     long cases;

@@ -1,5 +1,5 @@
 /* train.c - the commands that make one part: features, teacher, distill-td, distill-dm. */
-#include "cli/parts.h"
+#include "lab/pipeline.h"
 
 #include <string.h>
 

@@ -1,0 +1,104 @@
+/* log_plot.c - which columns of which log are shown together. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/log_plot.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "io/atomic_file.h"
+#include "io/csv.h"
+
+enum { MOST_SERIES = 5 };
+
+/* What is shown of each log. */
+typedef struct curves {
+    const char *name, *title, *y_label;
+    bool log_y;
+    struct {
+        const char *column, *label;
+    } series[MOST_SERIES];
+} curves;
+
+static const curves all[] = {
+    {"features", "Feature net", "cross entropy", true, {{"loss", NULL}}},
+    {"teacher", "Teacher: flow matching", "squared error a pixel", true, {{"loss", NULL}}},
+    {"stage1",
+     "Stage 1: MeanFlow distillation",
+     "a pixel",
+     true,
+     {{"error", "squared error"},
+      {"u_rms", "u, root mean square"},
+      {"v_rms", "v, root mean square"},
+      {"dudt_rms", "du/dt, root mean square"}}},
+    {"stage2",
+     "Stage 2: distribution matching and adversary",
+     "loss",
+     false,
+     {{"dm_loss", "distribution matching"},
+      {"fake_loss", "fake score"},
+      {"adv_loss", "adversary, generator's side"},
+      {"d_loss", "adversary, discriminator's side"},
+      {"td_loss", "retained MeanFlow"}}}};
+
+static bool has_values(const double *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (y[i] == y[i])
+            return true;
+    return false;
+}
+
+hidi_status hidi_write_plot(const hidi_plot *plot, const char *path)
+{
+    hidi_atomic_file file;
+    HIDI_TRY(hidi_atomic_open(&file, path));
+    hidi_status status = hidi_plot_svg(plot, file.out);
+    if (status == HIDI_OK)
+        return hidi_atomic_commit(&file);
+    hidi_atomic_abandon(&file);
+    return status;
+}
+
+/* Reads the columns of `c` that hold anything, and plots them. */
+static hidi_status plot(const curves *c, const char *log, const char *svg)
+{
+    hidi_series series[MOST_SERIES];
+    double *y[MOST_SERIES] = {NULL}, *x = NULL;
+    size_t n_series = 0, n = 0, n_x = 0;
+    hidi_status status = hidi_csv_read(log, "step", &x, &n_x);
+    for (int i = 0; i < MOST_SERIES && c->series[i].column != NULL && status == HIDI_OK; i++) {
+        status = hidi_csv_read(log, c->series[i].column, &y[i], &n);
+        if (status == HIDI_OK && n == n_x && has_values(y[i], n))
+            series[n_series++] = (hidi_series){c->series[i].label, x, y[i], n};
+    }
+    if (status == HIDI_OK && n_series > 0) {
+        const size_t smooth = n_x / 40 | 1;
+        const hidi_plot drawing = {c->title, "step",   c->y_label, c->log_y,
+                                   smooth,   series,   n_series,   false};
+        status = hidi_write_plot(&drawing, svg);
+    }
+    free(x);
+    for (int i = 0; i < MOST_SERIES; i++)
+        free(y[i]);
+    return status;
+}
+
+hidi_status hidi_plot_log(const char *dir, const char *name)
+{
+    char log[HIDI_PATH], svg[HIDI_PATH], file[64];
+    snprintf(file, sizeof file, "%s.csv", name);
+    hidi_cli_path(log, sizeof log, dir, file);
+    if (access(log, F_OK) != 0)
+        return HIDI_OK;
+    snprintf(file, sizeof file, "%s.svg", name);
+    hidi_cli_path(svg, sizeof svg, dir, file);
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (strcmp(all[i].name, name) == 0)
+            return plot(&all[i], log, svg);
+    return hidi_error(HIDI_BAD_ARGUMENT, "no log is called %s", name);
+}

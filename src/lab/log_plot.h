@@ -1,0 +1,14 @@
+/* log_plot.h - plots of training logs. */
+#ifndef HIDI_LAB_LOG_PLOT_H
+#define HIDI_LAB_LOG_PLOT_H
+
+#include "io/plot.h"
+
+/* Plots dir/NAME.csv, name one of "features", "teacher", "stage1", "stage2", as dir/NAME.svg.  Does
+ * nothing if there is no such log (a ready-made part). */
+hidi_status hidi_plot_log(const char *dir, const char *name);
+
+/* A plot as an SVG file. */
+hidi_status hidi_write_plot(const hidi_plot *plot, const char *path);
+
+#endif

@@ -1,0 +1,441 @@
+/* pipeline.c */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/pipeline.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/hash.h"
+#include "io/atomic_file.h"
+#include "io/number.h"
+#include "io/open_tensors.h"
+#include "io/safetensors.h"
+
+/* --- a part's file ---------------------------------------------------------------------------- */
+
+/* A part in the making: where its files go and what it depends on. */
+typedef struct part {
+    const hidi_cli *cli;
+    const char *dir;
+    const char *name;  /* "stage1": stage1.safetensors, stage1.csv, stage1.checkpoint.safetensors */
+    char *settings;
+    char file[HIDI_PATH], log[HIDI_PATH], checkpoint[HIDI_PATH];
+} part;
+
+static hidi_status part_begin(part *p, const hidi_cli *cli, const char *dir, const char *name,
+                              const char *sections)
+{
+    char file[64];
+    *p = (part){.cli = cli, .dir = dir, .name = name};
+    snprintf(file, sizeof file, "%s.safetensors", name);
+    hidi_cli_path(p->file, sizeof p->file, dir, file);
+    snprintf(file, sizeof file, "%s.csv", name);
+    hidi_cli_path(p->log, sizeof p->log, dir, file);
+    snprintf(file, sizeof file, "%s.checkpoint.safetensors", name);
+    hidi_cli_path(p->checkpoint, sizeof p->checkpoint, dir, file);
+    HIDI_TRY(hidi_make_folder(dir));
+    p->settings = hidi_settings_text(&cli->settings, sections);
+    return p->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
+}
+
+/* Adds the weights of another network to what the part depends on, by their hash. */
+static hidi_status part_depends(part *p, const char *name, const hidi_dit *net)
+{
+    const size_t bytes = net->params.count * sizeof(hidi_real), length = strlen(p->settings) + 64;
+    unsigned char *host = malloc(bytes);
+    char *settings = realloc(p->settings, length);
+    if (settings != NULL)
+        p->settings = settings;
+    if (host == NULL || settings == NULL) {
+        free(host);
+        return hidi_error(HIDI_NO_MEMORY, "out of memory");
+    }
+    net->params.backend->download(host, net->params.value, bytes);
+    const hidi_status status = net->params.backend->check();
+    const uint64_t hash = hidi_hash(host, bytes);
+    free(host);
+    HIDI_TRY(status);
+    const size_t end = strlen(settings);
+    snprintf(settings + end, length - end, "%s.weights = %016llx\n", name, (unsigned long long)hash);
+    return HIDI_OK;
+}
+
+/* Reads a finished part if it is there: *found.  One of other settings is an error. */
+static hidi_status part_read(const part *p, hidi_tensor_file *file, bool *found)
+{
+    *found = false;
+    if (access(p->file, F_OK) != 0)
+        return HIDI_OK;
+    HIDI_TRY(hidi_safetensors_read(file, p->file));
+    const char *settings = hidi_tensor_file_meta(file, "hidi.settings");
+    *found = settings != NULL && strcmp(settings, p->settings) == 0;
+    if (*found)
+        return HIDI_OK;
+    hidi_tensor_file_free(file);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights: remove it, or use "
+                                         "another --out",
+                      p->file);
+}
+
+static hidi_status write_net(const part *p, const hidi_dit *net, const char *path, double seconds);
+
+char *hidi_snapshot_path(char *path, size_t size, const char *dir, int stage, long step)
+{
+    snprintf(path, size, "%s/stage%d-%06ld.safetensors", dir, stage, step);
+    return path;
+}
+
+/* The result so far. */
+typedef struct snapshots {
+    const part *part;
+    const hidi_dit *net;
+    int stage;
+    long every;
+} snapshots;
+
+static hidi_status write_snapshot(void *context, long step)
+{
+    const snapshots *s = context;
+    char path[HIDI_PATH];
+    return write_net(s->part, s->net,
+                     hidi_snapshot_path(path, sizeof path, s->part->dir, s->stage, step), NAN);
+}
+
+/* Trains with the loop's files in their places; looks: NULL, or what snapshots are made of. */
+static hidi_status part_train(const part *p, const hidi_task *task,
+                              const hidi_training_settings *train, snapshots *looks, double *seconds)
+{
+    const hidi_training training = {.steps = train->steps,
+                                    .save_every = train->save_every,
+                                    .log_every = train->log_every,
+                                    .checkpoint = p->checkpoint,
+                                    .log = p->log,
+                                    .progress = p->cli->progress,
+                                    .stop = hidi_cli_stop_flag(),
+                                    .snapshot_every = looks ? looks->every : 0,
+                                    .snapshot = write_snapshot,
+                                    .context = looks,
+                                    .seconds = seconds};
+    return hidi_train(task, &training);
+}
+
+/* Writes the result, with what it was made with and how long it took; then the checkpoint may go. */
+static hidi_status part_write(const part *p, hidi_tensor_file *file, const char *path,
+                              double seconds)
+{
+    char text[HIDI_NUMBER_TEXT];
+    hidi_status status = hidi_tensor_file_add_meta(file, "hidi.settings", p->settings);
+    if (status == HIDI_OK && isfinite(seconds))
+        status = hidi_tensor_file_add_meta(file, "hidi.seconds", hidi_format_double(text, seconds));
+    if (status == HIDI_OK)
+        status = hidi_safetensors_write(file, path);
+    hidi_tensor_file_free(file);
+    return status;
+}
+
+static hidi_status write_net(const part *p, const hidi_dit *net, const char *path, double seconds)
+{
+    hidi_tensor_file file;
+    hidi_tensor_file_init(&file);
+    hidi_status status = hidi_dit_to_file(net, "", &file);
+    if (status != HIDI_OK) {
+        hidi_tensor_file_free(&file);
+        return status;
+    }
+    return part_write(p, &file, path, seconds);
+}
+
+static void part_end(part *p, hidi_status status)
+{
+    if (status == HIDI_OK)
+        unlink(p->checkpoint);
+    free(p->settings);
+}
+
+double hidi_pipeline_seconds(const char *dir, const char *name)
+{
+    char path[HIDI_PATH];
+    hidi_tensor_file file;
+    if (hidi_safetensors_read(&file, hidi_cli_path(path, sizeof path, dir, name)) != HIDI_OK)
+        return NAN;
+    const char *text = hidi_tensor_file_meta(&file, "hidi.seconds");
+    const double seconds = text ? strtod(text, NULL) : NAN;
+    hidi_tensor_file_free(&file);
+    return seconds;
+}
+
+/* --- loading what was made elsewhere ---------------------------------------------------------- */
+
+static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, const char *path)
+{
+    const hidi_dit_config *c = &net->config;
+    if (c->image_size == data->height && c->channels == data->channels &&
+        c->n_classes == data->n_classes)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s is for images %zux%zux%zu of %zu classes; %s has "
+                                         "%zux%zux%zu of %zu",
+                      path, c->image_size, c->image_size, c->channels, c->n_classes, data->name,
+                      data->height, data->width, data->channels, data->n_classes);
+}
+
+hidi_status hidi_load_for(const hidi_cli *cli, const hidi_dataset *data, const char *path,
+                          hidi_dit **net)
+{
+    HIDI_TRY(hidi_dit_load(net, cli->backend, path));
+    hidi_status status = check_fits(*net, data, path);
+    if (status != HIDI_OK) {
+        hidi_dit_destroy(*net);
+        *net = NULL;
+    }
+    return status;
+}
+
+hidi_status hidi_find_ready(const char *name, char *path, size_t size)
+{
+    if (access(name, R_OK) == 0) {
+        snprintf(path, size, "%s", name);
+        return HIDI_OK;
+    }
+    return hidi_cli_find(path, size, name);
+}
+
+/* --- the parts -------------------------------------------------------------------------------- */
+
+static hidi_status train_features(const part *p, const hidi_dataset *data, hidi_feature_net **net)
+{
+    const hidi_settings *s = &p->cli->settings;
+    const hidi_classifier_options options = hidi_settings_classifier(s);
+    hidi_classifier_training training;
+    hidi_tensor_file file;
+    double seconds = NAN, accuracy = NAN;
+    hidi_status status =
+        hidi_classifier_init(&training, p->cli->backend, data, &options, p->settings);
+    if (status == HIDI_OK)
+        status = part_train(p, &training.task, &s->features.train, NULL, &seconds);
+    if (status == HIDI_OK)
+        status = hidi_classifier_finish(&training, (size_t)s->features.test_images, &accuracy);
+    if (status == HIDI_OK) {
+        printf("features: classifies %.1f %% of %ld test images right\n", 100 * accuracy,
+               s->features.test_images);
+        hidi_tensor_file_init(&file);
+        status = hidi_feature_net_to_file(training.net, &file);
+        if (status == HIDI_OK)
+            status = part_write(p, &file, p->file, seconds);
+    }
+    if (status == HIDI_OK) {
+        *net = training.net;
+        training.net = NULL;
+    }
+    hidi_classifier_free(&training);
+    return status;
+}
+
+/* The ready-made net, copied into the run's folder. */
+static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_feature_net **net)
+{
+    char path[HIDI_PATH];
+    hidi_tensor_file file;
+    HIDI_TRY(hidi_find_ready(p->cli->settings.features.file, path, sizeof path));
+    HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
+    hidi_status status = hidi_feature_net_from_file(net, p->cli->backend, &file);
+    hidi_tensor_file_free(&file);
+    if (status != HIDI_OK)
+        return status;
+    if ((*net)->image_size != data->height || (*net)->channels != data->channels)
+        status = hidi_error(HIDI_BAD_ARGUMENT, "%s is for other images than %s", path, data->name);
+    hidi_tensor_file_init(&file);
+    if (status == HIDI_OK)
+        status = hidi_feature_net_to_file(*net, &file);
+    if (status == HIDI_OK)
+        return part_write(p, &file, p->file, NAN);
+    hidi_tensor_file_free(&file);
+    hidi_feature_net_destroy(*net);
+    *net = NULL;
+    return status;
+}
+
+hidi_status hidi_make_features(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                               hidi_feature_net **net)
+{
+    part p;
+    bool found;
+    hidi_tensor_file file;
+    *net = NULL;
+    HIDI_TRY(part_begin(&p, cli, dir, "features", "run data features"));
+    hidi_status status = part_read(&p, &file, &found);
+    if (status == HIDI_OK && found) {
+        status = hidi_feature_net_from_file(net, cli->backend, &file);
+        hidi_tensor_file_free(&file);
+    } else if (status == HIDI_OK && cli->settings.features.file[0] != '\0') {
+        status = copy_features(&p, data, net);
+    } else if (status == HIDI_OK) {
+        status = train_features(&p, data, net);
+    }
+    part_end(&p, status);
+    return status;
+}
+
+/* A finished part that is a network. */
+static hidi_status read_net(const part *p, hidi_dit **net, bool *found)
+{
+    hidi_tensor_file file;
+    HIDI_TRY(part_read(p, &file, found));
+    if (!*found)
+        return HIDI_OK;
+    hidi_status status = hidi_dit_from_file(net, p->cli->backend, &file, "", 0, 0, 0);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+static hidi_status train_teacher(const part *p, const hidi_dataset *data, hidi_dit **teacher)
+{
+    const hidi_settings *s = &p->cli->settings;
+    const hidi_dit_config config = hidi_settings_dit(s, data);
+    const hidi_teacher_options options = hidi_settings_teacher(s);
+    hidi_teacher_training training;
+    hidi_dit *net;
+    double seconds = NAN;
+    HIDI_TRY(hidi_dit_create(&net, p->cli->backend, &config));
+    hidi_status status = hidi_dit_initialise(net, (uint64_t)s->run.seed);
+    if (status != HIDI_OK) {
+        hidi_dit_destroy(net);
+        return status;
+    }
+    status = hidi_teacher_init(&training, net, data, &options, p->settings);
+    if (status == HIDI_OK)
+        status = part_train(p, &training.task, &s->teacher.train, NULL, &seconds);
+    if (status == HIDI_OK)
+        status = write_net(p, training.average, p->file, seconds);
+    if (status == HIDI_OK) {
+        *teacher = training.average;
+        training.average = NULL;
+    }
+    hidi_teacher_free(&training);
+    return status;
+}
+
+hidi_status hidi_make_teacher(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                              hidi_dit **teacher)
+{
+    part p;
+    bool found;
+    char path[HIDI_PATH];
+    const char *ready = cli->settings.teacher.file;
+    *teacher = NULL;
+    HIDI_TRY(part_begin(&p, cli, dir, "teacher",
+                        ready[0] ? "run data teacher" : "run data model teacher"));
+    hidi_status status = read_net(&p, teacher, &found);
+    if (status == HIDI_OK && !found && ready[0] != '\0') {
+        status = hidi_find_ready(ready, path, sizeof path);
+        if (status == HIDI_OK)
+            status = hidi_load_for(cli, data, path, teacher);
+        if (status == HIDI_OK)
+            status = write_net(&p, *teacher, p.file, NAN);
+    } else if (status == HIDI_OK && !found) {
+        status = train_teacher(&p, data, teacher);
+    }
+    part_end(&p, status);
+    return status;
+}
+
+static hidi_status train_stage1(const part *p, const hidi_dataset *data, const hidi_dit *teacher,
+                                hidi_dit **student)
+{
+    const hidi_settings *s = &p->cli->settings;
+    const hidi_stage1_options options = hidi_settings_stage1(s);
+    hidi_stage1_training training;
+    double seconds = NAN;
+    hidi_status status = hidi_stage1_init(&training, teacher, data, &options, p->settings);
+    snapshots looks = {p, training.average, 1, s->td.snapshot_every};
+    if (status == HIDI_OK)
+        status = part_train(p, &training.task, &s->td.train, &looks, &seconds);
+    if (status == HIDI_OK)
+        status = write_net(p, training.average, p->file, seconds);
+    if (status == HIDI_OK) {
+        *student = training.average;
+        training.average = NULL;
+    }
+    hidi_stage1_free(&training);
+    return status;
+}
+
+hidi_status hidi_make_stage1(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                             const hidi_dit *teacher, hidi_dit **student)
+{
+    part p;
+    bool found;
+    *student = NULL;
+    HIDI_TRY(part_begin(&p, cli, dir, "stage1", "run data student td"));
+    hidi_status status = part_depends(&p, "teacher", teacher);
+    if (status == HIDI_OK)
+        status = read_net(&p, student, &found);
+    if (status == HIDI_OK && !found)
+        status = train_stage1(&p, data, teacher, student);
+    part_end(&p, status);
+    return status;
+}
+
+/* What stage 2 leaves besides the student. */
+static hidi_status write_opponents(const part *p, const hidi_stage2_training *training)
+{
+    char path[HIDI_PATH];
+    hidi_tensor_file file;
+    HIDI_TRY(write_net(p, training->fake, hidi_cli_path(path, sizeof path, p->dir, HIDI_FAKE_FILE),
+                       NAN));
+    if (training->heads == NULL)
+        return HIDI_OK;
+    hidi_tensor_file_init(&file);
+    hidi_status status = hidi_heads_to_file(training->heads, "", &file);
+    if (status == HIDI_OK)
+        status = hidi_safetensors_write(&file,
+                                        hidi_cli_path(path, sizeof path, p->dir, HIDI_HEADS_FILE));
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+static hidi_status train_stage2(const part *p, const hidi_dataset *data, const hidi_dit *teacher,
+                                const hidi_dit *stage1, hidi_dit **student)
+{
+    const hidi_settings *s = &p->cli->settings;
+    hidi_stage2_options options;
+    hidi_stage2_training training;
+    double seconds = NAN;
+    HIDI_TRY(hidi_settings_stage2(s, &options));
+    hidi_status status = hidi_stage2_init(&training, stage1, teacher, data, &options, p->settings);
+    snapshots looks = {p, training.average, 2, s->dm.snapshot_every};
+    if (status == HIDI_OK)
+        status = part_train(p, &training.task, &s->dm.train, &looks, &seconds);
+    if (status == HIDI_OK)
+        status = write_opponents(p, &training);
+    if (status == HIDI_OK)
+        status = write_net(p, training.average, p->file, seconds);
+    if (status == HIDI_OK) {
+        *student = training.average;
+        training.average = NULL;
+    }
+    hidi_stage2_free(&training);
+    return status;
+}
+
+hidi_status hidi_make_stage2(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                             const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student)
+{
+    part p;
+    bool found;
+    *student = NULL;
+    HIDI_TRY(part_begin(&p, cli, dir, "stage2", "run data td dm"));
+    hidi_status status = part_depends(&p, "teacher", teacher);
+    if (status == HIDI_OK)
+        status = part_depends(&p, "student", stage1);
+    if (status == HIDI_OK)
+        status = read_net(&p, student, &found);
+    if (status == HIDI_OK && !found)
+        status = train_stage2(&p, data, teacher, stage1, student);
+    part_end(&p, status);
+    return status;
+}

@@ -1,0 +1,46 @@
+/* pipeline.h - the parts of a run: feature net, teacher, stage 1, stage 2.  Each is made once: a part whose
+ * file is there, made with the same settings, is read instead. */
+#ifndef HIDI_LAB_PIPELINE_H
+#define HIDI_LAB_PIPELINE_H
+
+#include "cli/cli.h"
+
+/* Files of a run, in its folder. */
+#define HIDI_FEATURES_FILE "features.safetensors"
+#define HIDI_TEACHER_FILE "teacher.safetensors"
+#define HIDI_STAGE1_FILE "stage1.safetensors"
+#define HIDI_STAGE2_FILE "stage2.safetensors"
+#define HIDI_FAKE_FILE "fake.safetensors"   /* stage 2's fake score   */
+#define HIDI_HEADS_FILE "heads.safetensors" /* its discriminator      */
+
+/* A feature net from dir, else from the ready-made file of the settings, else trained (log:
+ * features.csv). */
+hidi_status hidi_make_features(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                               hidi_feature_net **net);
+
+/* A teacher from dir, else from the ready-made file of the settings, else trained (teacher.csv). */
+hidi_status hidi_make_teacher(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                              hidi_dit **teacher);
+
+/* Stage 1's student from dir, else distilled (stage1.csv; snapshots: stage1-STEP.safetensors). */
+hidi_status hidi_make_stage1(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                             const hidi_dit *teacher, hidi_dit **student);
+
+/* Stage 2's student from dir, else distilled (stage2.csv); also leaves the fake score and heads. */
+hidi_status hidi_make_stage2(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+                             const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student);
+
+/* The file of a snapshot of stage 1 or 2 in path[size]; returns path. */
+char *hidi_snapshot_path(char *path, size_t size, const char *dir, int stage, long step);
+
+/* Seconds that the training of a part took, as its file says; NaN: a ready-made one. */
+double hidi_pipeline_seconds(const char *dir, const char *file);
+
+/* A ready-made file of the settings, a path or a name among hidi's own data files, in path[size]. */
+hidi_status hidi_find_ready(const char *name, char *path, size_t size);
+
+/* A network for this data set, or an error that names the file and what differs. */
+hidi_status hidi_load_for(const hidi_cli *cli, const hidi_dataset *data, const char *path,
+                          hidi_dit **net);
+
+#endif

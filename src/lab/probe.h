@@ -1,0 +1,108 @@
+/* probe.h - what the parts of `hidi probe` share: a computation, its models, its tensors.
+ *
+ *     probe.c          the command
+ *     probe_models.c   reading the models
+ *     probe_tensors.c  checking the inputs, writing the results
+ *     probe_kinds.c    the computations, one function each, and their table
+ */
+#ifndef HIDI_LAB_PROBE_H
+#define HIDI_LAB_PROBE_H
+
+#include "io/tensor_file.h"
+#include "method/meanflow.h"
+#include "eval/feature_net.h"
+#include "method/heads.h"
+#include "model/params_file.h"
+
+/* The parts that models play, and the options that name their files. */
+typedef enum hidi_probe_role {
+    HIDI_PROBE_MODEL,   /* a DiT: --model                          */
+    HIDI_PROBE_TEACHER, /* a DiT: --model-teacher                  */
+    HIDI_PROBE_FAKE,    /* a DiT: --model-fake                     */
+    HIDI_PROBE_HEADS,   /* discriminator heads: --model-heads      */
+    HIDI_PROBE_NET,     /* a feature net: --model                  */
+    HIDI_PROBE_ROLES
+} hidi_probe_role;
+enum { HIDI_PROBE_DITS = 3, HIDI_PROBE_INPUTS = 8 };
+
+extern const char *const hidi_probe_option[HIDI_PROBE_ROLES]; /* without the dashes */
+
+typedef enum hidi_probe_type {
+    HIDI_PROBE_NONE,    /* ends a list                                              */
+    HIDI_PROBE_IMAGES,  /* [B, C, H, W], as the models take them                    */
+    HIDI_PROBE_OUTPUTS, /* [B, C_out, H, W], as the model gives them                */
+    HIDI_PROBE_TIMES,   /* [B], in [0, 1]                                           */
+    HIDI_PROBE_NUMBERS, /* [B]                                                      */
+    HIDI_PROBE_LABELS,  /* [B], integers 0 .. n_classes, the last being the null class */
+    HIDI_PROBE_POINTS   /* [N, D], N >= 2                                           */
+} hidi_probe_type;
+
+typedef struct hidi_probe_input {
+    const char *name;
+    hidi_probe_type type;
+    bool optional;
+} hidi_probe_input;
+
+struct hidi_probe;
+
+typedef struct hidi_probe_kind {
+    const char *name;
+    unsigned roles;       /* bit 1 << role for each model that it takes            */
+    bool student;         /* its --model must have an interval embedder            */
+    const char *settings; /* keys of --set besides heads and time_scale, as words  */
+    hidi_probe_input input[HIDI_PROBE_INPUTS]; /* the first decides B              */
+    hidi_status (*run)(struct hidi_probe *probe);
+} hidi_probe_kind;
+
+extern const hidi_probe_kind hidi_probe_kinds[]; /* ends with name NULL */
+
+/* The values of --set; 0 in the last two: not given. */
+typedef struct hidi_probe_settings {
+    hidi_meanflow_options meanflow; /* its guidance is also dmd's                      */
+    long heads[1 + HIDI_PROBE_DITS];        /* for all models, then for each role          */
+    double time_scale[1 + HIDI_PROBE_DITS]; /* likewise                                    */
+} hidi_probe_settings;
+
+typedef struct hidi_probe {
+    const hidi_probe_kind *kind;
+    const hidi_backend *backend;
+    const char *path[HIDI_PROBE_ROLES]; /* of the models' files                        */
+    const char *key;                    /* of --model's; NULL: as open_tensors.h has it */
+    hidi_probe_settings set;
+    hidi_tensor_file in, out;
+
+    hidi_dit *dit[HIDI_PROBE_DITS];     /* NULL: not of this kind                      */
+    hidi_heads *heads;
+    hidi_feature_net *net;
+    size_t channels, out_channels, image_size, n_classes; /* of --model                */
+
+    size_t batch; /* B                                                                 */
+    int32_t *y;   /* [B] the labels, NULL: not of this kind                            */
+    hidi_tape *tape;
+} hidi_probe;
+
+/* --- probe_models.c --------------------------------------------------------------------------- */
+
+/* Reads the models of probe->path that the kind takes, and checks that they fit together. */
+hidi_status hidi_probe_load(hidi_probe *probe);
+void hidi_probe_unload(hidi_probe *probe);
+
+/* --- probe_tensors.c -------------------------------------------------------------------------- */
+
+/* Checks all of probe->in against the kind and the models: names, shapes, values.  Fills in B and
+ * y. */
+hidi_status hidi_probe_check(hidi_probe *probe);
+
+/* An input on the tape; NULL if it is optional and absent, or after an error of the tape. */
+hidi_var *hidi_probe_var(hidi_probe *probe, const char *name, bool wants_grad);
+
+/* Results.  All refuse NaN and infinity by the result's name. */
+hidi_status hidi_probe_put(hidi_probe *probe, const char *name, const hidi_var *x);
+hidi_status hidi_probe_put_grad(hidi_probe *probe, const char *name, const hidi_var *x);
+hidi_status hidi_probe_put_grads(hidi_probe *probe, const hidi_params *params); /* grad.<name> */
+hidi_status hidi_probe_put_doubles(hidi_probe *probe, const char *name, hidi_shape shape,
+                                   const double *values); /* as F64 in every build */
+hidi_status hidi_probe_put_reals(hidi_probe *probe, const char *name, hidi_shape shape,
+                                 const hidi_real *values);
+
+#endif

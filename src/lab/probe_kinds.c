@@ -1,0 +1,269 @@
+/* probe_kinds.c - the computations of `hidi probe`: each is the library's own function on given
+ * tensors. */
+#include "lab/probe.h"
+
+#include <stdlib.h>
+
+#include "method/dmd.h"
+#include "method/flow.h"
+#include "method/progressive.h"
+#include "eval/frechet.h"
+
+static hidi_var *in(hidi_probe *probe, const char *name)
+{
+    return hidi_probe_var(probe, name, false);
+}
+
+/* --- the network ------------------------------------------------------------------------------ */
+
+static hidi_status run_dit(hidi_probe *p)
+{
+    hidi_var *out = hidi_dit_forward(p->tape, p->dit[HIDI_PROBE_MODEL], true, in(p, "z"),
+                                     in(p, "t"), in(p, "r"), p->y, NULL);
+    return hidi_probe_put(p, "out", out);
+}
+
+/* The gradients of <dout, out>. */
+static hidi_status run_dit_grad(hidi_probe *p)
+{
+    hidi_dit *dit = p->dit[HIDI_PROBE_MODEL];
+    HIDI_TRY(hidi_params_train(&dit->params));
+    hidi_var *z = hidi_probe_var(p, "z", true);
+    hidi_var *out = hidi_dit_forward(p->tape, dit, false, z, in(p, "t"), in(p, "r"), p->y, NULL);
+    hidi_var *loss = hidi_sum(p->tape, hidi_mul(p->tape, out, in(p, "dout")));
+    HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
+    HIDI_TRY(hidi_probe_put(p, "out", out));
+    HIDI_TRY(hidi_probe_put_grad(p, "grad.z", z));
+    return hidi_probe_put_grads(p, &dit->params);
+}
+
+/* The derivative along (dz, dt, dr). */
+static hidi_status run_dit_jvp(hidi_probe *p)
+{
+    hidi_var *z = hidi_dual(p->tape, in(p, "z"), in(p, "dz"));
+    hidi_var *t = hidi_dual(p->tape, in(p, "t"), in(p, "dt"));
+    hidi_var *r = in(p, "r"), *dr = in(p, "dr");
+    if (dr != NULL)
+        r = hidi_dual(p->tape, r, dr);
+    hidi_var *out =
+        hidi_dit_forward(p->tape, p->dit[HIDI_PROBE_MODEL], true, z, t, r, p->y, NULL);
+    HIDI_TRY(hidi_probe_put(p, "out", out));
+    return hidi_probe_put(p, "dout", hidi_tangent(p->tape, out));
+}
+
+/* --- the losses ------------------------------------------------------------------------------- */
+
+static hidi_status run_flow(hidi_probe *p)
+{
+    hidi_dit *net = p->dit[HIDI_PROBE_MODEL];
+    HIDI_TRY(hidi_params_train(&net->params));
+    hidi_var *loss = hidi_flow_loss(p->tape, net, in(p, "x"), in(p, "e"), in(p, "t"), p->y);
+    HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
+    HIDI_TRY(hidi_probe_put(p, "loss", loss));
+    return hidi_probe_put_grads(p, &net->params);
+}
+
+static hidi_status run_meanflow(hidi_probe *p)
+{
+    hidi_dit *student = p->dit[HIDI_PROBE_MODEL];
+    hidi_meanflow_terms terms;
+    HIDI_TRY(hidi_params_train(&student->params));
+    hidi_var *loss = hidi_meanflow_loss(p->tape, student, p->dit[HIDI_PROBE_TEACHER], in(p, "x"),
+                                        in(p, "e"), in(p, "t"), in(p, "r"), p->y, &p->set.meanflow,
+                                        &terms);
+    HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
+    HIDI_TRY(hidi_probe_put(p, "v", terms.v));
+    HIDI_TRY(hidi_probe_put(p, "u", terms.u));
+    HIDI_TRY(hidi_probe_put(p, "dudt", terms.dudt));
+    HIDI_TRY(hidi_probe_put(p, "target", terms.target));
+    HIDI_TRY(hidi_probe_put(p, "loss", loss));
+    return hidi_probe_put_grads(p, &student->params);
+}
+
+static hidi_status run_progressive(hidi_probe *p)
+{
+    hidi_dit *student = p->dit[HIDI_PROBE_MODEL];
+    const hidi_meanflow_options *set = &p->set.meanflow;
+    const hidi_progressive_options options = {set->guidance, set->p, set->c};
+    hidi_progressive_terms terms;
+    HIDI_TRY(hidi_params_train(&student->params));
+    hidi_var *loss = hidi_progressive_loss(p->tape, student, p->dit[HIDI_PROBE_TEACHER],
+                                           in(p, "x"), in(p, "e"), in(p, "t"), in(p, "r"), p->y,
+                                           &options, &terms);
+    HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
+    HIDI_TRY(hidi_probe_put(p, "u", terms.u));
+    HIDI_TRY(hidi_probe_put(p, "target", terms.target));
+    HIDI_TRY(hidi_probe_put(p, "loss", loss));
+    return hidi_probe_put_grads(p, &student->params);
+}
+
+static hidi_status run_dmd(hidi_probe *p)
+{
+    hidi_dit *student = p->dit[HIDI_PROBE_MODEL];
+    hidi_dmd_terms terms;
+    HIDI_TRY(hidi_params_train(&student->params));
+    hidi_var *x_gen = hidi_generate(p->tape, student, false, in(p, "e"), p->y);
+    hidi_var *loss = hidi_dmd_loss(p->tape, x_gen, p->dit[HIDI_PROBE_TEACHER],
+                                   p->dit[HIDI_PROBE_FAKE], p->set.meanflow.guidance, in(p, "t"),
+                                   in(p, "e2"), p->y, &terms);
+    HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
+    HIDI_TRY(hidi_probe_put(p, "x_gen", x_gen));
+    HIDI_TRY(hidi_probe_put(p, "x_real", terms.x_real));
+    HIDI_TRY(hidi_probe_put(p, "x_fake", terms.x_fake));
+    HIDI_TRY(hidi_probe_put(p, "dm_grad", terms.dm_grad));
+    HIDI_TRY(hidi_probe_put(p, "loss", loss));
+    return hidi_probe_put_grads(p, &student->params);
+}
+
+/* --- the discriminator ------------------------------------------------------------------------ */
+
+/* One [B, N] a head -> result [B, n_heads, N]; a NULL stands for the uniform weights 1/N. */
+static hidi_status put_tokens(hidi_probe *p, const char *name, hidi_var *const *of_head, size_t N)
+{
+    const size_t B = p->batch, n = (size_t)p->heads->config.n;
+    hidi_real *all = malloc(B * n * N * sizeof *all), *one = malloc(B * N * sizeof *one);
+    hidi_status status = HIDI_OK;
+    if (all == NULL || one == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "out of memory for result %s", name);
+    for (size_t j = 0; j < n && status == HIDI_OK; j++) {
+        if (of_head[j] != NULL)
+            status = hidi_read(p->tape, of_head[j], one);
+        for (size_t b = 0; b < B && status == HIDI_OK; b++)
+            for (size_t i = 0; i < N; i++)
+                all[(b * n + j) * N + i] =
+                    of_head[j] != NULL ? one[b * N + i] : (hidi_real)1 / (hidi_real)N;
+    }
+    if (status == HIDI_OK)
+        status = hidi_probe_put_reals(p, name, hidi_shape3(B, n, N), all);
+    free(one);
+    free(all);
+    return status;
+}
+
+/* With dlogits, the gradients of <dlogits, logits>.  `token` gives a logit per token; an image's is
+ * their mean. */
+static hidi_status run_awd(hidi_probe *p)
+{
+    const hidi_dit *backbone = p->dit[HIDI_PROBE_MODEL];
+    const size_t side = backbone->config.image_size / backbone->config.patch, N = side * side;
+    hidi_head_output output;
+    HIDI_TRY(hidi_params_train(&p->heads->params));
+    hidi_var *z = hidi_probe_var(p, "z", true), *dlogits = in(p, "dlogits");
+    HIDI_TRY(hidi_heads_forward(p->tape, p->heads, false, backbone, true, z, in(p, "t"), p->y,
+                                &output));
+    hidi_var *logits = output.logits;
+    if (p->heads->config.kind == HIDI_HEAD_TOKEN) {
+        HIDI_TRY(hidi_probe_put(p, "token_logits", logits));
+        logits = hidi_mean_samples(p->tape, logits);
+    }
+    HIDI_TRY(hidi_probe_put(p, "logits", logits));
+    if (p->heads->config.kind != HIDI_HEAD_CONV) {
+        HIDI_TRY(put_tokens(p, "weights", output.weights, N));
+        HIDI_TRY(put_tokens(p, "scores", output.scores, N));
+    }
+    if (dlogits == NULL)
+        return HIDI_OK;
+    HIDI_TRY(hidi_tape_backward(
+        p->tape, hidi_sum(p->tape, hidi_mul(p->tape, logits, dlogits)), NULL));
+    HIDI_TRY(hidi_probe_put_grad(p, "grad.z", z));
+    return hidi_probe_put_grads(p, &p->heads->params);
+}
+
+/* --- the metrics ------------------------------------------------------------------------------ */
+
+static hidi_status run_features(hidi_probe *p)
+{
+    const hidi_file_tensor *tensor = hidi_tensor_file_find(&p->in, "images");
+    hidi_real *images = malloc(tensor->count * sizeof *images);
+    double *features = malloc(p->batch * HIDI_FEATURES * sizeof *features);
+    hidi_status status = HIDI_OK;
+    if (images == NULL || features == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "out of memory for features");
+    if (status == HIDI_OK) {
+        hidi_file_tensor_real(tensor, images);
+        status = hidi_feature_net_extract(p->net, p->tape, images, p->batch, features);
+    }
+    if (status == HIDI_OK)
+        status = hidi_probe_put_doubles(p, "features", hidi_shape2(p->batch, HIDI_FEATURES),
+                                        features);
+    free(images);
+    free(features);
+    return status;
+}
+
+/* Mean and covariance of the points in a tensor. */
+static hidi_status moments_of(hidi_probe *p, const char *name, hidi_moments *moments)
+{
+    const hidi_file_tensor *points = hidi_tensor_file_find(&p->in, name);
+    HIDI_TRY(hidi_moments_init(moments, points->dim[1]));
+    double *values = malloc(points->count * sizeof *values);
+    if (values == NULL) {
+        hidi_moments_free(moments);
+        return hidi_error(HIDI_NO_MEMORY, "out of memory for %s", name);
+    }
+    hidi_file_tensor_double(points, values);
+    hidi_moments_add(moments, values, points->dim[0]);
+    free(values);
+    hidi_status status = hidi_moments_finish(moments);
+    if (status != HIDI_OK)
+        hidi_moments_free(moments);
+    return status;
+}
+
+static hidi_status run_frechet(hidi_probe *p)
+{
+    const hidi_shape scalar = hidi_shape0();
+    hidi_moments m1, m2;
+    hidi_frechet d;
+    HIDI_TRY(moments_of(p, "f1", &m1));
+    hidi_status status = moments_of(p, "f2", &m2);
+    if (status == HIDI_OK) {
+        status = hidi_frechet_distance(&d, &m1, &m2);
+        hidi_moments_free(&m2);
+    }
+    hidi_moments_free(&m1);
+    HIDI_TRY(status);
+    HIDI_TRY(hidi_probe_put_doubles(p, "distance", scalar, &d.distance));
+    HIDI_TRY(hidi_probe_put_doubles(p, "mean_term", scalar, &d.mean_term));
+    HIDI_TRY(hidi_probe_put_doubles(p, "trace_1", scalar, &d.trace_1));
+    HIDI_TRY(hidi_probe_put_doubles(p, "trace_2", scalar, &d.trace_2));
+    return hidi_probe_put_doubles(p, "cross_term", scalar, &d.cross_term);
+}
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+#define ROLE(name) (1u << HIDI_PROBE_##name)
+#define GIVEN(name, type) {name, HIDI_PROBE_##type, false}
+#define PERHAPS(name, type) {name, HIDI_PROBE_##type, true}
+#define END {NULL, HIDI_PROBE_NONE, false}
+#define POINT GIVEN("z", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS)
+
+const hidi_probe_kind hidi_probe_kinds[] = {
+    {"dit", ROLE(MODEL), false, "", {POINT, PERHAPS("r", TIMES), END}, run_dit},
+    {"dit-grad", ROLE(MODEL), false, "",
+     {POINT, GIVEN("dout", OUTPUTS), PERHAPS("r", TIMES), END},
+     run_dit_grad},
+    {"dit-jvp", ROLE(MODEL), false, "",
+     {POINT, GIVEN("dz", IMAGES), GIVEN("dt", NUMBERS), PERHAPS("r", TIMES),
+      PERHAPS("dr", NUMBERS), END},
+     run_dit_jvp},
+    {"flow", ROLE(MODEL), false, "",
+     {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS), END},
+     run_flow},
+    {"meanflow", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c difference bound",
+     {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
+      GIVEN("y", LABELS), END},
+     run_meanflow},
+    {"progressive", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c",
+     {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
+      GIVEN("y", LABELS), END},
+     run_progressive},
+    {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance",
+     {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("t", TIMES), GIVEN("e2", IMAGES), END},
+     run_dmd},
+    {"awd", ROLE(MODEL) | ROLE(HEADS), false, "",
+     {POINT, PERHAPS("dlogits", NUMBERS), END},
+     run_awd},
+    {"features", ROLE(NET), false, "", {GIVEN("images", IMAGES), END}, run_features},
+    {"frechet", 0, false, "", {GIVEN("f1", POINTS), GIVEN("f2", POINTS), END}, run_frechet},
+    {NULL, 0, false, "", {END}, NULL}};

@@ -1,0 +1,113 @@
+/* probe_models.c - the models of `hidi probe`. */
+#include "lab/probe.h"
+
+#include <stdio.h>
+
+#include "io/open_tensors.h"
+
+const char *const hidi_probe_option[HIDI_PROBE_ROLES] = {"model", "model-teacher", "model-fake",
+                                                         "model-heads", "model"};
+
+/* The size of the images that will be given, for a file that does not say it; 0: cannot be told. */
+static size_t given_image_size(const hidi_probe *probe)
+{
+    const hidi_file_tensor *images =
+        hidi_tensor_file_find(&probe->in, probe->kind->input[0].name);
+    return images != NULL && images->rank == 4 ? images->dim[3] : 0;
+}
+
+static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_tensor_file *file)
+{
+    const hidi_probe_settings *set = &probe->set;
+    const long heads = set->heads[1 + role] ? set->heads[1 + role] : set->heads[0];
+    double scale = set->time_scale[1 + role] > 0 ? set->time_scale[1 + role] : set->time_scale[0];
+    const bool unknown = !(scale > 0) && hidi_tensor_file_meta(file, "hidi.time_scale") == NULL;
+    const bool has_positions = hidi_tensor_file_find(file, "pos_embed") != NULL;
+    if (unknown)
+        scale = 1;
+    HIDI_TRY(hidi_dit_from_file(&probe->dit[role], probe->backend, file, "", (size_t)heads, scale,
+                                has_positions ? 0 : given_image_size(probe)));
+    if (unknown)
+        fprintf(stderr, "hidi probe: note: %s does not say what t is multiplied with; "
+                        "time_scale=1 is assumed\n",
+                file->path);
+    return HIDI_OK;
+}
+
+static hidi_status read_model(hidi_probe *probe, hidi_probe_role role)
+{
+    hidi_tensor_file file;
+    const bool is_model = role == HIDI_PROBE_MODEL || role == HIDI_PROBE_NET;
+    HIDI_TRY(hidi_tensor_file_open(&file, probe->path[role], is_model ? probe->key : NULL));
+    hidi_status status;
+    if (role == HIDI_PROBE_HEADS)
+        status = hidi_heads_from_file(&probe->heads, probe->backend, &file);
+    else if (role == HIDI_PROBE_NET)
+        status = hidi_feature_net_from_file(&probe->net, probe->backend, &file);
+    else
+        status = read_dit(probe, role, &file);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+/* Teacher and fake score take the same images and classes as the student. */
+static hidi_status check_alike(const hidi_probe *probe, hidi_probe_role role)
+{
+    const hidi_dit_config *a = &probe->dit[HIDI_PROBE_MODEL]->config;
+    const hidi_dit_config *b = &probe->dit[role]->config;
+    if (a->image_size == b->image_size && a->channels == b->channels &&
+        a->n_classes == b->n_classes)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_SHAPE,
+                      "%s takes images %zux%zux%zu of %zu classes, but %s %zux%zux%zu of %zu",
+                      probe->path[HIDI_PROBE_MODEL], a->image_size, a->image_size, a->channels,
+                      a->n_classes, probe->path[role], b->image_size, b->image_size, b->channels,
+                      b->n_classes);
+}
+
+static hidi_status check_heads(const hidi_probe *probe)
+{
+    const hidi_heads_config *heads = &probe->heads->config;
+    const hidi_dit_config *backbone = &probe->dit[HIDI_PROBE_MODEL]->config;
+    const int last = heads->block[heads->n - 1];
+    if (heads->width == backbone->width && (size_t)last < backbone->depth)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_SHAPE, "%s: heads of width %zu up to block %d, but %s has width %zu "
+                                      "and blocks 0 to %zu",
+                      probe->path[HIDI_PROBE_HEADS], heads->width, last,
+                      probe->path[HIDI_PROBE_MODEL], backbone->width, backbone->depth - 1);
+}
+
+hidi_status hidi_probe_load(hidi_probe *probe)
+{
+    for (hidi_probe_role role = 0; role < HIDI_PROBE_ROLES; role++)
+        if (probe->kind->roles & 1u << role)
+            HIDI_TRY(read_model(probe, role));
+
+    const hidi_dit *model = probe->dit[HIDI_PROBE_MODEL];
+    if (model != NULL) {
+        probe->channels = model->config.channels;
+        probe->out_channels = model->config.out_channels;
+        probe->image_size = model->config.image_size;
+        probe->n_classes = model->config.n_classes;
+    } else if (probe->net != NULL) {
+        probe->channels = probe->net->channels;
+        probe->image_size = probe->net->image_size;
+    }
+    if (probe->kind->student && !model->config.has_interval)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: no interval embedder (h_embedder): not a student, "
+                                           "which %s needs",
+                          probe->path[HIDI_PROBE_MODEL], probe->kind->name);
+    for (hidi_probe_role role = HIDI_PROBE_TEACHER; role <= HIDI_PROBE_FAKE; role++)
+        if (probe->dit[role] != NULL)
+            HIDI_TRY(check_alike(probe, role));
+    return probe->heads != NULL ? check_heads(probe) : HIDI_OK;
+}
+
+void hidi_probe_unload(hidi_probe *probe)
+{
+    for (int i = 0; i < HIDI_PROBE_DITS; i++)
+        hidi_dit_destroy(probe->dit[i]);
+    hidi_heads_destroy(probe->heads);
+    hidi_feature_net_destroy(probe->net);
+}

@@ -1,0 +1,273 @@
+/* settings.c */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/settings.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(field) offsetof(hidi_settings, field)
+#define INT(key, field, least, most, initial, help)                                                \
+    {key, HIDI_OPTION_INT, AT(field), least, most, NULL, initial, help}
+#define REAL(key, field, least, most, initial, help)                                               \
+    {key, HIDI_OPTION_REAL, AT(field), least, most, NULL, initial, help}
+#define BOOL(key, field, initial, help)                                                            \
+    {key, HIDI_OPTION_BOOL, AT(field), 0, 1, NULL, initial, help}
+#define TEXT(key, field, initial, help)                                                            \
+    {key, HIDI_OPTION_TEXT, AT(field), 0, 0, NULL, initial, help}
+#define CHOICE(key, field, choices, initial, help)                                                 \
+    {key, HIDI_OPTION_CHOICE, AT(field), 0, 0, choices, initial, help}
+
+/* The settings that all trainings share; `s` is the section's name, `f` the field in the struct. */
+#define TRAINING(s, f, steps_, batch_, rate_, warmup_, decay_, ema_)                               \
+    INT(s ".steps", f.train.steps, 1, 1e9, steps_, "training steps"),                              \
+    INT(s ".batch", f.train.batch, 1, 1e6, batch_, "images a step"),                               \
+    REAL(s ".learning_rate", f.train.rate, 0, 1, rate_, "learning rate after the warm-up"),        \
+    INT(s ".warmup", f.train.warmup, 0, 1e9, warmup_, "steps of linear warm-up"),                  \
+    CHOICE(s ".decay", f.train.decay, HIDI_DECAY_KINDS, decay_, "decay of the learning rate"),     \
+    REAL(s ".final", f.train.final, 0, 1, "0.05", "share of the learning rate left at the end"),   \
+    REAL(s ".beta1", f.train.beta1, 0, 1, "0.9", "AdamW: decay of the first moment"),              \
+    REAL(s ".beta2", f.train.beta2, 0, 1, "0.99", "AdamW: decay of the second moment"),            \
+    REAL(s ".weight_decay", f.train.weight_decay, 0, 10, "0", "AdamW: decoupled weight decay"),    \
+    REAL(s ".clip", f.train.clip, 0, 1e9, "1", "largest gradient norm; 0: no clipping"),           \
+    REAL(s ".ema", f.train.ema, 0, 1, ema_, "decay of the moving average of the weights"),         \
+    INT(s ".save_every", f.train.save_every, 0, 1e9, "500",                                        \
+        "steps between checkpoints; 0: only when interrupted"),                                    \
+    INT(s ".log_every", f.train.log_every, 1, 1e9, "10", "steps between rows of the CSV log")
+
+/* A density of t, in section `s` with the keys' prefix `p`. */
+#define TIMES(s, p, f, density_, least_, most_)                                                    \
+    CHOICE(s "." p "density", f.density, HIDI_TIME_DENSITIES, density_, "density of t"),           \
+    REAL(s "." p "least", f.least, 0, 1, least_, "uniform density: smallest t"),                   \
+    REAL(s "." p "most", f.most, 0, 1, most_, "uniform density: largest t"),                       \
+    REAL(s "." p "mean", f.mean, -10, 10, "0", "logit-normal density: mean"),                      \
+    REAL(s "." p "deviation", f.deviation, 0, 10, "1", "logit-normal density: deviation")
+
+const hidi_option hidi_settings_table[] = {
+    INT("run.seed", run.seed, 0, 1e15, "1", "seed of all random draws"),
+    INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: as many as there are"),
+    TEXT("run.backend", run.backend, "cpu", "reference, cpu or cuda"),
+
+    TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10 or folder"),
+    TEXT("data.path", data.path, "", "folder of the data set; nothing for shapes"),
+    INT("data.size", data.size, 0, 4096, "16", "image size; 0: the data set's own"),
+    INT("data.validation", data.validation, 0, 1e9, "0",
+        "training images, the last ones, kept from training for eval.split=validation; shapes "
+        "needs none"),
+
+    INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
+    INT("model.width", model.width, 4, 65536, "128", "width D of the tokens"),
+    INT("model.depth", model.depth, 1, 1000, "4", "blocks"),
+    INT("model.heads", model.heads, 1, 1024, "4", "attention heads"),
+    REAL("model.time_scale", model.time_scale, 1e-3, 1e6, "30",
+         "what t in [0, 1] is multiplied with before its sin-cos features"),
+
+    TRAINING("features", features, "2000", "64", "1e-3", "50", "cosine", "0"),
+    TEXT("features.file", features.file, "",
+         "ready-made feature net; nothing: train one"),
+    INT("features.test_images", features.test_images, 1, 1e9, "2048",
+        "test images for its accuracy"),
+
+    TRAINING("teacher", teacher, "20000", "64", "1e-3", "500", "cosine", "0.999"),
+    TEXT("teacher.file", teacher.file, "", "ready-made teacher; nothing: train one"),
+    REAL("teacher.label_dropout", teacher.label_dropout, 0, 1, "0.1",
+         "share of labels replaced by the null class, for guidance"),
+    TIMES("teacher", "time_", teacher.time, "uniform", "0", "1"),
+
+    INT("student.width", student.width, 0, 65536, "0", "width; 0: the teacher's"),
+    INT("student.depth", student.depth, 0, 1000, "0", "blocks; 0: the teacher's"),
+    INT("student.heads", student.heads, 0, 1024, "0", "attention heads; 0: the teacher's"),
+    CHOICE("student.start", student.start, HIDI_STUDENT_STARTS, "teacher",
+           "weights that stage 1 starts from; the teacher's do not fit another width or other heads"),
+
+    TRAINING("td", td, "1500", "64", "1e-3", "100", "cosine", "0.99"),
+    INT("td.snapshot_every", td.snapshot_every, 0, 1e9, "0",
+        "steps between copies of the result so far, stage1-STEP.safetensors; 0: none"),
+    REAL("td.guidance", td.meanflow.guidance, 0, 100, "1.5", "guidance w of the teacher"),
+    REAL("td.p", td.meanflow.p, 0, 2, "1", "adaptive weight 1 / (d + c)^p"),
+    REAL("td.c", td.meanflow.c, 1e-8, 1e6, "1", "adaptive weight 1 / (d + c)^p"),
+    REAL("td.difference", td.meanflow.difference, 0, 0.1, "0.05",
+         "du/dt by differences over t +- this much, within [r, 1]; 0: by JVP"),
+    REAL("td.bound", td.meanflow.bound, 0, 100, "1",
+         "(t - r) du/dt is at most this many times as long as v; 0: no bound"),
+    CHOICE("td.sampler", td.interval.sampler, HIDI_INTERVAL_SAMPLERS, "cover",
+           "how (t, r) is drawn"),
+    REAL("td.same", td.interval.same, 0, 1, "0.25", "share of the batch with r = t"),
+    REAL("td.from_zero", td.interval.from_zero, 0, 1, "0.6",
+         "cover: share of the others with r = 0"),
+    REAL("td.mean", td.interval.mean, -10, 10, "-0.4", "meanflow sampler: mean of the logit"),
+    REAL("td.deviation", td.interval.deviation, 0, 10, "1", "meanflow sampler: its deviation"),
+
+    TRAINING("dm", dm, "600", "64", "1e-4", "20", "cosine", "0.99"),
+    INT("dm.snapshot_every", dm.snapshot_every, 0, 1e9, "0",
+        "steps between copies of the result so far, stage2-STEP.safetensors; 0: none"),
+    REAL("dm.guidance", dm.guidance, 0, 100, "1.25", "guidance w of the teacher"),
+    INT("dm.generator_every", dm.generator_every, 1, 1000, "2",
+        "k: the generator steps in every k-th iteration"),
+    REAL("dm.fake_rate", dm.fake_rate, 0, 1000, "2", "fake score's learning rate / generator's"),
+    REAL("dm.head_rate", dm.head_rate, 0, 1000, "10", "heads' learning rate / generator's"),
+    TIMES("dm", "time_", dm.time, "uniform", "0.35", "0.98"),
+    REAL("dm.adversary_weight", dm.adversary_weight, 0, 1000, "0.005",
+         "lambda_adv; 0: no adversary"),
+    TIMES("dm", "adversary_time_", dm.adversary_time, "uniform", "0", "0.3"),
+    CHOICE("dm.adversarial_loss", dm.adversarial, HIDI_ADVERSARIAL_KINDS, "non-saturating",
+           "adversarial loss"),
+    CHOICE("dm.backbone", dm.backbone, HIDI_BACKBONES, "teacher", "whose features the heads read"),
+    CHOICE("dm.head", dm.head, HIDI_HEAD_KINDS, "awd", "the discriminator, or a control"),
+    TEXT("dm.blocks", dm.blocks, "1,3", "blocks after which heads read, 0-based"),
+    INT("dm.key_width", dm.key_width, 1, 65536, "32", "awd: width d of query and keys"),
+    BOOL("dm.conditional", dm.conditional, "no", "awd: the query depends on t and class"),
+    REAL("dm.r1_weight", dm.r1_weight, 0, 1e6, "0", "weight of approximate R1; 0: off"),
+    REAL("dm.r1_sigma", dm.r1_sigma, 0, 1, "0.05", "its perturbation"),
+    REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.05", "weight of a retained MeanFlow loss; 0: off"),
+
+    INT("sample.steps", sample.steps, 1, 10000, "25", "teacher's sampling steps"),
+    INT("sample.student_steps", sample.student_steps, 1, 10000, "1", "student's sampling steps"),
+    CHOICE("sample.solver", sample.solver, "euler heun", "heun", "teacher's sampler"),
+    REAL("sample.guidance", sample.guidance, 0, 100, "1.5", "teacher's guidance w"),
+    INT("sample.batch", sample.batch, 1, 1e6, "128", "images at a time"),
+    INT("sample.seed", sample.seed, 0, 1e15, "1000", "seed of the samples that are measured"),
+
+    INT("eval.images", eval.images, 16, 1e7, "2048", "samples, and real images, a distance"),
+    CHOICE("eval.split", eval.split, "test validation", "test",
+           "the real images: choose settings on validation, report on test"),
+    INT("eval.neighbours", eval.neighbours, 1, 1000, "3", "k of precision and recall"),
+    INT("eval.splits", eval.splits, 1, 10000, "10", "of the Inception Score"),
+    CHOICE("eval.order", eval.order, "given torch-fidelity", "given",
+           "of images before they are split for it: as they come, or shuffled as torch-fidelity does"),
+    INT("eval.kernel_subsets", eval.kernel_subsets, 1, 1e6, "100", "subsets of a kernel distance"),
+    INT("eval.kernel_subset", eval.kernel_subset, 2, 1e6, "1000", "images of each"),
+    INT("eval.kernel_seed", eval.kernel_seed, 0, 4294967295.0, "2020",
+        "seed of NumPy's RandomState that draws them"),
+    INT("eval.grid_rows", eval.grid_rows, 1, 100, "6", "rows of the picture grids"),
+    INT("eval.zoom", eval.zoom, 1, 64, "3", "enlargement of the pictures"),
+    {NULL, HIDI_OPTION_INT, 0, 0, 0, NULL, NULL, NULL}};
+
+hidi_adamw hidi_settings_adamw(const hidi_training_settings *t)
+{
+    return (hidi_adamw){t->beta1, t->beta2, 1e-8, t->weight_decay, t->clip};
+}
+
+hidi_schedule hidi_settings_schedule(const hidi_training_settings *t)
+{
+    return (hidi_schedule){t->rate, t->warmup, t->decay, t->final, t->steps};
+}
+
+hidi_classifier_options hidi_settings_classifier(const hidi_settings *s)
+{
+    const hidi_training_settings *t = &s->features.train;
+    return (hidi_classifier_options){(size_t)t->batch, (uint64_t)s->run.seed,
+                                     hidi_settings_adamw(t), hidi_settings_schedule(t)};
+}
+
+hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)
+{
+    const hidi_training_settings *t = &s->teacher.train;
+    return (hidi_teacher_options){.batch = (size_t)t->batch,
+                                  .seed = (uint64_t)s->run.seed,
+                                  .label_dropout = s->teacher.label_dropout,
+                                  .ema = t->ema,
+                                  .time = s->teacher.time,
+                                  .adamw = hidi_settings_adamw(t),
+                                  .schedule = hidi_settings_schedule(t)};
+}
+
+/* The stages draw from seeds of their own, so that none repeats the teacher's draws. */
+enum { SEED_TD = 1, SEED_DM = 2 };
+
+hidi_stage1_options hidi_settings_stage1(const hidi_settings *s)
+{
+    const hidi_training_settings *t = &s->td.train;
+    return (hidi_stage1_options){.batch = (size_t)t->batch,
+                             .seed = (uint64_t)s->run.seed + SEED_TD,
+                             .student = {s->student.start, (size_t)s->student.width,
+                                         (size_t)s->student.depth, (size_t)s->student.heads},
+                             .ema = t->ema,
+                             .interval = s->td.interval,
+                             .meanflow = s->td.meanflow,
+                             .adamw = hidi_settings_adamw(t),
+                             .schedule = hidi_settings_schedule(t)};
+}
+
+hidi_status hidi_settings_stage2(const hidi_settings *s, hidi_stage2_options *options)
+{
+    const hidi_training_settings *t = &s->dm.train;
+    *options = (hidi_stage2_options){.batch = (size_t)t->batch,
+                                 .seed = (uint64_t)s->run.seed + SEED_DM,
+                                 .ema = t->ema,
+                                 .guidance = s->dm.guidance,
+                                 .generator_every = s->dm.generator_every,
+                                 .time = s->dm.time,
+                                 .adversary_weight = s->dm.adversary_weight,
+                                 .adversary_time = s->dm.adversary_time,
+                                 .adversarial = s->dm.adversarial,
+                                 .backbone = s->dm.backbone,
+                                 .r1_weight = s->dm.r1_weight,
+                                 .r1_sigma = s->dm.r1_sigma,
+                                 .td_weight = s->dm.td_weight,
+                                 .interval = s->td.interval,
+                                 .meanflow = s->td.meanflow,
+                                 .adamw = hidi_settings_adamw(t),
+                                 .schedule = hidi_settings_schedule(t),
+                                 .fake_rate = s->dm.fake_rate,
+                                 .head_rate = s->dm.head_rate};
+    options->heads.kind = (hidi_head_kind)s->dm.head;
+    options->heads.key_width = (size_t)s->dm.key_width;
+    options->heads.conditional = s->dm.conditional != 0;
+    hidi_status status = hidi_heads_parse_blocks(s->dm.blocks, &options->heads);
+    return hidi_error_prefix(status, "dm.blocks");
+}
+
+hidi_split hidi_settings_split(const hidi_settings *s)
+{
+    static const hidi_split splits[] = {HIDI_TEST, HIDI_VALIDATION};
+    return splits[s->eval.split];
+}
+
+hidi_sampler hidi_settings_sampler(const hidi_settings *s, bool has_interval)
+{
+    if (has_interval)
+        return (hidi_sampler){HIDI_AVERAGE, s->sample.student_steps, 1, (size_t)s->sample.batch};
+    return (hidi_sampler){s->sample.solver, s->sample.steps, s->sample.guidance,
+                          (size_t)s->sample.batch};
+}
+
+hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *data)
+{
+    const size_t width = (size_t)s->model.width;
+    return (hidi_dit_config){.image_size = data->height,
+                             .channels = data->channels,
+                             .out_channels = data->channels,
+                             .patch = (size_t)s->model.patch,
+                             .width = width,
+                             .depth = (size_t)s->model.depth,
+                             .heads = (size_t)s->model.heads,
+                             .mlp_width = 4 * width,
+                             .n_classes = data->n_classes,
+                             .has_interval = false,
+                             .time_scale = s->model.time_scale};
+}
+
+/* Settings that change how a result is reached or watched, but not the result. */
+#define IMMATERIAL                                                                                 \
+    "run.threads features.save_every features.log_every features.test_images "                     \
+    "teacher.save_every teacher.log_every td.save_every td.log_every "                     \
+    "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
+
+char *hidi_settings_text(const hidi_settings *settings, const char *sections)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL)
+        return NULL;
+    hidi_config_print_sections(hidi_settings_table, settings, sections, IMMATERIAL, out);
+    if (fclose(out) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}

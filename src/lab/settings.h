@@ -1,0 +1,95 @@
+/* settings.h - every setting of the command, and the table that gives them names, ranges, defaults and
+ * help.  Presets (data/presets/) and --set change them. */
+#ifndef HIDI_LAB_SETTINGS_H
+#define HIDI_LAB_SETTINGS_H
+
+#include "io/config.h"
+#include "train/classifier.h"
+#include "train/stage2.h"
+#include "train/stage1.h"
+#include "method/sampler.h"
+#include "train/teacher.h"
+
+/* What every kind of training has. */
+typedef struct hidi_training_settings {
+    long steps, batch, warmup, save_every, log_every;
+    double rate, final, beta1, beta2, weight_decay, clip, ema;
+    int decay;
+} hidi_training_settings;
+
+typedef struct hidi_settings {
+    struct {
+        long seed, threads;
+        char backend[HIDI_CONFIG_TEXT];
+    } run;
+    struct {
+        char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT];
+        long size, validation;
+    } data;
+    struct {
+        long patch, width, depth, heads;
+        double time_scale;
+    } model;
+    struct {
+        hidi_training_settings train;
+        char file[HIDI_CONFIG_TEXT];
+        long test_images;
+    } features;
+    struct {
+        hidi_training_settings train;
+        char file[HIDI_CONFIG_TEXT];
+        double label_dropout;
+        hidi_time_options time;
+    } teacher;
+    struct {
+        long width, depth, heads;
+        int start;
+    } student;
+    struct {
+        hidi_training_settings train;
+        long snapshot_every;
+        hidi_interval_options interval;
+        hidi_meanflow_options meanflow;
+    } td;
+    struct {
+        hidi_training_settings train;
+        long snapshot_every;
+        double guidance, adversary_weight, r1_weight, r1_sigma, td_weight, fake_rate, head_rate;
+        long generator_every, key_width;
+        int adversarial, backbone, head, conditional;
+        char blocks[HIDI_CONFIG_TEXT];
+        hidi_time_options time, adversary_time;
+    } dm;
+    struct {
+        long steps, student_steps;
+        int solver;
+        double guidance;
+        long batch, seed;
+    } sample;
+    struct {
+        long images, neighbours, splits, kernel_subsets, kernel_subset, kernel_seed, grid_rows, zoom;
+        int order;
+        int split; /* see hidi_settings_split */
+    } eval;
+} hidi_settings;
+
+extern const hidi_option hidi_settings_table[];
+
+/* The library's options from the settings. */
+hidi_adamw hidi_settings_adamw(const hidi_training_settings *train);
+hidi_schedule hidi_settings_schedule(const hidi_training_settings *train);
+hidi_classifier_options hidi_settings_classifier(const hidi_settings *settings);
+hidi_teacher_options hidi_settings_teacher(const hidi_settings *settings);
+hidi_stage1_options hidi_settings_stage1(const hidi_settings *settings);
+hidi_status hidi_settings_stage2(const hidi_settings *settings, hidi_stage2_options *options);
+/* The real images that samples are measured against. */
+hidi_split hidi_settings_split(const hidi_settings *settings);
+/* For a teacher, or (has_interval) for a student. */
+hidi_sampler hidi_settings_sampler(const hidi_settings *settings, bool has_interval);
+hidi_dit_config hidi_settings_dit(const hidi_settings *settings, const hidi_dataset *data);
+
+/* The lines of the settings that decide a training's result (see hidi_config_print_sections); the
+ * caller frees the text.  NULL when out of memory. */
+char *hidi_settings_text(const hidi_settings *settings, const char *sections);
+
+#endif

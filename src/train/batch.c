@@ -1,0 +1,101 @@
+/* batch.c */
+#include "train/batch.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size, uint64_t seed)
+{
+    const size_t pixels = data->channels * data->height * data->width;
+    *batch = (hidi_batch){.data = data, .size = size, .seed = seed};
+    batch->label = calloc(size, sizeof *batch->label);
+    batch->image = malloc(size * pixels * sizeof *batch->image);
+    batch->t = malloc(size * sizeof *batch->t);
+    batch->r = malloc(size * sizeof *batch->r);
+    if (!batch->label || !batch->image || !batch->t || !batch->r) {
+        hidi_batch_free(batch);
+        return hidi_error(HIDI_NO_MEMORY, "no memory for a batch of %zu images", size);
+    }
+    return HIDI_OK;
+}
+
+void hidi_batch_free(hidi_batch *batch)
+{
+    free(batch->label);
+    free(batch->image);
+    free(batch->t);
+    free(batch->r);
+    memset(batch, 0, sizeof *batch);
+}
+
+hidi_shape hidi_batch_shape(const hidi_batch *batch)
+{
+    return hidi_shape4(batch->size, batch->data->channels, batch->data->height, batch->data->width);
+}
+
+static hidi_random draw(const hidi_batch *batch, hidi_stream stream, long step)
+{
+    return (hidi_random){batch->seed, (uint32_t)stream, (uint64_t)step};
+}
+
+hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape, long step)
+{
+    hidi_dataset_batch(batch->data, batch->seed, (uint64_t)step, batch->size, batch->image,
+                       batch->label);
+    return hidi_constant(tape, hidi_batch_shape(batch), batch->image);
+}
+
+hidi_var *hidi_batch_noise(hidi_batch *batch, hidi_tape *tape, hidi_stream stream, long step)
+{
+    const hidi_shape shape = hidi_batch_shape(batch);
+    hidi_normal(draw(batch, stream, step), 0, batch->image, hidi_count(shape));
+    return hidi_constant(tape, shape, batch->image);
+}
+
+hidi_var *hidi_batch_times(hidi_batch *batch, hidi_tape *tape, const hidi_time_options *options,
+                           hidi_stream stream, long step)
+{
+    hidi_draw_times(options, draw(batch, stream, step), batch->t, batch->size);
+    return hidi_constant(tape, hidi_shape1(batch->size), batch->t);
+}
+
+void hidi_batch_intervals(hidi_batch *batch, hidi_tape *tape, const hidi_interval_options *options,
+                          long step, hidi_var **t, hidi_var **r)
+{
+    hidi_draw_intervals(options, draw(batch, HIDI_STREAM_TIME, step), batch->t, batch->r,
+                        batch->size);
+    *t = hidi_constant(tape, hidi_shape1(batch->size), batch->t);
+    *r = hidi_constant(tape, hidi_shape1(batch->size), batch->r);
+}
+
+void hidi_batch_drop_labels(hidi_batch *batch, double share, long step)
+{
+    for (size_t i = 0; i < batch->size; i++) {
+        double u;
+        hidi_uniform(draw(batch, HIDI_STREAM_DROPOUT, step), i, &u, 1);
+        if (u < share)
+            batch->label[i] = (int32_t)batch->data->n_classes;
+    }
+}
+
+void hidi_draw_classes(uint64_t seed, uint64_t step, size_t n_classes, int32_t *label, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t y;
+        hidi_uniform_int((hidi_random){seed, HIDI_STREAM_LABEL, step}, i, n_classes, &y, 1);
+        label[i] = (int32_t)y;
+    }
+}
+
+hidi_status hidi_read_scalar(hidi_tape *tape, const hidi_var *x, const char *name, double *value)
+{
+    hidi_real v;
+    *value = NAN;
+    HIDI_TRY(hidi_tape_status(tape));
+    HIDI_TRY(hidi_read(tape, x, &v));
+    *value = (double)v;
+    if (!isfinite(v))
+        return hidi_error(HIDI_NOT_FINITE, "%s is %g", name, (double)v);
+    return HIDI_OK;
+}

@@ -1,0 +1,182 @@
+/* loop.c */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "train/loop.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/progress.h"
+#include "io/csv.h"
+#include "io/safetensors.h"
+
+/* Where a run stands. */
+typedef struct position {
+    long done;      /* complete steps                                    */
+    double seconds; /* that they took, over all runs                     */
+    double started; /* hidi_seconds() minus those of earlier runs        */
+} position;
+
+static hidi_status save(const hidi_task *task, const hidi_training *training, const position *at)
+{
+    hidi_tensor_file file;
+    const int64_t done = at->done;
+    if (training->checkpoint == NULL)
+        return HIDI_OK;
+    hidi_tensor_file_init(&file);
+    hidi_status status = hidi_tensor_file_add(&file, "step", HIDI_I64, 0, NULL, &done);
+    if (status == HIDI_OK)
+        status = hidi_tensor_file_add(&file, "seconds", HIDI_F64, 0, NULL, &at->seconds);
+    if (status == HIDI_OK)
+        status = hidi_tensor_file_add_meta(&file, "format", "hidi-checkpoint");
+    if (status == HIDI_OK)
+        status = hidi_tensor_file_add_meta(&file, "task", task->label);
+    if (status == HIDI_OK)
+        status = hidi_tensor_file_add_meta(&file, "settings", task->settings);
+    if (status == HIDI_OK)
+        status = task->to_file(task->self, &file);
+    if (status == HIDI_OK)
+        status = hidi_safetensors_write(&file, training->checkpoint);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+/* True of a checkpoint's metadata: written by the same task with the same settings. */
+static hidi_status check_origin(const hidi_task *task, const hidi_tensor_file *file)
+{
+    const char *label = hidi_tensor_file_meta(file, "task");
+    const char *settings = hidi_tensor_file_meta(file, "settings");
+    if (label == NULL || settings == NULL)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: not a checkpoint of a training run", file->path);
+    if (strcmp(label, task->label) != 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a checkpoint of \"%s\", not of \"%s\"", file->path,
+                          label, task->label);
+    if (strcmp(settings, task->settings) != 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s was written with other settings: use those to go "
+                                             "on, or remove it to begin anew",
+                          file->path);
+    return HIDI_OK;
+}
+
+/* A tensor of one element. */
+static hidi_status need_number(const hidi_tensor_file *file, const char *name,
+                               const hidi_file_tensor **tensor)
+{
+    HIDI_TRY(hidi_tensor_file_need(file, name, tensor));
+    if ((*tensor)->count != 1)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not a single number", file->path, name);
+    return HIDI_OK;
+}
+
+static hidi_status read_state(const hidi_task *task, const hidi_tensor_file *file, position *at)
+{
+    const hidi_file_tensor *step, *seconds;
+    int32_t done;
+    HIDI_TRY(check_origin(task, file));
+    HIDI_TRY(need_number(file, "step", &step));
+    HIDI_TRY(need_number(file, "seconds", &seconds));
+    HIDI_TRY(hidi_file_tensor_int(step, &done));
+    at->done = done;
+    hidi_file_tensor_double(seconds, &at->seconds);
+    return task->from_file(task->self, file);
+}
+
+static hidi_status resume(const hidi_task *task, const hidi_training *training, position *at)
+{
+    hidi_tensor_file file;
+    *at = (position){0, 0, 0};
+    if (training->checkpoint == NULL || access(training->checkpoint, F_OK) != 0)
+        return HIDI_OK;
+    HIDI_TRY(hidi_safetensors_read(&file, training->checkpoint));
+    hidi_status status = read_state(task, &file, at);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+static int count_columns(const hidi_task *task)
+{
+    int n = 0;
+    while (n < HIDI_MAX_LOG_COLUMNS && task->columns[n] != NULL)
+        n++;
+    return n;
+}
+
+static hidi_status open_log(hidi_csv *log, const hidi_task *task, const hidi_training *training,
+                            long step)
+{
+    const char *columns[HIDI_MAX_LOG_COLUMNS + 3] = {"step"};
+    int n = count_columns(task);
+    memcpy(columns + 1, task->columns, (size_t)n * sizeof columns[0]);
+    columns[n + 1] = "seconds";
+    return hidi_csv_open(log, training->log, columns, step);
+}
+
+static bool stop_requested(const hidi_training *training, long done)
+{
+    return (training->stop != NULL && *training->stop != 0) ||
+           (training->stop_after > 0 && done >= training->stop_after);
+}
+
+/* The remaining steps. */
+static hidi_status run(const hidi_task *task, const hidi_training *training, hidi_csv *log,
+                       position *at)
+{
+    const int n = count_columns(task);
+    double row[HIDI_MAX_LOG_COLUMNS + 2];
+    char note[64] = "";
+    hidi_progress progress;
+    hidi_progress_begin(&progress, training->progress, task->label, at->done, training->steps);
+    at->started = hidi_seconds() - at->seconds;
+    while (at->done < training->steps) {
+        hidi_status status = task->step(task->self, at->done, row + 1);
+        if (status != HIDI_OK)
+            return hidi_error_prefix(status, "%s, step %ld", task->label, at->done);
+        const bool is_logged = at->done % training->log_every == 0;
+        row[0] = (double)at->done++;
+        row[n + 1] = at->seconds = hidi_seconds() - at->started;
+        snprintf(note, sizeof note, "%s %.4g", task->columns[0], row[1]);
+        hidi_progress_update(&progress, at->done, note);
+        const bool is_last = at->done == training->steps;
+        if (log->out != NULL && (is_logged || is_last))
+            HIDI_TRY(hidi_csv_row(log, row));
+        if (!is_last && training->snapshot_every > 0 && at->done % training->snapshot_every == 0)
+            HIDI_TRY(training->snapshot(training->context, at->done));
+        if (!is_last && stop_requested(training, at->done))
+            return HIDI_INTERRUPTED;
+        if (!is_last && training->save_every > 0 && at->done % training->save_every == 0)
+            HIDI_TRY(save(task, training, at));
+    }
+    hidi_progress_end(&progress, note);
+    return HIDI_OK;
+}
+
+hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
+{
+    position at;
+    hidi_csv log = {0};
+    HIDI_TRY(resume(task, training, &at));
+    if (training->log != NULL)
+        HIDI_TRY(open_log(&log, task, training, at.done));
+    hidi_status status = run(task, training, &log, &at);
+    if (log.out != NULL) {
+        hidi_status closed = hidi_csv_close(&log);
+        status = status == HIDI_OK ? closed : status;
+    }
+    if (training->seconds != NULL)
+        *training->seconds = at.seconds;
+    if (status == HIDI_INTERRUPTED) {
+        HIDI_TRY(save(task, training, &at));
+        return hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command goes "
+                                            "on from %s",
+                          task->label, at.done, training->steps,
+                          training->checkpoint ? training->checkpoint : "the beginning");
+    }
+    if (status == HIDI_NOT_FINITE && training->checkpoint != NULL &&
+        access(training->checkpoint, F_OK) == 0)
+        return hidi_error_prefix(status, "%s holds the last good state", training->checkpoint);
+    return status;
+}

@@ -1,0 +1,50 @@
+/* loop.h - the loop that all kinds of training share: progress, log, checkpoints, resuming,
+ * interruption. */
+#ifndef HIDI_TRAIN_LOOP_H
+#define HIDI_TRAIN_LOOP_H
+
+#include <signal.h>
+#include <stdio.h>
+
+#include "io/tensor_file.h"
+
+#define HIDI_MAX_LOG_COLUMNS 16
+
+/* A kind of training, as the loop sees it. */
+typedef struct hidi_task {
+    const char *label;          /* "teacher": for progress and messages                        */
+    const char *const *columns; /* names of the values that step() logs; ends with NULL.  The
+                                 * first is the loss that the progress line shows              */
+    const char *settings;       /* all settings that decide the result, as text: a checkpoint
+                                 * of other settings is refused                                */
+    void *self;                 /* handed to the functions                                     */
+    /* One step, 0-based; values[i] belongs to columns[i] (NaN: nothing to log in this step). */
+    hidi_status (*step)(void *self, long step, double *values);
+    /* Everything that the next step depends on, and back. */
+    hidi_status (*to_file)(void *self, hidi_tensor_file *file);
+    hidi_status (*from_file)(void *self, const hidi_tensor_file *file);
+} hidi_task;
+
+typedef struct hidi_training {
+    long steps;                         /* in all                                               */
+    long save_every;                    /* steps between checkpoints; 0: only when stopped        */
+    long log_every;                     /* rows of the log: step 0, log_every, ... and the last    */
+    const char *checkpoint;             /* path; resumed from if it is there; the caller removes it
+                                         * when the result is safe                              */
+    const char *log;                    /* path of a CSV file; NULL: none                         */
+    FILE *progress;                     /* NULL: silent                                           */
+    const volatile sig_atomic_t *stop;  /* becomes non-zero: finish the step, save, return        */
+    long snapshot_every;                /* > 0: snapshot() after so many steps and their multiples,
+                                         * the last step excepted                               */
+    hidi_status (*snapshot)(void *context, long steps); /* looks at the result so far           */
+    void *context;
+    double *seconds;                    /* output: of training, earlier runs included; or NULL  */
+    long stop_after;                    /* > 0: as if interrupted after that many steps (tests)   */
+} hidi_training;
+
+/* Runs the task's remaining steps.  HIDI_INTERRUPTED: stopped on request with a checkpoint written
+ * (the message says how to go on).  HIDI_NOT_FINITE: the message names step, loss term or tensor; the
+ * last good checkpoint is kept. */
+hidi_status hidi_train(const hidi_task *task, const hidi_training *training);
+
+#endif

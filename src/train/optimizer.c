@@ -1,0 +1,111 @@
+/* optimizer.c */
+#include "train/optimizer.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "model/params_file.h"
+
+double hidi_learning_rate(const hidi_schedule *s, long step)
+{
+    if (step < s->warmup)
+        return s->rate * (double)(step + 1) / (double)s->warmup;
+    if (s->decay == HIDI_DECAY_NONE || s->steps <= s->warmup)
+        return s->rate;
+    double done = (double)(step - s->warmup) / (double)(s->steps - s->warmup);
+    done = done > 1 ? 1 : done;
+    const double shape =
+        s->decay == HIDI_DECAY_COSINE ? 0.5 * (1 + cos(3.141592653589793 * done)) : 1 - done;
+    return s->rate * (s->final + (1 - s->final) * shape);
+}
+
+hidi_status hidi_optimizer_init(hidi_optimizer *optimizer, hidi_params *params,
+                                const hidi_adamw *config)
+{
+    const hidi_backend *backend = params->backend;
+    const size_t bytes = params->count * sizeof(hidi_real);
+    memset(optimizer, 0, sizeof *optimizer);
+    HIDI_TRY(hidi_params_train(params));
+    optimizer->config = *config;
+    optimizer->params = params;
+    optimizer->m = backend->allocate(bytes);
+    optimizer->v = backend->allocate(bytes);
+    if (optimizer->m == NULL || optimizer->v == NULL) {
+        hidi_optimizer_free(optimizer);
+        return hidi_error(HIDI_NO_MEMORY, "no memory for the optimiser of %zu parameters",
+                          params->count);
+    }
+    backend->fill(optimizer->m, 0, params->count);
+    backend->fill(optimizer->v, 0, params->count);
+    return HIDI_OK;
+}
+
+void hidi_optimizer_free(hidi_optimizer *optimizer)
+{
+    if (optimizer->params != NULL) {
+        optimizer->params->backend->release(optimizer->m);
+        optimizer->params->backend->release(optimizer->v);
+    }
+    memset(optimizer, 0, sizeof *optimizer);
+}
+
+hidi_status hidi_optimizer_step(hidi_optimizer *optimizer, double rate, double *norm)
+{
+    hidi_params *params = optimizer->params;
+    const hidi_adamw *c = &optimizer->config;
+    *norm = hidi_params_grad_norm(params);
+    HIDI_TRY(params->backend->check());
+    if (!isfinite(*norm)) {
+        const char *name = hidi_params_not_finite(params, false);
+        return hidi_error(HIDI_NOT_FINITE, "the gradient of %s is not finite",
+                          name ? name : "all parameters together");
+    }
+    const double scale = c->clip > 0 && *norm > c->clip ? c->clip / *norm : 1;
+    optimizer->updates++;
+    params->backend->adamw(params->value, params->grad, optimizer->m, optimizer->v, params->count,
+                           (hidi_real)scale, rate, c->beta1, c->beta2, c->eps, c->decay,
+                           optimizer->updates);
+    hidi_params_zero_grad(params);
+    return HIDI_OK;
+}
+
+hidi_status hidi_optimizer_to_file(const hidi_optimizer *optimizer, const char *prefix,
+                                   hidi_tensor_file *file)
+{
+    char name[64];
+    const int64_t updates = optimizer->updates;
+    snprintf(name, sizeof name, "%sm.", prefix);
+    HIDI_TRY(hidi_params_to_file(optimizer->params, optimizer->m, name, file));
+    snprintf(name, sizeof name, "%sv.", prefix);
+    HIDI_TRY(hidi_params_to_file(optimizer->params, optimizer->v, name, file));
+    snprintf(name, sizeof name, "%supdates", prefix);
+    return hidi_tensor_file_add(file, name, HIDI_I64, 0, NULL, &updates);
+}
+
+hidi_status hidi_optimizer_from_file(hidi_optimizer *optimizer, const char *prefix,
+                                     const hidi_tensor_file *file)
+{
+    char name[64];
+    const hidi_file_tensor *tensor;
+    int32_t updates;
+    snprintf(name, sizeof name, "%sm.", prefix);
+    HIDI_TRY(hidi_params_from_file(optimizer->params, optimizer->m, name, file));
+    snprintf(name, sizeof name, "%sv.", prefix);
+    HIDI_TRY(hidi_params_from_file(optimizer->params, optimizer->v, name, file));
+    snprintf(name, sizeof name, "%supdates", prefix);
+    HIDI_TRY(hidi_tensor_file_need(file, name, &tensor));
+    if (tensor->count != 1)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not a single number", file->path, name);
+    HIDI_TRY(hidi_file_tensor_int(tensor, &updates));
+    optimizer->updates = updates;
+    return HIDI_OK;
+}
+
+void hidi_ema_update(hidi_params *average, const hidi_params *params, double decay, long updates)
+{
+    const double early = (1.0 + (double)updates) / (10.0 + (double)updates);
+    const double d = decay < early ? decay : early;
+    params->backend->axpby(average->value, (hidi_real)d, (hidi_real)(1 - d), params->value,
+                           params->count);
+}
