@@ -82,11 +82,11 @@ static hidi_status time_products(bench *b)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
     b->gemm_times = grown;
     for (size_t n = 256; b->gemm_size == 0; n *= 2) {
-        HIDI_TRY(time_products_of(b->cli.backend, n, &seconds, 1));
+        HIDI_TRY(time_products_of(b->cli.session.backend, n, &seconds, 1));
         if (seconds >= 0.02 || n == 2048)
             b->gemm_size = n;
     }
-    HIDI_TRY(time_products_of(b->cli.backend, b->gemm_size, grown + b->n_gemm_times, PRODUCTS));
+    HIDI_TRY(time_products_of(b->cli.session.backend, b->gemm_size, grown + b->n_gemm_times, PRODUCTS));
     b->n_gemm_times += PRODUCTS;
     return HIDI_OK;
 }
@@ -171,10 +171,10 @@ static hidi_status measure(bench *b, const char *label, hidi_step_kind work, con
 {
     hidi_footprint footprint;
     hidi_step load;
-    HIDI_TRY(hidi_step_footprint(&footprint, work, s, config, data, b->cli.backend));
+    HIDI_TRY(hidi_step_footprint(&footprint, work, s, config, data, b->cli.session.backend));
     HIDI_TRY(hidi_step_fits(&footprint, label));
     HIDI_TRY(time_products(b));
-    hidi_status status = hidi_step_begin(&load, work, s, config, data, b->cli.backend);
+    hidi_status status = hidi_step_begin(&load, work, s, config, data, b->cli.session.backend);
     if (status == HIDI_OK)
         status = time_load(b, &load, s, config, &footprint);
     hidi_step_end(&load);
@@ -188,14 +188,14 @@ static hidi_status bench_preset(bench *b)
     char text[256];
     hidi_dataset *data;
     hidi_status status = HIDI_OK;
-    HIDI_TRY(hidi_cli_data(&b->cli, &data));
-    const hidi_dit_config config = hidi_settings_dit(&b->cli.settings, data);
+    HIDI_TRY(hidi_session_data(&b->cli.session, &data));
+    const hidi_dit_config config = hidi_settings_dit(&b->cli.session.settings, data);
     printf("%s\n", hidi_dit_text(&config, text, sizeof text));
     for (int work = 0; work < HIDI_STEP_KINDS && status == HIDI_OK; work++) {
         const char *label = hidi_step_name((hidi_step_kind)work);
-        if (b->cli.progress != NULL)
-            fprintf(b->cli.progress, "timing: %s\n", label);
-        status = measure(b, label, (hidi_step_kind)work, &b->cli.settings, &config, data);
+        if (b->cli.session.progress != NULL)
+            fprintf(b->cli.session.progress, "timing: %s\n", label);
+        status = measure(b, label, (hidi_step_kind)work, &b->cli.session.settings, &config, data);
     }
     hidi_dataset_close(data);
     return status;
@@ -212,7 +212,7 @@ static void get_noise(const hidi_dataset *data, hidi_split split, uint64_t index
 
 static hidi_status bench_model(bench *b, const char *name)
 {
-    hidi_settings s = b->cli.settings;
+    hidi_settings s = b->cli.session.settings;
     hidi_dit_config config;
     HIDI_TRY(hidi_dit_published_config(name, b->image, b->channels, &config));
     const hidi_dataset noise = {.name = "noise",
@@ -223,8 +223,8 @@ static hidi_status bench_model(bench *b, const char *name)
                                 .get = get_noise};
     char text[256];
     printf("%s: %s\n", name, hidi_dit_text(&config, text, sizeof text));
-    if (b->cli.progress != NULL)
-        fprintf(b->cli.progress, "timing: %s\n", name);
+    if (b->cli.session.progress != NULL)
+        fprintf(b->cli.session.progress, "timing: %s\n", name);
     s.teacher.train.batch = s.sample.batch = b->batch;
     s.sample.steps = 1; /* of Euler's method without guidance: a forward pass */
     s.sample.solver = HIDI_EULER;
@@ -250,10 +250,10 @@ static hidi_status bench_inception(bench *b)
     const size_t batch = (size_t)b->batch;
     hidi_footprint footprint;
     double seconds, flop;
-    if (b->cli.progress != NULL)
-        fprintf(b->cli.progress, "timing: Inception-v3\n");
+    if (b->cli.session.progress != NULL)
+        fprintf(b->cli.session.progress, "timing: Inception-v3\n");
     HIDI_TRY(time_products(b));
-    HIDI_TRY(hidi_inception_time(b->cli.backend, batch, b->repeat, &footprint, &seconds, &flop));
+    HIDI_TRY(hidi_inception_time(b->cli.session.backend, batch, b->repeat, &footprint, &seconds, &flop));
     row *r = add_row(b, &footprint, batch, seconds, flop);
     snprintf(r->name, sizeof r->name, "Inception-v3, features");
     return HIDI_OK;
@@ -288,12 +288,12 @@ static void print_table(bench *b)
         printf("%-38s %6zu %10.2f %9.3g %8.1f %5.0f%% %10.4g %9s %9s\n", r->name, r->batch,
                1e3 * r->seconds, 1e-9 * r->flop, gflop_s, 100 * gflop_s / rate,
                (double)r->batch / r->seconds,
-               hidi_cli_bytes(models, sizeof models, (double)r->models),
-               hidi_cli_bytes(tape, sizeof tape, (double)r->tape));
+               hidi_bytes_text(models, sizeof models, (double)r->models),
+               hidi_bytes_text(tape, sizeof tape, (double)r->tape));
     }
     if (getrusage(RUSAGE_SELF, &usage) == 0)
         printf("\npeak resident memory of this process: %s\n", /* ru_maxrss: KiB on Linux */
-               hidi_cli_bytes(models, sizeof models, 1024.0 * (double)usage.ru_maxrss));
+               hidi_bytes_text(models, sizeof models, 1024.0 * (double)usage.ru_maxrss));
 }
 
 static hidi_status write_csv(bench *b)
@@ -321,7 +321,7 @@ static hidi_status read_numbers(bench *b)
         return hidi_error(HIDI_BAD_ARGUMENT, "--image, --channels and --train go with --model");
     if (b->models == NULL && !b->inception && b->batch_text)
         return hidi_error(HIDI_BAD_ARGUMENT, "--batch goes with --model or --inception");
-    if ((b->models != NULL) + b->inception + (b->cli.preset != NULL) > 1)
+    if ((b->models != NULL) + b->inception + (b->cli.session.preset != NULL) > 1)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model, --inception and --preset exclude each "
                                              "other");
     HIDI_TRY(hidi_dit_size_names(b->models, b->names, &b->n_names));
@@ -333,8 +333,8 @@ static hidi_status read_numbers(bench *b)
 
 static hidi_status run_bench(bench *b)
 {
-    HIDI_TRY(hidi_cli_backend(&b->cli));
-    const hidi_backend *backend = b->cli.backend;
+    HIDI_TRY(hidi_session_backend(&b->cli.session));
+    const hidi_backend *backend = b->cli.session.backend;
     printf("backend %s: %s; %s precision; median of %ld\n", backend->name, backend->describe(),
            sizeof(hidi_real) == sizeof(float) ? "single" : "double", b->repeat);
     HIDI_TRY(b->inception ? bench_inception(b) : b->models ? bench_models(b) : bench_preset(b));

@@ -9,13 +9,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "io/number.h"
-
-#ifndef HIDI_DATADIR
-#define HIDI_DATADIR "data"
-#endif
 
 enum { MAX_FLAGS = 40 };
 
@@ -91,11 +86,11 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
             hidi_cli_usage(cli, "unknown option %s", argv[optind - 1]);
             return false;
         } else if (strcmp(flags[i].name, "set") == 0) {
-            if (cli->n_sets == HIDI_MAX_SETS) {
+            if (cli->session.n_sets == HIDI_MAX_SETS) {
                 hidi_cli_usage(cli, "more than %d --set", HIDI_MAX_SETS);
                 return false;
             }
-            cli->set[cli->n_sets++] = optarg;
+            cli->session.set[cli->session.n_sets++] = optarg;
         } else if (flags[i].value != NULL) {
             *flags[i].text = optarg;
         } else {
@@ -105,32 +100,22 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
     return true;
 }
 
-hidi_status hidi_cli_preset(const char *preset, hidi_settings *settings)
-{
-    char path[HIDI_PATH], name[HIDI_PATH];
-    if (strchr(preset, '/') != NULL || strstr(preset, ".ini") != NULL)
-        return hidi_config_read(hidi_settings_table, settings, preset);
-    snprintf(name, sizeof name, "presets/%s.ini", preset);
-    HIDI_TRY(hidi_cli_find(path, sizeof path, name));
-    return hidi_config_read(hidi_settings_table, settings, path);
-}
-
 static hidi_status set_from(hidi_cli *cli, const char *key, const char *value)
 {
     char text[HIDI_CONFIG_TEXT * 2];
     if (value == NULL)
         return HIDI_OK;
     snprintf(text, sizeof text, "%s=%s", key, value);
-    return hidi_config_set(hidi_settings_table, &cli->settings, text);
+    return hidi_config_set(hidi_settings_table, &cli->session.settings, text);
 }
 
 static hidi_status read_settings(hidi_cli *cli, const arguments *a)
 {
-    HIDI_TRY(hidi_config_defaults(hidi_settings_table, &cli->settings));
-    if (cli->preset != NULL)
-        HIDI_TRY(hidi_cli_preset(cli->preset, &cli->settings));
-    for (int i = 0; cli->command->sections[0] != '\0' && i < cli->n_sets; i++)
-        HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->settings, cli->set[i]));
+    HIDI_TRY(hidi_config_defaults(hidi_settings_table, &cli->session.settings));
+    if (cli->session.preset != NULL)
+        HIDI_TRY(hidi_read_preset(cli->session.preset, &cli->session.settings));
+    for (int i = 0; cli->command->sections[0] != '\0' && i < cli->session.n_sets; i++)
+        HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->session.settings, cli->session.set[i]));
     HIDI_TRY(set_from(cli, "run.seed", a->seed));
     HIDI_TRY(set_from(cli, "run.threads", a->threads));
     return set_from(cli, "run.backend", a->backend);
@@ -170,42 +155,14 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
         *code = fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
         return false;
     }
-    cli->preset = a.preset;
-    cli->out = a.out;
-    cli->progress = a.quiet ? NULL : stderr;
+    cli->session.preset = a.preset;
+    cli->session.out = a.out;
+    cli->session.progress = a.quiet ? NULL : stderr;
     if (read_settings(cli, &a) != HIDI_OK) {
         hidi_cli_usage(cli, "%s", hidi_error_message());
         return false;
     }
     return true;
-}
-
-hidi_status hidi_cli_backend(hidi_cli *cli)
-{
-    HIDI_TRY(hidi_backend_open(cli->settings.run.backend, &cli->backend));
-    if (cli->settings.run.threads > 0)
-        cli->backend->set_threads((int)cli->settings.run.threads);
-    return HIDI_OK;
-}
-
-hidi_status hidi_cli_data(const hidi_cli *cli, hidi_dataset **data)
-{
-    const hidi_settings *s = &cli->settings;
-    HIDI_TRY(hidi_dataset_open(data, s->data.name, s->data.path[0] ? s->data.path : NULL,
-                               (size_t)s->data.size, (uint64_t)s->run.seed));
-    hidi_status status = HIDI_OK;
-    if ((*data)->height != (*data)->width)
-        status = hidi_error(HIDI_UNSUPPORTED, "%s: images of %zux%zu; only square ones are "
-                                              "supported",
-                            s->data.path, (*data)->height, (*data)->width);
-    if (status == HIDI_OK)
-        status = hidi_error_prefix(hidi_dataset_hold_out(*data, (uint64_t)s->data.validation),
-                                   "data.validation");
-    if (status == HIDI_OK)
-        return HIDI_OK;
-    hidi_dataset_close(*data);
-    *data = NULL;
-    return status;
 }
 
 int hidi_cli_end(const hidi_cli *cli, hidi_status status)
@@ -231,64 +188,10 @@ int hidi_cli_usage(const hidi_cli *cli, const char *format, ...)
     return EXIT_USAGE;
 }
 
-hidi_status hidi_cli_find(char *path, size_t size, const char *name)
-{
-    const char *folders[] = {getenv("HIDI_DATA"),
-#ifdef HIDI_SOURCE_DATADIR
-                             HIDI_SOURCE_DATADIR,
-#endif
-                             HIDI_DATADIR};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        if (folders[i] == NULL || folders[i][0] == '\0')
-            continue;
-        hidi_cli_path(path, size, folders[i], name);
-        if (access(path, R_OK) == 0)
-            return HIDI_OK;
-    }
-    return hidi_error(HIDI_BAD_FILE, "%s is not in %s%s%s", name, folders[0] ? folders[0] : "",
-                      folders[0] ? " nor in " : "", HIDI_DATADIR);
-}
-
-char *hidi_cli_path(char *path, size_t size, const char *dir, const char *name)
-{
-    snprintf(path, size, "%s/%s", dir, name);
-    return path;
-}
-
 hidi_status hidi_cli_number(const char *option, const char *text, long least, long most, long *value)
 {
     if (text == NULL || (hidi_parse_long(text, value) && *value >= least && *value <= most))
         return HIDI_OK;
     return hidi_error(HIDI_BAD_ARGUMENT, "--%s %s: expected a whole number from %ld to %ld", option,
                       text, least, most);
-}
-
-char *hidi_cli_bytes(char *text, size_t size, double bytes)
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
-    size_t i = 0;
-    for (; bytes >= 1023.5 && i + 1 < sizeof units / sizeof units[0]; i++)
-        bytes /= 1024;
-    snprintf(text, size, i == 0 || bytes >= 99.95 ? "%.0f %s" : "%.1f %s", bytes, units[i]);
-    return text;
-}
-
-static volatile sig_atomic_t stop_flag;
-
-static void handle_signal(int number)
-{
-    stop_flag = 1;
-    signal(number, SIG_DFL); /* a second one ends the process */
-}
-
-const volatile sig_atomic_t *hidi_cli_stop_flag(void)
-{
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = handle_signal;
-    sigemptyset(&action.sa_mask);
-    action.sa_flags = SA_RESTART;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    return &stop_flag;
 }

@@ -1,15 +1,11 @@
-/* cli.h - what the commands share: arguments, settings, backend, data, interruption. */
+/* cli.h - what the commands share: their table, and how arguments become a session. */
 #ifndef HIDI_CLI_CLI_H
 #define HIDI_CLI_CLI_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "lab/settings.h"
-#include "core/progress.h"
-
-/* Exit codes of the command. */
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_STOPPED = 130 };
+#include "lab/session.h"
 
 /* An option of a command's line.  A switch (value NULL) sets *on to 1, others set *text. */
 typedef struct hidi_flag {
@@ -34,34 +30,20 @@ extern const hidi_command hidi_command_bench, hidi_command_convert, hidi_command
     hidi_command_flops, hidi_command_info, hidi_command_probe, hidi_command_run,
     hidi_command_sample, hidi_command_selftest, hidi_command_study, hidi_command_teacher;
 
-enum { HIDI_MAX_SETS = 256 }; /* as many --set as a command line may have */
-
 /* A command in progress. */
 typedef struct hidi_cli {
     const hidi_command *command;
-    hidi_settings settings;
-    const hidi_backend *backend;
-    const char *preset; /* NULL: none given          */
-    const char *out;    /* --out; NULL: not given    */
-    FILE *progress;     /* stderr, or NULL: --quiet  */
-    const char *set[HIDI_MAX_SETS]; /* every --set, in order: already in settings, if it has any */
-    int n_sets;
+    hidi_session session;
 } hidi_cli;
 
 /* Reads the arguments: the common ones (--preset, --set, --seed, --threads, --backend, --out,
  * --quiet, --help; without settings only --backend, --threads, --quiet, --help) and `flags`.  Presets
  * first, then --set in order.  A command without settings may have a flag "set" of its own: it finds
- * what was given in cli->set.  *first: index of the first argument that is no option.  Returns false
+ * what was given in cli->session.set.  *first: index of the first argument that is no option.  Returns false
  * if the command is to end with *code: after --help, or after a usage error that it has printed.
  * A flag with the name of a common one takes its place; without help, it takes it away. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
-
-/* Opens the backend of the settings and sets its threads. */
-hidi_status hidi_cli_backend(hidi_cli *cli);
-
-/* Opens the settings' data set; only square images pass. */
-hidi_status hidi_cli_data(const hidi_cli *cli, hidi_dataset **data);
 
 /* Prints "hidi COMMAND: message" for a status that is not HIDI_OK; the exit code for it. */
 int hidi_cli_end(const hidi_cli *cli, hidi_status status);
@@ -69,26 +51,8 @@ int hidi_cli_end(const hidi_cli *cli, hidi_status status);
 /* A usage error: prints the message and where to find help; returns EXIT_USAGE. */
 int hidi_cli_usage(const hidi_cli *cli, const char *format, ...) HIDI_PRINTF(2, 3);
 
-/* Reads a preset, by its name or its path (with a / or .ini), over the settings. */
-hidi_status hidi_cli_preset(const char *preset, hidi_settings *settings);
-
-/* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA, else
- * in the source tree if the command is run from its build, else where it was installed. */
-hidi_status hidi_cli_find(char *path, size_t size, const char *name);
-
 /* The whole number of an option, from least to most; text NULL: leaves *value. */
 hidi_status hidi_cli_number(const char *option, const char *text, long least, long most,
                             long *value);
-
-/* "812 B", "3.4 MiB" into text[size]; returns text. */
-char *hidi_cli_bytes(char *text, size_t size, double bytes);
-
-/* "dir/name" in path[size]; returns path. */
-char *hidi_cli_path(char *path, size_t size, const char *dir, const char *name);
-enum { HIDI_PATH = 1024 };
-
-/* Installs handlers for SIGINT and SIGTERM; the flag becomes non-zero when one arrives.  A second
- * signal ends the process at once. */
-const volatile sig_atomic_t *hidi_cli_stop_flag(void);
 
 #endif

@@ -179,7 +179,7 @@ static hidi_status read_request(request *r)
 static hidi_status look(const hidi_cli *cli, const request *r)
 {
     hidi_dataset *data;
-    HIDI_TRY(hidi_cli_data(cli, &data));
+    HIDI_TRY(hidi_session_data(&cli->session, &data));
     print_counts(data);
     hidi_status status = hidi_dataset_has(data, r->split, 1);
     if (status == HIDI_OK)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/cli.h"
+
 #include "lab/eval_report.h"
 #include "lab/evaluate.h"
 #include "lab/pipeline.h"
@@ -68,7 +70,7 @@ static hidi_status open_inception(evaluation *e)
     char kind[64];
     snprintf(kind, sizeof kind, "Inception-v3 (%s input)", hidi_inception_input_name(input));
     HIDI_TRY(read_weights(e, kind, &file));
-    hidi_status status = hidi_inception_extractor(&e->extractor, e->cli->backend, &file, input);
+    hidi_status status = hidi_inception_extractor(&e->extractor, e->cli->session.backend, &file, input);
     hidi_tensor_file_free(&file);
     return status;
 }
@@ -79,7 +81,7 @@ static hidi_status open_small(evaluation *e)
     hidi_feature_net *net;
     char name[64];
     HIDI_TRY(read_weights(e, "hidi's small feature net", &file));
-    hidi_status status = hidi_feature_net_from_file(&net, e->cli->backend, &file);
+    hidi_status status = hidi_feature_net_from_file(&net, e->cli->session.backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)
         return status;
@@ -111,19 +113,19 @@ static hidi_status find_weights(evaluation *e)
                           "--extractor inception needs --weights %s, the file of pytorch-fid's "
                           "releases; --extractor small compares in features of hidi's own, and "
                           "not by FID", published_weights);
-    if (e->cli->settings.features.file[0] == '\0')
+    if (e->cli->session.settings.features.file[0] == '\0')
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "no feature net: --features FILE, or features.file in the preset");
-    return hidi_find_ready(e->cli->settings.features.file, e->weights, sizeof e->weights);
+    return hidi_find_ready(e->cli->session.settings.features.file, e->weights, sizeof e->weights);
 }
 
 /* --- measuring -------------------------------------------------------------------------------- */
 
 static hidi_gathering gathering(const evaluation *e, bool reference)
 {
-    hidi_gathering what = {.splits = (size_t)e->cli->settings.eval.splits,
-                           .order = (hidi_score_order)e->cli->settings.eval.order,
-                           .progress = e->cli->progress};
+    hidi_gathering what = {.splits = (size_t)e->cli->session.settings.eval.splits,
+                           .order = (hidi_score_order)e->cli->session.settings.eval.order,
+                           .progress = e->cli->session.progress};
     hidi_metrics_need(&e->choice, reference, &what);
     return what;
 }
@@ -179,7 +181,7 @@ static hidi_status compare_all(evaluation *e)
     const hidi_gathering what = gathering(e, true);
     char split[32];
     snprintf(split, sizeof split, "data:%s",
-             hidi_settings_split(&e->cli->settings) == HIDI_TEST ? "test" : "validation");
+             hidi_settings_split(&e->cli->session.settings) == HIDI_TEST ? "test" : "validation");
     HIDI_TRY(hidi_eval_set_gather(&e->reference, &e->context, r->reference ? r->reference : split,
                                   &what));
     if (r->reference == NULL && !e->inception)
@@ -198,7 +200,7 @@ static hidi_status compare_all(evaluation *e)
         HIDI_TRY(hidi_eval_print_json(stdout, &report));
     else
         hidi_eval_print(stdout, &report);
-    return e->cli->out != NULL ? hidi_eval_write_csv(e->cli->out, &report) : HIDI_OK;
+    return e->cli->session.out != NULL ? hidi_eval_write_csv(e->cli->session.out, &report) : HIDI_OK;
 }
 
 static hidi_status eval(evaluation *e)
@@ -222,7 +224,7 @@ static hidi_status eval(evaluation *e)
 static hidi_status check_request(evaluation *e)
 {
     const request *r = e->request;
-    const hidi_settings *s = &e->cli->settings;
+    const hidi_settings *s = &e->cli->session.settings;
     e->inception = strcmp(r->extractor, "inception") == 0;
     if (!e->inception && strcmp(r->extractor, "small") != 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "--extractor %s: there are inception and small",
@@ -271,8 +273,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         return hidi_cli_usage(&cli, "more than %d sets", MAX_SETS);
     if (check_request(&e) != HIDI_OK)
         return hidi_cli_usage(&cli, "%s", hidi_error_message());
-    hidi_status status = hidi_cli_backend(&cli);
-    e.context = (hidi_eval_context){.cli = &cli,
+    hidi_status status = hidi_session_backend(&cli.session);
+    e.context = (hidi_eval_context){.session = &cli.session,
                                     .extractor = &e.extractor,
                                     .identity = e.identity,
                                     .eight_bits = e.inception};

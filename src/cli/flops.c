@@ -103,10 +103,10 @@ static hidi_status time_step(const flops *f, const subject *s, const hidi_settin
     hidi_footprint footprint;
     hidi_step load;
     HIDI_TRY(hidi_step_footprint(&footprint, work, settings, &s->teacher, s->data,
-                                     f->cli.backend));
+                                     f->cli.session.backend));
     HIDI_TRY(hidi_step_fits(&footprint, hidi_step_name(work)));
     hidi_status status =
-        hidi_step_begin(&load, work, settings, &s->teacher, s->data, f->cli.backend);
+        hidi_step_begin(&load, work, settings, &s->teacher, s->data, f->cli.session.backend);
     if (status == HIDI_OK)
         status = hidi_step_time(&load, f->repeat, 0, 1, seconds);
     hidi_step_end(&load);
@@ -158,7 +158,7 @@ static hidi_status add_sampler(flops *f, subject *s, const hidi_settings *settin
 static hidi_status count_sampling(flops *f, subject *s)
 {
     static const long steps[] = {1, 2, 4};
-    hidi_settings settings = f->cli.settings;
+    hidi_settings settings = f->cli.session.settings;
     if (f->batch > 0 || s->data == NULL)
         settings.sample.batch = f->batch > 0 ? f->batch : 1;
     printf("\n  %-32s %6s %12s", "an image, by sampling", "passes", "GMAC");
@@ -174,17 +174,17 @@ static hidi_status count_sampling(flops *f, subject *s)
     bool is_listed = false;
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
         settings.sample.student_steps = steps[i];
-        is_listed = is_listed || steps[i] == f->cli.settings.sample.student_steps;
+        is_listed = is_listed || steps[i] == f->cli.session.settings.sample.student_steps;
         HIDI_TRY(add_sampler(f, s, &settings, true));
     }
-    settings.sample.student_steps = f->cli.settings.sample.student_steps;
+    settings.sample.student_steps = f->cli.session.settings.sample.student_steps;
     if (!is_listed)
         HIDI_TRY(add_sampler(f, s, &settings, true));
     if (f->time)
         printf("  ms: an image, in batches of %ld on %d thread%s, random weights; a step is timed "
                "(median of %ld)%s\n",
-               settings.sample.batch, f->cli.backend->threads(),
-               f->cli.backend->threads() == 1 ? "" : "s", f->repeat,
+               settings.sample.batch, f->cli.session.backend->threads(),
+               f->cli.session.backend->threads() == 1 ? "" : "s", f->repeat,
                s->decoder_macs > 0 ? "; the decoder is not" : "");
     printf("\n");
     return HIDI_OK;
@@ -211,8 +211,8 @@ static hidi_status count_subject(flops *f, const char *name, const hidi_dit_conf
 static hidi_status count_preset(flops *f)
 {
     hidi_dataset *data;
-    HIDI_TRY(hidi_cli_data(&f->cli, &data));
-    const hidi_dit_config config = hidi_settings_dit(&f->cli.settings, data);
+    HIDI_TRY(hidi_session_data(&f->cli.session, &data));
+    const hidi_dit_config config = hidi_settings_dit(&f->cli.session.settings, data);
     const hidi_status status = count_subject(f, "", &config, data);
     hidi_dataset_close(data);
     return status;
@@ -243,7 +243,7 @@ static hidi_status read_arguments(flops *f)
 {
     if (f->models == NULL && (f->image_text || f->channels_text || f->pixels))
         return hidi_error(HIDI_BAD_ARGUMENT, "--image, --channels and --pixels go with --model");
-    if (f->models != NULL && f->cli.preset != NULL)
+    if (f->models != NULL && f->cli.session.preset != NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model and --preset exclude each other");
     if (!f->time && (f->batch_text || f->repeat_text))
         return hidi_error(HIDI_BAD_ARGUMENT, "--batch and --repeat go with --time");
@@ -261,7 +261,7 @@ static hidi_status read_arguments(flops *f)
 
 static hidi_status run_flops(flops *f)
 {
-    HIDI_TRY(hidi_cli_backend(&f->cli));
+    HIDI_TRY(hidi_session_backend(&f->cli.session));
     printf("MAC: multiply-adds of matrix products and convolutions, 2 FLOP each; what papers on "
            "DiT call\nFLOPs are these.  For one image.\n\n");
     if (f->models == NULL)

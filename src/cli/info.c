@@ -55,7 +55,7 @@ static void print_data_files(void)
 {
     char path[HIDI_PATH];
     struct dirent **presets;
-    if (hidi_cli_find(path, sizeof path, "presets") != HIDI_OK) {
+    if (hidi_find_data_file(path, sizeof path, "presets") != HIDI_OK) {
         printf("  data files  %s\n", hidi_error_message());
         return;
     }
@@ -81,7 +81,7 @@ static hidi_status print_build(const hidi_backend *chosen)
     printf("  built with  %s\n", hidi_backend_build());
     print_backends(chosen);
     if (memory > 0)
-        printf("  memory      %s\n", hidi_cli_bytes(text, sizeof text, memory));
+        printf("  memory      %s\n", hidi_bytes_text(text, sizeof text, memory));
     print_data_files();
     return HIDI_OK;
 }
@@ -111,9 +111,9 @@ static hidi_status print_memory(const hidi_settings *s, const hidi_dit_config *c
         hidi_footprint f;
         HIDI_TRY(hidi_step_footprint(&f, work, s, config, data, backend));
         printf("  %-26s %6zu %12s %12s %12s\n", hidi_step_name(work), hidi_step_batch(work, s),
-               hidi_cli_bytes(models, sizeof models, (double)f.models),
-               hidi_cli_bytes(tape, sizeof tape, (double)f.tape),
-               hidi_cli_bytes(all, sizeof all, (double)f.allocated));
+               hidi_bytes_text(models, sizeof models, (double)f.models),
+               hidi_bytes_text(tape, sizeof tape, (double)f.tape),
+               hidi_bytes_text(all, sizeof all, (double)f.allocated));
     }
     return HIDI_OK;
 }
@@ -121,10 +121,10 @@ static hidi_status print_memory(const hidi_settings *s, const hidi_dit_config *c
 static hidi_status print_configuration(const hidi_cli *cli)
 {
     hidi_dataset *data;
-    HIDI_TRY(hidi_cli_data(cli, &data));
-    hidi_dit_config config = hidi_settings_dit(&cli->settings, data);
-    printf("\nconfiguration: %s%s\n", cli->preset ? cli->preset : "the defaults",
-           cli->n_sets > 0 ? " and --set" : "");
+    HIDI_TRY(hidi_session_data(&cli->session, &data));
+    hidi_dit_config config = hidi_settings_dit(&cli->session.settings, data);
+    printf("\nconfiguration: %s%s\n", cli->session.preset ? cli->session.preset : "the defaults",
+           cli->session.n_sets > 0 ? " and --set" : "");
     printf("  data        %s, %zux%zux%zu, %zu classes\n", data->name, data->height, data->width,
            data->channels, data->n_classes);
     hidi_status status = print_model("teacher", &config);
@@ -133,7 +133,7 @@ static hidi_status print_configuration(const hidi_cli *cli)
         status = print_model("student", &config);
     config.has_interval = false;
     if (status == HIDI_OK)
-        status = print_memory(&cli->settings, &config, data, cli->backend);
+        status = print_memory(&cli->session.settings, &config, data, cli->session.backend);
     hidi_dataset_close(data);
     return status;
 }
@@ -142,8 +142,8 @@ static hidi_status print_configuration(const hidi_cli *cli)
 
 static hidi_status info(hidi_cli *cli)
 {
-    HIDI_TRY(hidi_cli_backend(cli));
-    HIDI_TRY(print_build(cli->backend));
+    HIDI_TRY(hidi_session_backend(&cli->session));
+    HIDI_TRY(print_build(cli->session.backend));
     return print_configuration(cli);
 }
 

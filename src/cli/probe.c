@@ -69,10 +69,10 @@ static hidi_status read_settings(hidi_probe *probe, const hidi_cli *cli)
     for (int i = 0; i < N_OF_KIND; i++)
         HIDI_TRY(hidi_config_defaults((hidi_option[]){of_kind[i], {.key = NULL}}, &probe->set));
     options_of(probe->kind, table);
-    for (int i = 0; i < cli->n_sets; i++) {
+    for (int i = 0; i < cli->session.n_sets; i++) {
         if (table[0].key == NULL)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s takes no --set", probe->kind->name);
-        HIDI_TRY(hidi_error_prefix(hidi_config_set(table, &probe->set, cli->set[i]), "%s",
+        HIDI_TRY(hidi_error_prefix(hidi_config_set(table, &probe->set, cli->session.set[i]), "%s",
                                    probe->kind->name));
     }
     return HIDI_OK;
@@ -154,8 +154,8 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
 
     hidi_tensor_file_init(&probe.in);
     hidi_tensor_file_init(&probe.out);
-    hidi_status status = hidi_cli_backend(&cli);
-    probe.backend = cli.backend;
+    hidi_status status = hidi_session_backend(&cli.session);
+    probe.backend = cli.session.backend;
     if (status == HIDI_OK)
         status = evaluate(&probe, in, out);
     code = hidi_cli_end(&cli, status);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/cli.h"
+
 #include "lab/evaluate.h"
 #include "lab/pipeline.h"
 #include "lab/pictures.h"
@@ -30,10 +32,10 @@ typedef struct pipeline {
 
 static hidi_status make_parts(pipeline *p)
 {
-    HIDI_TRY(hidi_make_features(&p->cli, p->data, p->dir, &p->features));
-    HIDI_TRY(hidi_make_teacher(&p->cli, p->data, p->dir, &p->teacher));
-    HIDI_TRY(hidi_make_stage1(&p->cli, p->data, p->dir, p->teacher, &p->stage1));
-    return hidi_make_stage2(&p->cli, p->data, p->dir, p->teacher, p->stage1, &p->stage2);
+    HIDI_TRY(hidi_make_features(&p->cli.session, p->data, p->dir, &p->features));
+    HIDI_TRY(hidi_make_teacher(&p->cli.session, p->data, p->dir, &p->teacher));
+    HIDI_TRY(hidi_make_stage1(&p->cli.session, p->data, p->dir, p->teacher, &p->stage1));
+    return hidi_make_stage2(&p->cli.session, p->data, p->dir, p->teacher, p->stage1, &p->stage2);
 }
 
 /* --- measuring -------------------------------------------------------------------------------- */
@@ -41,7 +43,7 @@ static hidi_status make_parts(pipeline *p)
 static hidi_status measure_real(pipeline *p)
 {
     hidi_image_set train;
-    const size_t n = (size_t)p->cli.settings.eval.images;
+    const size_t n = (size_t)p->cli.session.settings.eval.images;
     hidi_measurement *m = &p->measured[p->n_measured++];
     char name[64];
     hidi_feature_net *net = p->features;
@@ -49,11 +51,11 @@ static hidi_status measure_real(pipeline *p)
     HIDI_TRY(hidi_feature_net_extractor(&p->extractor, net,
                                         hidi_extractor_name(name, sizeof name, p->data)));
     HIDI_TRY(hidi_image_set_real(&p->real, &p->extractor, p->data,
-                                 hidi_settings_split(&p->cli.settings), n));
+                                 hidi_settings_split(&p->cli.session.settings), n));
     *m = (hidi_measurement){.label = "real (training split)", .seconds = NAN};
     hidi_status status = hidi_image_set_real(&train, &p->extractor, p->data, HIDI_TRAIN, n);
     if (status == HIDI_OK)
-        status = hidi_measure(m, &train, &p->real, (size_t)p->cli.settings.eval.neighbours);
+        status = hidi_measure(m, &train, &p->real, (size_t)p->cli.session.settings.eval.neighbours);
     hidi_image_set_free(&train);
     return status;
 }
@@ -65,13 +67,13 @@ static hidi_status measure(pipeline *p, const char *name, const hidi_dit *net,
     memset(m, 0, sizeof *m);
     snprintf(m->label, sizeof m->label, "%s, %ld step%s", name, sampler->steps,
              sampler->steps == 1 ? "" : "s");
-    return hidi_measure_net(m, &p->cli, net, sampler, &p->extractor, &p->real);
+    return hidi_measure_net(m, &p->cli.session, net, sampler, &p->extractor, &p->real);
 }
 
 static hidi_status measure_all(pipeline *p)
 {
-    const hidi_sampler teacher = hidi_settings_sampler(&p->cli.settings, false);
-    hidi_sampler one = teacher, student = hidi_settings_sampler(&p->cli.settings, true);
+    const hidi_sampler teacher = hidi_settings_sampler(&p->cli.session.settings, false);
+    hidi_sampler one = teacher, student = hidi_settings_sampler(&p->cli.session.settings, true);
     char path[HIDI_PATH];
     one.solver = HIDI_EULER;
     one.steps = 1;
@@ -81,9 +83,9 @@ static hidi_status measure_all(pipeline *p)
     HIDI_TRY(measure(p, "stage 1", p->stage1, &student));
     student.steps = 4;
     HIDI_TRY(measure(p, "stage 1", p->stage1, &student));
-    student.steps = p->cli.settings.sample.student_steps;
+    student.steps = p->cli.session.settings.sample.student_steps;
     HIDI_TRY(measure(p, "stage 2", p->stage2, &student));
-    return hidi_write_measurements(hidi_cli_path(path, sizeof path, p->dir, HIDI_RESULTS_FILE),
+    return hidi_write_measurements(hidi_path(path, sizeof path, p->dir, HIDI_RESULTS_FILE),
                                    p->measured, p->n_measured);
 }
 
@@ -95,7 +97,7 @@ static hidi_status real_samples(const pipeline *p, size_t n, hidi_real **x)
     enum { MOST_TRIES = 100000 }; /* of an unlimited data set; others: each image once */
     const hidi_dataset *data = p->data;
     const size_t pixels = data->channels * data->height * data->width;
-    const hidi_split split = hidi_settings_split(&p->cli.settings);
+    const hidi_split split = hidi_settings_split(&p->cli.session.settings);
     const uint64_t count = data->count[split], tries = count ? count : MOST_TRIES;
     uint64_t index = 0;
     *x = malloc(n * pixels * sizeof **x);
@@ -118,8 +120,8 @@ static hidi_status picture(const pipeline *p, const char *file, const hidi_real 
                            size_t columns)
 {
     char path[HIDI_PATH];
-    return hidi_write_grid(hidi_cli_path(path, sizeof path, p->dir, file), x, n,
-                           &p->teacher->config, columns, (size_t)p->cli.settings.eval.zoom);
+    return hidi_write_grid(hidi_path(path, sizeof path, p->dir, file), x, n,
+                           &p->teacher->config, columns, (size_t)p->cli.session.settings.eval.zoom);
 }
 
 /* One row of the comparison per source, the first `columns` samples of each. */
@@ -146,7 +148,7 @@ static hidi_status write_heat_maps(const pipeline *p, const hidi_real *real, con
     hidi_tensor_file file;
     hidi_heads *heads = NULL;
     hidi_dit *backbone = NULL;
-    const hidi_settings *s = &p->cli.settings;
+    const hidi_settings *s = &p->cli.session.settings;
     if (s->dm.head != HIDI_HEAD_AWD || s->dm.adversary_weight <= 0)
         return HIDI_OK;
     const double t = (s->dm.adversary_time.least + s->dm.adversary_time.most) / 2;
@@ -158,18 +160,18 @@ static hidi_status write_heat_maps(const pipeline *p, const hidi_real *real, con
     const char *name = s->dm.backbone == HIDI_BACKBONE_TEACHER ? HIDI_TEACHER_FILE : HIDI_FAKE_FILE;
     hidi_tensor_file_init(&file);
     hidi_status status =
-        hidi_safetensors_read(&file, hidi_cli_path(path, sizeof path, p->dir, HIDI_HEADS_FILE));
+        hidi_safetensors_read(&file, hidi_path(path, sizeof path, p->dir, HIDI_HEADS_FILE));
     if (status == HIDI_OK)
-        status = hidi_heads_from_file(&heads, p->cli.backend, &file);
+        status = hidi_heads_from_file(&heads, p->cli.session.backend, &file);
     hidi_tensor_file_free(&file);
     if (status == HIDI_OK)
-        status = hidi_dit_load(&backbone, p->cli.backend,
-                               hidi_cli_path(path, sizeof path, p->dir, name));
+        status = hidi_dit_load(&backbone, p->cli.session.backend,
+                               hidi_path(path, sizeof path, p->dir, name));
     if (status == HIDI_OK)
-        status = hidi_write_heat(hidi_cli_path(path, sizeof path, p->dir, "heat-real.png"), heads,
+        status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-real.png"), heads,
                                  backbone, real, y, n, t, 1, columns, (size_t)s->eval.zoom);
     if (status == HIDI_OK)
-        status = hidi_write_heat(hidi_cli_path(path, sizeof path, p->dir, "heat-stage2.png"), heads,
+        status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-stage2.png"), heads,
                                  backbone, fake, y, n, t, 1, columns, (size_t)s->eval.zoom);
     hidi_heads_destroy(heads);
     hidi_dit_destroy(backbone);
@@ -183,15 +185,15 @@ static hidi_status write_pictures(const pipeline *p)
     static const char *const files[SOURCES] = {"real.png", "teacher.png", "teacher-1-step.png",
                                                "stage1.png", "stage2.png"};
     const size_t columns = p->data->n_classes < 20 ? p->data->n_classes : 10;
-    const size_t n = columns * (size_t)p->cli.settings.eval.grid_rows;
-    const hidi_sampler teacher = hidi_settings_sampler(&p->cli.settings, false);
-    const hidi_sampler student = hidi_settings_sampler(&p->cli.settings, true);
+    const size_t n = columns * (size_t)p->cli.session.settings.eval.grid_rows;
+    const hidi_sampler teacher = hidi_settings_sampler(&p->cli.session.settings, false);
+    const hidi_sampler student = hidi_settings_sampler(&p->cli.session.settings, true);
     hidi_sampler euler = teacher;
     hidi_real *x[SOURCES] = {NULL};
     double seconds;
     euler.solver = HIDI_EULER;
     euler.steps = 1;
-    hidi_cli quiet = p->cli;
+    hidi_session quiet = p->cli.session;
     quiet.progress = NULL;
     hidi_status status = real_samples(p, n, &x[REAL]);
     if (status == HIDI_OK)
@@ -221,8 +223,8 @@ static hidi_status write_settings(const pipeline *p)
     char path[HIDI_PATH];
     hidi_atomic_file file;
     HIDI_TRY(hidi_make_folder(p->dir));
-    HIDI_TRY(hidi_atomic_open(&file, hidi_cli_path(path, sizeof path, p->dir, "settings.ini")));
-    hidi_config_print(hidi_settings_table, &p->cli.settings, file.out);
+    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, p->dir, "settings.ini")));
+    hidi_config_print(hidi_settings_table, &p->cli.session.settings, file.out);
     return hidi_atomic_commit(&file);
 }
 
@@ -232,11 +234,11 @@ static hidi_status results_are_there(const pipeline *p, char **settings, bool *t
     char path[HIDI_PATH];
     unsigned char *old;
     *there = false;
-    *settings = hidi_settings_text(&p->cli.settings, p->cli.command->sections);
+    *settings = hidi_settings_text(&p->cli.session.settings, p->cli.command->sections);
     if (*settings == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    if (access(hidi_cli_path(path, sizeof path, p->dir, HIDI_REPORT_FILE), F_OK) != 0 ||
-        access(hidi_cli_path(path, sizeof path, p->dir, "results.settings"), F_OK) != 0)
+    if (access(hidi_path(path, sizeof path, p->dir, HIDI_REPORT_FILE), F_OK) != 0 ||
+        access(hidi_path(path, sizeof path, p->dir, "results.settings"), F_OK) != 0)
         return HIDI_OK;
     HIDI_TRY(hidi_read_file(path, &old, NULL));
     *there = strcmp((const char *)old, *settings) == 0;
@@ -251,8 +253,8 @@ static hidi_status write_results(pipeline *p, const char *settings)
     HIDI_TRY(measure_all(p));
     HIDI_TRY(write_pictures(p));
     const hidi_report report = {.dir = p->dir,
-                                .preset = p->cli.preset,
-                                .cli = &p->cli,
+                                .preset = p->cli.session.preset,
+                                .session = &p->cli.session,
                                 .data = p->data,
                                 .teacher = p->teacher,
                                 .student = p->stage2,
@@ -260,7 +262,7 @@ static hidi_status write_results(pipeline *p, const char *settings)
                                 .measured = p->measured,
                                 .n_measured = p->n_measured};
     HIDI_TRY(hidi_write_report(&report));
-    HIDI_TRY(hidi_atomic_open(&file, hidi_cli_path(path, sizeof path, p->dir, "results.settings")));
+    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, p->dir, "results.settings")));
     fputs(settings, file.out);
     return hidi_atomic_commit(&file);
 }
@@ -269,8 +271,8 @@ static hidi_status run_pipeline(pipeline *p)
 {
     char *settings;
     bool there;
-    HIDI_TRY(hidi_cli_backend(&p->cli));
-    HIDI_TRY(hidi_cli_data(&p->cli, &p->data));
+    HIDI_TRY(hidi_session_backend(&p->cli.session));
+    HIDI_TRY(hidi_session_data(&p->cli.session, &p->data));
     HIDI_TRY(make_parts(p));
     HIDI_TRY(write_settings(p));
     hidi_status status = results_are_there(p, &settings, &there);
@@ -308,15 +310,15 @@ static int run(const hidi_command *command, int argc, char **argv)
         return code;
     if (first != argc)
         return hidi_cli_usage(&p.cli, "unexpected argument %s", argv[first]);
-    if (p.cli.preset == NULL)
+    if (p.cli.session.preset == NULL)
         return hidi_cli_usage(&p.cli, "--preset NAME is missing (shapes, fashion, ...)");
     if (train_teacher)
-        p.cli.settings.teacher.file[0] = '\0';
-    const char *base = strrchr(p.cli.preset, '/');
-    if (p.cli.out != NULL)
-        snprintf(p.dir, sizeof p.dir, "%s", p.cli.out);
+        p.cli.session.settings.teacher.file[0] = '\0';
+    const char *base = strrchr(p.cli.session.preset, '/');
+    if (p.cli.session.out != NULL)
+        snprintf(p.dir, sizeof p.dir, "%s", p.cli.session.out);
     else
-        snprintf(p.dir, sizeof p.dir, "run-%s", base ? base + 1 : p.cli.preset);
+        snprintf(p.dir, sizeof p.dir, "run-%s", base ? base + 1 : p.cli.session.preset);
     hidi_status status = run_pipeline(&p);
     close_pipeline(&p);
     return hidi_cli_end(&p.cli, status);

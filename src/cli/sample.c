@@ -1,4 +1,6 @@
 /* sample.c - hidi sample: pictures from a teacher or a student. */
+#include "cli/cli.h"
+
 #include "lab/evaluate.h"
 #include "lab/pictures.h"
 
@@ -16,12 +18,12 @@ static hidi_status draw(const hidi_cli *cli, const hidi_dit *net, const request 
                         int32_t *y)
 {
     const size_t n = (size_t)r->n;
-    const hidi_sampler sampler = hidi_settings_sampler(&cli->settings, net->config.has_interval);
+    const hidi_sampler sampler = hidi_settings_sampler(&cli->session.settings, net->config.has_interval);
     double seconds;
-    hidi_sample_inputs((uint64_t)cli->settings.sample.seed, &net->config, 0, n, x, y);
+    hidi_sample_inputs((uint64_t)cli->session.settings.sample.seed, &net->config, 0, n, x, y);
     for (size_t i = 0; r->y >= 0 && i < n; i++)
         y[i] = (int32_t)r->y;
-    return hidi_run_sampler(cli, net, &sampler, x, y, n, "sample", &seconds);
+    return hidi_run_sampler(&cli->session, net, &sampler, x, y, n, "sample", &seconds);
 }
 
 /* The heat map of the token weights over the samples. */
@@ -30,16 +32,16 @@ static hidi_status heat(const hidi_cli *cli, const request *r, const hidi_real *
     hidi_tensor_file file;
     hidi_heads *heads = NULL;
     hidi_dit *backbone = NULL;
-    const hidi_time_options *time = &cli->settings.dm.adversary_time;
+    const hidi_time_options *time = &cli->session.settings.dm.adversary_time;
     HIDI_TRY(hidi_tensor_file_open(&file, r->heads, NULL));
-    hidi_status status = hidi_heads_from_file(&heads, cli->backend, &file);
+    hidi_status status = hidi_heads_from_file(&heads, cli->session.backend, &file);
     hidi_tensor_file_free(&file);
     if (status == HIDI_OK)
-        status = hidi_dit_load(&backbone, cli->backend, r->backbone);
+        status = hidi_dit_load(&backbone, cli->session.backend, r->backbone);
     if (status == HIDI_OK)
         status = hidi_write_heat(r->heat, heads, backbone, x, y, (size_t)r->n,
-                                 (time->least + time->most) / 2, (uint64_t)cli->settings.sample.seed,
-                                 (size_t)r->per_row, (size_t)cli->settings.eval.zoom);
+                                 (time->least + time->most) / 2, (uint64_t)cli->session.settings.sample.seed,
+                                 (size_t)r->per_row, (size_t)cli->session.settings.eval.zoom);
     hidi_heads_destroy(heads);
     hidi_dit_destroy(backbone);
     return status;
@@ -48,8 +50,8 @@ static hidi_status heat(const hidi_cli *cli, const request *r, const hidi_real *
 static hidi_status sample(hidi_cli *cli, request *r)
 {
     hidi_dit *net = NULL;
-    HIDI_TRY(hidi_cli_backend(cli));
-    HIDI_TRY(hidi_dit_load(&net, cli->backend, r->model));
+    HIDI_TRY(hidi_session_backend(&cli->session));
+    HIDI_TRY(hidi_dit_load(&net, cli->session.backend, r->model));
     const hidi_dit_config *c = &net->config;
     const size_t pixels = c->channels * c->image_size * c->image_size;
     hidi_real *x = malloc((size_t)r->n * pixels * sizeof *x);
@@ -63,12 +65,12 @@ static hidi_status sample(hidi_cli *cli, request *r)
     if (status == HIDI_OK)
         status = draw(cli, net, r, x, y);
     if (status == HIDI_OK)
-        status = hidi_write_grid(cli->out, x, (size_t)r->n, c, (size_t)r->per_row,
-                                 (size_t)cli->settings.eval.zoom);
+        status = hidi_write_grid(cli->session.out, x, (size_t)r->n, c, (size_t)r->per_row,
+                                 (size_t)cli->session.settings.eval.zoom);
     if (status == HIDI_OK && r->heads != NULL)
         status = heat(cli, r, x, y);
     if (status == HIDI_OK)
-        printf("%s\n", cli->out);
+        printf("%s\n", cli->session.out);
     free(x);
     free(y);
     hidi_dit_destroy(net);
@@ -98,8 +100,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         return hidi_cli_usage(&cli, "--model FILE is missing");
     if ((r.heads == NULL) != (r.backbone == NULL))
         return hidi_cli_usage(&cli, "--heads and --backbone go together");
-    if (cli.out == NULL)
-        cli.out = "samples.png";
+    if (cli.session.out == NULL)
+        cli.session.out = "samples.png";
     if (hidi_cli_number("count", r.count, 1, 1000000, &r.n) != HIDI_OK ||
         hidi_cli_number("columns", r.columns, 1, 1000, &r.per_row) != HIDI_OK ||
         hidi_cli_number("class", r.label, 0, 1000000, &r.y) != HIDI_OK)

@@ -121,17 +121,17 @@ static void print_begin(const hidi_backend *backend, bool times, bool json)
 
 static hidi_status selftest(hidi_cli *cli, bool times, bool json, totals *t)
 {
-    HIDI_TRY(hidi_cli_backend(cli));
+    HIDI_TRY(hidi_session_backend(&cli->session));
     hidi_selftest_result r;
-    print_begin(cli->backend, times, json);
+    print_begin(cli->session.backend, times, json);
     for (size_t i = 0; i < hidi_selftest_slots(); i++, t->slots++) {
-        HIDI_TRY(hidi_selftest_slot(i, cli->backend, times, &r));
+        HIDI_TRY(hidi_selftest_slot(i, cli->session.backend, times, &r));
         add(t, &r, "slot", json);
         if (json)
             printf(",\n");
     }
     for (size_t i = 0; i < hidi_selftest_computations(); i++, t->computations++) {
-        HIDI_TRY(hidi_selftest_computation(i, cli->backend, &r));
+        HIDI_TRY(hidi_selftest_computation(i, cli->session.backend, &r));
         add(t, &r, "computation", json);
         if (json)
             printf(i + 1 < hidi_selftest_computations() ? ",\n" : "\n");
@@ -142,7 +142,7 @@ static hidi_status selftest(hidi_cli *cli, bool times, bool json, totals *t)
         print_end(t);
     return t->failed == 0 ? HIDI_OK
                           : hidi_error(HIDI_BAD_BACKEND, "backend \"%s\": %d of %d tests failed",
-                                       cli->backend->name, t->failed, t->slots + t->computations);
+                                       cli->session.backend->name, t->failed, t->slots + t->computations);
 }
 
 static int run(const hidi_command *command, int argc, char **argv)

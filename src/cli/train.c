@@ -1,4 +1,6 @@
 /* train.c - the commands that make one part: features, teacher, distill-td, distill-dm. */
+#include "cli/cli.h"
+
 #include "lab/pipeline.h"
 
 #include <string.h>
@@ -23,14 +25,14 @@ static bool begin(session *s, const hidi_command *command, const hidi_flag *flag
         hidi_cli_usage(&s->cli, "unexpected argument %s", argv[first]);
         return false;
     }
-    s->out = s->cli.out;
+    s->out = s->cli.session.out;
     if (s->out == NULL) {
         hidi_cli_usage(&s->cli, "--out DIR says where the result goes");
         return false;
     }
-    hidi_status status = hidi_cli_backend(&s->cli);
+    hidi_status status = hidi_session_backend(&s->cli.session);
     if (status == HIDI_OK)
-        status = hidi_cli_data(&s->cli, &s->data);
+        status = hidi_session_data(&s->cli.session, &s->data);
     if (status == HIDI_OK)
         return true;
     *code = hidi_cli_end(&s->cli, status);
@@ -52,8 +54,8 @@ static int run_features(const hidi_command *command, int argc, char **argv)
     hidi_feature_net *net;
     if (!begin(&s, command, NULL, argc, argv, &code))
         return code;
-    s.cli.settings.features.file[0] = '\0';
-    hidi_status status = hidi_make_features(&s.cli, s.data, s.out, &net);
+    s.cli.session.settings.features.file[0] = '\0';
+    hidi_status status = hidi_make_features(&s.cli.session, s.data, s.out, &net);
     hidi_feature_net_destroy(net);
     return end(&s, status, HIDI_FEATURES_FILE);
 }
@@ -65,8 +67,8 @@ static int run_teacher(const hidi_command *command, int argc, char **argv)
     hidi_dit *teacher;
     if (!begin(&s, command, NULL, argc, argv, &code))
         return code;
-    s.cli.settings.teacher.file[0] = '\0';
-    hidi_status status = hidi_make_teacher(&s.cli, s.data, s.out, &teacher);
+    s.cli.session.settings.teacher.file[0] = '\0';
+    hidi_status status = hidi_make_teacher(&s.cli.session, s.data, s.out, &teacher);
     hidi_dit_destroy(teacher);
     return end(&s, status, HIDI_TEACHER_FILE);
 }
@@ -84,9 +86,9 @@ static int run_distill_td(const hidi_command *command, int argc, char **argv)
         hidi_dataset_close(s.data);
         return hidi_cli_usage(&s.cli, "--teacher FILE is missing");
     }
-    hidi_status status = hidi_load_for(&s.cli, s.data, path, &teacher);
+    hidi_status status = hidi_load_for(&s.cli.session, s.data, path, &teacher);
     if (status == HIDI_OK)
-        status = hidi_make_stage1(&s.cli, s.data, s.out, teacher, &student);
+        status = hidi_make_stage1(&s.cli.session, s.data, s.out, teacher, &student);
     hidi_dit_destroy(teacher);
     hidi_dit_destroy(student);
     return end(&s, status, HIDI_STAGE1_FILE);
@@ -107,11 +109,11 @@ static int run_distill_dm(const hidi_command *command, int argc, char **argv)
         hidi_dataset_close(s.data);
         return hidi_cli_usage(&s.cli, "--teacher FILE and --student FILE are needed");
     }
-    hidi_status status = hidi_load_for(&s.cli, s.data, teacher_path, &teacher);
+    hidi_status status = hidi_load_for(&s.cli.session, s.data, teacher_path, &teacher);
     if (status == HIDI_OK)
-        status = hidi_load_for(&s.cli, s.data, student_path, &stage1);
+        status = hidi_load_for(&s.cli.session, s.data, student_path, &stage1);
     if (status == HIDI_OK)
-        status = hidi_make_stage2(&s.cli, s.data, s.out, teacher, stage1, &student);
+        status = hidi_make_stage2(&s.cli.session, s.data, s.out, teacher, stage1, &student);
     hidi_dit_destroy(teacher);
     hidi_dit_destroy(stage1);
     hidi_dit_destroy(student);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "lab/session.h"
 #include "io/open_tensors.h"
 #include "eval/feature_net.h"
 #include "method/heads.h"
@@ -250,7 +250,7 @@ hidi_status hidi_describe_file(const char *path, const char *key, bool full_meta
         bytes += (double)(file.tensor[i].count * hidi_dtype_bytes(file.tensor[i].dtype));
     }
     printf("%s: %zu tensors, %zu numbers, %s\n", path, file.n_tensors, elements,
-           hidi_cli_bytes(size, sizeof size, bytes));
+           hidi_bytes_text(size, sizeof size, bytes));
     printf("  format      %s\n", format);
     if (whole)
         describe(&file);

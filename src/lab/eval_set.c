@@ -22,7 +22,7 @@ void hidi_eval_set_free(hidi_eval_set *set)
 
 hidi_status hidi_eval_data(hidi_eval_context *context)
 {
-    return context->data != NULL ? HIDI_OK : hidi_cli_data(context->cli, &context->data);
+    return context->data != NULL ? HIDI_OK : hidi_session_data(context->session, &context->data);
 }
 
 /* Gathers and closes. */
@@ -35,7 +35,7 @@ static hidi_status gather(hidi_eval_set *set, const hidi_eval_context *context,
     if (what->features && what->progress != NULL && bytes > 1e8) {
         char text[32];
         fprintf(what->progress, "%s: keeps the features of its images, %s\n", set->label,
-                hidi_cli_bytes(text, sizeof text, bytes));
+                hidi_bytes_text(text, sizeof text, bytes));
     }
     set->images = (long)source->count;
     hidi_status status = hidi_image_set_gather(&set->set, context->extractor, source, &labelled);
@@ -46,7 +46,7 @@ static hidi_status gather(hidi_eval_set *set, const hidi_eval_context *context,
 /* --- samples of a model ----------------------------------------------------------------------- */
 
 typedef struct samples {
-    const hidi_cli *cli;
+    const hidi_session *session;
     hidi_dit *net;
     hidi_tape *tape;
     hidi_sampler sampler;
@@ -65,7 +65,7 @@ static hidi_status samples_next(hidi_image_source *source, size_t most, hidi_ima
     batch->height = batch->width = c->image_size;
     HIDI_TRY(hidi_image_source_room(source, batch, n));
     const double started = hidi_seconds();
-    hidi_sample_inputs((uint64_t)s->cli->settings.sample.seed, c, source->first, n, s->x, s->y);
+    hidi_sample_inputs((uint64_t)s->session->settings.sample.seed, c, source->first, n, s->x, s->y);
     HIDI_TRY(hidi_sample(&s->sampler, s->net, s->tape, s->x, s->y, n, NULL));
     s->seconds += hidi_seconds() - started;
     for (size_t i = 0; i < n; i++)
@@ -80,15 +80,15 @@ static hidi_status samples_next(hidi_image_source *source, size_t most, hidi_ima
 static hidi_status prepare_samples(samples *s, const hidi_eval_context *context, const char *path)
 {
     if (context->data != NULL)
-        HIDI_TRY(hidi_load_for(context->cli, context->data, path, &s->net));
+        HIDI_TRY(hidi_load_for(context->session, context->data, path, &s->net));
     else
-        HIDI_TRY(hidi_dit_load(&s->net, context->cli->backend, path));
+        HIDI_TRY(hidi_dit_load(&s->net, context->session->backend, path));
     const hidi_dit_config *c = &s->net->config;
     if (c->channels != context->extractor->channels && c->channels != 1)
         return hidi_error(HIDI_BAD_SHAPE, "%s: makes images of %zu channels, expected %zu", path,
                           c->channels, context->extractor->channels);
-    s->sampler = hidi_settings_sampler(&context->cli->settings, c->has_interval);
-    s->tape = hidi_tape_create(context->cli->backend);
+    s->sampler = hidi_settings_sampler(&context->session->settings, c->has_interval);
+    s->tape = hidi_tape_create(context->session->backend);
     s->y = malloc(s->sampler.batch * sizeof *s->y);
     s->x = malloc(s->sampler.batch * c->channels * c->image_size * c->image_size * sizeof *s->x);
     if (s->tape == NULL || s->y == NULL || s->x == NULL)
@@ -99,7 +99,7 @@ static hidi_status prepare_samples(samples *s, const hidi_eval_context *context,
 static hidi_status gather_samples(hidi_eval_set *set, hidi_eval_context *context, const char *path,
                                   const hidi_gathering *what)
 {
-    samples s = {.cli = context->cli, .eight_bits = context->eight_bits};
+    samples s = {.session = context->session, .eight_bits = context->eight_bits};
     hidi_status status = prepare_samples(&s, context, path);
     if (status == HIDI_OK) {
         const char *base = strrchr(path, '/');
@@ -107,7 +107,7 @@ static hidi_status gather_samples(hidi_eval_set *set, hidi_eval_context *context
         hidi_image_source source = {.channels = context->extractor->channels,
                                     .height = size,
                                     .width = size,
-                                    .count = (uint64_t)context->cli->settings.eval.images,
+                                    .count = (uint64_t)context->session->settings.eval.images,
                                     .next = samples_next,
                                     .state = &s};
         snprintf(set->label, sizeof set->label, "%.40s, %ld step%s", base ? base + 1 : path,
@@ -141,7 +141,7 @@ static hidi_status gather_split(hidi_eval_set *set, hidi_eval_context *context, 
     set->kind = "data set";
     snprintf(set->label, sizeof set->label, "real (%s split)", hidi_split_name(splits[i]));
     hidi_status status = hidi_image_source_dataset(
-        &source, context->data, splits[i], (size_t)context->cli->settings.eval.images,
+        &source, context->data, splits[i], (size_t)context->session->settings.eval.images,
         context->extractor->channels, context->eight_bits);
     if (status != HIDI_OK)
         return hidi_error_prefix(status, "eval.images");

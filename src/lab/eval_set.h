@@ -2,12 +2,12 @@
 #ifndef HIDI_LAB_EVAL_SET_H
 #define HIDI_LAB_EVAL_SET_H
 
-#include "cli/cli.h"
+#include "lab/session.h"
 #include "eval/image_set.h"
 
 /* What all of them are gathered with. */
 typedef struct hidi_eval_context {
-    const hidi_cli *cli;
+    const hidi_session *session;
     hidi_dataset *data;   /* of the settings; the first that needs it opens it, the caller closes */
     hidi_extractor *extractor;
     const char *identity; /* its kind and weights, which statistics files remember                */

@@ -32,15 +32,15 @@ hidi_status hidi_measure(hidi_measurement *m, const hidi_image_set *set, const h
     return HIDI_OK;
 }
 
-hidi_status hidi_run_sampler(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
+hidi_status hidi_run_sampler(const hidi_session *session, const hidi_dit *net, const hidi_sampler *sampler,
                              hidi_real *x, const int32_t *y, size_t n, const char *label,
                              double *seconds)
 {
     hidi_progress progress;
-    hidi_tape *tape = hidi_tape_create(cli->backend);
+    hidi_tape *tape = hidi_tape_create(session->backend);
     if (tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    hidi_progress_begin(&progress, cli->progress, label, 0, (long)n);
+    hidi_progress_begin(&progress, session->progress, label, 0, (long)n);
     const double started = hidi_seconds();
     hidi_status status = hidi_sample(sampler, net, tape, x, y, n, &progress);
     *seconds = (hidi_seconds() - started) / (double)n;
@@ -50,7 +50,7 @@ hidi_status hidi_run_sampler(const hidi_cli *cli, const hidi_dit *net, const hid
     return status;
 }
 
-hidi_status hidi_draw_samples(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
+hidi_status hidi_draw_samples(const hidi_session *session, const hidi_dit *net, const hidi_sampler *sampler,
                               size_t n, const char *label, hidi_real **x, double *seconds)
 {
     const hidi_dit_config *c = &net->config;
@@ -61,8 +61,8 @@ hidi_status hidi_draw_samples(const hidi_cli *cli, const hidi_dit *net, const hi
     if (y == NULL || *x == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", n);
     if (status == HIDI_OK) {
-        hidi_sample_inputs((uint64_t)cli->settings.sample.seed, c, 0, n, *x, y);
-        status = hidi_run_sampler(cli, net, sampler, *x, y, n, label, seconds);
+        hidi_sample_inputs((uint64_t)session->settings.sample.seed, c, 0, n, *x, y);
+        status = hidi_run_sampler(session, net, sampler, *x, y, n, label, seconds);
     }
     free(y);
     if (status != HIDI_OK) {
@@ -72,16 +72,16 @@ hidi_status hidi_draw_samples(const hidi_cli *cli, const hidi_dit *net, const hi
     return status;
 }
 
-hidi_status hidi_measure_net(hidi_measurement *m, const hidi_cli *cli, const hidi_dit *net,
+hidi_status hidi_measure_net(hidi_measurement *m, const hidi_session *session, const hidi_dit *net,
                              const hidi_sampler *sampler, hidi_extractor *extractor,
                              const hidi_image_set *real)
 {
     hidi_real *x;
     hidi_image_set set;
-    HIDI_TRY(hidi_draw_samples(cli, net, sampler, real->n, m->label, &x, &m->seconds));
+    HIDI_TRY(hidi_draw_samples(session, net, sampler, real->n, m->label, &x, &m->seconds));
     hidi_status status = hidi_image_set_init(&set, extractor, x, real->n);
     if (status == HIDI_OK)
-        status = hidi_measure(m, &set, real, (size_t)cli->settings.eval.neighbours);
+        status = hidi_measure(m, &set, real, (size_t)session->settings.eval.neighbours);
     m->evaluations = hidi_sampler_evaluations(sampler);
     hidi_image_set_free(&set);
     free(x);

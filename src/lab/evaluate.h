@@ -2,7 +2,7 @@
 #ifndef HIDI_LAB_EVALUATE_H
 #define HIDI_LAB_EVALUATE_H
 
-#include "cli/cli.h"
+#include "lab/session.h"
 #include "eval/image_set.h"
 #include "eval/feature_net.h"
 
@@ -27,18 +27,18 @@ hidi_status hidi_measure(hidi_measurement *m, const hidi_image_set *set, const h
 
 /* Draws n images of `net` with the settings' sample seed and measures them; the label is the
  * caller's.  */
-hidi_status hidi_measure_net(hidi_measurement *m, const hidi_cli *cli, const hidi_dit *net,
+hidi_status hidi_measure_net(hidi_measurement *m, const hidi_session *session, const hidi_dit *net,
                              const hidi_sampler *sampler, hidi_extractor *extractor,
                              const hidi_image_set *real);
 
 /* hidi_sample with a progress line called `label` and a clock: x [n, C, H, W] holds the noise and
  * then the images, *seconds is the time for one. */
-hidi_status hidi_run_sampler(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
+hidi_status hidi_run_sampler(const hidi_session *session, const hidi_dit *net, const hidi_sampler *sampler,
                              hidi_real *x, const int32_t *y, size_t n, const char *label,
                              double *seconds);
 
 /* The samples number 0 .. n - 1 of the settings' sample seed; the caller frees *x. */
-hidi_status hidi_draw_samples(const hidi_cli *cli, const hidi_dit *net, const hidi_sampler *sampler,
+hidi_status hidi_draw_samples(const hidi_session *session, const hidi_dit *net, const hidi_sampler *sampler,
                               size_t n, const char *label, hidi_real **x, double *seconds);
 
 /* A table of them, with the extractor's name and what it is not. */

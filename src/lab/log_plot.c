@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "lab/session.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
 
@@ -92,11 +92,11 @@ hidi_status hidi_plot_log(const char *dir, const char *name)
 {
     char log[HIDI_PATH], svg[HIDI_PATH], file[64];
     snprintf(file, sizeof file, "%s.csv", name);
-    hidi_cli_path(log, sizeof log, dir, file);
+    hidi_path(log, sizeof log, dir, file);
     if (access(log, F_OK) != 0)
         return HIDI_OK;
     snprintf(file, sizeof file, "%s.svg", name);
-    hidi_cli_path(svg, sizeof svg, dir, file);
+    hidi_path(svg, sizeof svg, dir, file);
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (strcmp(all[i].name, name) == 0)
             return plot(&all[i], log, svg);

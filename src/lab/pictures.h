@@ -2,7 +2,7 @@
 #ifndef HIDI_LAB_PICTURES_H
 #define HIDI_LAB_PICTURES_H
 
-#include "cli/cli.h"
+#include "lab/session.h"
 #include "io/image.h"
 
 /* A grid of x [n, C, H, W] in a PNG file. */

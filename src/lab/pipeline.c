@@ -20,26 +20,26 @@
 
 /* A part in the making: where its files go and what it depends on. */
 typedef struct part {
-    const hidi_cli *cli;
+    const hidi_session *session;
     const char *dir;
     const char *name;  /* "stage1": stage1.safetensors, stage1.csv, stage1.checkpoint.safetensors */
     char *settings;
     char file[HIDI_PATH], log[HIDI_PATH], checkpoint[HIDI_PATH];
 } part;
 
-static hidi_status part_begin(part *p, const hidi_cli *cli, const char *dir, const char *name,
+static hidi_status part_begin(part *p, const hidi_session *session, const char *dir, const char *name,
                               const char *sections)
 {
     char file[64];
-    *p = (part){.cli = cli, .dir = dir, .name = name};
+    *p = (part){.session = session, .dir = dir, .name = name};
     snprintf(file, sizeof file, "%s.safetensors", name);
-    hidi_cli_path(p->file, sizeof p->file, dir, file);
+    hidi_path(p->file, sizeof p->file, dir, file);
     snprintf(file, sizeof file, "%s.csv", name);
-    hidi_cli_path(p->log, sizeof p->log, dir, file);
+    hidi_path(p->log, sizeof p->log, dir, file);
     snprintf(file, sizeof file, "%s.checkpoint.safetensors", name);
-    hidi_cli_path(p->checkpoint, sizeof p->checkpoint, dir, file);
+    hidi_path(p->checkpoint, sizeof p->checkpoint, dir, file);
     HIDI_TRY(hidi_make_folder(dir));
-    p->settings = hidi_settings_text(&cli->settings, sections);
+    p->settings = hidi_settings_text(&session->settings, sections);
     return p->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
 
@@ -115,8 +115,8 @@ static hidi_status part_train(const part *p, const hidi_task *task,
                                     .log_every = train->log_every,
                                     .checkpoint = p->checkpoint,
                                     .log = p->log,
-                                    .progress = p->cli->progress,
-                                    .stop = hidi_cli_stop_flag(),
+                                    .progress = p->session->progress,
+                                    .stop = hidi_stop_flag(),
                                     .snapshot_every = looks ? looks->every : 0,
                                     .snapshot = write_snapshot,
                                     .context = looks,
@@ -161,7 +161,7 @@ double hidi_pipeline_seconds(const char *dir, const char *name)
 {
     char path[HIDI_PATH];
     hidi_tensor_file file;
-    if (hidi_safetensors_read(&file, hidi_cli_path(path, sizeof path, dir, name)) != HIDI_OK)
+    if (hidi_safetensors_read(&file, hidi_path(path, sizeof path, dir, name)) != HIDI_OK)
         return NAN;
     const char *text = hidi_tensor_file_meta(&file, "hidi.seconds");
     const double seconds = text ? strtod(text, NULL) : NAN;
@@ -183,10 +183,10 @@ static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, con
                       data->height, data->width, data->channels, data->n_classes);
 }
 
-hidi_status hidi_load_for(const hidi_cli *cli, const hidi_dataset *data, const char *path,
+hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data, const char *path,
                           hidi_dit **net)
 {
-    HIDI_TRY(hidi_dit_load(net, cli->backend, path));
+    HIDI_TRY(hidi_dit_load(net, session->backend, path));
     hidi_status status = check_fits(*net, data, path);
     if (status != HIDI_OK) {
         hidi_dit_destroy(*net);
@@ -201,20 +201,20 @@ hidi_status hidi_find_ready(const char *name, char *path, size_t size)
         snprintf(path, size, "%s", name);
         return HIDI_OK;
     }
-    return hidi_cli_find(path, size, name);
+    return hidi_find_data_file(path, size, name);
 }
 
 /* --- the parts -------------------------------------------------------------------------------- */
 
 static hidi_status train_features(const part *p, const hidi_dataset *data, hidi_feature_net **net)
 {
-    const hidi_settings *s = &p->cli->settings;
+    const hidi_settings *s = &p->session->settings;
     const hidi_classifier_options options = hidi_settings_classifier(s);
     hidi_classifier_training training;
     hidi_tensor_file file;
     double seconds = NAN, accuracy = NAN;
     hidi_status status =
-        hidi_classifier_init(&training, p->cli->backend, data, &options, p->settings);
+        hidi_classifier_init(&training, p->session->backend, data, &options, p->settings);
     if (status == HIDI_OK)
         status = part_train(p, &training.task, &s->features.train, NULL, &seconds);
     if (status == HIDI_OK)
@@ -240,9 +240,9 @@ static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_f
 {
     char path[HIDI_PATH];
     hidi_tensor_file file;
-    HIDI_TRY(hidi_find_ready(p->cli->settings.features.file, path, sizeof path));
+    HIDI_TRY(hidi_find_ready(p->session->settings.features.file, path, sizeof path));
     HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
-    hidi_status status = hidi_feature_net_from_file(net, p->cli->backend, &file);
+    hidi_status status = hidi_feature_net_from_file(net, p->session->backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)
         return status;
@@ -259,19 +259,19 @@ static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_f
     return status;
 }
 
-hidi_status hidi_make_features(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *data, const char *dir,
                                hidi_feature_net **net)
 {
     part p;
     bool found;
     hidi_tensor_file file;
     *net = NULL;
-    HIDI_TRY(part_begin(&p, cli, dir, "features", "run data features"));
+    HIDI_TRY(part_begin(&p, session, dir, "features", "run data features"));
     hidi_status status = part_read(&p, &file, &found);
     if (status == HIDI_OK && found) {
-        status = hidi_feature_net_from_file(net, cli->backend, &file);
+        status = hidi_feature_net_from_file(net, session->backend, &file);
         hidi_tensor_file_free(&file);
-    } else if (status == HIDI_OK && cli->settings.features.file[0] != '\0') {
+    } else if (status == HIDI_OK && session->settings.features.file[0] != '\0') {
         status = copy_features(&p, data, net);
     } else if (status == HIDI_OK) {
         status = train_features(&p, data, net);
@@ -287,20 +287,20 @@ static hidi_status read_net(const part *p, hidi_dit **net, bool *found)
     HIDI_TRY(part_read(p, &file, found));
     if (!*found)
         return HIDI_OK;
-    hidi_status status = hidi_dit_from_file(net, p->cli->backend, &file, "", 0, 0, 0);
+    hidi_status status = hidi_dit_from_file(net, p->session->backend, &file, "", 0, 0, 0);
     hidi_tensor_file_free(&file);
     return status;
 }
 
 static hidi_status train_teacher(const part *p, const hidi_dataset *data, hidi_dit **teacher)
 {
-    const hidi_settings *s = &p->cli->settings;
+    const hidi_settings *s = &p->session->settings;
     const hidi_dit_config config = hidi_settings_dit(s, data);
     const hidi_teacher_options options = hidi_settings_teacher(s);
     hidi_teacher_training training;
     hidi_dit *net;
     double seconds = NAN;
-    HIDI_TRY(hidi_dit_create(&net, p->cli->backend, &config));
+    HIDI_TRY(hidi_dit_create(&net, p->session->backend, &config));
     hidi_status status = hidi_dit_initialise(net, (uint64_t)s->run.seed);
     if (status != HIDI_OK) {
         hidi_dit_destroy(net);
@@ -319,21 +319,21 @@ static hidi_status train_teacher(const part *p, const hidi_dataset *data, hidi_d
     return status;
 }
 
-hidi_status hidi_make_teacher(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *data, const char *dir,
                               hidi_dit **teacher)
 {
     part p;
     bool found;
     char path[HIDI_PATH];
-    const char *ready = cli->settings.teacher.file;
+    const char *ready = session->settings.teacher.file;
     *teacher = NULL;
-    HIDI_TRY(part_begin(&p, cli, dir, "teacher",
+    HIDI_TRY(part_begin(&p, session, dir, "teacher",
                         ready[0] ? "run data teacher" : "run data model teacher"));
     hidi_status status = read_net(&p, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
         status = hidi_find_ready(ready, path, sizeof path);
         if (status == HIDI_OK)
-            status = hidi_load_for(cli, data, path, teacher);
+            status = hidi_load_for(session, data, path, teacher);
         if (status == HIDI_OK)
             status = write_net(&p, *teacher, p.file, NAN);
     } else if (status == HIDI_OK && !found) {
@@ -346,7 +346,7 @@ hidi_status hidi_make_teacher(const hidi_cli *cli, const hidi_dataset *data, con
 static hidi_status train_stage1(const part *p, const hidi_dataset *data, const hidi_dit *teacher,
                                 hidi_dit **student)
 {
-    const hidi_settings *s = &p->cli->settings;
+    const hidi_settings *s = &p->session->settings;
     const hidi_stage1_options options = hidi_settings_stage1(s);
     hidi_stage1_training training;
     double seconds = NAN;
@@ -364,13 +364,13 @@ static hidi_status train_stage1(const part *p, const hidi_dataset *data, const h
     return status;
 }
 
-hidi_status hidi_make_stage1(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, hidi_dit **student)
 {
     part p;
     bool found;
     *student = NULL;
-    HIDI_TRY(part_begin(&p, cli, dir, "stage1", "run data student td"));
+    HIDI_TRY(part_begin(&p, session, dir, "stage1", "run data student td"));
     hidi_status status = part_depends(&p, "teacher", teacher);
     if (status == HIDI_OK)
         status = read_net(&p, student, &found);
@@ -385,7 +385,7 @@ static hidi_status write_opponents(const part *p, const hidi_stage2_training *tr
 {
     char path[HIDI_PATH];
     hidi_tensor_file file;
-    HIDI_TRY(write_net(p, training->fake, hidi_cli_path(path, sizeof path, p->dir, HIDI_FAKE_FILE),
+    HIDI_TRY(write_net(p, training->fake, hidi_path(path, sizeof path, p->dir, HIDI_FAKE_FILE),
                        NAN));
     if (training->heads == NULL)
         return HIDI_OK;
@@ -393,7 +393,7 @@ static hidi_status write_opponents(const part *p, const hidi_stage2_training *tr
     hidi_status status = hidi_heads_to_file(training->heads, "", &file);
     if (status == HIDI_OK)
         status = hidi_safetensors_write(&file,
-                                        hidi_cli_path(path, sizeof path, p->dir, HIDI_HEADS_FILE));
+                                        hidi_path(path, sizeof path, p->dir, HIDI_HEADS_FILE));
     hidi_tensor_file_free(&file);
     return status;
 }
@@ -401,7 +401,7 @@ static hidi_status write_opponents(const part *p, const hidi_stage2_training *tr
 static hidi_status train_stage2(const part *p, const hidi_dataset *data, const hidi_dit *teacher,
                                 const hidi_dit *stage1, hidi_dit **student)
 {
-    const hidi_settings *s = &p->cli->settings;
+    const hidi_settings *s = &p->session->settings;
     hidi_stage2_options options;
     hidi_stage2_training training;
     double seconds = NAN;
@@ -422,13 +422,13 @@ static hidi_status train_stage2(const part *p, const hidi_dataset *data, const h
     return status;
 }
 
-hidi_status hidi_make_stage2(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student)
 {
     part p;
     bool found;
     *student = NULL;
-    HIDI_TRY(part_begin(&p, cli, dir, "stage2", "run data td dm"));
+    HIDI_TRY(part_begin(&p, session, dir, "stage2", "run data td dm"));
     hidi_status status = part_depends(&p, "teacher", teacher);
     if (status == HIDI_OK)
         status = part_depends(&p, "student", stage1);

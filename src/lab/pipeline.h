@@ -3,7 +3,7 @@
 #ifndef HIDI_LAB_PIPELINE_H
 #define HIDI_LAB_PIPELINE_H
 
-#include "cli/cli.h"
+#include "lab/session.h"
 
 /* Files of a run, in its folder. */
 #define HIDI_FEATURES_FILE "features.safetensors"
@@ -15,19 +15,19 @@
 
 /* A feature net from dir, else from the ready-made file of the settings, else trained (log:
  * features.csv). */
-hidi_status hidi_make_features(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *data, const char *dir,
                                hidi_feature_net **net);
 
 /* A teacher from dir, else from the ready-made file of the settings, else trained (teacher.csv). */
-hidi_status hidi_make_teacher(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *data, const char *dir,
                               hidi_dit **teacher);
 
 /* Stage 1's student from dir, else distilled (stage1.csv; snapshots: stage1-STEP.safetensors). */
-hidi_status hidi_make_stage1(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, hidi_dit **student);
 
 /* Stage 2's student from dir, else distilled (stage2.csv); also leaves the fake score and heads. */
-hidi_status hidi_make_stage2(const hidi_cli *cli, const hidi_dataset *data, const char *dir,
+hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student);
 
 /* The file of a snapshot of stage 1 or 2 in path[size]; returns path. */
@@ -40,7 +40,7 @@ double hidi_pipeline_seconds(const char *dir, const char *file);
 hidi_status hidi_find_ready(const char *name, char *path, size_t size);
 
 /* A network for this data set, or an error that names the file and what differs. */
-hidi_status hidi_load_for(const hidi_cli *cli, const hidi_dataset *data, const char *path,
+hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data, const char *path,
                           hidi_dit **net);
 
 #endif

@@ -58,7 +58,7 @@ static hidi_status print_picture(FILE *out, const char *dir, const char *file, c
     char path[HIDI_PATH];
     unsigned char *data;
     size_t n;
-    if (access(hidi_cli_path(path, sizeof path, dir, file), F_OK) != 0)
+    if (access(hidi_path(path, sizeof path, dir, file), F_OK) != 0)
         return HIDI_OK;
     HIDI_TRY(hidi_read_file(path, &data, &n));
     fputs("<figure><img alt=\"", out);
@@ -95,7 +95,7 @@ static void print_table(FILE *out, const hidi_report *r)
     fprintf(out, "</table>\n<p class=\"note\">Fréchet distance of %ld images to as many real %s "
                  "images, in the features of ",
             r->n_measured ? r->measured[0].images : 0,
-            hidi_split_name(hidi_settings_split(&r->cli->settings)));
+            hidi_split_name(hidi_settings_split(&r->session->settings)));
     print_escaped(out, r->extractor);
     fputs(": not FID, and not comparable with published FIDs. Precision and recall: k-nearest "
           "neighbours in the same features. High frequencies: power at half the Nyquist frequency and "
@@ -120,10 +120,10 @@ static void print_times(FILE *out, const hidi_report *r)
             hidi_duration(text, sizeof text, seconds);
         fprintf(out, "<tr><td>%s</td><td>%s</td></tr>\n", parts[i].name, text);
     }
-    fprintf(out, "</table>\n<p class=\"note\">On the backend \"%s\"", r->cli->backend->name);
-    if (r->cli->backend->describe != NULL) {
+    fprintf(out, "</table>\n<p class=\"note\">On the backend \"%s\"", r->session->backend->name);
+    if (r->session->backend->describe != NULL) {
         fputs(": ", out);
-        print_escaped(out, r->cli->backend->describe());
+        print_escaped(out, r->session->backend->describe());
     }
     fputs(".</p>\n", out);
 }
@@ -139,13 +139,13 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
     fputs("<h2>Samples</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "real.png", "Real images, a class in each column"));
     snprintf(caption, sizeof caption, "The teacher: %ld %s steps, guidance %g",
-             r->cli->settings.sample.steps,
-             r->cli->settings.sample.solver == HIDI_HEUN ? "Heun" : "Euler",
-             r->cli->settings.sample.guidance);
+             r->session->settings.sample.steps,
+             r->session->settings.sample.solver == HIDI_HEUN ? "Heun" : "Euler",
+             r->session->settings.sample.guidance);
     HIDI_TRY(print_picture(out, r->dir, "teacher.png", caption));
     HIDI_TRY(print_picture(out, r->dir, "stage1.png", "Stage 1, one step: the sketch"));
     HIDI_TRY(print_picture(out, r->dir, "stage2.png", "Stage 2, one step: the detail"));
-    if (r->cli->settings.dm.adversary_weight <= 0 || r->cli->settings.dm.head != HIDI_HEAD_AWD)
+    if (r->session->settings.dm.adversary_weight <= 0 || r->session->settings.dm.head != HIDI_HEAD_AWD)
         return HIDI_OK;
     fputs("<h2>Where the discriminator looks</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "heat-real.png",
@@ -164,7 +164,7 @@ static hidi_status print_plots(FILE *out, const hidi_report *r)
         unsigned char *svg;
         HIDI_TRY(hidi_plot_log(r->dir, names[i]));
         snprintf(file, sizeof file, "%s.svg", names[i]);
-        if (access(hidi_cli_path(path, sizeof path, r->dir, file), F_OK) != 0)
+        if (access(hidi_path(path, sizeof path, r->dir, file), F_OK) != 0)
             continue;
         HIDI_TRY(hidi_read_file(path, &svg, NULL));
         fprintf(out, "<figure>%s</figure>\n", (const char *)svg);
@@ -199,7 +199,7 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
     fputs("<h2>Times</h2>\n", out);
     print_times(out, r);
     fputs("<h2>Settings</h2>\n<pre>", out);
-    char *settings = hidi_settings_text(&r->cli->settings,
+    char *settings = hidi_settings_text(&r->session->settings,
                                         "run data model features teacher student td dm sample eval");
     if (settings == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
@@ -213,7 +213,7 @@ hidi_status hidi_write_report(const hidi_report *report)
 {
     char path[HIDI_PATH];
     hidi_atomic_file file;
-    HIDI_TRY(hidi_atomic_open(&file, hidi_cli_path(path, sizeof path, report->dir, HIDI_REPORT_FILE)));
+    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, report->dir, HIDI_REPORT_FILE)));
     hidi_status status = print_page(file.out, report);
     if (status == HIDI_OK)
         return hidi_atomic_commit(&file);

@@ -12,7 +12,7 @@ enum { HIDI_REPORT_ROWS = 16 };
 typedef struct hidi_report {
     const char *dir;      /* holds the pictures and logs, and receives the report */
     const char *preset;
-    const hidi_cli *cli;  /* settings and backend                                 */
+    const hidi_session *session;  /* settings and backend                                 */
     const hidi_dataset *data;
     const hidi_dit *teacher, *student;
     const char *extractor; /* what the distances were measured with               */

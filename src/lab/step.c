@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "lab/session.h"
 #include "model/macs.h"
 
 const char *hidi_step_name(hidi_step_kind work)
@@ -177,8 +177,8 @@ hidi_status hidi_step_fits(const hidi_footprint *footprint, const char *name)
     if (pages <= 0 || page <= 0 || (double)footprint->allocated < pages * page)
         return HIDI_OK;
     return hidi_error(HIDI_NO_MEMORY, "%s needs %s of memory, and this machine has %s", name,
-                      hidi_cli_bytes(need, sizeof need, (double)footprint->allocated),
-                      hidi_cli_bytes(have, sizeof have, pages * page));
+                      hidi_bytes_text(need, sizeof need, (double)footprint->allocated),
+                      hidi_bytes_text(have, sizeof have, pages * page));
 }
 
 /* --- its time --------------------------------------------------------------------------------- */

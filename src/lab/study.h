@@ -10,7 +10,7 @@
 
 #include <sys/types.h>
 
-#include "cli/cli.h"
+#include "lab/session.h"
 
 enum { HIDI_STUDY_SEEDS = 64, HIDI_STUDY_STEPS = 8, HIDI_STUDY_NAME = 48 };
 
@@ -42,9 +42,9 @@ typedef struct hidi_study {
     int n;
 } hidi_study;
 
-/* Reads a study's file (hidi-study(1)); every --set of cli goes over its [all] section.  Errors
+/* Reads a study's file (hidi-study(1)); every --set of session goes over its [all] section.  Errors
  * name the file and the line.  Free in any case. */
-hidi_status hidi_study_read(hidi_study *study, const hidi_cli *cli, const char *path);
+hidi_status hidi_study_read(hidi_study *study, const hidi_session *session, const char *path);
 void hidi_study_free(hidi_study *study);
 
 /* --- tasks (study_plan.c) --------------------------------------------------------------------- */
@@ -66,14 +66,14 @@ typedef struct hidi_study_task {
 
 typedef struct hidi_plan {
     const hidi_study *study;
-    const hidi_cli *cli;
+    const hidi_session *session;
     char out[HIDI_PATH], parts[HIDI_PATH];
     hidi_study_task *task; /* [n]; a task comes after the one it needs, a seed after the other */
     int n, room;
 } hidi_plan;
 
 /* Lists the tasks, and which of them are done already. */
-hidi_status hidi_plan_init(hidi_plan *plan, const hidi_study *study, const hidi_cli *cli,
+hidi_status hidi_plan_init(hidi_plan *plan, const hidi_study *study, const hidi_session *session,
                            const char *out, const char *parts);
 void hidi_plan_free(hidi_plan *plan);
 
@@ -94,7 +94,7 @@ hidi_status hidi_task_work(const hidi_plan *plan, const hidi_study_task *task);
 #define HIDI_DIVERGED_FILE "diverged"
 
 /* The settings of a task's variant with its seed, backend opened. */
-hidi_status hidi_task_settings(hidi_cli *cli, const hidi_plan *plan, const hidi_study_task *task);
+hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan, const hidi_study_task *task);
 
 /* Measures a variant: rows in TASK.csv, a row of pictures in TASK.png, TASK-defects.csv. */
 hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task);

@@ -17,7 +17,7 @@ enum { NOWHERE, IN_STUDY, IN_ALL, IN_VARIANT };
 /* The file as it is read. */
 typedef struct reader {
     hidi_study *study;
-    const hidi_cli *cli;
+    const hidi_session *session;
     int place;
 } reader;
 
@@ -97,9 +97,9 @@ static hidi_status check_name(const hidi_study *study, const char *name)
 
 static hidi_status apply_sets(reader *r)
 {
-    for (int i = 0; i < r->cli->n_sets; i++)
+    for (int i = 0; i < r->session->n_sets; i++)
         HIDI_TRY(hidi_error_prefix(hidi_config_set(hidi_settings_table, &r->study->all.settings,
-                                                   r->cli->set[i]),
+                                                   r->session->set[i]),
                                    "--set"));
     return HIDI_OK;
 }
@@ -170,7 +170,7 @@ static hidi_status begin_section(reader *r, const char *section)
 static hidi_status read_preset(hidi_study *study, const char *name)
 {
     HIDI_TRY(read_text("preset", name, study->preset));
-    HIDI_TRY(hidi_cli_preset(name, &study->all.settings));
+    HIDI_TRY(hidi_read_preset(name, &study->all.settings));
     study->all.settings.run.threads = 1;
     return HIDI_OK;
 }
@@ -235,9 +235,9 @@ static hidi_status take(void *context, int line, const char *section, const char
                         name, value);
 }
 
-hidi_status hidi_study_read(hidi_study *study, const hidi_cli *cli, const char *path)
+hidi_status hidi_study_read(hidi_study *study, const hidi_session *session, const char *path)
 {
-    reader r = {study, cli, NOWHERE};
+    reader r = {study, session, NOWHERE};
     memset(study, 0, sizeof *study);
     study->path = path;
     study->columns = 10;

@@ -23,7 +23,7 @@
 typedef struct measuring {
     const hidi_plan *plan;
     const hidi_study_task *task;
-    hidi_cli cli;                /* the variant's settings and seed                              */
+    hidi_session session;                /* the variant's settings and seed                              */
     hidi_dataset *data, *judge;  /* the seed's; the study's, whose real images all are held to    */
     hidi_feature_net *classifier;
     hidi_extractor extractor;
@@ -131,7 +131,7 @@ static hidi_status measure_images(measuring *m, row *r, hidi_real *x, const int3
     hidi_status status = hidi_image_set_init(&set, &m->extractor, x, n);
     if (status == HIDI_OK)
         status = hidi_measure(&r->measured, &set, &m->real,
-                              (size_t)m->cli.settings.eval.neighbours);
+                              (size_t)m->session.settings.eval.neighbours);
     if (status == HIDI_OK)
         status = count_classes(m, r, x, asked, n);
     if (status == HIDI_OK)
@@ -143,7 +143,7 @@ static hidi_status measure_images(measuring *m, row *r, hidi_real *x, const int3
 static hidi_sampler sampler_of(const measuring *m, bool is_student, int i)
 {
     const hidi_variant *v = m->task->variant;
-    hidi_sampler sampler = hidi_settings_sampler(&m->cli.settings, is_student);
+    hidi_sampler sampler = hidi_settings_sampler(&m->session.settings, is_student);
     if (v->n_steps > 0)
         sampler.steps = v->steps[i];
     return sampler;
@@ -165,9 +165,9 @@ static hidi_status measure_net(measuring *m, row *r, const hidi_dit *net)
 {
     const size_t n = m->real.n;
     const int times = m->task->variant->n_steps > 0 ? m->task->variant->n_steps : 1;
-    hidi_cli cli = m->cli;
+    hidi_session session = m->session;
     /* The noise is another for each seed, and the same for all variants. */
-    cli.settings.sample.seed += m->task->seed;
+    session.settings.sample.seed += m->task->seed;
     int32_t *asked = malloc(n * sizeof *asked);
     if (asked == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
@@ -179,7 +179,7 @@ static hidi_status measure_net(measuring *m, row *r, const hidi_dit *net)
         const hidi_sampler sampler = sampler_of(m, net->config.has_interval, i);
         r->sampling_steps = sampler.steps;
         r->measured.evaluations = hidi_sampler_evaluations(&sampler);
-        status = hidi_draw_samples(&cli, net, &sampler, n, "", &x, &r->measured.seconds);
+        status = hidi_draw_samples(&session, net, &sampler, n, "", &x, &r->measured.seconds);
         if (status == HIDI_OK)
             status = measure_images(m, r, x, asked, n);
         else if (status == HIDI_NOT_FINITE) {
@@ -204,12 +204,12 @@ static hidi_status draw_row(const measuring *m, const hidi_dit *net)
     const size_t columns = (size_t)m->plan->study->columns;
     if (m->task->seed != m->plan->study->seed[0])
         return HIDI_OK;
-    hidi_status status = hidi_draw_samples(&m->cli, net, &sampler, columns, "", &x, &seconds);
+    hidi_status status = hidi_draw_samples(&m->session, net, &sampler, columns, "", &x, &seconds);
     if (status == HIDI_NOT_FINITE)
         return HIDI_OK; /* nothing to be seen */
     if (status == HIDI_OK)
         status = hidi_write_grid(hidi_task_file(path, sizeof path, m->task, ".png"), x, columns,
-                                 &net->config, columns, (size_t)m->cli.settings.eval.zoom);
+                                 &net->config, columns, (size_t)m->session.settings.eval.zoom);
     free(x);
     return status;
 }
@@ -226,7 +226,7 @@ static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
     fputs("variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,images\n", file.out);
     for (int kind = 0; kind < HIDI_DEFECTS && status == HIDI_OK; kind++) {
         status = hidi_find_defects(heads, backbone, m->judge,
-                                   hidi_settings_split(&m->cli.settings),
+                                   hidi_settings_split(&m->session.settings),
                                    (size_t)m->plan->study->defects, (hidi_defect)kind, t,
                                    (uint64_t)m->task->seed, found);
         for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
@@ -258,19 +258,19 @@ static hidi_status draw_heat(const measuring *m, const hidi_heads *heads, const 
     if (real == NULL || y == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "out of memory");
     if (status == HIDI_OK) {
-        hidi_dataset_range(m->judge, hidi_settings_split(&m->cli.settings), 0, n, real, y);
+        hidi_dataset_range(m->judge, hidi_settings_split(&m->session.settings), 0, n, real, y);
         hidi_task_file(path, sizeof path, m->task, "-heat-real.png");
         status = hidi_write_heat(path, heads, backbone, real, y, n, t, 1, n,
-                                 (size_t)m->cli.settings.eval.zoom);
+                                 (size_t)m->session.settings.eval.zoom);
     }
     if (status == HIDI_OK)
-        status = hidi_draw_samples(&m->cli, net, &sampler, n, "", &x, &seconds);
+        status = hidi_draw_samples(&m->session, net, &sampler, n, "", &x, &seconds);
     for (size_t i = 0; i < n && status == HIDI_OK; i++)
         y[i] = (int32_t)(i % m->data->n_classes);
     hidi_task_file(path, sizeof path, m->task, "-heat-samples.png");
     if (status == HIDI_OK)
         status = hidi_write_heat(path, heads, backbone, x, y, n, t, 1, n,
-                                 (size_t)m->cli.settings.eval.zoom);
+                                 (size_t)m->session.settings.eval.zoom);
     free(x);
     free(real);
     free(y);
@@ -284,19 +284,19 @@ static hidi_status look_at_heads(const measuring *m, const char *dir, const hidi
     hidi_tensor_file file;
     hidi_heads *heads = NULL;
     hidi_dit *backbone = NULL;
-    const hidi_settings *s = &m->cli.settings;
+    const hidi_settings *s = &m->session.settings;
     const double t = (s->dm.adversary_time.least + s->dm.adversary_time.most) / 2;
     if (m->plan->study->defects == 0 || s->dm.adversary_weight <= 0)
         return HIDI_OK;
-    HIDI_TRY(hidi_safetensors_read(&file, hidi_cli_path(path, sizeof path, dir, HIDI_HEADS_FILE)));
-    hidi_status status = hidi_heads_from_file(&heads, m->cli.backend, &file);
+    HIDI_TRY(hidi_safetensors_read(&file, hidi_path(path, sizeof path, dir, HIDI_HEADS_FILE)));
+    hidi_status status = hidi_heads_from_file(&heads, m->session.backend, &file);
     hidi_tensor_file_free(&file);
     if (s->dm.backbone == HIDI_BACKBONE_TEACHER)
         hidi_task_file(path, sizeof path, &m->plan->task[0], "/" HIDI_TEACHER_FILE);
     else
-        hidi_cli_path(path, sizeof path, dir, HIDI_FAKE_FILE);
+        hidi_path(path, sizeof path, dir, HIDI_FAKE_FILE);
     if (status == HIDI_OK)
-        status = hidi_load_for(&m->cli, m->data, path, &backbone);
+        status = hidi_load_for(&m->session, m->data, path, &backbone);
     if (status == HIDI_OK)
         status = write_defects(m, heads, backbone, t);
     if (status == HIDI_OK && heads->config.kind == HIDI_HEAD_AWD &&
@@ -333,7 +333,7 @@ static hidi_status measure_file(measuring *m, row *r, const char *path, bool is_
                                 const char *dir)
 {
     hidi_dit *net;
-    HIDI_TRY(hidi_load_for(&m->cli, m->data, path, &net));
+    HIDI_TRY(hidi_load_for(&m->session, m->data, path, &net));
     hidi_status status = measure_net(m, r, net);
     if (status == HIDI_OK && is_last)
         status = draw_row(m, net);
@@ -413,7 +413,7 @@ static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, l
         write_diverged(m, &r);
         return HIDI_OK;
     }
-    return measure_file(m, &r, hidi_cli_path(path, sizeof path, s->task->path, name), is_last,
+    return measure_file(m, &r, hidi_path(path, sizeof path, s->task->path, name), is_last,
                         s->number == 2 ? s->task->path : NULL);
 }
 
@@ -447,9 +447,9 @@ static hidi_status open_features(measuring *m)
     hidi_feature_net *net = NULL;
     hidi_task_file(path, sizeof path, &m->plan->task[0], "/" HIDI_FEATURES_FILE);
     HIDI_TRY(hidi_safetensors_read(&file, path));
-    hidi_status status = hidi_feature_net_from_file(&m->classifier, m->cli.backend, &file);
+    hidi_status status = hidi_feature_net_from_file(&m->classifier, m->session.backend, &file);
     if (status == HIDI_OK)
-        status = hidi_feature_net_from_file(&net, m->cli.backend, &file);
+        status = hidi_feature_net_from_file(&net, m->session.backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)
         return status;
@@ -459,22 +459,22 @@ static hidi_status open_features(measuring *m)
 
 static hidi_status open_all(measuring *m)
 {
-    hidi_cli judge;
-    HIDI_TRY(hidi_task_settings(&m->cli, m->plan, m->task));
-    HIDI_TRY(hidi_cli_data(&m->cli, &m->data));
-    judge = m->cli;
+    hidi_session judge;
+    HIDI_TRY(hidi_task_settings(&m->session, m->plan, m->task));
+    HIDI_TRY(hidi_session_data(&m->session, &m->data));
+    judge = m->session;
     judge.settings.run.seed = m->plan->study->all.settings.run.seed;
-    HIDI_TRY(hidi_cli_data(&judge, &m->judge));
+    HIDI_TRY(hidi_session_data(&judge, &m->judge));
     HIDI_TRY(open_features(m));
-    m->tape = hidi_tape_create(m->cli.backend);
+    m->tape = hidi_tape_create(m->session.backend);
     if (m->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
     m->rows = open_memstream(&m->text, &m->bytes);
     if (m->rows == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
     return hidi_image_set_real(&m->real, &m->extractor, m->judge,
-                               hidi_settings_split(&m->cli.settings),
-                               (size_t)m->cli.settings.eval.images);
+                               hidi_settings_split(&m->session.settings),
+                               (size_t)m->session.settings.eval.images);
 }
 
 static hidi_status write_rows(measuring *m)

@@ -124,13 +124,13 @@ static bool is_done(const hidi_study_task *task)
            (task->kind != HIDI_DO_MEASURE && access(diverged, F_OK) == 0);
 }
 
-hidi_status hidi_plan_init(hidi_plan *plan, const hidi_study *study, const hidi_cli *cli,
+hidi_status hidi_plan_init(hidi_plan *plan, const hidi_study *study, const hidi_session *session,
                            const char *out, const char *parts)
 {
     int base;
     memset(plan, 0, sizeof *plan);
     plan->study = study;
-    plan->cli = cli;
+    plan->session = session;
     snprintf(plan->out, sizeof plan->out, "%s", out);
     snprintf(plan->parts, sizeof plan->parts, "%s", parts);
     HIDI_TRY(add_part(plan, HIDI_DO_BASE, &study->all, study->all.settings.run.seed, -1, &base));
@@ -166,7 +166,7 @@ static hidi_status lock(const hidi_plan *plan, long byte, int *file)
 {
     char path[HIDI_PATH];
     struct flock want = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    *file = open(hidi_cli_path(path, sizeof path, plan->out, "lock"), O_RDWR | O_CREAT, 0666);
+    *file = open(hidi_path(path, sizeof path, plan->out, "lock"), O_RDWR | O_CREAT, 0666);
     if (*file < 0)
         return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
     if (fcntl(*file, F_SETLK, &want) == 0)
@@ -270,7 +270,7 @@ static hidi_status start(hidi_plan *plan, int index)
     if (task->kind == HIDI_DO_MEASURE) /* has nothing to save */
         signal(SIGTERM, SIG_DFL);
     else
-        hidi_cli_stop_flag();
+        hidi_stop_flag();
     hidi_status status = lock(plan, index + 1, &file);
     if (status == HIDI_OK)
         status = hidi_task_work(plan, task);
@@ -332,14 +332,14 @@ static void stop_all(const hidi_plan *plan)
 
 static hidi_status run_tasks(hidi_plan *plan, int jobs)
 {
-    const volatile sig_atomic_t *stop = hidi_cli_stop_flag();
+    const volatile sig_atomic_t *stop = hidi_stop_flag();
     const struct timespec pause = {0, 200000000};
     hidi_status status = HIDI_OK;
     hidi_progress progress;
     char note[64];
     int running = 0, finished = -1;
     bool told = false;
-    hidi_progress_begin(&progress, plan->cli->progress, "study", work_done(plan),
+    hidi_progress_begin(&progress, plan->session->progress, "study", work_done(plan),
                         work_in_all(plan));
     while (status == HIDI_OK) {
         running = reap(plan);
@@ -380,7 +380,7 @@ hidi_status hidi_plan_run(hidi_plan *plan, int jobs)
     char rows[HIDI_PATH];
     hidi_status status = lock_all(plan, &file);
     if (status == HIDI_OK)
-        status = hidi_make_folder(hidi_cli_path(rows, sizeof rows, plan->out, "rows"));
+        status = hidi_make_folder(hidi_path(rows, sizeof rows, plan->out, "rows"));
     if (status == HIDI_OK)
         status = run_tasks(plan, jobs);
     if (status == HIDI_OK && count_in(plan, HIDI_DONE) < plan->n)

@@ -47,7 +47,7 @@ static hidi_status collect(const hidi_plan *plan, const char *ending, const char
 {
     char path[HIDI_PATH], *header = NULL;
     hidi_atomic_file file;
-    HIDI_TRY(hidi_atomic_open(&file, hidi_cli_path(path, sizeof path, plan->out, name)));
+    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, plan->out, name)));
     hidi_status status = HIDI_OK;
     for (int i = 0; i < plan->n && status == HIDI_OK; i++) {
         if (plan->task[i].kind != HIDI_DO_MEASURE || plan->task[i].state != HIDI_DONE)
@@ -238,7 +238,7 @@ static hidi_status print_defects_of(const hidi_plan *plan, const hidi_variant *v
 static hidi_status print_defects(const hidi_plan *plan, FILE *out)
 {
     char path[HIDI_PATH];
-    if (access(hidi_cli_path(path, sizeof path, plan->out, "defects.csv"), F_OK) != 0)
+    if (access(hidi_path(path, sizeof path, plan->out, "defects.csv"), F_OK) != 0)
         return HIDI_OK;
     fprintf(out, "\nPlanted defects, %ld images a seed: does the damaged token stand out?\n\n"
                  "| variant | defect | finder | AUC | AUC, undamaged | first | first, undamaged |\n"
@@ -348,7 +348,7 @@ static hidi_status draw(const hidi_plan *plan, const figure *f, const char *name
                             .smooth = 1,
                             .series = f->series,
                             .n_series = f->n};
-    HIDI_TRY(hidi_write_plot(&plot, hidi_cli_path(path, sizeof path, plan->out, name)));
+    HIDI_TRY(hidi_write_plot(&plot, hidi_path(path, sizeof path, plan->out, name)));
     fprintf(page, "\n![%s](%s)\n", title, name);
     return HIDI_OK;
 }
@@ -440,7 +440,7 @@ static hidi_status write_pictures(const hidi_plan *plan, FILE *page)
     hidi_image all = {0, 0, 3, NULL};
     hidi_status status = stack_pictures(plan, &all, page);
     if (status == HIDI_OK && all.pixel != NULL)
-        status = hidi_png_write(&all, hidi_cli_path(path, sizeof path, plan->out, "samples.png"));
+        status = hidi_png_write(&all, hidi_path(path, sizeof path, plan->out, "samples.png"));
     free(all.pixel);
     return status;
 }
@@ -478,7 +478,7 @@ hidi_status hidi_study_summarise(const hidi_plan *plan, FILE *out)
 {
     char path[HIDI_PATH];
     hidi_atomic_file file;
-    HIDI_TRY(hidi_atomic_open(&file, hidi_cli_path(path, sizeof path, plan->out, "summary.md")));
+    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, plan->out, "summary.md")));
     hidi_status status = write_page(plan, file.out);
     if (status != HIDI_OK) {
         hidi_atomic_abandon(&file);

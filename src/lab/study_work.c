@@ -1,4 +1,4 @@
-/* study_work.c - what the process of a task does; and the command. */
+/* study_work.c - what the process of a task does. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -14,51 +14,51 @@
 #include "lab/pipeline.h"
 #include "io/atomic_file.h"
 
-hidi_status hidi_task_settings(hidi_cli *cli, const hidi_plan *plan, const hidi_study_task *task)
+hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan, const hidi_study_task *task)
 {
-    *cli = *plan->cli;
-    cli->settings = task->variant->settings;
-    cli->settings.run.seed = task->seed;
-    cli->progress = NULL;
-    return hidi_cli_backend(cli);
+    *session = *plan->session;
+    session->settings = task->variant->settings;
+    session->settings.run.seed = task->seed;
+    session->progress = NULL;
+    return hidi_session_backend(session);
 }
 
 /* --- parts ------------------------------------------------------------------------------------ */
 
-static hidi_status do_base(const hidi_cli *cli, const hidi_dataset *data, const char *dir)
+static hidi_status do_base(const hidi_session *session, const hidi_dataset *data, const char *dir)
 {
     hidi_feature_net *features = NULL;
     hidi_dit *teacher = NULL;
-    hidi_status status = hidi_make_features(cli, data, dir, &features);
+    hidi_status status = hidi_make_features(session, data, dir, &features);
     if (status == HIDI_OK)
-        status = hidi_make_teacher(cli, data, dir, &teacher);
+        status = hidi_make_teacher(session, data, dir, &teacher);
     hidi_feature_net_destroy(features);
     hidi_dit_destroy(teacher);
     return status;
 }
 
-static hidi_status load_teacher(const hidi_cli *cli, const hidi_plan *plan,
+static hidi_status load_teacher(const hidi_session *session, const hidi_plan *plan,
                                 const hidi_dataset *data, hidi_dit **teacher)
 {
     char path[HIDI_PATH];
     hidi_task_file(path, sizeof path, &plan->task[0], "/" HIDI_TEACHER_FILE);
-    return hidi_load_for(cli, data, path, teacher);
+    return hidi_load_for(session, data, path, teacher);
 }
 
-static hidi_status do_stage1(const hidi_cli *cli, const hidi_plan *plan, const hidi_dataset *data,
+static hidi_status do_stage1(const hidi_session *session, const hidi_plan *plan, const hidi_dataset *data,
                              const hidi_study_task *task)
 {
     hidi_dit *teacher = NULL, *student = NULL;
-    hidi_status status = load_teacher(cli, plan, data, &teacher);
+    hidi_status status = load_teacher(session, plan, data, &teacher);
     if (status == HIDI_OK)
-        status = hidi_make_stage1(cli, data, task->path, teacher, &student);
+        status = hidi_make_stage1(session, data, task->path, teacher, &student);
     hidi_dit_destroy(teacher);
     hidi_dit_destroy(student);
     return status;
 }
 
 /* What stage 2 starts from: the teacher, a snapshot of stage 1, or its result. */
-static hidi_status load_start(const hidi_cli *cli, const hidi_plan *plan, const hidi_dataset *data,
+static hidi_status load_start(const hidi_session *session, const hidi_plan *plan, const hidi_dataset *data,
                               const hidi_study_task *task, const hidi_dit *teacher,
                               hidi_dit **student)
 {
@@ -74,10 +74,10 @@ static hidi_status load_start(const hidi_cli *cli, const hidi_plan *plan, const 
     else
         hidi_snapshot_path(path, sizeof path, stage1->path, 1,
                            v->settings.td.train.steps * v->start / 100);
-    return hidi_load_for(cli, data, path, student);
+    return hidi_load_for(session, data, path, student);
 }
 
-static hidi_status do_stage2(const hidi_cli *cli, const hidi_plan *plan, const hidi_dataset *data,
+static hidi_status do_stage2(const hidi_session *session, const hidi_plan *plan, const hidi_dataset *data,
                              const hidi_study_task *task)
 {
     hidi_dit *teacher = NULL, *start = NULL, *student = NULL;
@@ -87,11 +87,11 @@ static hidi_status do_stage2(const hidi_cli *cli, const hidi_plan *plan, const h
         return hidi_error(HIDI_NOT_FINITE, "%s: stage 1 diverged",
                           hidi_task_file(diverged, sizeof diverged, before,
                                          "/" HIDI_DIVERGED_FILE));
-    hidi_status status = load_teacher(cli, plan, data, &teacher);
+    hidi_status status = load_teacher(session, plan, data, &teacher);
     if (status == HIDI_OK)
-        status = load_start(cli, plan, data, task, teacher, &start);
+        status = load_start(session, plan, data, task, teacher, &start);
     if (status == HIDI_OK)
-        status = hidi_make_stage2(cli, data, task->path, teacher, start, &student);
+        status = hidi_make_stage2(session, data, task->path, teacher, start, &student);
     hidi_dit_destroy(teacher);
     hidi_dit_destroy(start);
     hidi_dit_destroy(student);
@@ -127,7 +127,7 @@ static hidi_status lock_part(const hidi_study_task *task)
     while (fcntl(file, F_SETLK, &want) != 0) {
         if (errno != EACCES && errno != EAGAIN)
             return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-        if (*hidi_cli_stop_flag() != 0)
+        if (*hidi_stop_flag() != 0)
             return hidi_error(HIDI_INTERRUPTED, "%s: interrupted", path);
         nanosleep(&pause, NULL);
     }
@@ -136,91 +136,21 @@ static hidi_status lock_part(const hidi_study_task *task)
 
 hidi_status hidi_task_work(const hidi_plan *plan, const hidi_study_task *task)
 {
-    hidi_cli cli;
+    hidi_session session;
     hidi_dataset *data = NULL;
     if (task->kind == HIDI_DO_MEASURE)
         return hidi_task_measure(plan, task);
     HIDI_TRY(lock_part(task));
-    HIDI_TRY(hidi_task_settings(&cli, plan, task));
-    hidi_status status = hidi_cli_data(&cli, &data);
+    HIDI_TRY(hidi_task_settings(&session, plan, task));
+    hidi_status status = hidi_session_data(&session, &data);
     if (status == HIDI_OK && task->kind == HIDI_DO_BASE)
-        status = do_base(&cli, data, task->path);
+        status = do_base(&session, data, task->path);
     else if (status == HIDI_OK && task->kind == HIDI_DO_STAGE1)
-        status = do_stage1(&cli, plan, data, task);
+        status = do_stage1(&session, plan, data, task);
     else if (status == HIDI_OK)
-        status = do_stage2(&cli, plan, data, task);
+        status = do_stage2(&session, plan, data, task);
     hidi_dataset_close(data);
     if (status == HIDI_NOT_FINITE && task->kind != HIDI_DO_BASE)
         status = write_diverged(task);
     return status;
 }
-
-/* --- the command ------------------------------------------------------------------------------ */
-
-static void print_plan(const hidi_plan *plan)
-{
-    char label[128];
-    for (int i = 0; i < plan->n; i++)
-        printf("%s  %s\n", plan->task[i].state == HIDI_DONE ? "done" : "    ",
-               hidi_plan_label(label, sizeof label, &plan->task[i]));
-}
-
-static hidi_status study_file(const hidi_cli *cli, const char *path, const char *out,
-                              const char *parts, const char *jobs_text, bool only_list)
-{
-    hidi_study study;
-    hidi_plan plan = {.n = 0};
-    long jobs = 1;
-    HIDI_TRY(hidi_cli_number("jobs", jobs_text, 1, 1024, &jobs));
-    hidi_status status = hidi_study_read(&study, cli, path);
-    if (status == HIDI_OK)
-        status = hidi_plan_init(&plan, &study, cli, out, parts);
-    if (status == HIDI_OK && only_list) {
-        print_plan(&plan);
-    } else if (status == HIDI_OK) {
-        status = hidi_plan_run(&plan, (int)jobs);
-        if (status == HIDI_OK)
-            status = hidi_study_summarise(&plan, stdout);
-    }
-    hidi_plan_free(&plan);
-    hidi_study_free(&study);
-    return status;
-}
-
-static int run(const hidi_command *command, int argc, char **argv)
-{
-    hidi_cli cli;
-    int first, code, only_list = 0;
-    char out[HIDI_PATH], own[HIDI_PATH];
-    const char *jobs = NULL, *parts = NULL;
-    const hidi_flag flags[] = {
-        {"preset", "NAME", NULL, NULL, NULL},
-        {"seed", "N", NULL, NULL, NULL},
-        {"backend", "NAME", NULL, NULL, NULL},
-        {"threads", "N", NULL, NULL, NULL},
-        {"jobs", "N", &jobs, NULL, "processes at a time, of one thread each (1)"},
-        {"parts", "DIR", &parts, NULL, "where trained parts go, for several studies (OUT/parts)"},
-        {"list", NULL, NULL, &only_list, "only list the tasks, and which are done"},
-        {0}};
-    if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
-        return code;
-    if (argc - first != 1)
-        return hidi_cli_usage(&cli, "expected one study's file");
-    const char *base = strrchr(argv[first], '/');
-    base = base ? base + 1 : argv[first];
-    snprintf(out, sizeof out, "study-%.*s", (int)strcspn(base, "."), base);
-    if (cli.out != NULL)
-        snprintf(out, sizeof out, "%s", cli.out);
-    snprintf(own, sizeof own, "%.1000s/parts", out);
-    return hidi_cli_end(&cli, study_file(&cli, argv[first], out, parts ? parts : own, jobs,
-                                         only_list != 0));
-}
-
-const hidi_command hidi_command_study = {
-    "study", "FILE.ini", "trains and measures variants with several seeds: a table with error bars",
-    "A study's file names a preset, seeds, and variants: lists of settings.  Each variant is\n"
-    "trained and measured with each seed; parts that variants share are made once.  What is done\n"
-    "is not done again: interrupted, the same command goes on.  In the folder given by --out\n"
-    "(study-FILE): results.csv, a row for each measurement; summary.md with table, plots and\n"
-    "pictures.  A training that diverges is counted.  --set goes over the file's [all] section.\n",
-    "run data model features teacher student td dm sample eval", run};
