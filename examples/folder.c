@@ -9,7 +9,7 @@
  *     hidi distill-td --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
  *         --set data.size=0 --out run-leaves
  */
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 #include <signal.h>
 #include <stdio.h>

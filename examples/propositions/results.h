@@ -2,7 +2,7 @@
 #ifndef PROPOSITIONS_RESULTS_H
 #define PROPOSITIONS_RESULTS_H
 
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 /* A table of text: the first row names the columns. */
 typedef struct table {

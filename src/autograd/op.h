@@ -2,7 +2,7 @@
 #ifndef HIDI_AUTOGRAD_OP_H
 #define HIDI_AUTOGRAD_OP_H
 
-#include "autograd/tape.h"
+#include "tape.h"
 
 #define HIDI_MAX_INPUTS 4
 

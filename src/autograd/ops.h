@@ -6,7 +6,7 @@
 #ifndef HIDI_AUTOGRAD_OPS_H
 #define HIDI_AUTOGRAD_OPS_H
 
-#include "autograd/tape.h"
+#include "tape.h"
 
 /* --- element-wise (elementwise.c) ------------------------------------------------------------- */
 hidi_var *hidi_add(hidi_tape *tape, hidi_var *x, hidi_var *y); /* x + y */

@@ -24,9 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/arena.h"
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/arena.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 /* Element-wise maps y = f(x); p[0], p[1] are parameters that only POWER uses. */
 typedef enum hidi_unary {

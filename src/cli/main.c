@@ -7,10 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unversioned"
-#endif
+#include "core/version.h"
 
 static const hidi_command *const commands[] = {
     &hidi_command_run,        &hidi_command_data,       &hidi_command_features,
@@ -41,7 +38,7 @@ int main(int argc, char **argv)
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("hidi " PACKAGE_VERSION);
+        printf("hidi %s\n", hidi_version());
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
     }
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 typedef struct hidi_csv {
     FILE *out;

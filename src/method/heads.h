@@ -21,7 +21,7 @@
 #ifndef HIDI_METHOD_HEADS_H
 #define HIDI_METHOD_HEADS_H
 
-#include "model/dit.h"
+#include "../model/dit.h"
 
 typedef enum hidi_head_kind { HIDI_HEAD_AWD, HIDI_HEAD_GAP, HIDI_HEAD_TOKEN, HIDI_HEAD_CONV } hidi_head_kind;
 

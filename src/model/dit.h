@@ -17,9 +17,9 @@
 
 #include <stdint.h>
 
-#include "autograd/ops.h"
-#include "autograd/params.h"
-#include "io/tensor_file.h"
+#include "../autograd/ops.h"
+#include "../autograd/params.h"
+#include "../io/tensor_file.h"
 
 #define HIDI_TIME_FEATURES 256 /* sin-cos features of t and h, as in DiT */
 #define HIDI_DIT_EPS 1e-6      /* of the layer norms                     */

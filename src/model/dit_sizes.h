@@ -2,7 +2,7 @@
 #ifndef HIDI_MODEL_DIT_SIZES_H
 #define HIDI_MODEL_DIT_SIZES_H
 
-#include "model/dit.h"
+#include "dit.h"
 
 enum { HIDI_DIT_SIZE_NAMES = 32 };
 typedef char hidi_dit_size_name[16];

@@ -3,8 +3,8 @@
 #ifndef HIDI_MODEL_PARAMS_FILE_H
 #define HIDI_MODEL_PARAMS_FILE_H
 
-#include "autograd/params.h"
-#include "io/tensor_file.h"
+#include "../autograd/params.h"
+#include "../io/tensor_file.h"
 
 /* Adds one tensor per parameter, named prefix + name, from `array` [params->count], backend memory:
  * params->value, or another array of the same layout. */

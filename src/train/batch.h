@@ -6,10 +6,10 @@
 #ifndef HIDI_TRAIN_BATCH_H
 #define HIDI_TRAIN_BATCH_H
 
-#include "autograd/tape.h"
-#include "core/random.h"
-#include "data/dataset.h"
-#include "method/times.h"
+#include "../autograd/tape.h"
+#include "../core/random.h"
+#include "../data/dataset.h"
+#include "../method/times.h"
 
 typedef struct hidi_batch {
     const hidi_dataset *data; /* borrowed                                  */

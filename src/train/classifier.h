@@ -2,10 +2,10 @@
 #ifndef HIDI_TRAIN_CLASSIFIER_H
 #define HIDI_TRAIN_CLASSIFIER_H
 
-#include "train/batch.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
-#include "eval/feature_net.h"
+#include "batch.h"
+#include "optimizer.h"
+#include "loop.h"
+#include "../eval/feature_net.h"
 
 typedef struct hidi_classifier_options {
     size_t batch;

@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "io/tensor_file.h"
+#include "../io/tensor_file.h"
 
 #define HIDI_MAX_LOG_COLUMNS 16
 

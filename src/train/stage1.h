@@ -2,10 +2,10 @@
 #ifndef HIDI_TRAIN_STAGE1_H
 #define HIDI_TRAIN_STAGE1_H
 
-#include "train/batch.h"
-#include "method/meanflow.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
+#include "batch.h"
+#include "../method/meanflow.h"
+#include "optimizer.h"
+#include "loop.h"
 
 typedef enum hidi_student_start { HIDI_START_TEACHER, HIDI_START_RANDOM } hidi_student_start;
 #define HIDI_STUDENT_STARTS "teacher random"

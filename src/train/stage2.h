@@ -2,11 +2,11 @@
 #ifndef HIDI_TRAIN_STAGE2_H
 #define HIDI_TRAIN_STAGE2_H
 
-#include "train/batch.h"
-#include "method/dmd.h"
-#include "method/meanflow.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
+#include "batch.h"
+#include "../method/dmd.h"
+#include "../method/meanflow.h"
+#include "optimizer.h"
+#include "loop.h"
 
 typedef enum hidi_backbone { HIDI_BACKBONE_TEACHER, HIDI_BACKBONE_FAKE } hidi_backbone;
 #define HIDI_BACKBONES "teacher fake"

@@ -2,10 +2,10 @@
 #ifndef HIDI_TRAIN_TEACHER_H
 #define HIDI_TRAIN_TEACHER_H
 
-#include "train/batch.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
-#include "model/dit.h"
+#include "batch.h"
+#include "optimizer.h"
+#include "loop.h"
+#include "../model/dit.h"
 
 typedef struct hidi_teacher_options {
     size_t batch;
