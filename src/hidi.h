@@ -77,5 +77,6 @@
 #include "train/stage1.h"
 #include "train/stage2.h"
 #include "train/teacher.h"
+#include "train/terms.h"
 
 #endif
