@@ -120,8 +120,6 @@ static void override_slots(hidi_backend *table)
     table->unpatchify = hidi_cpu_unpatchify;
     table->add_channels = hidi_cpu_add_channels;
     table->average_pool_vjp = hidi_cpu_average_pool_vjp;
-    table->max_pool_jvp = hidi_cpu_max_pool_jvp;
-    table->max_pool_vjp = hidi_cpu_max_pool_vjp;
 
     /* left to the reference: fill, spread_rows, embedding, embedding_vjp, sum_channels,
      * cross_entropy and its derivatives, and memory */
@@ -136,7 +134,6 @@ const hidi_backend *hidi_cpu_backend(void)
         table = *hidi_reference_backend();
         override_slots(&table);
         table.name = "cpu";
-        table.description = NULL;
         table.describe = describe;
         table.open = open_cpu;
         table.set_threads = set_threads;
