@@ -162,7 +162,7 @@ static hidi_var *convolve(const head *h, hidi_var *normed)
     if (x == NULL)
         return NULL;
     const size_t side = x->shape.dim[2];
-    x = hidi_average_pool(tape, x, side, side, 0, false);
+    x = hidi_average_pool(tape, x, side, side, 0);
     x = hidi_reshape(tape, x, hidi_shape2(B, D / 2));
     return hidi_reshape(tape, hidi_linear(tape, x, param(h, SCORE_W), param(h, SCORE_B)),
                         hidi_shape1(B));
