@@ -311,7 +311,7 @@ static hidi_status look_at_heads(const measuring *m, const char *dir, const hidi
         status = hidi_load_for(&m->session, m->data, path, &backbone);
     if (status == HIDI_OK)
         status = write_defects(m, heads, backbone, t);
-    if (status == HIDI_OK && heads->config.kind == HIDI_HEAD_AWD &&
+    if (status == HIDI_OK && hidi_head_of(heads->config.kind)->has_weights &&
         m->task->seed == m->plan->study->seed[0])
         status = draw_heat(m, heads, backbone, net, t);
     hidi_heads_destroy(heads);

@@ -1,5 +1,5 @@
-/* params_file.h - a model's parameters (or anything that is laid out like them: optimiser moments, an
- * EMA) as named tensors of a file. */
+/* params_file.h - a model's parameters (or anything that is laid out like them: optimiser moments,
+ * an EMA) as named tensors of a file. */
 #ifndef HIDI_MODEL_PARAMS_FILE_H
 #define HIDI_MODEL_PARAMS_FILE_H
 
