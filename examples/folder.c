@@ -6,7 +6,7 @@
  * Interrupted (Ctrl-C), it leaves a checkpoint, and the same command goes on.  The result can be
  * drawn (draw.c) and distilled:
  *
- *     hidi distill-td --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
+ *     hidi stage1 --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
  *         --set data.size=0 --out run-leaves
  */
 #include <hidi/hidi.h>
