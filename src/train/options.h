@@ -9,9 +9,9 @@
 
 #include <stdbool.h>
 
-#include "method/heads.h"
-#include "method/meanflow.h"
-#include "method/times.h"
+#include "../method/heads.h"
+#include "../method/meanflow.h"
+#include "../method/times.h"
 
 #define HIDI_MAX_BATCH 1000000 /* images of a step */
 
