@@ -50,6 +50,7 @@
 #include "model/dit.h"
 #include "model/macs.h"
 #include "model/params_file.h"
+#include "method/adversarial.h"
 #include "method/dmd.h"
 #include "method/flow.h"
 #include "method/heads.h"

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "method/adversarial.h"
 #include "method/flow.h"
 #include "model/params_file.h"
 
