@@ -51,6 +51,7 @@
 #include "model/dit_layers.h"
 #include "model/macs.h"
 #include "model/params_file.h"
+#include "method/adversarial.h"
 #include "method/dmd.h"
 #include "method/flow.h"
 #include "method/head.h"

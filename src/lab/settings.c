@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "method/adversarial.h"
+
 #define AT(field) offsetof(hidi_settings, field)
 #define INT(key, field, least, most, initial, help)                                                \
     {key, HIDI_OPTION_INT, AT(field), least, most, NULL, initial, help}

@@ -12,6 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "method/adversarial.h"
 #include "method/flow.h"
 #include "model/params_file.h"
 #include "train/options.h"
