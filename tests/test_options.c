@@ -67,6 +67,7 @@ static const field stage2[] = {F(S2, SIZE, batch),
                                F(S2, LONG, generator_every),
                                TIME(S2, time),
                                F(S2, REAL, adversary_weight),
+                               F(S2, REAL, discriminator_weight),
                                TIME(S2, adversary_time),
                                F(S2, INT, adversarial),
                                F(S2, INT, backbone),
@@ -197,6 +198,23 @@ START_TEST(defaults_are_good)
 }
 END_TEST
 
+/* What a stage depends on, as text: the same as before there was this setting, while it is not used. */
+START_TEST(later_settings_are_named_when_they_differ)
+{
+    hidi_settings settings;
+    ck_assert_int_eq(hidi_config_defaults(hidi_settings_table, &settings), HIDI_OK);
+    for (int i = 0; i < 2; i++) {
+        char *text = hidi_settings_text(&settings, "dm");
+        ck_assert_ptr_nonnull(text);
+        ck_assert_ptr_nonnull(strstr(text, "dm.adversary_weight = "));
+        ck_assert_int_eq(strstr(text, "dm.discriminator_weight = 0.01\n") != NULL, i);
+        ck_assert_int_eq(strstr(text, "dm.discriminator_weight") != NULL, i);
+        free(text);
+        settings.dm.discriminator_weight = 0.01;
+    }
+}
+END_TEST
+
 /* --- what is refused -------------------------------------------------------------------------- */
 
 /* True of a message that calls the option by its name: "stage 2: adamw: beta1 is ...". */
@@ -260,6 +278,7 @@ static const struct {
     {"start", 2, {-1, 2}},
     {"generator_every", 2, {0, -1}},
     {"adversary_weight", 1, {-1}},
+    {"discriminator_weight", 2, {0, -1}},
     {"adversarial", 2, {-1, 2}},
     {"backbone", 2, {-1, 2}},
     {"r1_weight", 1, {-1}},
@@ -441,6 +460,7 @@ int main(void)
     tcase_add_loop_test(tcase, defaults_are_good, 0, KINDS);
     tcase_add_loop_test(tcase, nothing_but_finite_numbers, 0, KINDS);
     tcase_add_loop_test(tcase, absurd_values, 0, KINDS);
+    tcase_add_test(tcase, later_settings_are_named_when_they_differ);
     tcase_add_test(tcase, absurd_together);
     tcase_add_test(tcase, constructors_check);
     tcase_add_test(tcase, optimizers_check);

@@ -165,21 +165,27 @@ typedef struct any_training {
 
 enum { FEATURES, TEACHER, STAGE1, STAGE2, KINDS };
 
+static const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
+static const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
+
+static hidi_stage2_options stage2_options(void)
+{
+    return (hidi_stage2_options){.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
+                                 .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
+                                 .discriminator_weight = 1, .adversary_time = uniform,
+                                 .backbone = HIDI_BACKBONE_FAKE, .r1_weight = 1, .r1_sigma = 0.1,
+                                 .heads = {HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true}, .td_weight = 0.1,
+                                 .interval = interval, .meanflow = meanflow, .adamw = adamw,
+                                 .schedule = schedule, .fake_rate = 1, .head_rate = 2};
+}
+
 static void begin(any_training *a, int kind, const char *settings)
 {
-    const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
-    const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
     const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
     const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
     const hidi_stage1_options stage1 = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
-                                {HIDI_START_TEACHER, 0, 0, 0}};
-    const hidi_stage2_options stage2 = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
-                                .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
-                                .adversary_time = uniform, .backbone = HIDI_BACKBONE_FAKE,
-                                .r1_weight = 1, .r1_sigma = 0.1,
-                                .heads = {HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true}, .td_weight = 0.1,
-                                .interval = interval, .meanflow = meanflow, .adamw = adamw,
-                                .schedule = schedule, .fake_rate = 1, .head_rate = 2};
+                                        {HIDI_START_TEACHER, 0, 0, 0}};
+    const hidi_stage2_options stage2 = stage2_options();
     memset(a, 0, sizeof *a);
     a->net = small_dit(3);
     switch (kind) {
@@ -315,6 +321,42 @@ START_TEST(generator_waits_for_its_turn)
         }
     }
     end(&a);
+}
+END_TEST
+
+/* The gradients' norms of one iteration: of the fake score, and of the heads. */
+static void stage2_norms(int backbone, double discriminator_weight, double *fake, double *heads)
+{
+    hidi_stage2_options options = stage2_options();
+    hidi_stage2 *training;
+    hidi_dit *net = small_dit(3), *student;
+    double values[HIDI_MAX_LOG_COLUMNS];
+    options.backbone = backbone;
+    options.discriminator_weight = discriminator_weight;
+    OK(hidi_dit_student(&student, net, 1));
+    OK(hidi_stage2_create(&training, student, net, data, &options, ""));
+    const hidi_task *task = hidi_stage2_task(training);
+    OK(task->step(task->self, 0, values));
+    for (int i = 0; task->columns[i] != NULL; i++)
+        if (strcmp(task->columns[i], "fake_grad_norm") == 0)
+            *fake = values[i];
+        else if (strcmp(task->columns[i], "head_grad_norm") == 0)
+            *heads = values[i];
+    hidi_stage2_destroy(training);
+    hidi_dit_destroy(student);
+    hidi_dit_destroy(net);
+}
+
+/* It scales the heads' gradients, and the heads' share of the fake score's where they read that. */
+START_TEST(discriminator_weight)
+{
+    double fake, heads, fake_half, heads_half;
+    stage2_norms(HIDI_BACKBONE_TEACHER, 1, &fake, &heads);
+    stage2_norms(HIDI_BACKBONE_TEACHER, 0.5, &fake_half, &heads_half);
+    ck_assert(fake_half == fake && heads_half == 0.5 * heads && heads > 0); /* 1/2: no rounding */
+    stage2_norms(HIDI_BACKBONE_FAKE, 1, &fake, &heads);
+    stage2_norms(HIDI_BACKBONE_FAKE, 0.5, &fake_half, &heads_half);
+    ck_assert(fake_half != fake && heads_half == 0.5 * heads);
 }
 END_TEST
 
@@ -583,6 +625,7 @@ int main(void)
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
     tcase_add_test(tcase, generator_waits_for_its_turn);
+    tcase_add_test(tcase, discriminator_weight);
     tcase_add_test(tcase, students_are_not_guided);
     tcase_add_test(tcase, snapshots);
     tcase_add_test(tcase, students_of_other_depths);

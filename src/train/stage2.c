@@ -5,8 +5,9 @@
  *     L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2,            z_t = (1 - t) x_g + t e'
  *     L_D    = softplus(D(x_g)) + softplus(-D(x)) + lambda_R1 (D(x) - D(x + sigma n))^2
  *
- * An iteration puts the three on one tape and goes backward once, from their sum: each reaches its own
- * parameters alone, since the others are frozen or behind a stop-gradient in it. */
+ * An iteration puts the three on one tape and goes backward once, from L_fake + w_D L_D + L_G.  Each
+ * reaches its own parameters alone, since the others are frozen or behind a stop-gradient in it; but
+ * where the heads read the fake score's features, L_D trains these as well, which is what w_D is for. */
 #include "train/stage2.h"
 
 #include <math.h>
@@ -46,6 +47,7 @@ hidi_stage2_options hidi_stage2_defaults(void)
         .time = {.density = HIDI_TIME_UNIFORM, .least = 0.35, .most = 0.98, .mean = 0,
                  .deviation = 1},
         .adversary_weight = 0.005,
+        .discriminator_weight = 1,
         .adversary_time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 0.3, .mean = 0,
                            .deviation = 1},
         .adversarial = HIDI_NON_SATURATING,
@@ -67,6 +69,10 @@ hidi_stage2_options hidi_stage2_defaults(void)
 static hidi_status check_adversary(const hidi_stage2_options *o)
 {
     HIDI_TRY(hidi_require_not_negative("adversary_weight", o->adversary_weight));
+    HIDI_TRY(hidi_require_not_negative("discriminator_weight", o->discriminator_weight));
+    HIDI_TRY(hidi_require(o->adversary_weight == 0 || o->discriminator_weight > 0,
+                          "discriminator_weight", o->discriminator_weight,
+                          "more than 0, where adversary_weight is not 0"));
     HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->adversary_time), "adversary_time"));
     HIDI_TRY(hidi_require_choice("adversarial", o->adversarial, HIDI_ADVERSARIAL_KINDS));
     HIDI_TRY(hidi_require_choice("backbone", o->backbone, HIDI_BACKBONES));
@@ -259,7 +265,8 @@ static hidi_status step(void *self, long step, double *values)
 {
     hidi_stage2 *s = self;
     hidi_tape *tape = s->tape;
-    const bool generator_steps = step % s->options.generator_every == 0;
+    const hidi_stage2_options *o = &s->options;
+    const bool generator_steps = step % o->generator_every == 0;
     losses L = {0};
     for (int i = 0; i < COLUMNS; i++)
         values[i] = NAN;
@@ -273,7 +280,7 @@ static hidi_status step(void *self, long step, double *values)
 
     L.total = fake_score_loss(s, x_g, &L);
     if (s->heads != NULL)
-        L.total = hidi_add(tape, L.total, discriminator_loss(s, x_g, x, &L));
+        L.total = plus(tape, L.total, o->discriminator_weight, discriminator_loss(s, x_g, x, &L));
     if (generator_steps)
         L.total = hidi_add(tape, L.total, generator_loss(s, x_gen, x, &L));
 

@@ -20,6 +20,12 @@ typedef struct hidi_stage2_options {
                                   * k-th                                                       */
     hidi_time_options time;      /* t of the distribution matching and of the fake score       */
     double adversary_weight;     /* lambda_adv; 0: no adversary at all                         */
+    double discriminator_weight; /* w_D: scales all of the discriminator's loss, R1 included, beside
+                                  * the fake score's; > 0.  It matters where the fake score is the
+                                  * backbone: by it the fake score weighs telling G's images from
+                                  * real ones against knowing their velocity (DMD2: 0.01).  With the
+                                  * teacher as the backbone it only scales the heads' gradients, to
+                                  * which AdamW is blind but for clipping and eps              */
     hidi_time_options adversary_time; /* the adversary's own range of noise levels             */
     int adversarial;             /* a hidi_adversarial                                         */
     int backbone;                /* a hidi_backbone: whose features the heads read.  The fake
@@ -43,6 +49,7 @@ typedef struct hidi_stage2_options {
  *     generator_every 2                [base: DMD2 has 5]
  *     time U(0.35, 0.98)               [base: U(0.02, 0.98)]; matching below 0.35 removes detail
  *     adversary_weight 0.005           DMD2 has 3e-3 at 64 x 64; it is tuned for each resolution
+ *     discriminator_weight 1           [base: DMD2 has 0.01, on the fake score's features]
  *     adversary_time U(0, 0.3)         it is to look at the detail, which more noise covers
  *     non-saturating [base: DMD2], on the teacher's features (DMD2: the fake score's)
  *     heads: awd after blocks 1 and 3 (of the default 4), key_width 32, not conditional
