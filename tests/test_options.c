@@ -1,5 +1,5 @@
-/* test_options.c - the defaults of the settings are those of the library; options that make no sense
- * are refused by name, by the checks, the constructors and the loop. */
+/* test_options.c - the defaults of the settings are those of the library; options that make no
+ * sense are refused by name, by the checks, the constructors and the loop. */
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
@@ -45,9 +45,14 @@ typedef struct field {
 #define S2 hidi_stage2_options
 
 static const field classifier[] = {F(C, SIZE, batch), F(C, SEED, seed), ADAMW(C), SCHEDULE(C), {0}};
-static const field teacher[] = {F(T, SIZE, batch),         F(T, SEED, seed), F(T, REAL, label_dropout),
-                                F(T, REAL, ema),           TIME(T, time),    ADAMW(T),
-                                SCHEDULE(T),               {0}};
+static const field teacher[] = {F(T, SIZE, batch),
+                                F(T, SEED, seed),
+                                F(T, REAL, label_dropout),
+                                F(T, REAL, ema),
+                                TIME(T, time),
+                                ADAMW(T),
+                                SCHEDULE(T),
+                                {0}};
 static const field stage1[] = {F(S1, SIZE, batch),
                                F(S1, SEED, seed),
                                F(S1, REAL, ema),
@@ -186,8 +191,9 @@ START_TEST(settings_have_the_defaults_of_the_library)
         ck_assert_int_eq(table.stage2.heads.conditional, library.stage2.heads.conditional);
     }
     for (const field *f = fields[_i]; f->name != NULL; f++)
-        ck_assert_msg(get(f, &table) == get(f, &library), "%d: %s is %g in the table, %g in the library",
-                      _i, f->name, get(f, &table), get(f, &library));
+        ck_assert_msg(get(f, &table) == get(f, &library),
+                      "%d: %s is %g in the table, %g in the library", _i, f->name, get(f, &table),
+                      get(f, &library));
 }
 END_TEST
 
@@ -198,7 +204,8 @@ START_TEST(defaults_are_good)
 }
 END_TEST
 
-/* What a stage depends on, as text: the same as before there was this setting, while it is not used. */
+/* What a stage depends on, as text: the same as before there was this setting, while it is not
+ * used. */
 START_TEST(later_settings_are_named_when_they_differ)
 {
     hidi_settings settings;

@@ -1,5 +1,5 @@
-/* test_training.c - schedules and draws against values known by hand; every kind of training resumed
- * against the same one uninterrupted, bit for bit; what is not finite stops it. */
+/* test_training.c - schedules and draws against values known by hand; every kind of training
+ * resumed against the same one uninterrupted, bit for bit; what is not finite stops it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -297,7 +297,8 @@ START_TEST(no_allocation_after_the_first_steps)
 }
 END_TEST
 
-/* In an iteration that is not the generator's, the fake score and the heads learn, and it does not. */
+/* In an iteration that is not the generator's, the fake score and the heads learn, and it does
+ * not. */
 START_TEST(generator_waits_for_its_turn)
 {
     any_training a;

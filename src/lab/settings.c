@@ -1,7 +1,7 @@
-/* Every setting once: its name, range, default and help line, from which presets, --set, the help, the
- * manual pages and the checks are made.  The defaults of the trainings are the library's
- * (hidi_stage1_defaults(), ...), written out here as they would stand in a file; tests/test_options.c
- * holds the two together. */
+/* Every setting once: its name, range, default and help line, from which presets, --set, the help,
+ * the manual pages and the checks are made.  The defaults of the trainings are the library's
+ * (hidi_stage1_defaults(), ...), written out here as they would stand in a file;
+ * tests/test_options.c holds the two together. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

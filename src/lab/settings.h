@@ -1,5 +1,5 @@
-/* settings.h - every setting of the command, and the table that gives them names, ranges, defaults and
- * help.  Presets (data/presets/) and --set change them. */
+/* settings.h - every setting of the command, and the table that gives them names, ranges, defaults
+ * and help.  Presets (data/presets/) and --set change them. */
 #ifndef HIDI_LAB_SETTINGS_H
 #define HIDI_LAB_SETTINGS_H
 

@@ -1,13 +1,15 @@
-/* Stage 2: distribution matching and an adversary   [HD names it; formulas base: DMD2, arXiv 2405.14867]
+/* Stage 2: distribution matching with an adversary
+ * [HD names it; formulas: DMD2, arXiv 2405.14867]
  *
  *     x_g    = G(e, y) = e - u_theta(e, 0, 1, y)
  *     L_G    = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow          (in every k-th iteration)
  *     L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2,            z_t = (1 - t) x_g + t e'
  *     L_D    = softplus(D(x_g)) + softplus(-D(x)) + lambda_R1 (D(x) - D(x + sigma n))^2
  *
- * An iteration puts the three on one tape and goes backward once, from L_fake + w_D L_D + L_G.  Each
- * reaches its own parameters alone, since the others are frozen or behind a stop-gradient in it; but
- * where the heads read the fake score's features, L_D trains these as well, which is what w_D is for. */
+ * An iteration puts the three on one tape and goes backward once, from L_fake + w_D L_D + L_G.
+ * Each reaches its own parameters alone, since the others are frozen or behind a stop-gradient in
+ * it; but where the heads read the fake score's features, L_D trains these as well, which is what
+ * w_D is for. */
 #include "train/stage2.h"
 
 #include <math.h>
@@ -32,6 +34,188 @@ struct hidi_stage2 {
     hidi_task task;
     long step; /* the iteration that is under way: the number of its draws */
 };
+
+/* --- the losses ------------------------------------------------------------------------------- */
+
+/* What an iteration's losses are made of: scalars; NULL: not part of this iteration. */
+typedef struct losses {
+    hidi_var *dm, *adversarial, *td; /* of L_G                             */
+    hidi_var *fake;                  /* L_fake                             */
+    hidi_var *discriminator, *r1;    /* of L_D                             */
+    hidi_var *d_real, *d_fake;       /* the discriminator's mean logits    */
+    hidi_var *total;                 /* where the backward pass starts     */
+} losses;
+
+/* Where noise e' and time t of a noised sample come from: every use has streams of its own. */
+typedef struct level {
+    hidi_stream noise, time;
+} level;
+
+static const level matching = {HIDI_STREAM_MATCHING_NOISE, HIDI_STREAM_MATCHING_TIME};
+static const level fake_score = {HIDI_STREAM_FAKE_SCORE_NOISE, HIDI_STREAM_FAKE_SCORE_TIME};
+static const level adversary = {HIDI_STREAM_ADVERSARY_NOISE, HIDI_STREAM_ADVERSARY_TIME};
+static const level heads_fake = {HIDI_STREAM_HEADS_FAKE_NOISE, HIDI_STREAM_HEADS_FAKE_TIME};
+static const level heads_real = {HIDI_STREAM_HEADS_REAL_NOISE, HIDI_STREAM_HEADS_REAL_TIME};
+
+/* e' ~ N(0, I) [B, C, H, W], t [B] */
+static void draw(hidi_stage2 *s, const level *l, const hidi_time_options *time, hidi_var **e,
+                 hidi_var **t)
+{
+    *e = hidi_batch_noise(&s->batch, s->tape, l->noise, s->step);
+    *t = hidi_batch_times(&s->batch, s->tape, time, l->time, s->step);
+}
+
+/* a + weight b */
+static hidi_var *plus(hidi_tape *tape, hidi_var *a, double weight, hidi_var *b)
+{
+    return hidi_add(tape, a, hidi_scale(tape, b, (hidi_real)weight));
+}
+
+/* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: perturbation, or NULL */
+static hidi_var *discriminate(hidi_stage2 *s, hidi_var *x, const level *l, hidi_var *n, bool frozen)
+{
+    const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
+    const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
+    hidi_head_output output;
+    hidi_var *e, *t;
+    draw(s, l, &s->options.adversary_time, &e, &t);
+    hidi_var *z = hidi_noised(s->tape, x, e, t);
+    if (n != NULL)
+        z = hidi_add(s->tape, z, n);
+    hidi_heads_forward(s->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
+                       s->batch.label, &output);
+    return output.logits;
+}
+
+/* L_MeanFlow on real images x: stage 1's loss, kept beside stage 2's. */
+static hidi_var *retained_loss(hidi_stage2 *s, hidi_var *x)
+{
+    hidi_meanflow_terms meanflow;
+    hidi_var *t, *r;
+    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_RETAINED_NOISE, s->step);
+    hidi_batch_intervals(&s->batch, s->tape, &s->options.interval, s->step, &t, &r);
+    return hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r, s->batch.label,
+                              &s->options.meanflow, &meanflow);
+}
+
+/* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow, from x_gen = G(e, y) with its gradient */
+static hidi_var *generator_loss(hidi_stage2 *s, hidi_var *x_gen, hidi_var *x, losses *L)
+{
+    const hidi_stage2_options *o = &s->options;
+    hidi_dmd_terms dmd;
+    hidi_var *e, *t;
+    draw(s, &matching, &o->time, &e, &t);
+    hidi_var *loss = L->dm = hidi_dmd_loss(s->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
+                                           s->batch.label, &dmd);
+    if (s->heads != NULL) {
+        hidi_var *d_fake = discriminate(s, x_gen, &adversary, NULL, true);
+        L->adversarial = hidi_generator_loss(s->tape, (hidi_adversarial)o->adversarial, d_fake);
+        loss = plus(s->tape, loss, o->adversary_weight, L->adversarial);
+    }
+    if (o->td_weight > 0) {
+        L->td = retained_loss(s, x);
+        loss = plus(s->tape, loss, o->td_weight, L->td);
+    }
+    return loss;
+}
+
+/* L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2: flow matching on G's samples */
+static hidi_var *fake_score_loss(hidi_stage2 *s, hidi_var *x_g, losses *L)
+{
+    hidi_var *e, *t;
+    draw(s, &fake_score, &s->options.time, &e, &t);
+    return L->fake = hidi_flow_loss(s->tape, s->fake, x_g, e, t, s->batch.label);
+}
+
+/* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
+static hidi_var *discriminator_loss(hidi_stage2 *s, hidi_var *x_g, hidi_var *x, losses *L)
+{
+    const hidi_stage2_options *o = &s->options;
+    hidi_tape *tape = s->tape;
+    hidi_var *d_fake = discriminate(s, x_g, &heads_fake, NULL, false);
+    hidi_var *d_real = discriminate(s, x, &heads_real, NULL, false);
+    hidi_var *loss = L->discriminator =
+        hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
+    L->d_fake = hidi_mean(tape, hidi_stop_gradient(tape, d_fake));
+    L->d_real = hidi_mean(tape, hidi_stop_gradient(tape, d_real));
+    if (o->r1_weight > 0) {
+        hidi_var *n = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_R1_NOISE, s->step);
+        n = hidi_scale(tape, n, (hidi_real)o->r1_sigma);
+        L->r1 = hidi_approximate_r1(tape, d_real, discriminate(s, x, &heads_real, n, false));
+        loss = plus(tape, loss, o->r1_weight, L->r1);
+    }
+    return loss;
+}
+
+/* --- an iteration ----------------------------------------------------------------------------- */
+
+enum {
+    FAKE_LOSS, DM_LOSS, ADV_LOSS, TD_LOSS, D_LOSS, R1_LOSS, D_REAL, D_FAKE,
+    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE, COLUMNS
+};
+static const char *const columns[] = {"fake_loss", "dm_loss",        "adv_loss",       "td_loss",
+                                      "d_loss",    "r1_loss",        "d_real",         "d_fake",
+                                      "grad_norm", "fake_grad_norm", "head_grad_norm",
+                                      "learning_rate", NULL};
+
+static hidi_status read_terms(hidi_tape *tape, const losses *L, double *values)
+{
+    const hidi_term terms[] = {
+        {L->fake, "the fake score's loss", FAKE_LOSS},
+        {L->discriminator, "the discriminator's loss", D_LOSS},
+        {L->d_real, "D(real)", D_REAL},
+        {L->d_fake, "D(fake)", D_FAKE},
+        {L->r1, "approximate R1", R1_LOSS},
+        {L->dm, "the distribution matching loss", DM_LOSS},
+        {L->adversarial, "the adversarial loss", ADV_LOSS},
+        {L->td, "the MeanFlow loss", TD_LOSS},
+    };
+    return hidi_read_terms(tape, terms, sizeof terms / sizeof terms[0], values);
+}
+
+/* Two time scales: fake score and heads in every iteration, the generator when it is its turn. */
+static hidi_status update(hidi_stage2 *s, bool generator_steps, double *values)
+{
+    const hidi_stage2_options *o = &s->options;
+    const double rate = values[RATE] = hidi_learning_rate(&o->schedule, s->step);
+    HIDI_TRY(hidi_optimizer_step(&s->fake_optimizer, rate * o->fake_rate, &values[FAKE_GRAD_NORM]));
+    if (s->heads != NULL)
+        HIDI_TRY(hidi_optimizer_step(&s->head_optimizer, rate * o->head_rate,
+                                     &values[HEAD_GRAD_NORM]));
+    if (!generator_steps)
+        return HIDI_OK;
+    HIDI_TRY(hidi_optimizer_step(&s->student_optimizer, rate, &values[GRAD_NORM]));
+    hidi_ema_update(&s->average->params, &s->student->params, o->ema, s->student_optimizer.updates);
+    return HIDI_OK;
+}
+
+static hidi_status step(void *self, long step, double *values)
+{
+    hidi_stage2 *s = self;
+    hidi_tape *tape = s->tape;
+    const hidi_stage2_options *o = &s->options;
+    const bool generator_steps = step % o->generator_every == 0;
+    losses L = {0};
+    for (int i = 0; i < COLUMNS; i++)
+        values[i] = NAN;
+    s->step = step;
+    hidi_tape_reset(tape);
+
+    hidi_var *x = hidi_batch_images(&s->batch, tape, step);
+    hidi_var *e = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_NOISE, step);
+    hidi_var *x_gen = hidi_generate(tape, s->student, !generator_steps, e, s->batch.label);
+    hidi_var *x_g = hidi_stop_gradient(tape, x_gen);
+
+    L.total = fake_score_loss(s, x_g, &L);
+    if (s->heads != NULL)
+        L.total = plus(tape, L.total, o->discriminator_weight, discriminator_loss(s, x_g, x, &L));
+    if (generator_steps)
+        L.total = hidi_add(tape, L.total, generator_loss(s, x_gen, x, &L));
+
+    HIDI_TRY(read_terms(tape, &L, values));
+    HIDI_TRY(hidi_tape_backward(tape, L.total, NULL));
+    return update(s, generator_steps, values);
+}
 
 /* --- its options ------------------------------------------------------------------------------ */
 
@@ -107,188 +291,6 @@ hidi_status hidi_stage2_check(const hidi_stage2_options *options)
     return hidi_error_prefix(check(options), "stage 2");
 }
 
-/* --- the losses ------------------------------------------------------------------------------- */
-
-/* What an iteration's losses are made of; all scalars, NULL: no part of this iteration. */
-typedef struct losses {
-    hidi_var *dm, *adversarial, *td; /* of L_G                             */
-    hidi_var *fake;                  /* L_fake                             */
-    hidi_var *discriminator, *r1;    /* of L_D                             */
-    hidi_var *d_real, *d_fake;       /* the discriminator's mean logits    */
-    hidi_var *total;                 /* where the backward pass starts     */
-} losses;
-
-/* Where noise e' and time t of a noised sample come from: every use has streams of its own. */
-typedef struct level {
-    hidi_stream noise, time;
-} level;
-
-static const level matching = {HIDI_STREAM_MATCHING_NOISE, HIDI_STREAM_MATCHING_TIME};
-static const level fake_score = {HIDI_STREAM_FAKE_SCORE_NOISE, HIDI_STREAM_FAKE_SCORE_TIME};
-static const level adversary = {HIDI_STREAM_ADVERSARY_NOISE, HIDI_STREAM_ADVERSARY_TIME};
-static const level heads_fake = {HIDI_STREAM_HEADS_FAKE_NOISE, HIDI_STREAM_HEADS_FAKE_TIME};
-static const level heads_real = {HIDI_STREAM_HEADS_REAL_NOISE, HIDI_STREAM_HEADS_REAL_TIME};
-
-/* e' ~ N(0, I) [B, C, H, W], t [B] */
-static void draw(hidi_stage2 *s, const level *l, const hidi_time_options *time, hidi_var **e,
-                 hidi_var **t)
-{
-    *e = hidi_batch_noise(&s->batch, s->tape, l->noise, s->step);
-    *t = hidi_batch_times(&s->batch, s->tape, time, l->time, s->step);
-}
-
-/* a + weight b */
-static hidi_var *plus(hidi_tape *tape, hidi_var *a, double weight, hidi_var *b)
-{
-    return hidi_add(tape, a, hidi_scale(tape, b, (hidi_real)weight));
-}
-
-/* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: a perturbation, NULL: none. */
-static hidi_var *discriminate(hidi_stage2 *s, hidi_var *x, const level *l, hidi_var *n, bool frozen)
-{
-    const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
-    const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
-    hidi_head_output output;
-    hidi_var *e, *t;
-    draw(s, l, &s->options.adversary_time, &e, &t);
-    hidi_var *z = hidi_noised(s->tape, x, e, t);
-    if (n != NULL)
-        z = hidi_add(s->tape, z, n);
-    hidi_heads_forward(s->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
-                       s->batch.label, &output);
-    return output.logits;
-}
-
-/* L_MeanFlow on real images x: stage 1's loss, kept beside stage 2's. */
-static hidi_var *retained_loss(hidi_stage2 *s, hidi_var *x)
-{
-    hidi_meanflow_terms meanflow;
-    hidi_var *t, *r;
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_RETAINED_NOISE, s->step);
-    hidi_batch_intervals(&s->batch, s->tape, &s->options.interval, s->step, &t, &r);
-    return hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r, s->batch.label,
-                              &s->options.meanflow, &meanflow);
-}
-
-/* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow of generated images x_gen, with their gradient */
-static hidi_var *generator_loss(hidi_stage2 *s, hidi_var *x_gen, hidi_var *x, losses *L)
-{
-    const hidi_stage2_options *o = &s->options;
-    hidi_dmd_terms dmd;
-    hidi_var *e, *t;
-    draw(s, &matching, &o->time, &e, &t);
-    hidi_var *loss = L->dm = hidi_dmd_loss(s->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
-                                           s->batch.label, &dmd);
-    if (s->heads != NULL) {
-        hidi_var *d_fake = discriminate(s, x_gen, &adversary, NULL, true);
-        L->adversarial = hidi_generator_loss(s->tape, (hidi_adversarial)o->adversarial, d_fake);
-        loss = plus(s->tape, loss, o->adversary_weight, L->adversarial);
-    }
-    if (o->td_weight > 0) {
-        L->td = retained_loss(s, x);
-        loss = plus(s->tape, loss, o->td_weight, L->td);
-    }
-    return loss;
-}
-
-/* L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2: flow matching, with G's samples as the data */
-static hidi_var *fake_score_loss(hidi_stage2 *s, hidi_var *x_g, losses *L)
-{
-    hidi_var *e, *t;
-    draw(s, &fake_score, &s->options.time, &e, &t);
-    return L->fake = hidi_flow_loss(s->tape, s->fake, x_g, e, t, s->batch.label);
-}
-
-/* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
-static hidi_var *discriminator_loss(hidi_stage2 *s, hidi_var *x_g, hidi_var *x, losses *L)
-{
-    const hidi_stage2_options *o = &s->options;
-    hidi_tape *tape = s->tape;
-    hidi_var *d_fake = discriminate(s, x_g, &heads_fake, NULL, false);
-    hidi_var *d_real = discriminate(s, x, &heads_real, NULL, false);
-    hidi_var *loss = L->discriminator =
-        hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
-    L->d_fake = hidi_mean(tape, hidi_stop_gradient(tape, d_fake));
-    L->d_real = hidi_mean(tape, hidi_stop_gradient(tape, d_real));
-    if (o->r1_weight > 0) {
-        hidi_var *n = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_R1_NOISE, s->step);
-        n = hidi_scale(tape, n, (hidi_real)o->r1_sigma);
-        L->r1 = hidi_approximate_r1(tape, d_real, discriminate(s, x, &heads_real, n, false));
-        loss = plus(tape, loss, o->r1_weight, L->r1);
-    }
-    return loss;
-}
-
-/* --- an iteration ----------------------------------------------------------------------------- */
-
-enum {
-    FAKE_LOSS, DM_LOSS, ADV_LOSS, TD_LOSS, D_LOSS, R1_LOSS, D_REAL, D_FAKE,
-    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE, COLUMNS
-};
-static const char *const columns[] = {"fake_loss", "dm_loss",        "adv_loss",       "td_loss",
-                                      "d_loss",    "r1_loss",        "d_real",         "d_fake",
-                                      "grad_norm", "fake_grad_norm", "head_grad_norm", "learning_rate",
-                                      NULL};
-
-static hidi_status read_terms(hidi_tape *tape, const losses *L, double *values)
-{
-    const hidi_term terms[] = {
-        {L->fake, "the fake score's loss", FAKE_LOSS},
-        {L->discriminator, "the discriminator's loss", D_LOSS},
-        {L->d_real, "D(real)", D_REAL},
-        {L->d_fake, "D(fake)", D_FAKE},
-        {L->r1, "approximate R1", R1_LOSS},
-        {L->dm, "the distribution matching loss", DM_LOSS},
-        {L->adversarial, "the adversarial loss", ADV_LOSS},
-        {L->td, "the MeanFlow loss", TD_LOSS},
-    };
-    return hidi_read_terms(tape, terms, sizeof terms / sizeof terms[0], values);
-}
-
-/* Two time scales: fake score and heads in every iteration, the generator when it is its turn. */
-static hidi_status update(hidi_stage2 *s, bool generator_steps, double *values)
-{
-    const hidi_stage2_options *o = &s->options;
-    const double rate = values[RATE] = hidi_learning_rate(&o->schedule, s->step);
-    HIDI_TRY(hidi_optimizer_step(&s->fake_optimizer, rate * o->fake_rate, &values[FAKE_GRAD_NORM]));
-    if (s->heads != NULL)
-        HIDI_TRY(hidi_optimizer_step(&s->head_optimizer, rate * o->head_rate,
-                                     &values[HEAD_GRAD_NORM]));
-    if (!generator_steps)
-        return HIDI_OK;
-    HIDI_TRY(hidi_optimizer_step(&s->student_optimizer, rate, &values[GRAD_NORM]));
-    hidi_ema_update(&s->average->params, &s->student->params, o->ema, s->student_optimizer.updates);
-    return HIDI_OK;
-}
-
-static hidi_status step(void *self, long step, double *values)
-{
-    hidi_stage2 *s = self;
-    hidi_tape *tape = s->tape;
-    const hidi_stage2_options *o = &s->options;
-    const bool generator_steps = step % o->generator_every == 0;
-    losses L = {0};
-    for (int i = 0; i < COLUMNS; i++)
-        values[i] = NAN;
-    s->step = step;
-    hidi_tape_reset(tape);
-
-    hidi_var *x = hidi_batch_images(&s->batch, tape, step);
-    hidi_var *e = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_NOISE, step);
-    hidi_var *x_gen = hidi_generate(tape, s->student, !generator_steps, e, s->batch.label);
-    hidi_var *x_g = hidi_stop_gradient(tape, x_gen);
-
-    L.total = fake_score_loss(s, x_g, &L);
-    if (s->heads != NULL)
-        L.total = plus(tape, L.total, o->discriminator_weight, discriminator_loss(s, x_g, x, &L));
-    if (generator_steps)
-        L.total = hidi_add(tape, L.total, generator_loss(s, x_gen, x, &L));
-
-    HIDI_TRY(read_terms(tape, &L, values));
-    HIDI_TRY(hidi_tape_backward(tape, L.total, NULL));
-    return update(s, generator_steps, values);
-}
-
 /* --- the training ----------------------------------------------------------------------------- */
 
 static hidi_status to_file(void *self, hidi_tensor_file *file)
@@ -305,7 +307,8 @@ static hidi_status to_file(void *self, hidi_tensor_file *file)
     return hidi_optimizer_to_file(&s->head_optimizer, "discriminator_adamw.", file);
 }
 
-static hidi_status read_params(hidi_params *params, const char *prefix, const hidi_tensor_file *file)
+static hidi_status read_params(hidi_params *params, const char *prefix,
+                               const hidi_tensor_file *file)
 {
     return hidi_params_from_file(params, params->value, prefix, file);
 }
@@ -329,8 +332,8 @@ static hidi_status init_heads(hidi_stage2 *s)
     hidi_heads_config config = s->options.heads;
     config.width = s->teacher->config.width;
     if (config.block[config.n - 1] >= (int)s->teacher->config.depth)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has blocks 0 "
-                                             "to %zu",
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has blocks "
+                                             "0 to %zu",
                           config.block[config.n - 1], s->teacher->config.depth - 1);
     HIDI_TRY(hidi_heads_create(&s->heads, s->teacher->params.backend, &config));
     HIDI_TRY(hidi_heads_initialise(s->heads, s->options.seed));

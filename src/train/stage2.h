@@ -41,8 +41,8 @@ typedef struct hidi_stage2_options {
     double fake_rate, head_rate; /* learning rates, relative to the generator's                */
 } hidi_stage2_options;
 
-/* The defaults of the command, chosen on the validation split of shapes (docs/results.md)   [ours], but
- * for what is marked:
+/* The defaults of the command, chosen on the validation split of shapes (docs/results.md) [ours],
+ * but for what is marked:
  *
  *     batch 64, 600 iterations at 1e-4 after a warm-up of 20, cosine down to 5 %; ema 0.99
  *     guidance 1.25
@@ -68,8 +68,8 @@ hidi_status hidi_stage2_check(const hidi_stage2_options *options);
 typedef struct hidi_stage2 hidi_stage2;
 
 /* Starts the generator from `student` (stage 1's), copied, and the fake score from the teacher.
- * settings: text for checkpoints (hidi_task).  teacher, data and settings must outlive the training; the
- * caller destroys it.  After an error *training is NULL. */
+ * settings: text for checkpoints (hidi_task).  teacher, data and settings must outlive the
+ * training; the caller destroys it.  After an error *training is NULL. */
 hidi_status hidi_stage2_create(hidi_stage2 **training, const hidi_dit *student,
                                const hidi_dit *teacher, const hidi_dataset *data,
                                const hidi_stage2_options *options, const char *settings);
@@ -86,7 +86,7 @@ const hidi_dit *hidi_stage2_result(const hidi_stage2 *training);
 const hidi_dit *hidi_stage2_fake(const hidi_stage2 *training);
 const hidi_heads *hidi_stage2_heads(const hidi_stage2 *training);
 
-/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+/* Hands the result over to the caller, who destroys it; the training can then only be destroyed. */
 hidi_dit *hidi_stage2_take_result(hidi_stage2 *training);
 
 #endif
