@@ -158,7 +158,7 @@ typedef struct any_training {
     hidi_teacher *teacher;
     hidi_stage1 *stage1;
     hidi_stage2 *stage2;
-    hidi_dit *net, *student;
+    hidi_dit *net, *student; /* it starts from; the teacher's: taken over */
     const hidi_task *task;
     const hidi_params *result;
 } any_training;
@@ -179,37 +179,54 @@ static hidi_stage2_options stage2_options(void)
                                  .schedule = schedule, .fake_rate = 1, .head_rate = 2};
 }
 
-static void begin(any_training *a, int kind, const char *settings)
+/* The networks that a training starts from. */
+static void prepare(any_training *a, int kind)
+{
+    memset(a, 0, sizeof *a);
+    a->net = small_dit(3);
+    if (kind == TEACHER)
+        a->student = small_dit(3);
+    if (kind == STAGE2)
+        OK(hidi_dit_student(&a->student, a->net, 1));
+}
+
+static hidi_status construct(any_training *a, int kind, const char *settings)
 {
     const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
     const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
     const hidi_stage1_options stage1 = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
                                         {HIDI_START_TEACHER, 0, 0, 0}};
     const hidi_stage2_options stage2 = stage2_options();
-    memset(a, 0, sizeof *a);
-    a->net = small_dit(3);
+    hidi_dit *taken = a->student;
     switch (kind) {
     case FEATURES:
-        OK(hidi_classifier_create(&a->features, backend, data, &features, settings));
+        HIDI_TRY(hidi_classifier_create(&a->features, backend, data, &features, settings));
         a->task = hidi_classifier_task(a->features);
         a->result = &hidi_classifier_result(a->features)->params;
         break;
     case TEACHER:
-        OK(hidi_teacher_create(&a->teacher, small_dit(3), data, &teacher, settings));
+        a->student = NULL;
+        HIDI_TRY(hidi_teacher_create(&a->teacher, taken, data, &teacher, settings));
         a->task = hidi_teacher_task(a->teacher);
         a->result = &hidi_teacher_result(a->teacher)->params;
         break;
     case STAGE1:
-        OK(hidi_stage1_create(&a->stage1, a->net, data, &stage1, settings));
+        HIDI_TRY(hidi_stage1_create(&a->stage1, a->net, data, &stage1, settings));
         a->task = hidi_stage1_task(a->stage1);
         a->result = &hidi_stage1_result(a->stage1)->params;
         break;
     default:
-        OK(hidi_dit_student(&a->student, a->net, 1));
-        OK(hidi_stage2_create(&a->stage2, a->student, a->net, data, &stage2, settings));
+        HIDI_TRY(hidi_stage2_create(&a->stage2, a->student, a->net, data, &stage2, settings));
         a->task = hidi_stage2_task(a->stage2);
         a->result = &hidi_stage2_result(a->stage2)->params;
     }
+    return HIDI_OK;
+}
+
+static void begin(any_training *a, int kind, const char *settings)
+{
+    prepare(a, kind);
+    OK(construct(a, kind, settings));
 }
 
 static void end(any_training *a)
@@ -294,6 +311,51 @@ START_TEST(no_allocation_after_the_first_steps)
         ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
     ck_assert_uint_eq(hidi_tape_allocations(a.task->tape), allocations);
     end(&a);
+}
+END_TEST
+
+/* Whichever allocation fails: an error, from the constructor or from a step, and all is released. */
+static const hidi_backend *allocates;
+static long allocations_left, pieces;
+
+static void *allocate_or_not(size_t bytes)
+{
+    void *memory = allocations_left-- > 0 ? allocates->allocate(bytes) : NULL;
+    pieces += memory != NULL;
+    return memory;
+}
+
+static void release_piece(void *memory)
+{
+    pieces -= memory != NULL;
+    allocates->release(memory);
+}
+
+START_TEST(no_memory_is_an_error)
+{
+    double values[HIDI_MAX_LOG_COLUMNS];
+    hidi_backend scarce = *backend;
+    hidi_status status = HIDI_NO_MEMORY;
+    allocates = backend;
+    backend = &scarce;
+    scarce.allocate = allocate_or_not;
+    scarce.release = release_piece;
+    long n = 0;
+    for (; status != HIDI_OK; n++) {
+        any_training a;
+        pieces = 0;
+        allocations_left = 1000;
+        prepare(&a, _i);
+        allocations_left = n;
+        status = construct(&a, _i, "");
+        for (long step = 0; step < 2 && status == HIDI_OK; step++)
+            status = a.task->step(a.task->self, step, values);
+        ck_assert_msg(status == HIDI_OK || status == HIDI_NO_MEMORY, "%s", hidi_error_message());
+        end(&a);
+        ck_assert_int_eq(pieces, 0);
+    }
+    ck_assert_int_gt(n, 4);
+    backend = allocates;
 }
 END_TEST
 
@@ -625,6 +687,7 @@ int main(void)
     tcase_add_loop_test(tcase, resumed_is_uninterrupted, 0, KINDS);
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
+    tcase_add_loop_test(tcase, no_memory_is_an_error, 0, KINDS);
     tcase_add_test(tcase, generator_waits_for_its_turn);
     tcase_add_test(tcase, discriminator_weight);
     tcase_add_test(tcase, students_are_not_guided);

@@ -76,7 +76,7 @@ static hidi_var *discriminate(hidi_stage2 *s, hidi_var *x, const level *l, hidi_
 {
     const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
     const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
-    hidi_head_output output;
+    hidi_head_output output = {.logits = NULL};
     hidi_var *e, *t;
     draw(s, l, &s->options.adversary_time, &e, &t);
     hidi_var *z = hidi_noised(s->tape, x, e, t);
