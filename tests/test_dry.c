@@ -128,6 +128,7 @@ static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool e
                                .generator_every = 2,
                                .time = time_options,
                                .adversary_weight = 0.1,
+                               .discriminator_weight = 1,
                                .adversary_time = time_options,
                                .backbone = HIDI_BACKBONE_TEACHER,
                                .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 2},
