@@ -53,7 +53,8 @@ hidi_status hidi_feature_net_to_file(const hidi_feature_net *net, hidi_tensor_fi
 hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backend *backend,
                                        const hidi_tensor_file *file);
 
-/* The net as an extractor called `name`; takes it over. */
+/* The net as an extractor called `name`, of features and of probabilities (the softmax of its
+ * logits); takes it over, also when that fails. */
 hidi_status hidi_feature_net_extractor(hidi_extractor *extractor, hidi_feature_net *net,
                                        const char *name);
 

@@ -145,3 +145,9 @@ double hidi_spectrum_high(const hidi_spectrum *s)
         sum += s->power[b];
     return s->count == 0 ? 0 : sum / (double)s->count;
 }
+
+double hidi_spectrum_ratio(const hidi_spectrum *s, const hidi_spectrum *reference, size_t bin)
+{
+    return s->power[bin] / (double)s->count /
+           (reference->power[bin] / (double)reference->count);
+}
