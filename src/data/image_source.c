@@ -1,4 +1,5 @@
-/* image_source.c - what sources of images have in common, and the one of a data set. */
+/* image_source.c - what sources of images have in common (batches that fit, memory for one of
+ * them), and the sources of images in memory and of a split of a data set. */
 #include "data/image_source.h"
 
 #include <stdlib.h>

@@ -49,8 +49,8 @@ struct hidi_image_source {
  * (Rec. 601).  Reads names and headers, no images.  HIDI_BAD_FORMAT where there is no image. */
 hidi_status hidi_image_source_open(hidi_image_source *source, const char *path, size_t channels);
 
-/* Images 0 .. n - 1 of a split, with their classes.  eight_bits: rounded as in a PNG file.  `data` is
- * borrowed. */
+/* Images 0 .. n - 1 of a split, with their classes.  eight_bits: rounded as in a PNG file.  `data`
+ * is borrowed. */
 hidi_status hidi_image_source_dataset(hidi_image_source *source, const hidi_dataset *data,
                                       hidi_split split, size_t n, size_t channels,
                                       bool eight_bits);
@@ -77,8 +77,8 @@ hidi_status hidi_image_source_room(hidi_image_source *source, hidi_image_batch *
 size_t hidi_image_source_fit(const hidi_image_source *source, size_t height, size_t width,
                              size_t most);
 
-/* For a `next`: images [n, from, pixels] as out [n, to, pixels], where from = to, or from = 1 and the
- * one channel is repeated. */
+/* For a `next`: images [n, from, pixels] as out [n, to, pixels], where from = to, or from = 1 and
+ * the one channel is repeated. */
 void hidi_image_source_spread(const hidi_real *images, size_t n, size_t pixels, size_t from,
                               hidi_real *out, size_t to);
 

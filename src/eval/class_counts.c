@@ -1,5 +1,5 @@
-/* class_counts.c - found_k and asked_k are counts until the end, so that no sum depends on the order
- * of the images. */
+/* class_counts.c - found_k and asked_k are counts until the end, so that no sum depends on the
+ * order of the images. */
 #include "eval/class_counts.h"
 
 #include <math.h>

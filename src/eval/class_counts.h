@@ -1,7 +1,7 @@
 /* class_counts.h - do images show what was asked for, and every class as often?
  *
- * A classifier's class of each image, argmax_k p(k | x_i), is counted beside the class that was asked
- * for, y_i [ours]:
+ * A classifier's class of each image, argmax_k p(k | x_i), is counted beside the class that was
+ * asked for, y_i [ours]:
  *
  *     asked      share of images with argmax_k p(k | x_i) = y_i
  *     variation  1/2 sum_k | found_k - asked_k |      total variation between shares of classes

@@ -1,5 +1,5 @@
-/* extractor.c - what every extractor may rely on: images of a size that it takes, finite pixels, and
- * nothing wanted that it does not give. */
+/* extractor.c - what every extractor may rely on: images of a size that it takes, finite pixels,
+ * and nothing wanted that it does not give. */
 #include "eval/extractor.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
-/* feature_net.c - a classifier of three convolutions, f_k(x) = mean over positions of the k-th activation,
- * divided by its standard deviation over training images; p(y | x) = softmax of the logits. */
+/* feature_net.c - a classifier of three convolutions, f_k(x) = mean over positions of the k-th
+ * activation, divided by its standard deviation over training images; p(y | x) = softmax of the
+ * logits. */
 #include "eval/feature_net.h"
 
 #include <math.h>
@@ -115,8 +116,8 @@ hidi_var *hidi_feature_net_forward(hidi_tape *tape, const hidi_feature_net *net,
                        hidi_param_var(tape, p, stage_param(STAGES) + 1, frozen));
 }
 
-/* One pass of a batch of up to EXTRACT_BATCH images: its logits [n, K], and the means over positions
- * (NULL: not wanted). */
+/* One pass of a batch of up to EXTRACT_BATCH images: its logits [n, K], and the means over
+ * positions (NULL: not wanted). */
 static hidi_status run_batch(const hidi_feature_net *net, hidi_tape *tape, const hidi_real *images,
                              size_t n, hidi_var **logits, hidi_var *pooled[STAGES])
 {
@@ -253,8 +254,8 @@ hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backen
         return hidi_error(HIDI_BAD_FORMAT, "%s: conv1.weight of rank %d, %zu features; expected 4, "
                                            "%d",
                           file->path, conv->rank, scale->count, HIDI_FEATURES);
-    hidi_status status = hidi_feature_net_create(net, backend, conv->dim[1], strtoul(size, NULL, 10),
-                                                 classifier->count);
+    hidi_status status = hidi_feature_net_create(net, backend, conv->dim[1],
+                                                 strtoul(size, NULL, 10), classifier->count);
     if (status != HIDI_OK)
         return hidi_error_prefix(status, "%s", file->path);
     status = hidi_params_from_file(&(*net)->params, (*net)->params.value, "", file);

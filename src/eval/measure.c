@@ -1,5 +1,5 @@
-/* measure.c - a set is gathered in one pass over its source, and then compared with the reference by
- * each of the chosen metrics; what is not measured is NaN. */
+/* measure.c - a set is gathered in one pass over its source, and then compared with the reference
+ * by each of the chosen metrics; what is not measured is NaN. */
 #include "eval/measure.h"
 
 #include <math.h>
@@ -87,8 +87,8 @@ static hidi_status measure(hidi_metric metric, double *value, size_t *subset,
     }
 }
 
-/* Images of another size than the reference's have no spectrum to be compared, which is an error only
- * if it was asked for. */
+/* Images of another size than the reference's have no spectrum to be compared, which is an error
+ * only if it was asked for. */
 static bool is_there(const hidi_measuring *how, hidi_metric metric, const hidi_image_set *set)
 {
     const hidi_image_set *reference = how->reference;

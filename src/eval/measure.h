@@ -1,7 +1,7 @@
 /* measure.h - images in, one row of numbers out: how far are they from a reference?
  *
- * All that hidi measures is measured here, whatever the images are: a network's samples, a folder, an
- * npz, a split of a data set, memory.
+ * All that hidi measures is measured here, whatever the images are: a network's samples, a folder,
+ * an npz, a split of a data set, memory.
  *
  *     hidi_measuring how = {.extractor = &extractor, .options = hidi_metric_defaults()};
  *     HIDI_TRY(hidi_metrics_choose(&how.choice, "distance,pr", false));

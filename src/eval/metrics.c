@@ -1,5 +1,5 @@
-/* metrics.c - which metrics there are, by which names they go in which features, and what each needs
- * of the two sets of images. */
+/* metrics.c - which metrics there are, by which names they go in which features, and what each
+ * needs of the two sets of images. */
 #include "eval/metrics.h"
 
 #include <stdio.h>

@@ -1,7 +1,8 @@
 /* samples.h - a network's samples as a source of images (data/image_source.h): drawn while they are
  * read, a batch at a time, so that any number can be measured.
  *
- *     const hidi_samples samples = {.net = student, .sampler = sampler, .seed = 1000, .count = 2048};
+ *     const hidi_samples samples = {
+ *         .net = student, .sampler = sampler, .seed = 1000, .count = 2048};
  *     HIDI_TRY(hidi_image_source_samples(&source, &samples));
  *     ... hidi_image_source_next, hidi_measure ...
  *     hidi_image_source_close(&source);

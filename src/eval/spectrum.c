@@ -1,4 +1,9 @@
-/* spectrum.c - the radial power spectrum of images; see spectrum.h. */
+/* spectrum.c - the radial power spectrum of images [size, size]:
+ *
+ *     F(k) = sum_x f(x) exp(-2 pi i k x / size)        along the rows, then along the columns
+ *     P(b) = sum over round(|k|) = b of |F(k)|^2 / size^2
+ *
+ * By sums and not by a fast transform: images are small, and any size will do. */
 #include "eval/spectrum.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* eval_set.c - a set of images may be a file of statistics, which has moments alone; everything else is
- * a source of images that is gathered. */
+/* eval_set.c - a set of images may be a file of statistics, which has moments alone; everything
+ * else is a source of images that is gathered. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -36,8 +36,8 @@ typedef struct hidi_evaluation {
     hidi_measure_table table;    /* of these; n 0: nothing was compared                        */
 } hidi_evaluation;
 
-/* Nothing is opened yet.  HIDI_BAD_ARGUMENT for a request that makes no sense.  The evaluation keeps
- * pointers into itself: it is not to be moved. */
+/* Nothing is opened yet.  HIDI_BAD_ARGUMENT for a request that makes no sense.  The evaluation
+ * keeps pointers into itself: it is not to be moved. */
 hidi_status hidi_evaluation_init(hidi_evaluation *evaluation, const hidi_session *session,
                                  const hidi_eval_request *request);
 

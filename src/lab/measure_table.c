@@ -1,5 +1,5 @@
-/* measure_table.c - rows of what was measured, once for readers and twice for programs: columns are those
- * of the chosen metrics, and an empty cell is a number that could not be had. */
+/* measure_table.c - rows of what was measured, once for readers and twice for programs: columns are
+ * those of the chosen metrics, and an empty cell is a number that could not be had. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -257,7 +257,8 @@ hidi_status hidi_measure_table_json(FILE *out, const hidi_measure_table *t)
     json_t *extractor = json_object(), *reference = json_object();
     json_object_set_new(extractor, "name", json_text(t->how->extractor->name));
     json_object_set_new(extractor, "weights", json_text(t->weights));
-    json_object_set_new(extractor, "features", json_integer((json_int_t)t->how->extractor->n_features));
+    json_object_set_new(extractor, "features",
+                        json_integer((json_int_t)t->how->extractor->n_features));
     json_object_set_new(reference, "name", json_text(t->how->reference->label));
     json_object_set_new(reference, "kind", json_string(t->how->reference->kind));
     json_object_set_new(reference, "images", count_or_null(reference_count(t)));

@@ -1,5 +1,5 @@
-/* measure_table.h - what was measured, as a table, as CSV, as JSON: of hidi run, hidi study and hidi
- * eval. */
+/* measure_table.h - what was measured, as a table, as CSV, as JSON: of hidi run, hidi study and
+ * hidi eval. */
 #ifndef HIDI_LAB_MEASURE_TABLE_H
 #define HIDI_LAB_MEASURE_TABLE_H
 

@@ -15,8 +15,8 @@ hidi_metric_options hidi_settings_metrics(const hidi_settings *settings);
 hidi_status hidi_settings_measuring(const hidi_settings *settings, hidi_extractor *extractor,
                                     hidi_measuring *how);
 
-/* A small net as an extractor by the name that distances are said to be measured with ("hidi's small
- * feature net for shapes"; data NULL: without "for"); takes it over. */
+/* A small net as an extractor by the name that distances are said to be measured with ("hidi's
+ * small feature net for shapes"; data NULL: without "for"); takes it over. */
 hidi_status hidi_small_extractor(hidi_extractor *extractor, hidi_feature_net *net,
                                  const hidi_dataset *data);
 

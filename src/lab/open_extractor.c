@@ -1,5 +1,5 @@
-/* open_extractor.c - numbers are comparable if they were measured in the same features: an extractor's
- * identity is its kind and a hash of its weights, whatever file these are from. */
+/* open_extractor.c - numbers are comparable if they were measured in the same features: an
+ * extractor's identity is its kind and a hash of its weights, whatever file these are from. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -49,7 +49,8 @@ hidi_status hidi_extractor_find(hidi_opened_extractor *o, const hidi_extractor_r
     return hidi_find_ready(settings->features.file, o->weights, sizeof o->weights);
 }
 
-/* The weights, and their identity: the same tensors have the same in any format of file and order. */
+/* The weights, and their identity: the same tensors have the same in any format of file and
+ * order. */
 static hidi_status read_weights(hidi_opened_extractor *o, const char *kind, const char *key,
                                 hidi_tensor_file *file)
 {

@@ -1,5 +1,5 @@
-/* pictures.c - samples in a grid, and over each the token weights a_i of the discriminator: the larger a
- * token's weight, the deeper its red. */
+/* pictures.c - samples in a grid, and over each the token weights a_i of the discriminator: the
+ * larger a token's weight, the deeper its red. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

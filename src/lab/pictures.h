@@ -32,9 +32,9 @@ typedef struct hidi_heat {
 hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discriminator *discriminator,
                              uint64_t seed, size_t columns);
 
-/* Where an adaptive weighted discriminator looks: its token weights a_i (the mean over its heads) in
- * red over each image of x [n, C, H, W], classes y [n].  Heads of another kind have no token weights:
- * HIDI_UNSUPPORTED. */
+/* Where an adaptive weighted discriminator looks: its token weights a_i (the mean over its heads)
+ * in red over each image of x [n, C, H, W], classes y [n].  Heads of another kind have no token
+ * weights: HIDI_UNSUPPORTED. */
 hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
                             const int32_t *y, size_t n);
 

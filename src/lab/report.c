@@ -1,5 +1,5 @@
-/* report.c - what a run made, in one HTML file that can be sent to somebody: the pictures are in it as
- * base64, the plots as SVG. */
+/* report.c - what a run made, in one HTML file that can be sent to somebody: the pictures are in it
+ * as base64, the plots as SVG. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -45,7 +45,8 @@ static void print_base64(FILE *out, const unsigned char *data, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
-        const unsigned long a = data[i], b = i + 1 < n ? data[i + 1] : 0, c = i + 2 < n ? data[i + 2] : 0;
+        const unsigned long a = data[i];
+        const unsigned long b = i + 1 < n ? data[i + 1] : 0, c = i + 2 < n ? data[i + 2] : 0;
         const unsigned long bits = a << 16 | b << 8 | c;
         fputc(digits[bits >> 18 & 63], out);
         fputc(digits[bits >> 12 & 63], out);
@@ -146,8 +147,8 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
     fputs("<h2>Side by side</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "compare.png",
                            "From top to bottom: real images; the teacher; the teacher in one Euler "
-                           "step; stage 1 in one step; stage 2 in one step. The same noise and class "
-                           "in each column but the first row's."));
+                           "step; stage 1 in one step; stage 2 in one step. The same noise and "
+                           "class in each column but the first row's."));
     fputs("<h2>Samples</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "real.png", "Real images, a class in each column"));
     snprintf(caption, sizeof caption, "The teacher: %ld %s steps, guidance %g",
@@ -157,12 +158,13 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
     HIDI_TRY(print_picture(out, r->dir, "teacher.png", caption));
     HIDI_TRY(print_picture(out, r->dir, "stage1.png", "Stage 1, one step: the sketch"));
     HIDI_TRY(print_picture(out, r->dir, "stage2.png", "Stage 2, one step: the detail"));
-    if (r->session->settings.dm.adversary_weight <= 0 || r->session->settings.dm.head != HIDI_HEAD_AWD)
+    const hidi_settings *s = &r->session->settings;
+    if (s->dm.adversary_weight <= 0 || s->dm.head != HIDI_HEAD_AWD)
         return HIDI_OK;
     fputs("<h2>Where the discriminator looks</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "heat-real.png",
-                           "Token weights of the adaptive weighted discriminator on real images; the "
-                           "largest weight of each image is the deepest red"));
+                           "Token weights of the adaptive weighted discriminator on real images; "
+                           "the largest weight of each image is the deepest red"));
     return print_picture(out, r->dir, "heat-stage2.png", "The same on stage 2's samples");
 }
 
@@ -195,11 +197,12 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
           "<title>Hierarchical distillation: ",
           out);
     print_escaped(out, r->session->preset);
-    fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>Hierarchical distillation: ", style);
+    fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>Hierarchical distillation: ",
+            style);
     print_escaped(out, r->session->preset);
-    fputs("</h1>\n<p>A teacher diffusion transformer is distilled into one that needs a single step: "
-          "stage 1, trajectory distillation (MeanFlow), makes the sketch; stage 2, distribution "
-          "matching with an adversary, the detail (arXiv 2511.08930).</p>\n<p>Teacher: ",
+    fputs("</h1>\n<p>A teacher diffusion transformer is distilled into one that needs a single "
+          "step: stage 1, trajectory distillation (MeanFlow), makes the sketch; stage 2, "
+          "distribution matching with an adversary, the detail (arXiv 2511.08930).</p>\n<p>Teacher: ",
           out);
     print_escaped(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
     fprintf(out, "; %zu parameters. Data: ", r->teacher->params.count);

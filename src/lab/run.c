@@ -1,5 +1,5 @@
-/* run.c - teacher, sketch, detail: the networks are made (or read, where they are there already), then
- * all are measured against the same real images and drawn from the same noise. */
+/* run.c - teacher, sketch, detail: the networks are made (or read, where they are there already),
+ * then all are measured against the same real images and drawn from the same noise. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

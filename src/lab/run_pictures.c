@@ -1,5 +1,5 @@
-/* run_pictures.c - the same noise and class in the same place of every picture, so that what a stage
- * changes can be seen cell by cell. */
+/* run_pictures.c - the same noise and class in the same place of every picture, so that what a
+ * stage changes can be seen cell by cell. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -24,8 +24,8 @@ static const struct {
                 [STAGE1] = {"stage1.png", HIDI_GENERATOR_STAGE1},
                 [STAGE2] = {"stage2.png", HIDI_GENERATOR_STAGE2}};
 
-/* n real images of the split that is measured against, with the classes that the samples have; white
- * where a class has none. */
+/* n real images of the split that is measured against, with the classes that the samples have;
+ * white where a class has none. */
 static hidi_status real_images(const hidi_run_pictures *p, size_t n, hidi_real **x)
 {
     enum { MOST_TRIES = 100000 }; /* of an unlimited data set; others: each image once */
@@ -55,7 +55,8 @@ static hidi_status draw(const hidi_run_pictures *p, int row, size_t n, hidi_real
     if (rows[row].generator < 0)
         return real_images(p, n, x);
     const hidi_generator *g = &p->generator[rows[row].generator];
-    const hidi_samples samples = hidi_settings_samples(&p->session->settings, g->net, &g->sampler, n);
+    const hidi_samples samples =
+        hidi_settings_samples(&p->session->settings, g->net, &g->sampler, n);
     return hidi_samples_draw(&samples, NULL, x, NULL);
 }
 

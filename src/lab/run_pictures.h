@@ -29,8 +29,8 @@ typedef struct hidi_run_pictures {
     const hidi_generator *generator; /* [HIDI_GENERATORS] */
 } hidi_run_pictures;
 
-/* real.png, teacher.png, teacher-1-step.png, stage1.png, stage2.png, compare.png, and for an adaptive
- * weighted discriminator heat-real.png and heat-stage2.png. */
+/* real.png, teacher.png, teacher-1-step.png, stage1.png, stage2.png, compare.png, and for an
+ * adaptive weighted discriminator heat-real.png and heat-stage2.png. */
 hidi_status hidi_write_run_pictures(const hidi_run_pictures *pictures);
 
 #endif

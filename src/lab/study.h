@@ -94,7 +94,8 @@ hidi_status hidi_task_work(const hidi_plan *plan, const hidi_study_task *task);
 #define HIDI_DIVERGED_FILE "diverged"
 
 /* The settings of a task's variant with its seed, backend opened. */
-hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan, const hidi_study_task *task);
+hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan,
+                               const hidi_study_task *task);
 
 /* Measures a variant: rows in TASK.csv, a row of pictures in TASK.png, TASK-defects.csv. */
 hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task);

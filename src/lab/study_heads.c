@@ -1,5 +1,5 @@
-/* study_heads.c - does the discriminator look at what is wrong?  The ranks of planted defects among its
- * token weights, scores and gradients [ours], and its token weights as a picture. */
+/* study_heads.c - does the discriminator look at what is wrong?  The ranks of planted defects among
+ * its token weights, scores and gradients [ours], and its token weights as a picture. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

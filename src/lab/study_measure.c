@@ -1,5 +1,5 @@
-/* study_measure.c - a variant's rows: its training after every snapshot and at its end, against the same
- * real images for all variants and seeds, with noise that is the same for all variants. */
+/* study_measure.c - a variant's rows: its training after every snapshot and at its end, against the
+ * same real images for all variants and seeds, with noise that is the same for all variants. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -55,8 +55,8 @@ static void write_header(const measuring *m)
     fputc('\n', m->rows);
 }
 
-/* spectrum NULL: of a training or sampling that diverged.  The last part of a task's path is the hash
- * of its settings. */
+/* spectrum NULL: of a training or sampling that diverged.  The last part of a task's path is the
+ * hash of its settings. */
 static void write_row(const measuring *m, const row *r, const hidi_measured *measured,
                       const hidi_spectrum *spectrum)
 {
@@ -97,8 +97,8 @@ static void write_diverged(const measuring *m, row *r, const hidi_sampler *sampl
     write_row(m, r, &measured, NULL);
 }
 
-/* Measures the images of a source, closes it, and writes their row.  sampler NULL: real images, else
- * samples; one of those that is not finite makes a row without numbers. */
+/* Measures the images of a source, closes it, and writes their row.  sampler NULL: real images,
+ * else samples; one of those that is not finite makes a row without numbers. */
 static hidi_status measure_images(const measuring *m, row *r, hidi_image_source *source,
                                   const hidi_sampler *sampler)
 {
