@@ -1,4 +1,5 @@
-/* describe_file.c */
+/* describe_file.c - what a file of tensors is: known kinds of networks are read on the dry backend, which
+ * says whether they are complete; of anything else names, shapes and sums are listed. */
 #include "lab/describe_file.h"
 
 #include <stdio.h>

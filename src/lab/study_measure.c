@@ -13,7 +13,7 @@
 #include "lab/evaluate.h"
 #include "lab/pipeline.h"
 #include "lab/pictures.h"
-#include "lab/step.h"
+#include "lab/step_flop.h"
 #include "io/atomic_file.h"
 #include "io/number.h"
 #include "io/safetensors.h"
