@@ -1,4 +1,5 @@
-/* cli.c - how arguments become a session: options with getopt_long, presets, --set; help; exit codes. */
+/* cli.c - how arguments become a session: options with getopt_long, presets, --set; help; exit
+ * codes. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -72,8 +73,8 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
     struct option options[MAX_FLAGS + 1];
     memset(options, 0, sizeof options);
     for (int i = 0; i < n; i++)
-        options[i] = (struct option){flags[i].name, flags[i].value ? required_argument : no_argument,
-                                     NULL, 0};
+        options[i] = (struct option){
+            flags[i].name, flags[i].value ? required_argument : no_argument, NULL, 0};
     optind = 1;
     opterr = 0;
     for (int i, c; (c = getopt_long(argc, argv, ":h", options, &i)) != -1;) {
@@ -193,7 +194,8 @@ int hidi_cli_usage(const hidi_cli *cli, const char *format, ...)
     return EXIT_USAGE;
 }
 
-hidi_status hidi_cli_number(const char *option, const char *text, long least, long most, long *value)
+hidi_status hidi_cli_number(const char *option, const char *text, long least, long most,
+                            long *value)
 {
     if (text == NULL || (hidi_parse_long(text, value) && *value >= least && *value <= most))
         return HIDI_OK;

@@ -51,7 +51,8 @@ static hidi_status count(hidi_flops *f, const char *name, const hidi_session *se
         HIDI_TRY(preset_config(session, &config));
     else
         HIDI_TRY(hidi_dit_published_config(name, r->image, r->channels, &config));
-    HIDI_TRY(hidi_flops_count(f, name ? name : "", &config, name && !r->pixels, &session->settings));
+    HIDI_TRY(hidi_flops_count(f, name ? name : "", &config, name && !r->pixels,
+                              &session->settings));
     hidi_flops_print_passes(f, r->layers != 0);
     if (r->time)
         HIDI_TRY(hidi_flops_time(f, session, r->repeat));

@@ -4,8 +4,8 @@
 
 #include "backend/backend.h"
 
-/* Prints version, compiler, precision, libraries, the backends and whether they can be used here (the
- * one in use: `chosen`), this machine's memory, and where data files and presets are. */
+/* Prints version, compiler, precision, libraries, the backends and whether they can be used here
+ * (the one in use: `chosen`), this machine's memory, and where data files and presets are. */
 void hidi_describe_build(const hidi_backend *chosen);
 
 #endif

@@ -1,5 +1,5 @@
-/* describe_configuration.c - the sizes of a configuration: its networks are made, and its steps taken, on
- * the dry backend. */
+/* describe_configuration.c - the sizes of a configuration: its networks are made, and its steps
+ * taken, on the dry backend. */
 #include "lab/describe_configuration.h"
 
 #include "lab/footprint.h"

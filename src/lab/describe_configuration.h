@@ -4,8 +4,8 @@
 
 #include "lab/session.h"
 
-/* Prints the data set, the networks with their parameters and arithmetic, and the memory that a step of
- * each training and of sampling needs. */
+/* Prints the data set, the networks with their parameters and arithmetic, and the memory that a
+ * step of each training and of sampling needs. */
 hidi_status hidi_describe_configuration(const hidi_session *session);
 
 #endif

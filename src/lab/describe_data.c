@@ -1,5 +1,5 @@
-/* describe_data.c - counts, values and classes of a data set, and a picture of each class: what shows that
- * it was read as it was meant. */
+/* describe_data.c - counts, values and classes of a data set, and a picture of each class: what
+ * shows that it was read as it was meant. */
 #include "lab/describe_data.h"
 
 #include <math.h>
@@ -149,8 +149,8 @@ static hidi_status gather(const hidi_dataset *data, hidi_split split, size_t row
     return HIDI_OK;
 }
 
-hidi_status hidi_write_examples(const hidi_dataset *data, hidi_split split, size_t columns, size_t zoom,
-                              const char *path)
+hidi_status hidi_write_examples(const hidi_dataset *data, hidi_split split, size_t columns,
+                                size_t zoom, const char *path)
 {
     const size_t rows = data->n_classes < MOST_ROWS ? data->n_classes : MOST_ROWS;
     const size_t n = rows * columns;

@@ -1,5 +1,5 @@
-/* flops.c - an image costs passes x (multiply-adds of a pass), and one decoding: the teacher's solver takes
- * many passes, twice as many with guidance, and a student one for each step. */
+/* flops.c - an image costs passes x (multiply-adds of a pass), and one decoding: the teacher's
+ * solver takes many passes, twice as many with guidance, and a student one for each step. */
 #include "lab/flops.h"
 
 #include <stdio.h>
@@ -91,7 +91,8 @@ static hidi_status time_step(const hidi_flops *f, const hidi_sampler *sampler,
     return status;
 }
 
-/* All steps of a sampler take the same time, and all of the student's samplers have the same step. */
+/* All steps of a sampler take the same time, and all of the student's samplers have the same
+ * step. */
 hidi_status hidi_flops_time(hidi_flops *f, const hidi_session *session, long repeat)
 {
     double step = 0, student_step = 0;

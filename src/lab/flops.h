@@ -1,5 +1,5 @@
-/* flops.h - what an image costs in multiply-adds, and in time: a pass of each network, and sampling by
- * the teacher's solver and by the student's steps. */
+/* flops.h - what an image costs in multiply-adds, and in time: a pass of each network, and sampling
+ * by the teacher's solver and by the student's steps. */
 #ifndef HIDI_LAB_FLOPS_H
 #define HIDI_LAB_FLOPS_H
 
@@ -33,8 +33,8 @@ typedef struct hidi_flops {
 hidi_status hidi_flops_count(hidi_flops *flops, const char *name, const hidi_dit_config *config,
                              bool has_decoder, const hidi_settings *settings);
 
-/* Times a step of each sampler (the median of `repeat`), on random weights, sample.batch images at a
- * time. */
+/* Times a step of each sampler (the median of `repeat`), on random weights, sample.batch images at
+ * a time. */
 hidi_status hidi_flops_time(hidi_flops *flops, const hidi_session *session, long repeat);
 
 /* The two tables of a network: its passes, with `layers` in detail, and its samplers. */

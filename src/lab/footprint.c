@@ -1,5 +1,5 @@
-/* footprint.c - the memory of a step is found out by taking it on the dry backend, which counts what
- * it is asked for and computes nothing. */
+/* footprint.c - the memory of a step is found out by taking it on the dry backend, which counts
+ * what it is asked for and computes nothing. */
 #include "lab/footprint.h"
 
 #include <unistd.h>

@@ -11,8 +11,8 @@ typedef struct hidi_footprint {
     size_t allocated; /* all that is asked for: both, and what is left over of the tape's pieces */
 } hidi_footprint;
 
-/* What a training or a sampler needs on the backend `like`: its first steps, taken on the dry backend.
- * config and data as in hidi_step_begin. */
+/* What a training or a sampler needs on the backend `like`: its first steps, taken on the dry
+ * backend. config and data as in hidi_step_begin. */
 hidi_status hidi_step_footprint(hidi_footprint *footprint, hidi_step_kind kind,
                                 const hidi_settings *settings, const hidi_dit_config *config,
                                 const hidi_dataset *data, const hidi_backend *like);

@@ -1,4 +1,5 @@
-/* gemm_rate.h - how fast a backend multiplies large square matrices: what steps are compared with. */
+/* gemm_rate.h - how fast a backend multiplies large square matrices: what steps are compared
+ * with. */
 #ifndef HIDI_LAB_GEMM_RATE_H
 #define HIDI_LAB_GEMM_RATE_H
 
@@ -13,11 +14,12 @@ typedef struct hidi_gemm_rate {
 } hidi_gemm_rate;
 
 /* Times HIDI_GEMM_AT_A_TIME more products, as long as there is room for them: in between what is
- * measured, so that they meet the same other work on the machine.  The first call (*rate all 0) finds
- * their size: from 256 up to 2048, the first whose product takes 20 ms. */
+ * measured, so that they meet the same other work on the machine.  The first call (*rate all 0)
+ * finds their size: from 256 up to 2048, the first whose product takes 20 ms. */
 hidi_status hidi_gemm_rate_measure(hidi_gemm_rate *rate, const hidi_backend *backend);
 
-/* In floating-point operations a second, 2 n^3 each; p: the quantile of their times, 0.5 the median. */
+/* In floating-point operations a second, 2 n^3 each; p: the quantile of their times, 0.5 the
+ * median. */
 double hidi_gemm_rate_at(hidi_gemm_rate *rate, double p);
 
 /* "sgemm", or "dgemm" in a build with double precision. */

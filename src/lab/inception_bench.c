@@ -1,5 +1,5 @@
-/* inception_bench.c - times passes of the FID's network on noise: its arithmetic does not depend on what
- * the images show. */
+/* inception_bench.c - times passes of the FID's network on noise: its arithmetic does not depend on
+ * what the images show. */
 #include "lab/inception_bench.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* json.c - what JSON cannot hold, text that is not UTF-8 and numbers that are not finite, in a form that it
- * can. */
+/* json.c - what JSON cannot hold, text that is not UTF-8 and numbers that are not finite, in a form
+ * that it can. */
 #include "lab/json.h"
 
 #include <math.h>

@@ -91,11 +91,12 @@ const hidi_probe_kind *hidi_probe_find(const char *name);
 /* Are the files of all models given that the kind takes, and no others? */
 hidi_status hidi_probe_check_paths(const hidi_probe *probe);
 
-/* The n values "key=value" of --set over the defaults; a key that means nothing to the kind is refused. */
+/* The n values "key=value" of --set over the defaults; a key that means nothing to the kind is
+ * refused. */
 hidi_status hidi_probe_set(hidi_probe *probe, const char *const *assignment, int n);
 
-/* Reads the inputs, evaluates, and writes the results.  Of the probe, kind, backend, path, key and set
- * are filled in, and the rest is 0; nothing is left to be freed. */
+/* Reads the inputs, evaluates, and writes the results.  Of the probe, kind, backend, path, key and
+ * set are filled in, and the rest is 0; nothing is left to be freed. */
 hidi_status hidi_probe_evaluate(hidi_probe *probe, const char *in, const char *out);
 
 /* --- probe_models.c --------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* probe_settings.c - what --set says to `hidi probe`: the constants of the formulas, and what the shapes of
- * a DiT's tensors leave open. */
+/* probe_settings.c - what --set says to `hidi probe`: the constants of the formulas, and what the
+ * shapes of a DiT's tensors leave open. */
 #include "lab/probe.h"
 
 #include <math.h>

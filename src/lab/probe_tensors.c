@@ -1,5 +1,5 @@
-/* probe_tensors.c - the inputs of `hidi probe` are checked by name, shape and value before anything is
- * computed; results are checked for NaN and infinity before they are written. */
+/* probe_tensors.c - the inputs of `hidi probe` are checked by name, shape and value before anything
+ * is computed; results are checked for NaN and infinity before they are written. */
 #include "lab/probe.h"
 
 #include <math.h>

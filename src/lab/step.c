@@ -1,4 +1,5 @@
-/* step.c - a step of a training or of a sampler, taken alone: what comes before it, itself, its time. */
+/* step.c - a step of a training or of a sampler, taken alone: what comes before it, itself, its
+ * time. */
 #include "lab/step.h"
 
 #include <stdio.h>
@@ -42,8 +43,7 @@ size_t hidi_step_batch(hidi_step_kind kind, const hidi_settings *s)
 
 /* --- what comes before ------------------------------------------------------------------------ */
 
-static hidi_status begin_teacher(hidi_step *step, const hidi_settings *s,
-                                 const hidi_dataset *data)
+static hidi_status begin_teacher(hidi_step *step, const hidi_settings *s, const hidi_dataset *data)
 {
     const hidi_teacher_options options = hidi_settings_teacher(s);
     hidi_dit *net = step->teacher;
@@ -54,11 +54,11 @@ static hidi_status begin_teacher(hidi_step *step, const hidi_settings *s,
     return status;
 }
 
-static hidi_status begin_stage1(hidi_step *step, const hidi_settings *s,
-                                const hidi_dataset *data)
+static hidi_status begin_stage1(hidi_step *step, const hidi_settings *s, const hidi_dataset *data)
 {
     const hidi_stage1_options options = hidi_settings_stage1(s);
-    hidi_status status = hidi_stage1_init(&step->training.stage1, step->teacher, data, &options, "");
+    hidi_status status =
+        hidi_stage1_init(&step->training.stage1, step->teacher, data, &options, "");
     step->task = &step->training.stage1.task;
     step->tape = step->training.stage1.tape;
     return status;
@@ -71,8 +71,7 @@ static hidi_status start_student(hidi_step *step, const hidi_settings *s)
     return hidi_student_create(&step->student, step->teacher, &options, (uint64_t)s->run.seed);
 }
 
-static hidi_status begin_stage2(hidi_step *step, const hidi_settings *s,
-                                const hidi_dataset *data)
+static hidi_status begin_stage2(hidi_step *step, const hidi_settings *s, const hidi_dataset *data)
 {
     hidi_stage2_options options;
     HIDI_TRY(hidi_settings_stage2(s, &options));

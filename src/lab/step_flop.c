@@ -1,5 +1,5 @@
-/* step_flop.c - what a step of each kind asks of the networks: the passes of train/teacher.c, stage1.c,
- * stage2.c and method/sampler.c, each times what a pass costs. */
+/* step_flop.c - what a step of each kind asks of the networks: the passes of train/teacher.c,
+ * stage1.c, stage2.c and method/sampler.c, each times what a pass costs. */
 #include "lab/step_flop.h"
 
 #include "model/macs.h"

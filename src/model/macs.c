@@ -1,6 +1,6 @@
-/* macs.c - multiply-adds by formula: T x n tokens by a matrix n x m are T n m; attention of T tokens of
- * width D is T T D for q k^T and as many for the weighted sums of v; a k x k convolution from C to C'
- * channels is k k C C' for each pixel that it puts out. */
+/* macs.c - multiply-adds by formula: T x n tokens by a matrix n x m are T n m; attention of T
+ * tokens of width D is T T D for q k^T and as many for the weighted sums of v; a k x k convolution
+ * from C to C' channels is k k C C' for each pixel that it puts out. */
 #include "model/macs.h"
 
 #include <stdarg.h>

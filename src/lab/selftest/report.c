@@ -1,4 +1,5 @@
-/* report.c - every slot, then every computation; what failed is counted, and does not end the test. */
+/* report.c - every slot, then every computation; what failed is counted, and does not end the
+ * test. */
 #include "lab/selftest/report.h"
 
 #include <stdio.h>
@@ -36,7 +37,8 @@ static void print_row(const hidi_selftest_result *r)
 
 static void print_table_begin(const report *p)
 {
-    printf("backend %s: %s; %s precision\n", p->tested->name, p->tested->describe(), HIDI_PRECISION);
+    printf("backend %s: %s; %s precision\n", p->tested->name, p->tested->describe(),
+           HIDI_PRECISION);
     printf("against the reference: %s\n\n", hidi_reference_backend()->describe());
     printf("%-22s %6s %10s %10s  %-6s%s\n", "", "cases", "error", "bound", "",
            p->times ? "          ms      rate" : "");
