@@ -20,12 +20,21 @@ typedef struct arguments {
     int quiet, help;
 } arguments;
 
+/* What the settings' table says of a key. */
+static const char *help_of(const char *key)
+{
+    const hidi_option *option = hidi_settings_table;
+    while (strcmp(option->key, key) != 0)
+        option++;
+    return option->help;
+}
+
 /* The options that commands have in common, in front of their own. */
 static int common_flags(arguments *a, bool with_settings, hidi_flag *flags)
 {
     const hidi_flag always[] = {
-        {"backend", "NAME", &a->backend, NULL, "reference, cpu or cuda"},
-        {"threads", "N", &a->threads, NULL, "threads; 0: as many as there are"},
+        {"backend", "NAME", &a->backend, NULL, help_of("run.backend")},
+        {"threads", "N", &a->threads, NULL, help_of("run.threads")},
         {"quiet", NULL, NULL, &a->quiet, "no progress"},
         {"help", NULL, NULL, &a->help, "this text"}};
     const hidi_flag settings[] = {
