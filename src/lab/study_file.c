@@ -1,4 +1,5 @@
-/* study_file.c - reading a study's file. */
+/* study_file.c - reads a study's file: [study], then [all], which variants start from, then each
+ * [variant]. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -37,8 +38,8 @@ static hidi_status read_numbers(const char *key, const char *text, long least, l
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: more than %d numbers", key, room);
         if (!hidi_parse_long(word, &list[*n]) || list[*n] < least || list[*n] > most)
             return hidi_error(HIDI_BAD_ARGUMENT,
-                              "%s: expected whole numbers from %ld to %ld, found \"%s\"", key, least,
-                              most, word);
+                              "%s: expected whole numbers from %ld to %ld, found \"%s\"", key,
+                              least, most, word);
         (*n)++;
     }
     if (*n == 0)

@@ -15,7 +15,7 @@
 #include "lab/measuring.h"
 #include "lab/pipeline.h"
 #include "lab/pictures.h"
-#include "lab/step.h"
+#include "lab/step_flop.h"
 #include "io/atomic_file.h"
 #include "io/safetensors.h"
 
