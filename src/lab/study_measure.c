@@ -15,6 +15,7 @@
 #include "lab/pictures.h"
 #include "lab/step.h"
 #include "io/atomic_file.h"
+#include "io/choice.h"
 #include "io/csv.h"
 #include "io/number.h"
 #include "io/safetensors.h"
@@ -233,12 +234,12 @@ static void write_found(hidi_csv *csv, const measuring *m, const char *head, hid
 static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
                                  const hidi_dit *backbone, double t)
 {
-    static const char *const kinds[] = {"awd", "gap", "token", "conv"};
-    char path[HIDI_PATH];
+    char path[HIDI_PATH], head[16];
     hidi_csv csv;
     hidi_found found[HIDI_FINDERS];
     hidi_status status = HIDI_OK;
     HIDI_TRY(hidi_csv_create(&csv, hidi_task_file(path, sizeof path, m->task, "-defects.csv")));
+    hidi_choice_name(HIDI_HEAD_KINDS, (int)heads->config.kind, head, sizeof head);
     hidi_csv_names(&csv, "variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,"
                          "images");
     hidi_csv_end_row(&csv);
@@ -249,8 +250,7 @@ static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
                                    (uint64_t)m->task->seed, found);
         for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
             if (isfinite(found[f].auc))
-                write_found(&csv, m, kinds[heads->config.kind], (hidi_defect)kind, (hidi_finder)f,
-                            &found[f]);
+                write_found(&csv, m, head, (hidi_defect)kind, (hidi_finder)f, &found[f]);
     }
     return hidi_csv_finish(&csv, status);
 }
