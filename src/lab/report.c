@@ -15,6 +15,7 @@
 #include "lab/pipeline.h"
 #include "lab/run.h"
 #include "io/atomic_file.h"
+#include "io/markup.h"
 
 static const char style[] =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
@@ -27,18 +28,6 @@ static const char style[] =
     "pre{background:#f6f6f6;padding:1rem;overflow-x:auto;font-size:.8rem}.note{color:#555}";
 
 /* --- pieces ----------------------------------------------------------------------------------- */
-
-static void print_escaped(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++)
-        switch (*text) {
-        case '<': fputs("&lt;", out); break;
-        case '>': fputs("&gt;", out); break;
-        case '&': fputs("&amp;", out); break;
-        case '"': fputs("&quot;", out); break;
-        default: fputc(*text, out);
-        }
-}
 
 /* RFC 4648 */
 static void print_base64(FILE *out, const unsigned char *data, size_t n)
@@ -65,11 +54,11 @@ static hidi_status print_picture(FILE *out, const char *dir, const char *file, c
         return HIDI_OK;
     HIDI_TRY(hidi_read_file(path, &data, &n));
     fputs("<figure><img alt=\"", out);
-    print_escaped(out, caption);
+    hidi_print_markup(out, caption);
     fputs("\" src=\"data:image/png;base64,", out);
     print_base64(out, data, n);
     fputs("\"><figcaption>", out);
-    print_escaped(out, caption);
+    hidi_print_markup(out, caption);
     fputs("</figcaption></figure>\n", out);
     free(data);
     return HIDI_OK;
@@ -98,18 +87,29 @@ static void print_row(FILE *out, const hidi_report *r, const hidi_measured *m)
 
 static void print_table(FILE *out, const hidi_report *r)
 {
-    fputs("<table><tr><th>images</th><th>network evaluations</th><th>ms per image</th>", out);
-    for (int v = 0; v < HIDI_VALUES; v++)
-        if (r->how->choice.on[hidi_value_texts[v].metric])
-            fprintf(out, "<th>%s</th>", hidi_value_texts[v].heading);
-    fputs("</tr>\n", out);
-    for (size_t i = 0; i < r->n_measured; i++)
-        print_row(out, r, &r->measured[i]);
+    fputs("<table><tr><th>images</th><th>network evaluations</th><th>ms an image</th>"
+          "<th>distance</th><th>precision</th><th>recall</th><th>high frequencies</th></tr>\n",
+          out);
+    for (size_t i = 0; i < r->n_measured; i++) {
+        const hidi_measurement *m = &r->measured[i];
+        fprintf(out, "<tr%s><td>", strncmp(m->label, "stage 2", 7) == 0 ? " class=\"result\"" : "");
+        hidi_print_markup(out, m->label);
+        if (m->evaluations > 0)
+            fprintf(out, "</td><td>%ld</td>", m->evaluations);
+        else
+            fputs("</td><td></td>", out);
+        if (isfinite(m->seconds))
+            fprintf(out, "<td>%.2f</td>", 1000 * m->seconds);
+        else
+            fputs("<td></td>", out);
+        fprintf(out, "<td>%.2f</td><td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n", m->distance,
+                m->precision, m->recall, m->high_frequency);
+    }
     fprintf(out, "</table>\n<p class=\"note\">Fréchet distance of %ld images to as many real %s "
                  "images, in the features of ",
             r->n_measured ? r->measured[0].images : 0,
             hidi_split_name(hidi_settings_split(&r->session->settings)));
-    print_escaped(out, r->how->extractor->name);
+    hidi_print_markup(out, r->extractor);
     fputs(": not FID, and not comparable with published FIDs. Precision and recall: k-nearest "
           "neighbours in the same features. High freq: power at half the Nyquist frequency and "
           "above, relative to the real images'. The first row compares real training images with "
@@ -136,7 +136,7 @@ static void print_times(FILE *out, const hidi_report *r)
     fprintf(out, "</table>\n<p class=\"note\">On the backend \"%s\"", r->session->backend->name);
     if (r->session->backend->describe != NULL) {
         fputs(": ", out);
-        print_escaped(out, r->session->backend->describe());
+        hidi_print_markup(out, r->session->backend->describe());
     }
     fputs(".</p>\n", out);
 }
@@ -196,17 +196,16 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
           "<meta name=\"viewport\" content=\"width=device-width\">\n"
           "<title>Hierarchical distillation: ",
           out);
-    print_escaped(out, r->session->preset);
-    fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>Hierarchical distillation: ",
-            style);
-    print_escaped(out, r->session->preset);
-    fputs("</h1>\n<p>A teacher diffusion transformer is distilled into one that needs a single "
-          "step: stage 1, trajectory distillation (MeanFlow), makes the sketch; stage 2, "
-          "distribution matching with an adversary, the detail (arXiv 2511.08930).</p>\n<p>Teacher: ",
+    hidi_print_markup(out, r->preset);
+    fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>Hierarchical distillation: ", style);
+    hidi_print_markup(out, r->preset);
+    fputs("</h1>\n<p>A teacher diffusion transformer is distilled into one that needs a single step: "
+          "stage 1, trajectory distillation (MeanFlow), makes the sketch; stage 2, distribution "
+          "matching with an adversary, the detail (arXiv 2511.08930).</p>\n<p>Teacher: ",
           out);
-    print_escaped(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
+    hidi_print_markup(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
     fprintf(out, "; %zu parameters. Data: ", r->teacher->params.count);
-    print_escaped(out, r->data->name);
+    hidi_print_markup(out, r->data->name);
     fputs(".</p>\n", out);
     print_table(out, r);
     HIDI_TRY(print_pictures(out, r));
@@ -217,7 +216,7 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
     char *settings = hidi_settings_text(&r->session->settings, HIDI_RUN_SECTIONS);
     if (settings == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    print_escaped(out, settings);
+    hidi_print_markup(out, settings);
     free(settings);
     fputs("</pre>\n</body></html>\n", out);
     return HIDI_OK;

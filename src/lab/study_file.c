@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/choice.h"
 #include "io/number.h"
 
 /* Where in the file; in the order of the sections. */
@@ -56,16 +57,8 @@ static hidi_status read_number(const char *key, const char *text, long least, lo
 
 static hidi_status read_word(const char *key, const char *text, const char *words, int *value)
 {
-    const size_t length = strlen(text);
-    const char *at = words;
-    for (int i = 0; *at != '\0'; i++) {
-        const size_t word = strcspn(at, " ");
-        if (word == length && strncmp(at, text, word) == 0) {
-            *value = i;
-            return HIDI_OK;
-        }
-        at += word + strspn(at + word, " ");
-    }
+    if (hidi_choice_find(words, text, value))
+        return HIDI_OK;
     return hidi_error(HIDI_BAD_ARGUMENT, "%s: expected one of \"%s\", found \"%s\"", key, words,
                       text);
 }

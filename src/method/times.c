@@ -15,15 +15,11 @@
 /* Each draw of t or (t, r) takes this many uniform numbers from the stream. */
 enum { PER_DRAW = 4 };
 
-/* Box and Muller, cosine half. */
-static double normal(double u1, double u2)
-{
-    return sqrt(-2 * log(u1)) * cos(6.283185307179586 * u2);
-}
-
 static double logit_normal(double mean, double deviation, double u1, double u2)
 {
-    return 1 / (1 + exp(-(mean + deviation * normal(u1, u2))));
+    double normal[2];
+    hidi_box_muller(u1, u2, normal);
+    return 1 / (1 + exp(-(mean + deviation * normal[0])));
 }
 
 void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_real *t, size_t n)
