@@ -224,7 +224,8 @@ START_TEST(published_sizes)
     }
     hidi_dit_config c = {.patch = 4};
     OK(hidi_dit_named_size("B", &c)); /* without /p the patch stays */
-    ck_assert(c.width == 768 && c.depth == 12 && c.heads == 12 && c.mlp_width == 3072 && c.patch == 4);
+    ck_assert(c.width == 768 && c.depth == 12 && c.heads == 12 && c.mlp_width == 3072);
+    ck_assert_uint_eq(c.patch, 4);
     ck_assert_int_eq(hidi_dit_named_size("M/2", &c), HIDI_BAD_ARGUMENT);
     ck_assert_int_eq(hidi_dit_named_size("B/0", &c), HIDI_BAD_ARGUMENT);
     ck_assert_str_eq(hidi_error_message(),
