@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/tables.h"
 #include "near.h"
 
 static const hidi_backend *b; /* the table under test */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/tables.h"
 #include "autograd/ops.h"
 #include "method/sampler.h"
 #include "model/macs.h"

@@ -3,6 +3,7 @@
 #include "lab/describe_configuration.h"
 
 #include "lab/footprint.h"
+#include "backend/tables.h"
 #include "model/macs.h"
 
 static hidi_status print_model(const char *label, const hidi_dit_config *config)

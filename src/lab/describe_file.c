@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lab/session.h"
+#include "backend/tables.h"
 #include "io/open_tensors.h"
 #include "eval/feature_net.h"
 #include "method/heads.h"

@@ -7,7 +7,7 @@
 #ifndef HIDI_BACKEND_CPU_CPU_H
 #define HIDI_BACKEND_CPU_CPU_H
 
-#include "backend/backend.h"
+#include "backend/tables.h"
 #include "backend/cpu/kernels.h"
 
 /* The kernels for this machine's instruction set: set by hidi_cpu_backend(). */

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/backend.h"
+#include "backend/tables.h"
+#include "core/thread_local.h"
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wunused-parameter" /* C99 cannot leave a parameter unnamed */
@@ -25,9 +26,9 @@ typedef struct piece {
     struct piece *next;
 } piece;
 
-static piece *pieces; /* handed out, the latest first */
-static size_t bytes_now, bytes_peak;
-static const hidi_backend *model; /* the backend that is mimicked */
+static HIDI_THREAD_LOCAL piece *pieces; /* handed out, the latest first */
+static HIDI_THREAD_LOCAL size_t bytes_now, bytes_peak;
+static HIDI_THREAD_LOCAL const hidi_backend *model; /* the backend that is mimicked */
 
 /* A mapping is not empty. */
 static size_t mapped(size_t bytes)
@@ -199,7 +200,7 @@ static void adamw(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, 
                   hidi_real scale, double lr, double b1, double b2, double eps, double decay,
                   long step) {}
 
-static hidi_backend table = {
+static HIDI_THREAD_LOCAL hidi_backend table = {
     .name = "dry",
     .describe = describe,
     .open = succeed,
