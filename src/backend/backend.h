@@ -202,8 +202,9 @@ typedef struct hidi_backend {
                               const hidi_window *window, hidi_real *scratch);
     void (*conv2d_grad_weight)(hidi_real *gw, hidi_real beta, const hidi_real *x,
                                const hidi_real *gy, const hidi_window *window, hidi_real *scratch);
-    /* bias of channels: y [B, O, n] += bias[O], and its adjoint out[O] = beta out + sum           */
-    void (*add_channels)(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n);
+    /* y[b, o, i] = beta y[b, o, i] + bias[o];  y [B, O, n]; and its adjoint out[O] = beta out + sum */
+    void (*add_channels)(hidi_real *y, hidi_real beta, const hidi_real *bias, size_t B, size_t O,
+                         size_t n);
     void (*sum_channels)(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
                          size_t n);
     /* y = beta y + the mean over those pixels of each window that lie in the image; its adjoint    */

@@ -181,9 +181,9 @@ static void conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi
 /* conv2d_grad_input, conv2d_grad_weight */
 static void conv2d_grad(hidi_real *g, hidi_real beta, const hidi_real *a, const hidi_real *gy,
                         const hidi_window *window, hidi_real *scratch) {}
-static void add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n) {}
-static void sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
-                         size_t n) {}
+/* add_channels, sum_channels */
+static void channels(hidi_real *out, hidi_real beta, const hidi_real *in, size_t B, size_t O,
+                     size_t n) {}
 /* average_pool, average_pool_vjp */
 static void average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
                          const hidi_window *window) {}
@@ -258,8 +258,8 @@ static HIDI_THREAD_LOCAL hidi_backend table = {
     .conv2d_relu = conv2d_relu,
     .conv2d_grad_input = conv2d_grad,
     .conv2d_grad_weight = conv2d_grad,
-    .add_channels = add_channels,
-    .sum_channels = sum_channels,
+    .add_channels = channels,
+    .sum_channels = channels,
     .average_pool = average_pool,
     .average_pool_vjp = average_pool,
     .max_pool = max_pool,
