@@ -6,10 +6,10 @@
  * Interrupted (Ctrl-C), it leaves a checkpoint, and the same command goes on.  The result can be
  * drawn (draw.c) and distilled:
  *
- *     hidi distill-td --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
+ *     hidi stage1 --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
  *         --set data.size=0 --out run-leaves
  */
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 #include <signal.h>
 #include <stdio.h>
@@ -46,12 +46,11 @@ static hidi_status make_net(hidi_dit **net, const hidi_backend *backend, const h
 static hidi_status train(hidi_dit *net, const hidi_dataset *data, long steps, const char *path)
 {
     char checkpoint[1024], log[1024], settings[256];
-    const hidi_teacher_options options = {
-        .batch = BATCH, .seed = SEED, .label_dropout = 0.1, .ema = 0.999,
-        .time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 1},
-        .adamw = {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0, .clip = 1},
-        .schedule = {.rate = 1e-3, .warmup = 100, .decay = HIDI_DECAY_COSINE, .final = 0.05,
-                     .steps = steps}};
+    hidi_teacher_options options = hidi_teacher_defaults();
+    options.batch = BATCH;
+    options.seed = SEED;
+    options.schedule.warmup = 100;
+    options.schedule.steps = steps;
     snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", path);
     snprintf(log, sizeof log, "%s.csv", path);
     /* what decides the result: a checkpoint of something else is refused */
@@ -60,15 +59,14 @@ static hidi_status train(hidi_dit *net, const hidi_dataset *data, long steps, co
     const hidi_training training = {.steps = steps, .save_every = 500, .log_every = 10,
                                     .checkpoint = checkpoint, .log = log, .progress = stderr,
                                     .stop = &stop};
-    hidi_teacher_training teacher; /* takes the network over */
-    hidi_status status = hidi_teacher_init(&teacher, net, data, &options, settings);
+    hidi_teacher *teacher; /* takes the network over */
+    HIDI_TRY(hidi_teacher_create(&teacher, net, data, &options, settings));
+    hidi_status status = hidi_train(hidi_teacher_task(teacher), &training);
     if (status == HIDI_OK)
-        status = hidi_train(&teacher.task, &training);
-    if (status == HIDI_OK)
-        status = hidi_dit_save(teacher.average, path);
+        status = hidi_dit_save(hidi_teacher_result(teacher), path);
     if (status == HIDI_OK)
         remove(checkpoint);
-    hidi_teacher_free(&teacher);
+    hidi_teacher_destroy(teacher);
     return status;
 }
 

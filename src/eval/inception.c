@@ -1,4 +1,5 @@
-/* inception.c - the network: weights, running, and the extractor. */
+/* inception.c - the steps of the plan (inception_plan.c), one kernel of the backend after the
+ * other; the features are those of pool3, as they come, the probabilities softmax(W pool3). */
 #include "eval/inception.h"
 
 #include <math.h>
@@ -185,10 +186,10 @@ static void run_step(const hidi_inception *net, const hidi_inception_step *s,
     } else if (s->kind == HIDI_INCEPTION_AVERAGE_POOL) {
         b->average_pool(y, 0, x, window); /* always all of its buffer */
     } else if (n == ldy) {
-        b->max_pool(y, NULL, x, window);
+        b->max_pool(y, x, window);
     } else { /* pools write dense arrays */
         hidi_real *dense = net->buffer[DENSE];
-        b->max_pool(dense, NULL, x, window);
+        b->max_pool(dense, x, window);
         b->copy_block(y, ldy, 0, dense, n, window->batch, n);
     }
 }

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 typedef struct hidi_spectrum {
     size_t size;   /* images are size x size                                            */
@@ -24,5 +24,9 @@ void hidi_spectrum_free(hidi_spectrum *spectrum);
 
 /* Mean power per image at radius >= size/4 (half of the Nyquist frequency and above). */
 double hidi_spectrum_high(const hidi_spectrum *spectrum);
+
+/* Mean power per image in a bin / the same of the reference, which has the same size. */
+double hidi_spectrum_ratio(const hidi_spectrum *spectrum, const hidi_spectrum *reference,
+                           size_t bin);
 
 #endif

@@ -6,10 +6,10 @@
 #ifndef HIDI_TRAIN_BATCH_H
 #define HIDI_TRAIN_BATCH_H
 
-#include "autograd/tape.h"
-#include "core/random.h"
-#include "data/dataset.h"
-#include "method/times.h"
+#include "../autograd/tape.h"
+#include "../core/random.h"
+#include "../data/dataset.h"
+#include "../method/times.h"
 
 typedef struct hidi_batch {
     const hidi_dataset *data; /* borrowed                                  */
@@ -20,7 +20,9 @@ typedef struct hidi_batch {
     hidi_real *t, *r;         /* [B] scratch                               */
 } hidi_batch;
 
-hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size, uint64_t seed);
+/* size: 1 .. HIDI_MAX_BATCH (train/options.h).  data must outlive it; the caller frees it. */
+hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size,
+                            uint64_t seed);
 void hidi_batch_free(hidi_batch *batch);
 
 hidi_shape hidi_batch_shape(const hidi_batch *batch); /* [B, C, H, W] */
@@ -44,8 +46,5 @@ void hidi_batch_drop_labels(hidi_batch *batch, double share, long step);
 
 /* y ~ uniform over the classes, into label [n]. */
 void hidi_draw_classes(uint64_t seed, uint64_t step, size_t n_classes, int32_t *label, size_t n);
-
-/* The value of a scalar var; after an error of the tape, NaN and the error. */
-hidi_status hidi_read_scalar(hidi_tape *tape, const hidi_var *x, const char *name, double *value);
 
 #endif

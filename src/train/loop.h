@@ -6,7 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "io/tensor_file.h"
+#include "../autograd/tape.h"
+#include "../io/tensor_file.h"
 
 #define HIDI_MAX_LOG_COLUMNS 16
 
@@ -23,6 +24,7 @@ typedef struct hidi_task {
     /* Everything that the next step depends on, and back. */
     hidi_status (*to_file)(void *self, hidi_tensor_file *file);
     hidi_status (*from_file)(void *self, const hidi_tensor_file *file);
+    const hidi_tape *tape; /* that the steps are computed on, to ask for its memory; may be NULL */
 } hidi_task;
 
 typedef struct hidi_training {
@@ -42,9 +44,15 @@ typedef struct hidi_training {
     long stop_after;                    /* > 0: as if interrupted after that many steps (tests)   */
 } hidi_training;
 
-/* Runs the task's remaining steps.  HIDI_INTERRUPTED: stopped on request with a checkpoint written
- * (the message says how to go on).  HIDI_NOT_FINITE: the message names step, loss term or tensor; the
- * last good checkpoint is kept. */
+/* steps, log_every >= 1; save_every, snapshot_every, stop_after >= 0; a snapshot function if it is
+ * to be called (train/options.h). */
+hidi_status hidi_training_check(const hidi_training *training);
+
+/* Runs the task's remaining steps.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
+ * without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
+ * HIDI_INTERRUPTED: stopped on request with a checkpoint written (the message says how to go on).
+ * HIDI_NOT_FINITE: the message names step, loss term or tensor; the last good checkpoint is
+ * kept. */
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training);
 
 #endif

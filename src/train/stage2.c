@@ -1,125 +1,184 @@
-/* stage2.c */
+/* Stage 2: distribution matching with an adversary
+ * [HD names it; formulas: DMD2, arXiv 2405.14867]
+ *
+ *     x_g    = G(e, y) = e - u_theta(e, 0, 1, y)
+ *     L_G    = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow          (in every k-th iteration)
+ *     L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2,            z_t = (1 - t) x_g + t e'
+ *     L_D    = softplus(D(x_g)) + softplus(-D(x)) + lambda_R1 (D(x) - D(x + sigma n))^2
+ *
+ * An iteration puts the three on one tape and goes backward once, from L_fake + w_D L_D + L_G.
+ * Each reaches its own parameters alone, since the others are frozen or behind a stop-gradient in
+ * it; but where the heads read the fake score's features, L_D trains these as well, which is what
+ * w_D is for. */
 #include "train/stage2.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
+#include "method/adversarial.h"
 #include "method/flow.h"
 #include "model/params_file.h"
+#include "train/options.h"
+#include "train/stage1.h"
+#include "train/terms.h"
 
-enum {
-    FAKE_LOSS, DM_LOSS, ADV_LOSS, TD_LOSS, D_LOSS, R1_LOSS, D_REAL, D_FAKE,
-    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE
+struct hidi_stage2 {
+    hidi_stage2_options options;
+    const hidi_dit *teacher; /* borrowed, frozen                    */
+    hidi_dit *student;       /* the generator                       */
+    hidi_dit *average;       /* its moving average: the result      */
+    hidi_dit *fake;          /* the velocity of G's samples         */
+    hidi_heads *heads;       /* NULL: no adversary                  */
+    hidi_optimizer student_optimizer, fake_optimizer, head_optimizer;
+    hidi_batch batch;
+    hidi_tape *tape;
+    hidi_task task;
+    long step; /* the iteration that is under way: the number of its draws */
 };
-static const char *const columns[] = {"fake_loss", "dm_loss",        "adv_loss",       "td_loss",
-                                      "d_loss",    "r1_loss",        "d_real",         "d_fake",
-                                      "grad_norm", "fake_grad_norm", "head_grad_norm", "learning_rate",
-                                      NULL};
 
-/* D at the adversary's own noise level: t and noise from the given streams, plus `perturbation`
- * (NULL: none). */
-static hidi_var *discriminate(hidi_stage2_training *s, hidi_var *x, bool frozen, hidi_stream noise,
-                              hidi_stream time, long step, hidi_var *perturbation)
+/* --- the losses ------------------------------------------------------------------------------- */
+
+/* What an iteration's losses are made of: scalars; NULL: not part of this iteration. */
+typedef struct losses {
+    hidi_var *dm, *adversarial, *td; /* of L_G                             */
+    hidi_var *fake;                  /* L_fake                             */
+    hidi_var *discriminator, *r1;    /* of L_D                             */
+    hidi_var *d_real, *d_fake;       /* the discriminator's mean logits    */
+    hidi_var *total;                 /* where the backward pass starts     */
+} losses;
+
+/* Where noise e' and time t of a noised sample come from: every use has streams of its own. */
+typedef struct level {
+    hidi_stream noise, time;
+} level;
+
+static const level matching = {HIDI_STREAM_MATCHING_NOISE, HIDI_STREAM_MATCHING_TIME};
+static const level fake_score = {HIDI_STREAM_FAKE_SCORE_NOISE, HIDI_STREAM_FAKE_SCORE_TIME};
+static const level adversary = {HIDI_STREAM_ADVERSARY_NOISE, HIDI_STREAM_ADVERSARY_TIME};
+static const level heads_fake = {HIDI_STREAM_HEADS_FAKE_NOISE, HIDI_STREAM_HEADS_FAKE_TIME};
+static const level heads_real = {HIDI_STREAM_HEADS_REAL_NOISE, HIDI_STREAM_HEADS_REAL_TIME};
+
+/* e' ~ N(0, I) [B, C, H, W], t [B] */
+static void draw(hidi_stage2 *s, const level *l, const hidi_time_options *time, hidi_var **e,
+                 hidi_var **t)
 {
-    hidi_head_output output;
-    const bool frozen_backbone = frozen || s->options.backbone == HIDI_BACKBONE_TEACHER;
-    const hidi_dit *backbone =
-        s->options.backbone == HIDI_BACKBONE_TEACHER ? s->teacher : s->fake;
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, noise, step);
-    hidi_var *t = hidi_batch_times(&s->batch, s->tape, &s->options.adversary_time, time, step);
+    *e = hidi_batch_noise(&s->batch, s->tape, l->noise, s->step);
+    *t = hidi_batch_times(&s->batch, s->tape, time, l->time, s->step);
+}
+
+/* a + weight b */
+static hidi_var *plus(hidi_tape *tape, hidi_var *a, double weight, hidi_var *b)
+{
+    return hidi_add(tape, a, hidi_scale(tape, b, (hidi_real)weight));
+}
+
+/* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: perturbation, or NULL */
+static hidi_var *discriminate(hidi_stage2 *s, hidi_var *x, const level *l, hidi_var *n, bool frozen)
+{
+    const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
+    const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
+    hidi_head_output output = {.logits = NULL};
+    hidi_var *e, *t;
+    draw(s, l, &s->options.adversary_time, &e, &t);
     hidi_var *z = hidi_noised(s->tape, x, e, t);
-    if (perturbation != NULL)
-        z = hidi_add(s->tape, z, perturbation);
-    hidi_heads_forward(s->tape, s->heads, frozen, backbone, frozen_backbone, z, t, s->batch.label,
-                       &output);
+    if (n != NULL)
+        z = hidi_add(s->tape, z, n);
+    hidi_heads_forward(s->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
+                       s->batch.label, &output);
     return output.logits;
 }
 
-/* L_G = L_dm + lambda_adv L_adv (+ lambda_td L_MeanFlow) */
-static hidi_var *generator_loss(hidi_stage2_training *s, hidi_var *x_gen, hidi_var *x, long step,
-                                double *values)
+/* L_MeanFlow on real images x: stage 1's loss, kept beside stage 2's. */
+static hidi_var *retained_loss(hidi_stage2 *s, hidi_var *x)
+{
+    hidi_meanflow_terms meanflow;
+    hidi_var *t, *r;
+    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_RETAINED_NOISE, s->step);
+    hidi_batch_intervals(&s->batch, s->tape, &s->options.interval, s->step, &t, &r);
+    return hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r, s->batch.label,
+                              &s->options.meanflow, &meanflow);
+}
+
+/* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow, from x_gen = G(e, y) with its gradient */
+static hidi_var *generator_loss(hidi_stage2 *s, hidi_var *x_gen, hidi_var *x, losses *L)
 {
     const hidi_stage2_options *o = &s->options;
-    hidi_tape *tape = s->tape;
     hidi_dmd_terms dmd;
-    hidi_var *e2 = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_MATCHING_NOISE, step);
-    hidi_var *t = hidi_batch_times(&s->batch, tape, &o->time, HIDI_STREAM_MATCHING_TIME, step);
-    hidi_var *loss = hidi_dmd_loss(tape, x_gen, s->teacher, s->fake, o->guidance, t, e2,
-                                   s->batch.label, &dmd);
-    if (hidi_read_scalar(tape, loss, "the distribution matching loss", &values[DM_LOSS]) != HIDI_OK)
-        return hidi_tape_fail(tape, HIDI_NOT_FINITE);
+    hidi_var *e, *t;
+    draw(s, &matching, &o->time, &e, &t);
+    hidi_var *loss = L->dm = hidi_dmd_loss(s->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
+                                           s->batch.label, &dmd);
     if (s->heads != NULL) {
-        hidi_var *d = discriminate(s, x_gen, true, HIDI_STREAM_ADVERSARY_NOISE,
-                                   HIDI_STREAM_ADVERSARY_TIME, step, NULL);
-        hidi_var *adv = hidi_generator_loss(tape, (hidi_adversarial)o->adversarial, d);
-        if (hidi_read_scalar(tape, adv, "the adversarial loss", &values[ADV_LOSS]) != HIDI_OK)
-            return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-        loss = hidi_add(tape, loss, hidi_scale(tape, adv, (hidi_real)o->adversary_weight));
+        hidi_var *d_fake = discriminate(s, x_gen, &adversary, NULL, true);
+        L->adversarial = hidi_generator_loss(s->tape, (hidi_adversarial)o->adversarial, d_fake);
+        loss = plus(s->tape, loss, o->adversary_weight, L->adversarial);
     }
     if (o->td_weight > 0) {
-        hidi_meanflow_terms td;
-        hidi_var *td_t, *td_r;
-        hidi_var *e = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_RETAINED_NOISE, step);
-        hidi_batch_intervals(&s->batch, tape, &o->interval, step, &td_t, &td_r);
-        hidi_meanflow_loss(tape, s->student, s->teacher, x, e, td_t, td_r, s->batch.label,
-                           &o->meanflow, &td);
-        if (hidi_read_scalar(tape, td.loss, "the MeanFlow loss", &values[TD_LOSS]) != HIDI_OK)
-            return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-        loss = hidi_add(tape, loss, hidi_scale(tape, td.loss, (hidi_real)o->td_weight));
+        L->td = retained_loss(s, x);
+        loss = plus(s->tape, loss, o->td_weight, L->td);
     }
     return loss;
 }
 
-static hidi_status log_mean(hidi_tape *tape, const hidi_var *x, const char *name, double *value)
+/* L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2: flow matching on G's samples */
+static hidi_var *fake_score_loss(hidi_stage2 *s, hidi_var *x_g, losses *L)
 {
-    HIDI_TRY(hidi_tape_status(tape));
-    return hidi_read_scalar(tape, hidi_mean(tape, hidi_stop_gradient(tape, x)), name, value);
+    hidi_var *e, *t;
+    draw(s, &fake_score, &s->options.time, &e, &t);
+    return L->fake = hidi_flow_loss(s->tape, s->fake, x_g, e, t, s->batch.label);
 }
 
-/* The heads' loss on real images x and generated ones x_g (without gradient), plus R1's. */
-static hidi_var *head_loss(hidi_stage2_training *s, hidi_var *x_g, hidi_var *x, long step,
-                           double *values)
+/* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
+static hidi_var *discriminator_loss(hidi_stage2 *s, hidi_var *x_g, hidi_var *x, losses *L)
 {
     const hidi_stage2_options *o = &s->options;
     hidi_tape *tape = s->tape;
-    hidi_var *d_fake = discriminate(s, x_g, false, HIDI_STREAM_HEADS_FAKE_NOISE,
-                                    HIDI_STREAM_HEADS_FAKE_TIME, step, NULL);
-    hidi_var *d_real = discriminate(s, x, false, HIDI_STREAM_HEADS_REAL_NOISE,
-                                    HIDI_STREAM_HEADS_REAL_TIME, step, NULL);
-    hidi_var *loss = hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
-    if (hidi_read_scalar(tape, loss, "the discriminator's loss", &values[D_LOSS]) != HIDI_OK ||
-        log_mean(tape, d_real, "D(real)", &values[D_REAL]) != HIDI_OK ||
-        log_mean(tape, d_fake, "D(fake)", &values[D_FAKE]) != HIDI_OK)
-        return hidi_tape_fail(tape, HIDI_NOT_FINITE);
+    hidi_var *d_fake = discriminate(s, x_g, &heads_fake, NULL, false);
+    hidi_var *d_real = discriminate(s, x, &heads_real, NULL, false);
+    hidi_var *loss = L->discriminator =
+        hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
+    L->d_fake = hidi_mean(tape, hidi_stop_gradient(tape, d_fake));
+    L->d_real = hidi_mean(tape, hidi_stop_gradient(tape, d_real));
     if (o->r1_weight > 0) {
-        hidi_var *n = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_R1_NOISE, step);
+        hidi_var *n = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_R1_NOISE, s->step);
         n = hidi_scale(tape, n, (hidi_real)o->r1_sigma);
-        hidi_var *d = discriminate(s, x, false, HIDI_STREAM_HEADS_REAL_NOISE,
-                                   HIDI_STREAM_HEADS_REAL_TIME, step, n);
-        hidi_var *r1 = hidi_approximate_r1(tape, d_real, d);
-        if (hidi_read_scalar(tape, r1, "approximate R1", &values[R1_LOSS]) != HIDI_OK)
-            return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-        loss = hidi_add(tape, loss, hidi_scale(tape, r1, (hidi_real)o->r1_weight));
+        L->r1 = hidi_approximate_r1(tape, d_real, discriminate(s, x, &heads_real, n, false));
+        loss = plus(tape, loss, o->r1_weight, L->r1);
     }
     return loss;
 }
 
-/* The fake score learns the velocity of G's samples. */
-static hidi_var *fake_loss(hidi_stage2_training *s, hidi_var *x_g, long step, double *values)
+/* --- an iteration ----------------------------------------------------------------------------- */
+
+enum {
+    FAKE_LOSS, DM_LOSS, ADV_LOSS, TD_LOSS, D_LOSS, R1_LOSS, D_REAL, D_FAKE,
+    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE, COLUMNS
+};
+static const char *const columns[] = {"fake_loss", "dm_loss",        "adv_loss",       "td_loss",
+                                      "d_loss",    "r1_loss",        "d_real",         "d_fake",
+                                      "grad_norm", "fake_grad_norm", "head_grad_norm",
+                                      "learning_rate", NULL};
+
+static hidi_status read_terms(hidi_tape *tape, const losses *L, double *values)
 {
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_FAKE_SCORE_NOISE, step);
-    hidi_var *t = hidi_batch_times(&s->batch, s->tape, &s->options.time,
-                                   HIDI_STREAM_FAKE_SCORE_TIME, step);
-    hidi_var *loss = hidi_flow_loss(s->tape, s->fake, x_g, e, t, s->batch.label);
-    if (hidi_read_scalar(s->tape, loss, "the fake score's loss", &values[FAKE_LOSS]) != HIDI_OK)
-        return hidi_tape_fail(s->tape, HIDI_NOT_FINITE);
-    return loss;
+    const hidi_term terms[] = {
+        {L->fake, "the fake score's loss", FAKE_LOSS},
+        {L->discriminator, "the discriminator's loss", D_LOSS},
+        {L->d_real, "D(real)", D_REAL},
+        {L->d_fake, "D(fake)", D_FAKE},
+        {L->r1, "approximate R1", R1_LOSS},
+        {L->dm, "the distribution matching loss", DM_LOSS},
+        {L->adversarial, "the adversarial loss", ADV_LOSS},
+        {L->td, "the MeanFlow loss", TD_LOSS},
+    };
+    return hidi_read_terms(tape, terms, sizeof terms / sizeof terms[0], values);
 }
 
-static hidi_status update(hidi_stage2_training *s, bool generator_steps, double rate, double *values)
+/* Two time scales: fake score and heads in every iteration, the generator when it is its turn. */
+static hidi_status update(hidi_stage2 *s, bool generator_steps, double *values)
 {
     const hidi_stage2_options *o = &s->options;
-    values[RATE] = rate;
+    const double rate = values[RATE] = hidi_learning_rate(&o->schedule, s->step);
     HIDI_TRY(hidi_optimizer_step(&s->fake_optimizer, rate * o->fake_rate, &values[FAKE_GRAD_NORM]));
     if (s->heads != NULL)
         HIDI_TRY(hidi_optimizer_step(&s->head_optimizer, rate * o->head_rate,
@@ -131,35 +190,113 @@ static hidi_status update(hidi_stage2_training *s, bool generator_steps, double 
     return HIDI_OK;
 }
 
-/* One iteration.  Generator, fake score and heads share one tape and one backward pass: each loss
- * reaches its own parameters alone, since the others are frozen or behind a stop-gradient in it. */
 static hidi_status step(void *self, long step, double *values)
 {
-    hidi_stage2_training *s = self;
+    hidi_stage2 *s = self;
     hidi_tape *tape = s->tape;
-    const bool generator_steps = step % s->options.generator_every == 0;
-    for (int i = 0; columns[i] != NULL; i++)
+    const hidi_stage2_options *o = &s->options;
+    const bool generator_steps = step % o->generator_every == 0;
+    losses L = {0};
+    for (int i = 0; i < COLUMNS; i++)
         values[i] = NAN;
+    s->step = step;
     hidi_tape_reset(tape);
 
     hidi_var *x = hidi_batch_images(&s->batch, tape, step);
     hidi_var *e = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_NOISE, step);
     hidi_var *x_gen = hidi_generate(tape, s->student, !generator_steps, e, s->batch.label);
-    hidi_var *x_g = x_gen ? hidi_stop_gradient(tape, x_gen) : NULL;
+    hidi_var *x_g = hidi_stop_gradient(tape, x_gen);
 
-    hidi_var *loss = fake_loss(s, x_g, step, values);
+    L.total = fake_score_loss(s, x_g, &L);
     if (s->heads != NULL)
-        loss = hidi_add(tape, loss, head_loss(s, x_g, x, step, values));
+        L.total = plus(tape, L.total, o->discriminator_weight, discriminator_loss(s, x_g, x, &L));
     if (generator_steps)
-        loss = hidi_add(tape, loss, generator_loss(s, x_gen, x, step, values));
-    HIDI_TRY(hidi_tape_status(tape));
-    HIDI_TRY(hidi_tape_backward(tape, loss, NULL));
-    return update(s, generator_steps, hidi_learning_rate(&s->options.schedule, step), values);
+        L.total = hidi_add(tape, L.total, generator_loss(s, x_gen, x, &L));
+
+    HIDI_TRY(read_terms(tape, &L, values));
+    HIDI_TRY(hidi_tape_backward(tape, L.total, NULL));
+    return update(s, generator_steps, values);
 }
+
+/* --- its options ------------------------------------------------------------------------------ */
+
+hidi_stage2_options hidi_stage2_defaults(void)
+{
+    const hidi_stage1_options stage1 = hidi_stage1_defaults();
+    return (hidi_stage2_options){
+        .batch = 64,
+        .seed = 3,
+        .ema = 0.99,
+        .guidance = 1.25,
+        .generator_every = 2,
+        .time = {.density = HIDI_TIME_UNIFORM, .least = 0.35, .most = 0.98, .mean = 0,
+                 .deviation = 1},
+        .adversary_weight = 0.005,
+        .discriminator_weight = 1,
+        .adversary_time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 0.3, .mean = 0,
+                           .deviation = 1},
+        .adversarial = HIDI_NON_SATURATING,
+        .backbone = HIDI_BACKBONE_TEACHER,
+        .r1_weight = 0,
+        .r1_sigma = 0.05,
+        .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {1, 3}, .key_width = 32,
+                  .conditional = false},
+        .td_weight = 0.05,
+        .interval = stage1.interval,
+        .meanflow = stage1.meanflow,
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-4, .warmup = 20, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 600},
+        .fake_rate = 2,
+        .head_rate = 10};
+}
+
+static hidi_status check_adversary(const hidi_stage2_options *o)
+{
+    HIDI_TRY(hidi_require_not_negative("adversary_weight", o->adversary_weight));
+    HIDI_TRY(hidi_require_not_negative("discriminator_weight", o->discriminator_weight));
+    HIDI_TRY(hidi_require(o->adversary_weight == 0 || o->discriminator_weight > 0,
+                          "discriminator_weight", o->discriminator_weight,
+                          "more than 0, where adversary_weight is not 0"));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->adversary_time), "adversary_time"));
+    HIDI_TRY(hidi_require_choice("adversarial", o->adversarial, HIDI_ADVERSARIAL_KINDS));
+    HIDI_TRY(hidi_require_choice("backbone", o->backbone, HIDI_BACKBONES));
+    HIDI_TRY(hidi_require_not_negative("r1_weight", o->r1_weight));
+    HIDI_TRY(hidi_require_not_negative("r1_sigma", o->r1_sigma));
+    HIDI_TRY(hidi_require(o->r1_weight == 0 || o->r1_sigma > 0, "r1_sigma", o->r1_sigma,
+                          "more than 0, where r1_weight is not 0"));
+    HIDI_TRY(hidi_require_not_negative("head_rate", o->head_rate));
+    return o->adversary_weight > 0 ? hidi_error_prefix(hidi_heads_check(&o->heads), "heads")
+                                   : HIDI_OK;
+}
+
+static hidi_status check(const hidi_stage2_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_ema_check(o->ema));
+    HIDI_TRY(hidi_require(isfinite(o->guidance), "guidance", o->guidance, "a finite number"));
+    HIDI_TRY(hidi_require(o->generator_every >= 1, "generator_every", (double)o->generator_every,
+                          "1 or more"));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
+    HIDI_TRY(check_adversary(o));
+    HIDI_TRY(hidi_require_not_negative("td_weight", o->td_weight));
+    HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
+    HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    HIDI_TRY(hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule"));
+    return hidi_require_not_negative("fake_rate", o->fake_rate);
+}
+
+hidi_status hidi_stage2_check(const hidi_stage2_options *options)
+{
+    return hidi_error_prefix(check(options), "stage 2");
+}
+
+/* --- the training ----------------------------------------------------------------------------- */
 
 static hidi_status to_file(void *self, hidi_tensor_file *file)
 {
-    const hidi_stage2_training *s = self;
+    const hidi_stage2 *s = self;
     HIDI_TRY(hidi_dit_to_file(s->student, "student.", file));
     HIDI_TRY(hidi_dit_to_file(s->average, "average.", file));
     HIDI_TRY(hidi_dit_to_file(s->fake, "fake.", file));
@@ -171,14 +308,15 @@ static hidi_status to_file(void *self, hidi_tensor_file *file)
     return hidi_optimizer_to_file(&s->head_optimizer, "discriminator_adamw.", file);
 }
 
-static hidi_status read_params(hidi_params *params, const char *prefix, const hidi_tensor_file *file)
+static hidi_status read_params(hidi_params *params, const char *prefix,
+                               const hidi_tensor_file *file)
 {
     return hidi_params_from_file(params, params->value, prefix, file);
 }
 
 static hidi_status from_file(void *self, const hidi_tensor_file *file)
 {
-    hidi_stage2_training *s = self;
+    hidi_stage2 *s = self;
     HIDI_TRY(read_params(&s->student->params, "student.", file));
     HIDI_TRY(read_params(&s->average->params, "average.", file));
     HIDI_TRY(read_params(&s->fake->params, "fake.", file));
@@ -190,42 +328,60 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     return hidi_optimizer_from_file(&s->head_optimizer, "discriminator_adamw.", file);
 }
 
-static hidi_status init_heads(hidi_stage2_training *s)
+static hidi_status init_heads(hidi_stage2 *s)
 {
     hidi_heads_config config = s->options.heads;
     config.width = s->teacher->config.width;
     if (config.block[config.n - 1] >= (int)s->teacher->config.depth)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has blocks 0 "
-                                             "to %zu",
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has blocks "
+                                             "0 to %zu",
                           config.block[config.n - 1], s->teacher->config.depth - 1);
     HIDI_TRY(hidi_heads_create(&s->heads, s->teacher->params.backend, &config));
     HIDI_TRY(hidi_heads_initialise(s->heads, s->options.seed));
     return hidi_optimizer_init(&s->head_optimizer, &s->heads->params, &s->options.adamw);
 }
 
-hidi_status hidi_stage2_init(hidi_stage2_training *s, const hidi_dit *student, const hidi_dit *teacher,
-                         const hidi_dataset *data, const hidi_stage2_options *options,
+static hidi_status begin(hidi_stage2 *s, const hidi_dit *student, const hidi_dataset *data,
                          const char *settings)
 {
-    memset(s, 0, sizeof *s);
-    s->options = *options;
-    s->teacher = teacher;
-    s->task = (hidi_task){"stage 2", columns, settings, s, step, to_file, from_file};
-    s->tape = hidi_tape_create(teacher->params.backend);
+    const hidi_stage2_options *o = &s->options;
+    s->tape = hidi_tape_create(s->teacher->params.backend);
     if (s->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
+    s->task = (hidi_task){"stage 2", columns, settings, s, step, to_file, from_file, s->tape};
     HIDI_TRY(hidi_dit_copy(&s->student, student));
     HIDI_TRY(hidi_dit_copy(&s->average, student));
-    HIDI_TRY(hidi_dit_copy(&s->fake, teacher));
-    HIDI_TRY(hidi_optimizer_init(&s->student_optimizer, &s->student->params, &options->adamw));
-    HIDI_TRY(hidi_optimizer_init(&s->fake_optimizer, &s->fake->params, &options->adamw));
-    if (options->adversary_weight > 0)
+    HIDI_TRY(hidi_dit_copy(&s->fake, s->teacher));
+    HIDI_TRY(hidi_optimizer_init(&s->student_optimizer, &s->student->params, &o->adamw));
+    HIDI_TRY(hidi_optimizer_init(&s->fake_optimizer, &s->fake->params, &o->adamw));
+    if (o->adversary_weight > 0)
         HIDI_TRY(init_heads(s));
-    return hidi_batch_init(&s->batch, data, options->batch, options->seed);
+    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
 }
 
-void hidi_stage2_free(hidi_stage2_training *s)
+hidi_status hidi_stage2_create(hidi_stage2 **training, const hidi_dit *student,
+                               const hidi_dit *teacher, const hidi_dataset *data,
+                               const hidi_stage2_options *options, const char *settings)
 {
+    *training = NULL;
+    HIDI_TRY(hidi_stage2_check(options));
+    hidi_stage2 *s = *training = calloc(1, sizeof *s);
+    if (s == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for the training of stage 2");
+    s->options = *options;
+    s->teacher = teacher;
+    const hidi_status status = begin(s, student, data, settings);
+    if (status != HIDI_OK) {
+        hidi_stage2_destroy(s);
+        *training = NULL;
+    }
+    return status;
+}
+
+void hidi_stage2_destroy(hidi_stage2 *s)
+{
+    if (s == NULL)
+        return;
     hidi_optimizer_free(&s->student_optimizer);
     hidi_optimizer_free(&s->fake_optimizer);
     hidi_optimizer_free(&s->head_optimizer);
@@ -235,5 +391,37 @@ void hidi_stage2_free(hidi_stage2_training *s)
     hidi_dit_destroy(s->fake);
     hidi_dit_destroy(s->average);
     hidi_dit_destroy(s->student);
-    memset(s, 0, sizeof *s);
+    free(s);
+}
+
+const hidi_task *hidi_stage2_task(const hidi_stage2 *s)
+{
+    return &s->task;
+}
+
+const hidi_dit *hidi_stage2_student(const hidi_stage2 *s)
+{
+    return s->student;
+}
+
+const hidi_dit *hidi_stage2_result(const hidi_stage2 *s)
+{
+    return s->average;
+}
+
+const hidi_dit *hidi_stage2_fake(const hidi_stage2 *s)
+{
+    return s->fake;
+}
+
+const hidi_heads *hidi_stage2_heads(const hidi_stage2 *s)
+{
+    return s->heads;
+}
+
+hidi_dit *hidi_stage2_take_result(hidi_stage2 *s)
+{
+    hidi_dit *result = s->average;
+    s->average = NULL;
+    return result;
 }
