@@ -148,7 +148,8 @@ START_TEST(normalisation)
     EXPECT(hidi_layer_norm(tape, x, NULL, b, 3), S2(1, 2), 9.5, 20.5);
     hidi_var *tokens = X(S3(1, 2, 2), 1, 2, 3, 4), *h = X(S3(1, 2, 2), 5, 6, 7, 8);
     hidi_var *row = X(S2(1, 2), 10, 20), *other = X(S2(1, 2), 1, 2);
-    EXPECT(hidi_adaln(tape, X(S3(1, 2, 2), 1, 3, 7, 7), row, other, 3), S3(1, 2, 2), 9, 21.5, 10, 20);
+    EXPECT(hidi_adaln(tape, X(S3(1, 2, 2), 1, 3, 7, 7), row, other, 3), S3(1, 2, 2), 9, 21.5, 10,
+           20);
     EXPECT(hidi_gated_residual(tape, tokens, row, h), S3(1, 2, 2), 51, 122, 73, 164);
 }
 END_TEST
@@ -184,7 +185,8 @@ END_TEST
 
 START_TEST(pools)
 {
-    hidi_var *x = X(S4(1, 1, 2, 4), 1, 2, 3, 4, 5, 6, 7, 8), *square = X(S4(1, 1, 2, 2), 1, 2, 3, 4);
+    hidi_var *x = X(S4(1, 1, 2, 4), 1, 2, 3, 4, 5, 6, 7, 8);
+    hidi_var *square = X(S4(1, 1, 2, 2), 1, 2, 3, 4);
     EXPECT(hidi_average_pool(tape, x, 2, 2, 0), S4(1, 1, 1, 2), 3.5, 5.5);
     EXPECT(hidi_average_pool(tape, square, 3, 1, 1), S4(1, 1, 2, 2), 2.5, 2.5, 2.5, 2.5);
     EXPECT(hidi_average_pool(tape, square, 2, 1, 1), S4(1, 1, 3, 3), 1, 1.5, 2, 2, 2.5, 3, 3, 3.5,

@@ -1,5 +1,5 @@
-/* shape_ops.c - the same elements elsewhere: views, pieces, patches.  Each is y = A x with a matrix A
- * of zeros and ones, so that dy = A dx and gx += A^T gy. */
+/* shape_ops.c - the same elements elsewhere: views, pieces, patches.  Each is y = A x with a matrix
+ * A of zeros and ones, so that dy = A dx and gx += A^T gy. */
 #include "autograd/op.h"
 #include "autograd/ops.h"
 

@@ -115,7 +115,8 @@ typedef struct hidi_backend {
     /* The same for `batch` dense matrices each; a stride of 0 uses one matrix for all of A or B. */
     void (*gemm_batched)(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
                          hidi_real alpha, const hidi_real *a, size_t stride_a, const hidi_real *b,
-                         size_t stride_b, hidi_real beta, hidi_real *c, size_t stride_c, size_t batch);
+                         size_t stride_b, hidi_real beta, hidi_real *c, size_t stride_c,
+                         size_t batch);
     /* y[rows, out] = beta y + x[rows, in] w[out, in]^T + bias[out];  bias NULL: none           */
     void (*linear)(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                    const hidi_real *bias, size_t rows, size_t in, size_t out);
@@ -133,7 +134,7 @@ typedef struct hidi_backend {
                           const hidi_real *gy, const hidi_real *probs, hidi_real *scratch, size_t B,
                           size_t T, size_t H, size_t Dh);
 
-    /* --- softmax over the last extent: x, y [rows, n] ------------------------------------------ */
+    /* --- softmax over the last extent: x, y [rows, n] ----------------------------------------- */
     void (*softmax)(hidi_real *y, const hidi_real *x, size_t rows, size_t n); /* may alias       */
     /* J d = y (d - <y, d>); out may alias d                                                     */
     void (*softmax_jacobian)(hidi_real *out, hidi_real beta, const hidi_real *y, const hidi_real *d,
@@ -147,7 +148,7 @@ typedef struct hidi_backend {
     void (*layer_norm_jacobian)(hidi_real *out, hidi_real beta, const hidi_real *y,
                                 const hidi_real *rstd, const hidi_real *d, size_t rows, size_t n);
 
-    /* --- modulation: x, y [B, T, D]; scale, shift, gate [B, D] ------------------------------------ */
+    /* --- modulation: x, y [B, T, D]; scale, shift, gate [B, D] -------------------------------- */
     /* y = beta y + x (offset + scale) + shift;  scale, shift NULL: 0                            */
     void (*modulate)(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real offset,
                      const hidi_real *scale, const hidi_real *shift, size_t B, size_t T, size_t D);
@@ -164,14 +165,14 @@ typedef struct hidi_backend {
     void (*gated_residual)(hidi_real *y, const hidi_real *x, const hidi_real *gate,
                            const hidi_real *h, size_t B, size_t T, size_t D);
 
-    /* --- look-up and sin-cos features ---------------------------------------------------------- */
-    /* y[i, :] = table[index[i], :];  y [rows, n], 0 <= index[i] < entries (checked by the caller) */
+    /* --- look-up and sin-cos features --------------------------------------------------------- */
+    /* y[i, :] = table[index[i], :];  y [rows, n]; that 0 <= index[i] < entries the caller checks */
     void (*embedding)(hidi_real *y, const hidi_real *table, const int32_t *index, size_t rows,
                       size_t n);
     /* gtable[index[i], :] += gy[i, :] (accumulates, in order of i)                              */
     void (*embedding_vjp)(hidi_real *gtable, const int32_t *index, const hidi_real *gy, size_t rows,
                           size_t n);
-    /* y[i, :] = [cos(s t_i w_k)..., sin(s t_i w_k)...],  w_k = 10000^(-k / (n/2)), k < n/2; n even */
+    /* y[i, :] = [cos(s t_i w_k)..., sin(s t_i w_k)...],  w_k = 10000^(-k/(n/2)), k < n/2; n even */
     void (*sincos)(hidi_real *y, const hidi_real *t, hidi_real s, size_t rows, size_t n);
     /* dy[i, :] = beta dy[i, :] + (dy/dt)(t_i) dt[i]                                             */
     void (*sincos_jvp)(hidi_real *dy, hidi_real beta, const hidi_real *t, const hidi_real *dt,
@@ -180,7 +181,7 @@ typedef struct hidi_backend {
     void (*sincos_vjp)(hidi_real *gt, hidi_real beta, const hidi_real *t, const hidi_real *gy,
                        hidi_real s, size_t rows, size_t n);
 
-    /* --- images: [B, C, H, W] ------------------------------------------------------------------ */
+    /* --- images: [B, C, H, W] ----------------------------------------------------------------- */
     /* tokens [B, (H/p)(W/p), p p C] = beta tokens + the image's patches, row by row; p | H, W    */
     void (*patchify)(hidi_real *tokens, hidi_real beta, const hidi_real *image,
                      hidi_patch_order order, size_t B, size_t C, size_t H, size_t W, size_t p);
@@ -198,16 +199,16 @@ typedef struct hidi_backend {
      * that the branches of a block write their channels of its output; the rest stays as it is. */
     void (*conv2d_relu)(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
                         const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
-    void (*conv2d_grad_input)(hidi_real *gx, hidi_real beta, const hidi_real *w, const hidi_real *gy,
-                              const hidi_window *window, hidi_real *scratch);
+    void (*conv2d_grad_input)(hidi_real *gx, hidi_real beta, const hidi_real *w,
+                              const hidi_real *gy, const hidi_window *window, hidi_real *scratch);
     void (*conv2d_grad_weight)(hidi_real *gw, hidi_real beta, const hidi_real *x,
                                const hidi_real *gy, const hidi_window *window, hidi_real *scratch);
-    /* y[b, o, i] = beta y[b, o, i] + bias[o];  y [B, O, n]; and its adjoint out[O] = beta out + sum */
+    /* y[b, o, i] = beta y[b, o, i] + bias[o];  y [B, O, n]; and its adjoint, with sums in out[O] */
     void (*add_channels)(hidi_real *y, hidi_real beta, const hidi_real *bias, size_t B, size_t O,
                          size_t n);
     void (*sum_channels)(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
                          size_t n);
-    /* y = beta y + the mean over those pixels of each window that lie in the image; its adjoint    */
+    /* y = beta y + the mean over those pixels of each window that lie in the image; its adjoint  */
     void (*average_pool)(hidi_real *y, hidi_real beta, const hidi_real *x,
                          const hidi_window *window);
     void (*average_pool_vjp)(hidi_real *gx, hidi_real beta, const hidi_real *gy,
@@ -215,23 +216,28 @@ typedef struct hidi_backend {
     /* For inference: the largest pixel of each window; padding never wins                        */
     void (*max_pool)(hidi_real *y, const hidi_real *x, const hidi_window *window);
 
-    /* --- losses and optimiser -------------------------------------------------------------------- */
+    /* --- losses and optimiser ----------------------------------------------------------------- */
     /* loss[i] = -log softmax(logits[i])[label[i]], probs = softmax(logits);  logits [rows, n]    */
     void (*cross_entropy)(hidi_real *loss, hidi_real *probs, const hidi_real *logits,
                           const int32_t *label, size_t rows, size_t n);
-    /* dloss[i] = <probs_i - onehot(label_i), dlogits_i>                                           */
+    /* dloss[i] = <probs_i - onehot(label_i), dlogits_i>                                          */
     void (*cross_entropy_jvp)(hidi_real *dloss, const hidi_real *probs, const int32_t *label,
                               const hidi_real *dlogits, size_t rows, size_t n);
-    /* glogits = beta glogits + gloss[i] (probs_i - onehot(label_i))                               */
+    /* glogits = beta glogits + gloss[i] (probs_i - onehot(label_i))                              */
     void (*cross_entropy_vjp)(hidi_real *glogits, hidi_real beta, const hidi_real *probs,
                               const int32_t *label, const hidi_real *gloss, size_t rows, size_t n);
     /* AdamW (Loshchilov & Hutter, arXiv 1711.05101, decoupled decay as in PyTorch), step >= 1:
      *   g' = g * scale;  w -= lr decay w;  m = b1 m + (1-b1) g';  v = b2 v + (1-b2) g'^2
-     *   w -= lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)                             */
+     *   w -= lr (m / (1 - b1^step)) / (sqrt(v / (1 - b2^step)) + eps)                            */
     void (*adamw)(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, size_t n,
                   hidi_real scale, double lr, double b1, double b2, double eps, double decay,
                   long step);
 } hidi_backend;
+
+/* The tables.  reference is always there. */
+extern const hidi_backend *hidi_reference_backend(void);
+extern const hidi_backend *hidi_cpu_backend(void); /* the reference table if built without BLAS */
+extern const hidi_backend *hidi_cuda_backend(void); /* only if configured --with-cuda             */
 
 /* The backend called `name` ("reference", "cpu", "cuda"), opened.  A name that is unknown, was not
  * built in or finds no device: HIDI_BAD_BACKEND and a message that says which; nothing is
@@ -243,5 +249,13 @@ const char *hidi_backend_names(void);
 
 /* "CBLAS, LAPACK, OpenMP, kernels for baseline avx2": what this build was given. */
 const char *hidi_backend_build(void);
+
+/* The dry backend: it allocates address space instead of memory and computes nothing (what it
+ * downloads is 0), so that a training step of any size can be taken to learn what memory the same
+ * step needs on the backend `like`, whose scratch sizes and threads it has.  No name opens it; one
+ * at a time, as its memory is counted in one place. */
+const hidi_backend *hidi_dry_backend(const hidi_backend *like);
+size_t hidi_dry_bytes(void); /* that its allocate() was asked for and that are not released yet   */
+size_t hidi_dry_peak(void);  /* the most of them at one time since the last hidi_dry_backend      */
 
 #endif

@@ -20,7 +20,6 @@ using namespace cuda_emulation;
 
 struct cublasContext {
     cudaStream_t stream;
-    cublasPointerMode_t pointers;
 };
 
 namespace {
@@ -143,8 +142,6 @@ template <typename T> cublasStatus_t start(cublasHandle_t handle, const product<
     if (p.m < 0 || p.n < 0 || p.k < 0 || p.batch < 0 || p.lda < 1 || p.lda < a_rows || p.ldb < 1 ||
         p.ldb < b_rows || p.ldc < 1 || p.ldc < p.m)
         return CUBLAS_STATUS_INVALID_VALUE;
-    if (handle->pointers != CUBLAS_POINTER_MODE_HOST)
-        return CUBLAS_STATUS_INVALID_VALUE; /* scalars on the device: nobody needs that here */
     if (p.m > 0 && p.n > 0 && p.batch > 0)
         enqueue(handle->stream, do_product<T>, p);
     return faulted() == cudaSuccess ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_EXECUTION_FAILED;
@@ -197,12 +194,6 @@ cublasStatus_t cublasDestroy(cublasHandle_t handle)
     return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasGetVersion(cublasHandle_t, int *version)
-{
-    *version = 0;
-    return CUBLAS_STATUS_SUCCESS;
-}
-
 cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream)
 {
     handle->stream = stream;
@@ -212,22 +203,4 @@ cublasStatus_t cublasSetStream(cublasHandle_t handle, cudaStream_t stream)
 cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t)
 {
     return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetPointerMode(cublasHandle_t handle, cublasPointerMode_t mode)
-{
-    handle->pointers = mode;
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetAtomicsMode(cublasHandle_t, cublasAtomicsMode_t)
-{
-    return CUBLAS_STATUS_SUCCESS;
-}
-
-cublasStatus_t cublasSetWorkspace(cublasHandle_t, void *workspace, size_t bytes)
-{
-    return check_range("cublasSetWorkspace", "the workspace", workspace, bytes, false)
-               ? CUBLAS_STATUS_SUCCESS
-               : CUBLAS_STATUS_INVALID_VALUE;
 }

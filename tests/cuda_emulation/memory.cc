@@ -213,18 +213,13 @@ cudaError_t cudaFree(void *memory)
     return result(cudaSuccess);
 }
 
-cudaError_t cudaHostAlloc(void **memory, size_t bytes, unsigned)
+cudaError_t cudaMallocHost(void **memory, size_t bytes)
 {
     *memory = std::malloc(bytes > 0 ? bytes : 1);
     if (*memory == nullptr)
         return result(cudaErrorMemoryAllocation);
     add_host_range(*memory, bytes, true);
     return result(cudaSuccess);
-}
-
-cudaError_t cudaMallocHost(void **memory, size_t bytes)
-{
-    return cudaHostAlloc(memory, bytes, cudaHostAllocDefault);
 }
 
 cudaError_t cudaFreeHost(void *memory)

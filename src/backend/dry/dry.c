@@ -1,7 +1,7 @@
 /* dry.c - the dry backend: address space instead of memory, nothing instead of arithmetic.
  *
- * What allocate() gives is reserved but not accessible: terabytes cost nothing, and code that reaches
- * around the table into a backend's memory ends at once.
+ * What allocate() gives is reserved but not accessible: terabytes cost nothing, and code that
+ * reaches around the table into a backend's memory ends at once.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -42,8 +42,8 @@ static void *allocate(size_t bytes)
     if (p == NULL)
         return NULL;
     p->bytes = bytes;
-    p->memory = mmap(NULL, mapped(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                     0);
+    p->memory = mmap(NULL, mapped(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                     -1, 0);
     if (p->memory == MAP_FAILED) {
         free(p);
         return NULL;

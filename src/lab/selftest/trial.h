@@ -59,7 +59,7 @@ typedef struct hidi_trial {
     bool no_memory;
 } hidi_trial;
 
-/* n elements ~ N(0, 1).  The case may change those at HIDI_REAL(x), before the sides run. */
+/* n elements ~ N(0, 1).  The case may change HIDI_REALS(x) before the sides run. */
 hidi_array *hidi_trial_input(hidi_trial *t, size_t n);
 /* n elements to be written: NaN before, or random ones if beta adds to them. */
 hidi_array *hidi_trial_output(hidi_trial *t, size_t n);
