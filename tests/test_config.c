@@ -15,6 +15,7 @@
 #include "io/config.h"
 #include "io/number.h"
 #include "scratch.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -361,7 +362,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("config");
+    Suite *suite = begin_suite("config");
     TCase *files = tcase_create("files"), *values = tcase_create("values");
     scratch_begin();
     tcase_add_test(files, defaults_are_those_of_the_table);
@@ -378,9 +379,5 @@ int main(void)
     tcase_add_test(values, numbers_do_not_depend_on_the_locale);
     suite_add_tcase(suite, files);
     suite_add_tcase(suite, values);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }
