@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/choice.h"
 #include "io/config.h"
 #include "io/number.h"
 #include "scratch.h"
@@ -298,6 +299,23 @@ END_TEST
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
+START_TEST(words_name_the_values_of_an_enum)
+{
+    const char words[] = " none cosine  linear ";
+    char name[32];
+    int index = 7;
+
+    ck_assert(!hidi_choice_find(words, "cosin", &index) && !hidi_choice_find(words, "", &index));
+    ck_assert_int_eq(index, 7);
+    ck_assert(hidi_choice_find(words, "linear", &index));
+    ck_assert_int_eq(index, 2);
+    ck_assert_str_eq(hidi_choice_name(words, 0, name, sizeof name), "none");
+    ck_assert_str_eq(hidi_choice_name(words, 2, name, sizeof name), "linear");
+    ck_assert_str_eq(hidi_choice_name(words, 3, name, sizeof name), "");
+    ck_assert_str_eq(hidi_choice_name(words, 1, name, 4), "cos");
+}
+END_TEST
+
 START_TEST(numbers_are_written_shortly_and_exactly)
 {
     static const struct {
@@ -374,6 +392,7 @@ int main(void)
     tcase_add_test(values, assignments_set_one_value);
     tcase_add_test(values, wrong_assignments_are_errors);
     tcase_add_test(values, what_is_printed_is_read_back);
+    tcase_add_test(values, words_name_the_values_of_an_enum);
     tcase_add_test(values, numbers_are_written_shortly_and_exactly);
     tcase_add_test(values, what_is_no_number_is_refused);
     tcase_add_test(values, numbers_do_not_depend_on_the_locale);

@@ -206,8 +206,8 @@ START_TEST(known_singular_values)
 }
 END_TEST
 
-/* A = H(u) diag(d) H(v) with reflections H: singular values |d|, the smallest ones as exactly as the
- * largest, which roots of eigenvalues of A A^T would not give. */
+/* A = H(u) diag(d) H(v) with reflections H: singular values |d|, the smallest ones as exactly as
+ * the largest, which roots of eigenvalues of A A^T would not give. */
 START_TEST(singular_values_of_any_shape)
 {
     static const size_t shape[][2] = { { 1, 1 }, { 5, 5 }, { 7, 20 }, { 40, 12 } };

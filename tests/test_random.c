@@ -220,7 +220,8 @@ START_TEST(integers_are_below_their_bound)
 }
 END_TEST
 
-/* floor(draw bound / 2^64) needs all 128 bits of the product; Python's integers gave the answers. */
+/* floor(draw bound / 2^64) needs all 128 bits of the product; Python's integers gave the
+ * answers. */
 START_TEST(integers_use_the_whole_product)
 {
     const uint64_t bound[] = { UINT64_MAX, UINT64_C(0xfedcba9876543211), UINT64_C(0x1ffffffff) };

@@ -1,4 +1,4 @@
-/* npz_write.c - writing NumPy's archives of arrays; see npz.h.
+/* npz_write.c - arrays as stored members NAME.npy of a zip file.
  *
  * libzip pulls: it asks a source for each member's bytes, and another one, the archive, to write.
  */

@@ -25,7 +25,7 @@
 typedef struct measuring {
     const hidi_plan *plan;
     const hidi_study_task *task;
-    hidi_session session;                /* the variant's settings and seed                              */
+    hidi_session session;        /* the variant's settings and seed                              */
     hidi_dataset *data, *judge;  /* the seed's; the study's, whose real images all are held to    */
     hidi_feature_net *classifier;
     hidi_extractor extractor;
