@@ -82,9 +82,8 @@ static size_t tiles(size_t n)
     return (n + TILE - 1) / TILE;
 }
 
-/* BLAS is called by one thread for each tile, and must not wake threads of its own: an OpenBLAS
- * that asks OpenMP sees that it is inside a parallel loop, or, where there is one tile, the limit
- * of 1. */
+/* BLAS is called by one thread for each tile, and must not wake threads of its own: an OpenBLAS that
+ * asks OpenMP sees that it is inside a parallel loop, or, where there is one tile, the limit of 1. */
 void hidi_dense_multiply(double *c, bool accumulate, const double *a, const double *b,
                          bool transpose_b, size_t m, size_t n, size_t k)
 {
