@@ -1,5 +1,5 @@
-/* source.h - where a test finds the files of the source tree: below $srcdir, which make sets; without
- * it, where the compiler found this header, seen from the build directory. */
+/* source.h - where a test finds the files of the source tree: below $srcdir, which make sets;
+ * without it, where the compiler found this header, seen from the build directory. */
 #ifndef HIDI_TESTS_SOURCE_H
 #define HIDI_TESTS_SOURCE_H
 

@@ -11,6 +11,7 @@
 
 #include "io/atomic_file.h"
 #include "scratch.h"
+#include "suite.h"
 
 static void write_text(const char *name, const char *text)
 {
@@ -115,7 +116,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("atomic_file");
+    Suite *suite = begin_suite("atomic_file");
     TCase *tcase = tcase_create("files");
     scratch_begin();
     tcase_add_test(tcase, the_old_file_is_there_until_the_commit);
@@ -125,9 +126,5 @@ int main(void)
     tcase_add_test(tcase, folders_are_made);
     tcase_add_test(tcase, files_of_any_size_are_read_whole);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -12,9 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/choice.h"
 #include "io/config.h"
 #include "io/number.h"
 #include "scratch.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -297,6 +299,23 @@ END_TEST
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
+START_TEST(words_name_the_values_of_an_enum)
+{
+    const char words[] = " none cosine  linear ";
+    char name[32];
+    int index = 7;
+
+    ck_assert(!hidi_choice_find(words, "cosin", &index) && !hidi_choice_find(words, "", &index));
+    ck_assert_int_eq(index, 7);
+    ck_assert(hidi_choice_find(words, "linear", &index));
+    ck_assert_int_eq(index, 2);
+    ck_assert_str_eq(hidi_choice_name(words, 0, name, sizeof name), "none");
+    ck_assert_str_eq(hidi_choice_name(words, 2, name, sizeof name), "linear");
+    ck_assert_str_eq(hidi_choice_name(words, 3, name, sizeof name), "");
+    ck_assert_str_eq(hidi_choice_name(words, 1, name, 4), "cos");
+}
+END_TEST
+
 START_TEST(numbers_are_written_shortly_and_exactly)
 {
     static const struct {
@@ -361,7 +380,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("config");
+    Suite *suite = begin_suite("config");
     TCase *files = tcase_create("files"), *values = tcase_create("values");
     scratch_begin();
     tcase_add_test(files, defaults_are_those_of_the_table);
@@ -373,14 +392,11 @@ int main(void)
     tcase_add_test(values, assignments_set_one_value);
     tcase_add_test(values, wrong_assignments_are_errors);
     tcase_add_test(values, what_is_printed_is_read_back);
+    tcase_add_test(values, words_name_the_values_of_an_enum);
     tcase_add_test(values, numbers_are_written_shortly_and_exactly);
     tcase_add_test(values, what_is_no_number_is_refused);
     tcase_add_test(values, numbers_do_not_depend_on_the_locale);
     suite_add_tcase(suite, files);
     suite_add_tcase(suite, values);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 
 #include "io/csv.h"
 #include "scratch.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -276,7 +277,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("csv");
+    Suite *suite = begin_suite("csv");
     TCase *tcase = tcase_create("csv");
     scratch_begin();
     tcase_add_test(tcase, what_is_written_is_read_back);
@@ -291,9 +292,5 @@ int main(void)
     tcase_add_test(tcase, damaged_logs_are_errors);
     tcase_add_test(tcase, a_full_disk_is_reported);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -251,6 +251,7 @@ int main(void)
     draw(x, B * PIXELS, 0);
     Suite *suite = suite_create("defects");
     TCase *tcase = tcase_create("defects");
+    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, blur_is_a_mean_of_the_neighbourhood);
     tcase_add_test(tcase, broken_is_a_quarter_turn);
     tcase_add_test(tcase, defects_are_where_detail_is);

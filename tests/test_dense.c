@@ -1,4 +1,8 @@
 /* test_dense.c - products, eigenvalues and singular values in double precision. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -10,6 +14,7 @@
 #include "eval/dense.h"
 #include "core/threads.h"
 #include "doubles.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -201,8 +206,8 @@ START_TEST(known_singular_values)
 }
 END_TEST
 
-/* A = H(u) diag(d) H(v) with reflections H: singular values |d|, the smallest ones as exactly as the
- * largest, which roots of eigenvalues of A A^T would not give. */
+/* A = H(u) diag(d) H(v) with reflections H: singular values |d|, the smallest ones as exactly as
+ * the largest, which roots of eigenvalues of A A^T would not give. */
 START_TEST(singular_values_of_any_shape)
 {
     static const size_t shape[][2] = { { 1, 1 }, { 5, 5 }, { 7, 20 }, { 40, 12 } };
@@ -251,9 +256,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("dense");
+    Suite *suite = begin_suite("dense");
     TCase *tcase = tcase_create("dense");
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, products_as_defined);
     tcase_add_test(tcase, gram_matrices_as_defined);
     tcase_add_test(tcase, threads_do_not_change_a_bit);
@@ -266,9 +270,5 @@ int main(void)
     tcase_add_loop_test(tcase, singular_values_of_large_and_small_numbers, 0, 2);
     tcase_add_loop_test(tcase, singular_values_of_what_is_not_finite, 0, 2);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

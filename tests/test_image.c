@@ -13,6 +13,7 @@
 
 #include "io/image.h"
 #include "scratch.h"
+#include "suite.h"
 
 static void fill(hidi_image *image, size_t width, size_t height, int channels)
 {
@@ -308,7 +309,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("image");
+    Suite *suite = begin_suite("image");
     TCase *files = tcase_create("files"), *pictures = tcase_create("pictures");
     scratch_begin();
     tcase_add_test(files, what_is_written_is_read_back);
@@ -324,9 +325,5 @@ int main(void)
     tcase_add_test(pictures, heat_is_red_over_grey);
     suite_add_tcase(suite, files);
     suite_add_tcase(suite, pictures);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

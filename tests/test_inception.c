@@ -52,7 +52,8 @@ static hidi_tensor_file expected, weights;
 
 static void set_up(void)
 {
-    OK(hidi_safetensors_read(&expected, source_file("tests/golden/expected/inception.safetensors")));
+    const char *path = source_file("tests/golden/expected/inception.safetensors");
+    OK(hidi_safetensors_read(&expected, path));
     OK(hidi_inception_random(&weights, SEED));
     OK(hidi_backend_open("cpu", &backend));
 }

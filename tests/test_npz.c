@@ -13,6 +13,7 @@
 
 #include "io/npz.h"
 #include "reader_tests.h"
+#include "suite.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -428,10 +429,9 @@ END_TEST
 int main(void)
 {
     scratch_begin();
-    Suite *suite = suite_create("npz");
+    Suite *suite = begin_suite("npz");
     TCase *tests = tcase_create("npz");
 
-    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, what_numpy_wrote_is_read);
     tcase_add_test(tests, what_is_not_held_is_listed);
     tcase_add_test(tests, numpy_lacks_some_types);
@@ -449,9 +449,5 @@ int main(void)
     tcase_add_test(tests, a_bomb_is_read_by_rows_or_not_at_all);
     tcase_add_test(tests, other_archives_are_refused);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

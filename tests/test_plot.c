@@ -1,4 +1,8 @@
 /* test_plot.c - plots: where the points go, ticks, smoothing, and XML that is well formed. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
@@ -6,6 +10,7 @@
 #include <string.h>
 
 #include "io/plot.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -282,7 +287,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("plot");
+    Suite *suite = begin_suite("plot");
     TCase *tcase = tcase_create("plot");
     tcase_add_test(tcase, points_are_in_proportion);
     tcase_add_test(tcase, decades_are_alike_on_a_logarithmic_axis);
@@ -296,9 +301,5 @@ int main(void)
     tcase_add_test(tcase, long_curves_keep_their_extremes);
     tcase_add_test(tcase, failed_writes_are_reported);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,4 +1,8 @@
 /* test_random.c - random numbers: the generator's known answers, and what is drawn from it. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdint.h>
@@ -6,6 +10,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "suite.h"
 
 #define N 65536
 
@@ -215,7 +220,8 @@ START_TEST(integers_are_below_their_bound)
 }
 END_TEST
 
-/* floor(draw bound / 2^64) needs all 128 bits of the product; Python's integers gave the answers. */
+/* floor(draw bound / 2^64) needs all 128 bits of the product; Python's integers gave the
+ * answers. */
 START_TEST(integers_use_the_whole_product)
 {
     const uint64_t bound[] = { UINT64_MAX, UINT64_C(0xfedcba9876543211), UINT64_C(0x1ffffffff) };
@@ -237,7 +243,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("random");
+    Suite *suite = begin_suite("random");
     TCase *tcase = tcase_create("random");
     tcase_add_test(tcase, philox_known_answers);
     tcase_add_test(tcase, uniform_moments);
@@ -248,9 +254,5 @@ int main(void)
     tcase_add_test(tcase, integers_are_below_their_bound);
     tcase_add_test(tcase, integers_use_the_whole_product);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -13,6 +13,7 @@
 #include "data/dataset.h"
 #include "io/image.h"
 #include "scratch.h"
+#include "suite.h"
 
 static hidi_dataset *open_good(const char *name, const char *folder, size_t size)
 {
@@ -446,11 +447,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("readers");
+    Suite *suite = begin_suite("readers");
     TCase *idx = tcase_create("idx"), *cifar = tcase_create("cifar10");
     TCase *folder = tcase_create("folder");
     scratch_begin();
-    tcase_set_timeout(cifar, 60);
     tcase_add_test(idx, idx_is_read_plain_and_compressed);
     tcase_add_test(idx, idx_classes_are_digits_or_clothes);
     tcase_add_test(idx, idx_truncated_anywhere_is_an_error);
@@ -466,9 +466,5 @@ int main(void)
     suite_add_tcase(suite, idx);
     suite_add_tcase(suite, cifar);
     suite_add_tcase(suite, folder);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -15,6 +15,7 @@
 #include "io/safetensors.h"
 #include "near.h"
 #include "scratch.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -545,7 +546,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("safetensors");
+    Suite *suite = begin_suite("safetensors");
     TCase *sound = tcase_create("sound"), *damaged = tcase_create("damaged"),
           *writing = tcase_create("writing");
     scratch_begin();
@@ -558,7 +559,6 @@ int main(void)
     tcase_add_test(sound, all_halves_are_in_order);
     tcase_add_test(sound, unaligned_data_is_read);
     tcase_add_test(sound, integers_are_read_or_refused);
-    tcase_set_timeout(damaged, 60);
     tcase_add_test(damaged, truncated_files_are_errors_wherever_they_end);
     tcase_add_test(damaged, a_changed_byte_does_no_harm);
     tcase_add_loop_test(damaged, hostile_headers_are_refused, 0, COUNT(hostile));
@@ -572,9 +572,5 @@ int main(void)
     suite_add_tcase(suite, sound);
     suite_add_tcase(suite, damaged);
     suite_add_tcase(suite, writing);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

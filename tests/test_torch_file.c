@@ -12,6 +12,7 @@
 #include "io/open_tensors.h"
 #include "io/torch_file.h"
 #include "reader_tests.h"
+#include "suite.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -474,10 +475,9 @@ END_TEST
 int main(void)
 {
     scratch_begin();
-    Suite *suite = suite_create("torch_file");
+    Suite *suite = begin_suite("torch_file");
     TCase *tests = tcase_create("torch_file");
 
-    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, what_torch_wrote_is_read);
     tcase_add_test(tests, the_order_is_that_of_the_dict);
     tcase_add_test(tests, other_values_are_metadata_or_listed);
@@ -492,9 +492,5 @@ int main(void)
     tcase_add_test(tests, hostile_pickles_are_refused);
     tcase_add_test(tests, endless_dicts_end);
     suite_add_tcase(suite, tests);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -4,8 +4,8 @@
 
 #include <hidi/hidi.h>
 
-/* Begins dir/name with a row of column names ("a,b,c"); to be ended by hidi_csv_finish.  dir is made
- * if need be. */
+/* Begins dir/name with a row of column names ("a,b,c"); hidi_csv_finish ends it.  dir is made if
+ * need be. */
 hidi_status open_table(hidi_csv *csv, const char *dir, const char *name, const char *header);
 
 /* The plot as dir/name. */

@@ -1,4 +1,5 @@
-/* byte_images.c - images that were read from files and are held in memory as bytes. */
+/* byte_images.c - byte b of a file stands for b / 127.5 - 1; the held-out images are the last of
+ * the training images. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* dataset.c - opening a data set by its name, and batches of its images. */
+/* dataset.c - choosing a reader by name, holding images out, and gathering batches. */
 #include "data/dataset.h"
 
 #include <stdio.h>

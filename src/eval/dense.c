@@ -1,4 +1,5 @@
-/* dense.c - products of matrices in double precision; see dense.h. */
+/* dense.c - c += op(a) op(b) and c += x^T x, tile by tile: which thread has a tile changes nothing
+ * in it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -225,9 +225,9 @@ static hidi_status status_of(const char *what, lapack_int info, size_t m, size_t
     return HIDI_OK;
 }
 
-/* LAPACK's dsyevd and dgesdd run on one thread: their steps are many and small, and two threads that
- * wait for each other after each of them can be a hundred times slower on a busy machine.  (OpenBLAS
- * asks OpenMP.) */
+/* LAPACK's dsyevd and dgesdd run on one thread: their steps are many and small, and two threads
+ * that wait for each other after each of them can be a hundred times slower on a busy machine.
+ * (OpenBLAS asks OpenMP.) */
 
 hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
 {

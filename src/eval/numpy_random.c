@@ -1,4 +1,5 @@
-/* numpy_random.c - MT19937 and the shuffle of NumPy's RandomState; see numpy_random.h. */
+/* numpy_random.c - MT19937 by its recurrence x_k+624 = x_k+397 ^ (...) A, as NumPy's RandomState
+ * seeds it, masks its words, and shuffles with them. */
 #include "eval/numpy_random.h"
 
 enum { WORDS = 624, MIDDLE = 397 };

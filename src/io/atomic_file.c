@@ -1,4 +1,5 @@
-/* atomic_file.c - files that appear whole or not at all. */
+/* atomic_file.c - write beside the target, flush to disk, rename: rename(2) is what makes a file
+ * appear whole or not at all. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

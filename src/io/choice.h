@@ -1,5 +1,5 @@
-/* choice.h - names of an enum's values, in its order: one text of words separated by blanks, such as
- * "none cosine linear", that a header has beside the enum. */
+/* choice.h - names of an enum's values, in its order: one text of words separated by blanks, such
+ * as "none cosine linear", that a header has beside the enum. */
 #ifndef HIDI_IO_CHOICE_H
 #define HIDI_IO_CHOICE_H
 

@@ -217,8 +217,8 @@ hidi_status hidi_config_set(const hidi_option *table, void *values, const char *
 
 /* Between our line reader and our handler, while inih parses.  It needs a reader of ours, because
  * whether a handler is told the number of a line, and that of a section without values at all, is
- * fixed when inih is built (INI_HANDLER_LINENO, INI_CALL_HANDLER_ON_NEW_SECTION: both 0 in Debian's),
- * and because its own cuts long lines in two without a word. */
+ * fixed when inih is built (INI_HANDLER_LINENO, INI_CALL_HANDLER_ON_NEW_SECTION: both 0 in
+ * Debian's), and because its own cuts long lines in two without a word. */
 typedef struct parse {
     hidi_config_taker *take;
     void *context;
@@ -414,7 +414,8 @@ void hidi_config_print(const hidi_option *table, const void *values, FILE *out)
 static bool is_among(const char *words, const char *word, size_t length)
 {
     size_t other;
-    for (const char *w = hidi_next_word(words, &other); w != NULL; w = hidi_next_word(w + other, &other))
+    const char *w = hidi_next_word(words, &other);
+    for (; w != NULL; w = hidi_next_word(w + other, &other))
         if (other == length && memcmp(w, word, length) == 0)
             return true;
     return false;

@@ -40,9 +40,9 @@ hidi_status hidi_csv_create(hidi_csv *csv, const char *path);
 hidi_status hidi_csv_finish(hidi_csv *csv, hidi_status status);
 
 /* Cells of the current row, in order.  Errors show in hidi_csv_finish, or in ferror(csv->out). */
-void hidi_csv_names(hidi_csv *csv, const char *names);  /* "a,b,c" is three cells                  */
-void hidi_csv_text(hidi_csv *csv, const char *text);    /* in quotes if it must be                 */
-void hidi_csv_quoted(hidi_csv *csv, const char *text);  /* in quotes                               */
+void hidi_csv_names(hidi_csv *csv, const char *names); /* "a,b,c" is three cells  */
+void hidi_csv_text(hidi_csv *csv, const char *text);   /* in quotes if it must be */
+void hidi_csv_quoted(hidi_csv *csv, const char *text); /* in quotes               */
 void hidi_csv_integer(hidi_csv *csv, long long value);
 void hidi_csv_end_row(hidi_csv *csv);
 

@@ -1,4 +1,5 @@
-/* npy.c - the header of a .npy array. */
+/* npy.c - the header of a .npy array is a Python dict as text (npy.h): a parser for that one dict,
+ * and its writer. */
 #include "io/npy.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* npz.c - reading NumPy's archives of arrays; see npz.h. */
+/* npz.c - member NAME.npy of a zip file is array NAME: headers are read when the archive is opened,
+ * data when it is asked for, all at once or by rows. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -1,4 +1,4 @@
-/* npz_write.c - writing NumPy's archives of arrays; see npz.h.
+/* npz_write.c - arrays as stored members NAME.npy of a zip file.
  *
  * libzip pulls: it asks a source for each member's bytes, and another one, the archive, to write.
  */
@@ -23,6 +23,15 @@ typedef struct target {
     zip_error_t error;
 } target;
 
+/* The answer to ZIP_SOURCE_STAT. */
+static zip_int64_t tell_size(zip_stat_t *about, zip_uint64_t size)
+{
+    zip_stat_init(about);
+    about->size = size;
+    about->valid |= ZIP_STAT_SIZE;
+    return sizeof *about;
+}
+
 static zip_int64_t seek_target(target *t, void *data, zip_uint64_t length)
 {
     const off_t here = ftello(t->file.out);
@@ -45,10 +54,7 @@ static zip_int64_t target_call(void *context, void *data, zip_uint64_t length,
     case ZIP_SOURCE_SUPPORTS:
         return ZIP_SOURCE_SUPPORTS_WRITABLE;
     case ZIP_SOURCE_STAT:
-        zip_stat_init(data);
-        ((zip_stat_t *)data)->size = 0; /* a new archive */
-        ((zip_stat_t *)data)->valid |= ZIP_STAT_SIZE;
-        return sizeof(zip_stat_t);
+        return tell_size(data, 0); /* a new archive */
     case ZIP_SOURCE_ERROR:
         return zip_error_to_data(&t->error, data, length);
     case ZIP_SOURCE_WRITE:
@@ -139,10 +145,7 @@ static zip_int64_t array_call(void *context, void *data, zip_uint64_t length,
     case ZIP_SOURCE_READ:
         return read_array(s, data, (size_t)length);
     case ZIP_SOURCE_STAT: /* a known size decides about zip64 */
-        zip_stat_init(data);
-        ((zip_stat_t *)data)->size = (zip_uint64_t)s->rows * s->row_bytes + s->header_bytes;
-        ((zip_stat_t *)data)->valid |= ZIP_STAT_SIZE;
-        return sizeof(zip_stat_t);
+        return tell_size(data, (zip_uint64_t)s->rows * s->row_bytes + s->header_bytes);
     case ZIP_SOURCE_ERROR:
         return zip_error_to_data(&s->error, data, length);
     default:

@@ -1,4 +1,5 @@
-/* number.c - numbers as text, the same in every locale. */
+/* number.c - strtod and printf take the decimal point from the locale: it is put in before one, and
+ * taken out after the other. */
 #include "io/number.h"
 
 #include <errno.h>

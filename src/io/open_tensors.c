@@ -1,4 +1,5 @@
-/* open_tensors.c - one door to all files of tensors. */
+/* open_tensors.c - the format of a file of tensors is told from its first bytes and, of a zip
+ * archive, from its members; never from its name. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -1,4 +1,4 @@
-/* plot.c - line plots as SVG pictures; see plot.h. */
+/* plot.c - SVG by printf: data to pixels, ticks at 1, 2 and 5 times powers of ten, and a legend. */
 #include "io/plot.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* safetensors.c - the file format of weights; see safetensors.h. */
+/* safetensors.c - a JSON header (jansson) is checked against the data behind it before any of it is
+ * believed: shapes and offsets must tile the data exactly. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -1,4 +1,5 @@
-/* strided.c - arrays that are not in row-major order, brought into it. */
+/* strided.c - a copy of in[i stride[0] + j stride[1] + ...], row by row, without multiplying: the
+ * indices count up like digits. */
 #include "io/strided.h"
 
 #include <string.h>

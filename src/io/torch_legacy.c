@@ -1,4 +1,6 @@
-/* torch_legacy.c - what torch.save wrote before PyTorch 1.6. */
+/* torch_legacy.c - torch.save before PyTorch 1.6: pickles in a row (a magic number, version 1001,
+ * the machine, what was saved, the keys of the storages), then the storages' numbers in the keys'
+ * order. */
 #include "io/torch_legacy.h"
 
 #include <stdlib.h>

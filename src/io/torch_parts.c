@@ -1,4 +1,5 @@
-/* torch_parts.c - parts of a saved dict, and names. */
+/* torch_parts.c - a walk through the dicts and lists of a checkpoint: nested keys joined by dots
+ * are a tensor's name, and the only part with tensors is chosen without being named. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

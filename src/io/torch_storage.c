@@ -1,4 +1,5 @@
-/* torch_storage.c - from the storages of a PyTorch file to contiguous tensors. */
+/* torch_storage.c - a tensor of a PyTorch file is a view of a storage (offset, sizes, strides);
+ * storages are read one by one, and views that are not contiguous are copied out. */
 #include "io/torch_storage.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* zip_file.c - reading zip archives. */
+/* zip_file.c - what libzip reads, with limits: no name twice, no member larger than its archive,
+ * and every member read to its end has the checksum that it should have. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

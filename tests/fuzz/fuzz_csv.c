@@ -1,4 +1,4 @@
-/* fuzz_csv.c - hidi_csv_read, and a log that goes on */
+/* fuzz_csv.c - hidi_csv_read */
 #include "fuzz.h"
 
 #include "io/csv.h"
