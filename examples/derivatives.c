@@ -4,7 +4,7 @@
  *
  *     ./derivatives
  */
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 #include <math.h>
 #include <stdio.h>

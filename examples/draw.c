@@ -2,7 +2,7 @@
  *
  *     ./draw ../run-shapes/stage2.safetensors samples.png
  */
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -6,10 +6,10 @@
  * Interrupted (Ctrl-C), it leaves a checkpoint, and the same command goes on.  The result can be
  * drawn (draw.c) and distilled:
  *
- *     hidi distill-td --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
+ *     hidi stage1 --teacher leaves.safetensors --set data.name=folder --set data.path=leaves \
  *         --set data.size=0 --out run-leaves
  */
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 #include <signal.h>
 #include <stdio.h>
@@ -60,15 +60,14 @@ static hidi_status train(hidi_dit *net, const hidi_dataset *data, long steps, co
     const hidi_training training = {.steps = steps, .save_every = 500, .log_every = 10,
                                     .checkpoint = checkpoint, .log = log, .progress = stderr,
                                     .stop = &stop};
-    hidi_teacher_training teacher; /* takes the network over */
-    hidi_status status = hidi_teacher_init(&teacher, net, data, &options, settings);
+    hidi_teacher *teacher; /* takes the network over */
+    HIDI_TRY(hidi_teacher_create(&teacher, net, data, &options, settings));
+    hidi_status status = hidi_train(hidi_teacher_task(teacher), &training);
     if (status == HIDI_OK)
-        status = hidi_train(&teacher.task, &training);
-    if (status == HIDI_OK)
-        status = hidi_dit_save(teacher.average, path);
+        status = hidi_dit_save(hidi_teacher_result(teacher), path);
     if (status == HIDI_OK)
         remove(checkpoint);
-    hidi_teacher_free(&teacher);
+    hidi_teacher_destroy(teacher);
     return status;
 }
 

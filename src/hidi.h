@@ -15,30 +15,30 @@
  *     hidi_dit_destroy(student);
  *
  * Every function that can fail returns a hidi_status, which HIDI_TRY hands on; the reason is
- * hidi_error_message().  The order of the headers is that of the layers: each needs only those
- * before it.  examples/ has whole programs.  Compile and link with `pkg-config --cflags --libs hidi`.
+ * hidi_error_message().  The library does not print or exit, and may be called by several threads at a
+ * time on different objects; each has error messages of its own.  What belongs to the program around
+ * it stays: numbers of threads of OpenMP and BLAS are put back after each use.
+ *
+ * Programs say #include <hidi/hidi.h>, or <hidi/ROOM/NAME.h>; examples/ has whole ones.  Compile and
+ * link with `pkg-config --cflags --libs hidi`.  The order below is that of the rooms: each header needs
+ * only those before it, and those of its own room.
  */
 #ifndef HIDI_HIDI_H
 #define HIDI_HIDI_H
 
 #include "core/arena.h"
-#include "core/hash.h"
 #include "core/progress.h"
 #include "core/random.h"
 #include "core/real.h"
 #include "core/status.h"
-#include "core/threads.h"
+#include "core/version.h"
 #include "io/atomic_file.h"
-#include "io/config.h"
 #include "io/csv.h"
 #include "io/image.h"
-#include "io/npz.h"
-#include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/plot.h"
 #include "io/safetensors.h"
 #include "io/tensor_file.h"
-#include "io/torch_file.h"
 #include "backend/backend.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
@@ -48,6 +48,7 @@
 #include "data/dataset.h"
 #include "data/image_source.h"
 #include "model/dit.h"
+#include "model/dit_sizes.h"
 #include "model/macs.h"
 #include "model/params_file.h"
 #include "method/dmd.h"
@@ -58,14 +59,14 @@
 #include "method/sampler.h"
 #include "method/times.h"
 #include "eval/defects.h"
-#include "eval/dense.h"
 #include "eval/extractor.h"
 #include "eval/feature_net.h"
 #include "eval/frechet.h"
+#include "eval/image_set.h"
 #include "eval/inception.h"
 #include "eval/inception_score.h"
 #include "eval/kernel_distance.h"
-#include "eval/numpy_random.h"
+#include "eval/metrics.h"
 #include "eval/precision_recall.h"
 #include "eval/spectrum.h"
 #include "eval/statistics_file.h"
@@ -76,5 +77,6 @@
 #include "train/stage1.h"
 #include "train/stage2.h"
 #include "train/teacher.h"
+#include "train/terms.h"
 
 #endif

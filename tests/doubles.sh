@@ -5,7 +5,6 @@
 set -eu
 cat <<'END'
 # doubles.am - written by tests/doubles.sh: each test's twin in double precision.
-test_double_cppflags = $(AM_CPPFLAGS) -DHIDI_DOUBLE
 test_double_ldadd = liblab_double.la libobjects_double.la $(CHECK_LIBS)
 test_doubles =
 END
@@ -16,6 +15,6 @@ for source; do
     esac
     printf '\ntest_doubles += tests/%s_double\n' "$name"
     printf 'tests_%s_double_SOURCES = tests/%s.c\n' "$name" "$name"
-    printf 'tests_%s_double_CPPFLAGS = $(test_double_cppflags)\n' "$name"
+    printf 'tests_%s_double_CPPFLAGS = $(double_cppflags)\n' "$name"
     printf 'tests_%s_double_LDADD = $(test_double_ldadd)\n' "$name"
 done

@@ -20,7 +20,7 @@ static hidi_window window;         /* of the case at hand        */
 
 static hidi_real x[POOL], w[POOL], s[POOL], probs[POOL], y_norm[POOL], rstd[POOL];
 static hidi_real ignored[POOL], scratch[SCRATCH];
-static int32_t label[POOL], where[POOL];
+static int32_t label[POOL];
 
 static const hidi_real no_parameters[2] = { 0, 0 };
 
@@ -93,8 +93,6 @@ MAP(conv_weight, conv2d(out, 0, x, in, NULL, &window, scratch))
 MAP(conv_weight_adjoint, conv2d_grad_weight(out, 0, x, in, &window, scratch))
 MAP(average_pool, average_pool(out, 0, in, &window))
 MAP(average_pool_adjoint, average_pool_vjp(out, 0, in, &window))
-MAP(max_pool, max_pool_jvp(out, where, in, &window))
-MAP(max_pool_adjoint, max_pool_vjp(out, 0, where, in, &window))
 MAP(cross_entropy, cross_entropy_jvp(out, w, label, in, rows, columns))
 MAP(cross_entropy_adjoint, cross_entropy_vjp(out, 0, w, label, in, rows, columns))
 
@@ -208,39 +206,17 @@ START_TEST(test_window_adjoints)
         const adjoint_pair input = PAIR(conv_input, in, out);
         const adjoint_pair weight = PAIR(conv_weight, weights, out);
         const adjoint_pair average = PAIR(average_pool, in, pooled);
-        const adjoint_pair maximum = PAIR(max_pool, in, pooled);
 
         window = (hidi_window){ q->batch, q->channels, q->height, q->width, q->out_channels,
                                 q->kernel_h, q->kernel_w, q->stride, q->padding_h, q->padding_w,
-                                out_height, out_width, false };
+                                out_height, out_width };
         ck_assert_uint_le(b->conv_scratch(&window), SCRATCH);
         check_adjoint(&input);
         check_adjoint(&weight);
 
         window.out_channels = q->channels;
         check_adjoint(&average);
-        window.count_padding = true;
-        check_adjoint(&average);
-        b->max_pool(ignored, where, x, &window);
-        check_adjoint(&maximum);
     }
-}
-END_TEST
-
-/* max_pool's `where` points at the value that it put out. */
-START_TEST(test_max_pool_where)
-{
-    static hidi_real y[POOL], picked[POOL];
-
-    prepare(_i);
-    window = (hidi_window){ 2, 3, 7, 6, 3, 3, 3, 2, 1, 1, 4, 3, false };
-    b->max_pool(y, where, x, &window);
-    b->max_pool_jvp(picked, where, x, &window);
-    for (size_t i = 0; i < 2 * 3 * 4 * 3; i++)
-        check_element(y[i] == picked[i], "%s: y[%lu] is %g, x there %g", b->name, (unsigned long)i,
-                      (double)y[i], (double)picked[i]);
-    b->max_pool(picked, NULL, x, &window);
-    ck_assert_mem_eq(y, picked, 2 * 3 * 4 * 3 * sizeof *y);
 }
 END_TEST
 
@@ -338,7 +314,6 @@ int main(void)
     suite_add_tcase(suite, tests);
     tcase_add_loop_test(tests, test_adjoints, 0, RUNS);
     tcase_add_loop_test(tests, test_window_adjoints, 0, SETTINGS);
-    tcase_add_loop_test(tests, test_max_pool_where, 0, SETTINGS);
     tcase_add_loop_test(tests, test_derivatives, 0, RUNS);
 
     runner = srunner_create(suite);

@@ -23,14 +23,14 @@ static hidi_window window;
 /* Inputs: x, w, d and s are N(0, 1), probs and y_norm, rstd what attention and layer norm gave. */
 static hidi_real x[POOL], w[POOL], d[POOL], s[POOL], probs[POOL], y_norm[POOL], rstd[POOL];
 static hidi_real ignored[POOL], scratch[POOL];
-static int32_t label[POOL], where[POOL];
+static int32_t label[POOL];
 
 static const hidi_real no_parameters[2] = { 0, 0 };
 
 static void choose_sizes(bool large)
 {
-    const hidi_window small_window = { 2, 3, 7, 6, 4, 3, 3, 2, 1, 1, 4, 3, false };
-    const hidi_window large_window = { 2, 13, 15, 14, 9, 3, 3, 2, 1, 1, 8, 7, false };
+    const hidi_window small_window = { 2, 3, 7, 6, 4, 3, 3, 2, 1, 1, 4, 3 };
+    const hidi_window large_window = { 2, 13, 15, 14, 9, 3, 3, 2, 1, 1, 8, 7 };
 
     rows = large ? 131 : 13;
     columns = large ? 257 : 37;
@@ -57,7 +57,6 @@ static void prepare(int run)
         label[i] = (int32_t)(11 * i % columns);
     b->attention(ignored, probs, x, B, T, H, Dh);
     b->layer_norm(y_norm, rstd, x, rows, columns, (hidi_real)1e-6);
-    b->max_pool(ignored, where, x, &window);
     ck_assert_uint_le(b->conv_scratch(&window), POOL);
 }
 
@@ -132,8 +131,7 @@ SLOT(conv2d_grad_weight, conv2d_grad_weight(out, beta, x, d, &window, scratch))
 SLOT(sum_channels, sum_channels(out, beta, x, B, T, columns))
 SLOT(average_pool, average_pool(out, beta, x, &window))
 SLOT(average_pool_vjp, average_pool_vjp(out, beta, d, &window))
-SLOT(max_pool_jvp, max_pool_jvp(out, where, d, &window))
-SLOT(max_pool_vjp, max_pool_vjp(out, beta, where, d, &window))
+SLOT(max_pool, max_pool(out, x, &window))
 SLOT(cross_entropy, cross_entropy(out, ignored, x, label, rows, columns))
 SLOT(cross_entropy_jvp, cross_entropy_jvp(out, w, label, d, rows, columns))
 SLOT(cross_entropy_vjp, cross_entropy_vjp(out, beta, w, label, d, rows, columns))
@@ -195,8 +193,7 @@ static void list_image_slots(void)
     OVERWRITES(conv2d_relu, window.out_channels * positions);
     BETA(conv2d_grad_input, in), BETA(conv2d_grad_weight, window.out_channels * filter);
     BETA(sum_channels, T), BETA(average_pool, window.channels * positions);
-    BETA(average_pool_vjp, in), OVERWRITES(max_pool_jvp, window.channels * positions);
-    BETA(max_pool_vjp, in);
+    BETA(average_pool_vjp, in), OVERWRITES(max_pool, window.channels * positions);
 }
 
 static void prepare_slots(int run)
@@ -435,9 +432,7 @@ START_TEST(test_empty_outputs)
     CHECK_UNTOUCHED(add_channels(out, s, 0, 4, 4));
     CHECK_UNTOUCHED(average_pool(out, 0, x, &none));
     CHECK_UNTOUCHED(average_pool_vjp(out, 0, d, &none));
-    CHECK_UNTOUCHED(max_pool(out, where, x, &none));
-    CHECK_UNTOUCHED(max_pool_jvp(out, where, d, &none));
-    CHECK_UNTOUCHED(max_pool_vjp(out, 0, where, d, &none));
+    CHECK_UNTOUCHED(max_pool(out, x, &none));
     CHECK_UNTOUCHED(cross_entropy(out, out, x, label, 0, 4));
     CHECK_UNTOUCHED(cross_entropy_vjp(out, 0, probs, label, d, 0, 4));
     CHECK_UNTOUCHED(adamw(out, d, out, out, 0, 1, 1, 0.5, 0.5, 1, 0, 1));

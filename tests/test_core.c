@@ -1,4 +1,8 @@
-/* test_core.c - status, arena, progress and shapes. */
+/* test_core.c - version, status, arena, progress and shapes. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdint.h>
@@ -11,7 +15,21 @@
 #include "core/progress.h"
 #include "core/status.h"
 #include "core/threads.h"
+#include "core/version.h"
 #include "autograd/shape.h"
+
+/* --- version -------------------------------------------------------------------------------- */
+
+START_TEST(versions_agree)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%d.%d.%d", HIDI_VERSION_MAJOR, HIDI_VERSION_MINOR,
+             HIDI_VERSION_PATCH);
+    ck_assert_str_eq(text, HIDI_VERSION);
+    ck_assert_str_eq(hidi_version(), HIDI_VERSION);
+    ck_assert_str_eq(PACKAGE_VERSION, HIDI_VERSION); /* configure.ac's */
+}
+END_TEST
 
 /* --- status --------------------------------------------------------------------------------- */
 
@@ -360,7 +378,7 @@ static void add_case(Suite *suite, const char *name, const TTest *const *tests)
 
 int main(void)
 {
-    const TTest *const status_tests[] = { error_keeps_its_message, prefix_is_put_in_front,
+    const TTest *const status_tests[] = { versions_agree, error_keeps_its_message, prefix_is_put_in_front,
                                           long_messages_are_cut, messages_are_one_line,
                                           status_names_differ, try_returns_the_first_failure,
                                           hash_rule, thread_limit_is_given_back, NULL };

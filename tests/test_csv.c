@@ -1,4 +1,4 @@
-/* test_csv.c - logs: what is written is read, resuming, damaged files, full disks. */
+/* test_csv.c - tables, and logs: what is written is read, resuming, damaged files, full disks. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -80,6 +80,52 @@ START_TEST(what_is_written_is_read_back)
             ck_assert(isnan(rows[i][c]) ? isnan(values[i]) : values[i] == rows[i][c]);
         free(values);
     }
+}
+END_TEST
+
+START_TEST(a_table_has_cells_of_every_kind)
+{
+    static const double values[] = { 0.1, (double)NAN, -2.0 / 3, (double)INFINITY };
+    double *column;
+    size_t n;
+    hidi_csv csv;
+
+    ck_assert_int_eq(hidi_csv_create(&csv, scratch("t.csv")), HIDI_OK);
+    hidi_csv_names(&csv, "name,a,b,c,d");
+    hidi_csv_text(&csv, "in \"quotes\"");
+    hidi_csv_end_row(&csv);
+    hidi_csv_text(&csv, "one, two");
+    hidi_csv_numbers(&csv, "%.3g", COUNT(values), values);
+    hidi_csv_integer(&csv, -9000000000);
+    hidi_csv_end_row(&csv);
+    hidi_csv_quoted(&csv, "plain");
+    for (int i = 0; i < 4; i++)
+        hidi_csv_text(&csv, "");
+    hidi_csv_number(&csv, "%.0f", 3);
+    hidi_csv_end_row(&csv);
+    ck_assert_int_eq(hidi_csv_finish(&csv, HIDI_OK), HIDI_OK);
+    expect_text("t.csv", "name,a,b,c,d,\"in \"\"quotes\"\"\"\n"
+                         "\"one, two\",0.1,,-0.667,,-9000000000\n\"plain\",,,,,3\n");
+    ck_assert_int_eq(hidi_csv_read(scratch("t.csv"), "in \"quotes\"", &column, &n), HIDI_OK);
+    ck_assert_uint_eq(n, 2);
+    ck_assert(column[0] == -9e9 && column[1] == 3);
+    free(column);
+}
+END_TEST
+
+START_TEST(a_table_appears_whole_or_not_at_all)
+{
+    hidi_csv csv;
+
+    write_text("whole.csv", "old\n");
+    ck_assert_int_eq(hidi_csv_create(&csv, scratch("whole.csv")), HIDI_OK);
+    hidi_csv_text(&csv, "new");
+    expect_text("whole.csv", "old\n");
+    ck_assert_int_eq(hidi_csv_finish(&csv, HIDI_BAD_FORMAT), HIDI_BAD_FORMAT);
+    expect_text("whole.csv", "old\n");
+    ck_assert_int_eq(hidi_csv_finish(&csv, HIDI_OK), HIDI_OK); /* nothing is open */
+    ck_assert_int_eq(hidi_csv_create(&csv, scratch("no/whole.csv")), HIDI_BAD_FILE);
+    ck_assert_int_eq(hidi_csv_finish(&csv, HIDI_BAD_FILE), HIDI_BAD_FILE);
 }
 END_TEST
 
@@ -176,6 +222,7 @@ START_TEST(damaged_logs_are_errors)
         { "step,loss\n1,2\n2\n", "step", ":3: not 2 cells", HIDI_BAD_FORMAT },
         { "step,loss\n1,2,3\n", "loss", ":2: not 2 cells", HIDI_BAD_FORMAT },
         { "step,loss\n1,two\n", "loss", ":2: not 2 cells, or no number", HIDI_BAD_FORMAT },
+        { "step,loss\n\"1,2\n", "step", ":2: not 2 cells", HIDI_BAD_FORMAT },
         { "step,loss\n1, 2\n", "loss", ":2: not 2 cells, or no number", HIDI_BAD_FORMAT },
     };
     double *values;
@@ -233,6 +280,8 @@ int main(void)
     TCase *tcase = tcase_create("csv");
     scratch_begin();
     tcase_add_test(tcase, what_is_written_is_read_back);
+    tcase_add_test(tcase, a_table_has_cells_of_every_kind);
+    tcase_add_test(tcase, a_table_appears_whole_or_not_at_all);
     tcase_add_test(tcase, a_new_log_replaces_an_old_one);
     tcase_add_test(tcase, resuming_drops_what_came_after_the_checkpoint);
     tcase_add_test(tcase, resuming_without_a_log_begins_one);

@@ -79,30 +79,30 @@ static hidi_dit *new_dit(const hidi_backend *backend, const hidi_dataset *data)
     return dit;
 }
 
-static void take_steps(const hidi_task *task, const hidi_tape *tape, memory *m)
+static void take_steps(const hidi_task *task, memory *m)
 {
     double values[HIDI_MAX_LOG_COLUMNS];
     for (long i = 0; i < 3; i++)
         OK(task->step(task->self, i, values));
-    *m = (memory){hidi_tape_peak(tape), hidi_tape_allocations(tape)};
+    *m = (memory){hidi_tape_peak(task->tape), hidi_tape_allocations(task->tape)};
 }
 
 static void classifier(const hidi_backend *backend, const hidi_dataset *data, memory *m)
 {
     const hidi_classifier_options options = {8, 1, adamw, schedule};
-    hidi_classifier_training training;
-    OK(hidi_classifier_init(&training, backend, data, &options, ""));
-    take_steps(&training.task, training.tape, m);
-    hidi_classifier_free(&training);
+    hidi_classifier *training;
+    OK(hidi_classifier_create(&training, backend, data, &options, ""));
+    take_steps(hidi_classifier_task(training), m);
+    hidi_classifier_destroy(training);
 }
 
 static void teacher(const hidi_backend *backend, const hidi_dataset *data, memory *m)
 {
     const hidi_teacher_options options = {8, 1, 0.1, 0.99, time_options, adamw, schedule};
-    hidi_teacher_training training;
-    OK(hidi_teacher_init(&training, new_dit(backend, data), data, &options, ""));
-    take_steps(&training.task, training.tape, m);
-    hidi_teacher_free(&training);
+    hidi_teacher *training;
+    OK(hidi_teacher_create(&training, new_dit(backend, data), data, &options, ""));
+    take_steps(hidi_teacher_task(training), m);
+    hidi_teacher_destroy(training);
 }
 
 static void stage1(const hidi_backend *backend, const hidi_dataset *data, double difference,
@@ -112,10 +112,10 @@ static void stage1(const hidi_backend *backend, const hidi_dataset *data, double
         8, 1, 0.99, interval, {1.5, 0.5, 1, difference, 0}, adamw, schedule,
         {HIDI_START_TEACHER, 0, 0, 0}};
     hidi_dit *net = new_dit(backend, data);
-    hidi_stage1_training training;
-    OK(hidi_stage1_init(&training, net, data, &options, ""));
-    take_steps(&training.task, training.tape, m);
-    hidi_stage1_free(&training);
+    hidi_stage1 *training;
+    OK(hidi_stage1_create(&training, net, data, &options, ""));
+    take_steps(hidi_stage1_task(training), m);
+    hidi_stage1_destroy(training);
     hidi_dit_destroy(net);
 }
 
@@ -146,11 +146,11 @@ static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool e
         options.td_weight = 1;
     }
     hidi_dit *net = new_dit(backend, data), *student;
-    hidi_stage2_training training;
+    hidi_stage2 *training;
     OK(hidi_dit_student(&student, net, 2));
-    OK(hidi_stage2_init(&training, student, net, data, &options, ""));
-    take_steps(&training.task, training.tape, m);
-    hidi_stage2_free(&training);
+    OK(hidi_stage2_create(&training, student, net, data, &options, ""));
+    take_steps(hidi_stage2_task(training), m);
+    hidi_stage2_destroy(training);
     hidi_dit_destroy(student);
     hidi_dit_destroy(net);
 }

@@ -85,10 +85,8 @@ START_TEST(pieces)
     hidi_var *image = X(S4(2, 3, 1, 2), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
     EXPECT(hidi_reshape(tape, x, S3(3, 1, 2)), S3(3, 1, 2), 1, 2, 3, 4, 5, 6);
     EXPECT(hidi_columns_of(tape, x, 1, 2), S2(2, 2), 2, 3, 5, 6);
-    EXPECT(hidi_samples_of(tape, x, 1, 1), S2(1, 3), 4, 5, 6);
     EXPECT(hidi_channels_of(tape, image, 1, 1), S4(2, 1, 1, 2), 3, 4, 9, 10);
     EXPECT(hidi_channels_of(tape, image, 1, 2), S4(2, 2, 1, 2), 3, 4, 5, 6, 9, 10, 11, 12);
-    EXPECT(hidi_concat(tape, x, X(S2(1, 3), 7, 8, 9)), S2(3, 3), 1, 2, 3, 4, 5, 6, 7, 8, 9);
 }
 END_TEST
 
@@ -186,15 +184,11 @@ END_TEST
 
 START_TEST(pools)
 {
-    hidi_var *x = X(S4(1, 1, 2, 4), 1, 2, 3, 4, 5, 6, 7, 8);
-    hidi_var *square = X(S4(1, 1, 2, 2), 1, 2, 3, 4), *below = hidi_scale(tape, square, -1);
-    EXPECT(hidi_average_pool(tape, x, 2, 2, 0, true), S4(1, 1, 1, 2), 3.5, 5.5);
-    EXPECT(hidi_average_pool(tape, square, 3, 1, 1, false), S4(1, 1, 2, 2), 2.5, 2.5, 2.5, 2.5);
-    EXPECT(hidi_average_pool(tape, square, 3, 1, 1, true), S4(1, 1, 2, 2), 10 / 9.0, 10 / 9.0,
-           10 / 9.0, 10 / 9.0);
-    EXPECT(hidi_max_pool(tape, x, 2, 1, 0), S4(1, 1, 1, 3), 6, 7, 8);
-    EXPECT(hidi_max_pool(tape, below, 2, 2, 1), S4(1, 1, 2, 2), -1, -2, -3, -4);
-    EXPECT(hidi_max_pool(tape, below, 3, 1, 1), S4(1, 1, 2, 2), -1, -1, -1, -1);
+    hidi_var *x = X(S4(1, 1, 2, 4), 1, 2, 3, 4, 5, 6, 7, 8), *square = X(S4(1, 1, 2, 2), 1, 2, 3, 4);
+    EXPECT(hidi_average_pool(tape, x, 2, 2, 0), S4(1, 1, 1, 2), 3.5, 5.5);
+    EXPECT(hidi_average_pool(tape, square, 3, 1, 1), S4(1, 1, 2, 2), 2.5, 2.5, 2.5, 2.5);
+    EXPECT(hidi_average_pool(tape, square, 2, 1, 1), S4(1, 1, 3, 3), 1, 1.5, 2, 2, 2.5, 3, 3, 3.5,
+           4);
 }
 END_TEST
 

@@ -25,6 +25,8 @@ static const hidi_time_options uniform = {HIDI_TIME_UNIFORM, 0.02, 0.98, 0, 1};
 enum { STEPS = 6, STOP = 3, BATCH = 4 };
 static const hidi_schedule schedule = {1e-3, 2, HIDI_DECAY_COSINE, 0.1, STEPS};
 
+#define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
+
 /* --- schedules and draws ---------------------------------------------------------------------- */
 
 START_TEST(learning_rates)
@@ -152,16 +154,16 @@ static hidi_dit *small_dit(uint64_t seed)
 
 /* Any of the four trainings, and the parameters that it is about. */
 typedef struct any_training {
-    hidi_classifier_training features;
-    hidi_teacher_training teacher;
-    hidi_stage1_training td;
-    hidi_stage2_training dm;
+    hidi_classifier *features;
+    hidi_teacher *teacher;
+    hidi_stage1 *stage1;
+    hidi_stage2 *stage2;
     hidi_dit *net, *student;
     const hidi_task *task;
     const hidi_params *result;
 } any_training;
 
-enum { FEATURES, TEACHER, TD, DM, KINDS };
+enum { FEATURES, TEACHER, STAGE1, STAGE2, KINDS };
 
 static void begin(any_training *a, int kind, const char *settings)
 {
@@ -169,49 +171,47 @@ static void begin(any_training *a, int kind, const char *settings)
     const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
     const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
     const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
-    const hidi_stage1_options td = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
+    const hidi_stage1_options stage1 = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
                                 {HIDI_START_TEACHER, 0, 0, 0}};
-    const hidi_stage2_options dm = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
+    const hidi_stage2_options stage2 = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
                                 .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
                                 .adversary_time = uniform, .backbone = HIDI_BACKBONE_FAKE,
                                 .r1_weight = 1, .r1_sigma = 0.1,
                                 .heads = {HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true}, .td_weight = 0.1,
                                 .interval = interval, .meanflow = meanflow, .adamw = adamw,
                                 .schedule = schedule, .fake_rate = 1, .head_rate = 2};
-    hidi_status status = HIDI_OK;
     memset(a, 0, sizeof *a);
     a->net = small_dit(3);
     switch (kind) {
     case FEATURES:
-        status = hidi_classifier_init(&a->features, backend, data, &features, settings);
-        a->task = &a->features.task;
+        OK(hidi_classifier_create(&a->features, backend, data, &features, settings));
+        a->task = hidi_classifier_task(a->features);
+        a->result = &hidi_classifier_result(a->features)->params;
         break;
     case TEACHER:
-        status = hidi_teacher_init(&a->teacher, small_dit(3), data, &teacher, settings);
-        a->task = &a->teacher.task;
+        OK(hidi_teacher_create(&a->teacher, small_dit(3), data, &teacher, settings));
+        a->task = hidi_teacher_task(a->teacher);
+        a->result = &hidi_teacher_result(a->teacher)->params;
         break;
-    case TD:
-        status = hidi_stage1_init(&a->td, a->net, data, &td, settings);
-        a->task = &a->td.task;
+    case STAGE1:
+        OK(hidi_stage1_create(&a->stage1, a->net, data, &stage1, settings));
+        a->task = hidi_stage1_task(a->stage1);
+        a->result = &hidi_stage1_result(a->stage1)->params;
         break;
     default:
-        ck_assert_int_eq(hidi_dit_student(&a->student, a->net, 1), HIDI_OK);
-        status = hidi_stage2_init(&a->dm, a->student, a->net, data, &dm, settings);
-        a->task = &a->dm.task;
+        OK(hidi_dit_student(&a->student, a->net, 1));
+        OK(hidi_stage2_create(&a->stage2, a->student, a->net, data, &stage2, settings));
+        a->task = hidi_stage2_task(a->stage2);
+        a->result = &hidi_stage2_result(a->stage2)->params;
     }
-    ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
-    a->result = kind == FEATURES  ? &a->features.net->params
-                : kind == TEACHER ? &a->teacher.average->params
-                : kind == TD      ? &a->td.average->params
-                                  : &a->dm.average->params;
 }
 
 static void end(any_training *a)
 {
-    hidi_classifier_free(&a->features);
-    hidi_teacher_free(&a->teacher);
-    hidi_stage1_free(&a->td);
-    hidi_stage2_free(&a->dm);
+    hidi_classifier_destroy(a->features);
+    hidi_teacher_destroy(a->teacher);
+    hidi_stage1_destroy(a->stage1);
+    hidi_stage2_destroy(a->stage2);
     hidi_dit_destroy(a->net);
     hidi_dit_destroy(a->student);
 }
@@ -281,16 +281,12 @@ START_TEST(no_allocation_after_the_first_steps)
     any_training a;
     double values[HIDI_MAX_LOG_COLUMNS];
     begin(&a, _i, "");
-    const hidi_tape *tape = _i == FEATURES  ? a.features.tape
-                            : _i == TEACHER ? a.teacher.tape
-                            : _i == TD      ? a.td.tape
-                                            : a.dm.tape;
     for (long step = 0; step < 2; step++)
         ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
-    const size_t allocations = hidi_tape_allocations(tape);
+    const size_t allocations = hidi_tape_allocations(a.task->tape);
     for (long step = 2; step < STEPS; step++)
         ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
-    ck_assert_uint_eq(hidi_tape_allocations(tape), allocations);
+    ck_assert_uint_eq(hidi_tape_allocations(a.task->tape), allocations);
     end(&a);
 }
 END_TEST
@@ -300,9 +296,10 @@ START_TEST(generator_waits_for_its_turn)
 {
     any_training a;
     double values[HIDI_MAX_LOG_COLUMNS];
-    begin(&a, DM, "");
-    const hidi_params *params[] = {&a.dm.student->params, &a.dm.average->params,
-                                   &a.dm.fake->params, &a.dm.heads->params};
+    begin(&a, STAGE2, "");
+    const hidi_params *params[] = {&hidi_stage2_student(a.stage2)->params, a.result,
+                                   &hidi_stage2_fake(a.stage2)->params,
+                                   &hidi_stage2_heads(a.stage2)->params};
     for (int step = 1; step <= 2; step++) { /* k = 2: step 1 is not its turn, step 2 is */
         hidi_real *before[4];
         for (int i = 0; i < 4; i++) {
@@ -346,7 +343,7 @@ static int n_snapshots;
 
 static hidi_status take_snapshot(void *context, long steps)
 {
-    const hidi_params *params = context;
+    const hidi_params *params = *(const hidi_params **)context;
     snapshot_steps[n_snapshots++] = steps;
     memcpy(snapshot_value, params->value, params->count * sizeof *snapshot_value);
     return HIDI_OK;
@@ -358,14 +355,15 @@ START_TEST(snapshots)
     hidi_training training = {.steps = STEPS, .log_every = 1, .snapshot_every = 2,
                               .snapshot = take_snapshot};
     ck_assert_int_eq(STEPS, 6);
-    begin(&whole, TD, "");
-    training.context = &whole.td.average->params;
+    begin(&whole, STAGE1, "");
+    const hidi_params *result = whole.result;
+    training.context = &result;
     snapshot_value = malloc(whole.result->count * sizeof *snapshot_value);
     n_snapshots = 0;
     ck_assert_int_eq(hidi_train(whole.task, &training), HIDI_OK);
     ck_assert_int_eq(n_snapshots, 2); /* the end is no snapshot */
     ck_assert(snapshot_steps[0] == 2 && snapshot_steps[1] == 4);
-    begin(&part, TD, "");
+    begin(&part, STAGE1, "");
     double values[HIDI_MAX_LOG_COLUMNS];
     for (long step = 0; step < 4; step++)
         ck_assert_int_eq(part.task->step(part.task->self, step, values), HIDI_OK);
@@ -430,26 +428,53 @@ START_TEST(students_of_other_sizes)
 {
     hidi_dit *net = small_dit(1);
     hidi_dataset *shapes;
-    hidi_stage1_training s;
+    hidi_stage1 *s;
     double values[HIDI_MAX_LOG_COLUMNS];
     hidi_stage1_options options = {.batch = 4, .seed = 1, .ema = 0.9,
                                .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1},
                                .meanflow = {.guidance = 1.5, .p = 1, .c = 1}, .adamw = adamw,
                                .schedule = schedule, .student = {HIDI_START_TEACHER, 8, 0, 0}};
     ck_assert_int_eq(hidi_dataset_open(&shapes, "shapes", NULL, 8, 1), HIDI_OK);
-    ck_assert_int_eq(hidi_stage1_init(&s, net, shapes, &options, ""), HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_stage1_create(&s, net, shapes, &options, ""), HIDI_BAD_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(hidi_error_message(), "width 8"));
-    hidi_stage1_free(&s);
+    ck_assert_ptr_null(s);
     options.student = (hidi_student_options){HIDI_START_RANDOM, 8, 3, 1};
-    ck_assert_int_eq(hidi_stage1_init(&s, net, shapes, &options, ""), HIDI_OK);
-    ck_assert(s.student->config.width == 8 && s.student->config.depth == 3 &&
-              s.student->config.heads == 1 && s.student->config.has_interval);
-    ck_assert_int_eq(s.task.step(s.task.self, 0, values), HIDI_OK);
-    hidi_stage1_free(&s);
+    OK(hidi_stage1_create(&s, net, shapes, &options, ""));
+    const hidi_dit_config *config = &hidi_stage1_student(s)->config;
+    const hidi_task *task = hidi_stage1_task(s);
+    ck_assert(config->width == 8 && config->depth == 3 && config->heads == 1 &&
+              config->has_interval);
+    OK(task->step(task->self, 0, values));
+    hidi_stage1_destroy(s);
     hidi_dataset_close(shapes);
     hidi_dit_destroy(net);
 }
 END_TEST
+
+/* A task whose steps begin with NaN among the parameters. */
+static const hidi_task *unbroken;
+static const hidi_params *broken_params;
+
+static void break_params(const hidi_params *params)
+{
+    const hidi_real broken = (hidi_real)NAN;
+    backend->upload(params->value, &broken, sizeof broken);
+}
+
+static hidi_status break_and_step(void *self, long step, double *values)
+{
+    break_params(broken_params);
+    return unbroken->step(self, step, values);
+}
+
+static hidi_task breaking(const hidi_task *task, const hidi_params *params)
+{
+    hidi_task broken = *task;
+    unbroken = task;
+    broken_params = params;
+    broken.step = break_and_step;
+    return broken;
+}
 
 START_TEST(not_finite_stops)
 {
@@ -464,12 +489,55 @@ START_TEST(not_finite_stops)
     end(&a);
 
     begin(&a, TEACHER, "");
-    a.teacher.options.time = (hidi_time_options){HIDI_TIME_UNIFORM, NAN, NAN, 0, 1};
-    ck_assert_int_eq(hidi_train(a.task, &training), HIDI_NOT_FINITE);
+    const hidi_task broken = breaking(a.task, &hidi_teacher_net(a.teacher)->params);
+    ck_assert_int_eq(hidi_train(&broken, &training), HIDI_NOT_FINITE);
     ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") != NULL &&
                       strstr(hidi_error_message(), "last.safetensors") != NULL,
                   "%s", hidi_error_message());
     ck_assert_int_eq(access(training.checkpoint, F_OK), 0);
+    end(&a);
+}
+END_TEST
+
+/* The first term that is not finite is named, in the order of the log; and nothing has changed. */
+START_TEST(not_finite_is_named)
+{
+    any_training a;
+    const hidi_training training = {.steps = STEPS, .log_every = 1};
+    const struct {
+        int kind;
+        const char *where, *message;
+    } cases[] = {
+        {FEATURES, "net", "features, step 0: the cross entropy is "},
+        {TEACHER, "net", "teacher, step 0: the flow matching loss is "},
+        {STAGE1, "teacher", "stage 1, step 0: the teacher's velocity v is "},
+        {STAGE1, "student", "stage 1, step 0: the average velocity u is "},
+        {STAGE2, "student", "stage 2, step 0: the fake score's loss is "},
+        {STAGE2, "fake", "stage 2, step 0: the fake score's loss is "},
+        {STAGE2, "heads", "stage 2, step 0: the discriminator's loss is "},
+        {STAGE2, "teacher", "stage 2, step 0: the distribution matching loss is "},
+    };
+    begin(&a, cases[_i].kind, "");
+    const char *where = cases[_i].where;
+    const hidi_params *params =
+        strcmp(where, "teacher") == 0        ? &a.net->params
+        : strcmp(where, "fake") == 0         ? &hidi_stage2_fake(a.stage2)->params
+        : strcmp(where, "heads") == 0        ? &hidi_stage2_heads(a.stage2)->params
+        : cases[_i].kind == FEATURES         ? a.result
+        : cases[_i].kind == TEACHER          ? &hidi_teacher_net(a.teacher)->params
+        : cases[_i].kind == STAGE1           ? &hidi_stage1_student(a.stage1)->params
+                                             : &hidi_stage2_student(a.stage2)->params;
+    const size_t bytes = a.result->count * sizeof(hidi_real);
+    const hidi_task broken = breaking(a.task, params);
+    hidi_real *before = malloc(bytes);
+    if (params == a.result)
+        break_params(params);
+    memcpy(before, a.result->value, bytes);
+    ck_assert_int_eq(hidi_train(&broken, &training), HIDI_NOT_FINITE);
+    ck_assert_msg(strncmp(hidi_error_message(), cases[_i].message, strlen(cases[_i].message)) == 0,
+                  "%s", hidi_error_message());
+    ck_assert_mem_eq(before, a.result->value, bytes);
+    free(before);
     end(&a);
 }
 END_TEST
@@ -520,6 +588,7 @@ int main(void)
     tcase_add_test(tcase, students_of_other_depths);
     tcase_add_test(tcase, students_of_other_sizes);
     tcase_add_test(tcase, not_finite_stops);
+    tcase_add_loop_test(tcase, not_finite_is_named, 0, 8);
     tcase_add_test(tcase, not_finite_gradient);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

@@ -59,7 +59,7 @@ static void add_point(const mixture *m, const double *z, double t, errors *e)
     }
 }
 
-static hidi_status compare(const mixture *m, table *t)
+static hidi_status compare(const mixture *m, hidi_csv *csv)
 {
     static double z[POINTS * MAX_DIM];
     for (int k = 0; k < TIMES; k++) {
@@ -67,10 +67,14 @@ static hidi_status compare(const mixture *m, table *t)
         draw_points(m, 1, 0, times_shown[k], z, POINTS);
         for (int j = 0; j < POINTS; j++)
             add_point(m, z + j * m->dim, times_shown[k], &e);
-        fprintf(t->file.out, "%s,%g,%d,%.3g,%.3g,%.3g,", m->name, times_shown[k], POINTS,
-                sqrt(e.size), e.integral, e.constant);
-        fprintf(t->file.out, m->dim == 1 ? "%.3g,%.0f\n" : ",%.0f\n",
-                m->dim == 1 ? e.solver : e.steps, e.steps);
+        const double cells[] = {sqrt(e.size), e.integral, e.constant,
+                                m->dim == 1 ? e.solver : (double)NAN};
+        hidi_csv_text(csv, m->name);
+        hidi_csv_number(csv, "%g", times_shown[k]);
+        hidi_csv_integer(csv, POINTS);
+        hidi_csv_numbers(csv, "%.3g", 4, cells);
+        hidi_csv_number(csv, "%.0f", e.steps);
+        hidi_csv_end_row(csv);
         printf("%s, t = %.1f: |u - integral| <= %.1e, |f(z_s, s) - f(z_t, t)| <= %.1e", m->name,
                times_shown[k], e.integral, e.constant);
         printf(m->dim == 1 ? "; the ODE solver is off by <= %.1e\n" : "\n", e.solver);
@@ -105,14 +109,14 @@ static hidi_status draw_trajectories(const mixture *m, const char *dir)
 int main(int argc, char **argv)
 {
     const char *dir = argc > 1 ? argv[1] : "propositions-results";
-    table t = {.open = false};
-    hidi_status status = open_table(&t, dir, "consistency.csv",
+    hidi_csv csv = {.out = NULL};
+    hidi_status status = open_table(&csv, dir, "consistency.csv",
                                     "data,t,points,u_rms,u_minus_integral_max,"
                                     "f_along_trajectory_max,ode_minus_quantiles_max,"
                                     "evaluations");
     for (int i = 0; i < N_MIXTURES && status == HIDI_OK; i++)
-        status = compare(&mixtures[i], &t);
-    status = close_table(&t, status);
+        status = compare(&mixtures[i], &csv);
+    status = hidi_csv_finish(&csv, status);
     if (status == HIDI_OK)
         status = draw_trajectories(&mixtures[0], dir);
     return finish("consistency", status);

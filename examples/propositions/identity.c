@@ -76,7 +76,7 @@ static void difference(const mixture *m, const place *p, const double *v, double
 /* The identity's residual by dual numbers, one row of identity.csv; leaves v and du/dt
  * [POINTS, dim], and the root mean square of du/dt. */
 static hidi_status check_identity(const mixture *m, const place *p, double *v, double *dudt,
-                                  double *size, table *t)
+                                  double *size, hidi_csv *csv)
 {
     double most = 0, size_u = 0, size_d = 0, off = 0;
     for (int j = 0; j < POINTS; j++) {
@@ -90,8 +90,11 @@ static hidi_status check_identity(const mixture *m, const place *p, double *v, d
             size_d += dj[i] * dj[i] / (POINTS * m->dim);
         }
     }
-    fprintf(t->file.out, "%s,%d,%.3g,%.3g,%.3g,%.3g\n", m->name, POINTS, sqrt(size_u),
-            sqrt(size_d), most, off);
+    const double cells[] = {sqrt(size_u), sqrt(size_d), most, off};
+    hidi_csv_text(csv, m->name);
+    hidi_csv_integer(csv, POINTS);
+    hidi_csv_numbers(csv, "%.3g", 4, cells);
+    hidi_csv_end_row(csv);
     printf("%s: |u - (v - (t - r) du/dt)| <= %.1e, u %.2f and du/dt %.2f root mean square\n",
            m->name, most, sqrt(size_u), sqrt(size_d));
     *size = sqrt(size_d);
@@ -101,7 +104,7 @@ static hidi_status check_identity(const mixture *m, const place *p, double *v, d
 /* Relative errors of differences over PLACES steps eps. */
 static void check_differences(const mixture *m, const place *p, const double *v,
                               const double *dudt, double size, int single, const double *eps,
-                              double *error, table *t)
+                              double *error, hidi_csv *csv)
 {
     int best = 0;
     for (int k = 0; k < PLACES; k++) {
@@ -113,8 +116,11 @@ static void check_differences(const mixture *m, const place *p, const double *v,
         }
         error[k] = sqrt(square) / size;
         best = error[k] < error[best] ? k : best;
-        fprintf(t->file.out, "%s,%s,%.3g,%.4g\n", m->name, single ? "single" : "double", eps[k],
-                error[k]);
+        hidi_csv_text(csv, m->name);
+        hidi_csv_text(csv, single ? "single" : "double");
+        hidi_csv_number(csv, "%.3g", eps[k]);
+        hidi_csv_number(csv, "%.4g", error[k]);
+        hidi_csv_end_row(csv);
     }
     printf("%s, %s precision: differences are best at eps = %.0e, off by %.1e\n", m->name,
            single ? "single" : "double", eps[best], error[best]);
@@ -128,7 +134,7 @@ int main(int argc, char **argv)
     static char label[2 * N_MIXTURES][64];
     const char *dir = argc > 1 ? argv[1] : "propositions-results";
     hidi_series series[2 * N_MIXTURES];
-    table exact = {.open = false}, differences = {.open = false};
+    hidi_csv exact = {.out = NULL}, differences = {.out = NULL};
     for (int k = 0; k < PLACES; k++)
         eps[k] = pow(10, -1 - 0.5 * k);
     hidi_status status = open_table(&exact, dir, "identity.csv",
@@ -149,7 +155,7 @@ int main(int argc, char **argv)
             series[line] = (hidi_series){label[line], eps, error[line], PLACES};
         }
     }
-    status = close_table(&differences, close_table(&exact, status));
+    status = hidi_csv_finish(&differences, hidi_csv_finish(&exact, status));
     const hidi_plot plot = {"du/dt by central differences, against dual numbers", "eps",
                             "relative error", true, 0, series, 2 * N_MIXTURES, true};
     if (status == HIDI_OK)

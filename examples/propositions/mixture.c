@@ -1,7 +1,7 @@
 /* mixture.c */
 #include "mixture.h"
 
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 const mixture mixtures[N_MIXTURES] = {
     {"line", 1, 3, {0.3, 0.5, 0.2}, {0.2, 0.15, 0.3}, {{-1}, {0.2}, {1.3}}},

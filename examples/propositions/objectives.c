@@ -260,7 +260,7 @@ typedef struct study {
     const char *dir;
     long updates, seeds;
     const hidi_backend *backend;
-    table results, pairs, curves;
+    hidi_csv results, pairs, curves;
     yardstick y;
     outcome o[OBJECTIVES][MAX_SEEDS];
 } study;
@@ -276,6 +276,12 @@ static void moments(const double *x, long n, double *mean, double *deviation)
     *deviation = sqrt(*deviation);
 }
 
+static void begin_row(hidi_csv *csv, const mixture *m, int objective)
+{
+    hidi_csv_text(csv, m->name);
+    hidi_csv_text(csv, names[objective]);
+}
+
 static void report_objective(study *st, const mixture *m, int objective)
 {
     const outcome *o = st->o[objective];
@@ -284,11 +290,15 @@ static void report_objective(study *st, const mixture *m, int objective)
         exact[s] = o[s].to_exact;
         limit[s] = o[s].to_limit;
         all_t[s] = o[s].all_t;
-        fprintf(st->results.file.out, "%s,%s,%ld,%ld,%.5g,%.5g,", m->name, names[objective], s + 1,
-                st->updates, exact[s], limit[s]);
-        if (objective != PROGRESSIVE) /* its last round knows t = 1 alone */
-            fprintf(st->results.file.out, "%.5g", all_t[s]);
-        fprintf(st->results.file.out, "\n");
+        begin_row(&st->results, m, objective);
+        hidi_csv_integer(&st->results, s + 1);
+        hidi_csv_integer(&st->results, st->updates);
+        hidi_csv_number(&st->results, "%.5g", exact[s]);
+        hidi_csv_number(&st->results, "%.5g", limit[s]);
+        /* Progressive distillation's last round knows t = 1 alone. */
+        hidi_csv_number(&st->results, "%.5g",
+                        objective == PROGRESSIVE ? (double)NAN : all_t[s]);
+        hidi_csv_end_row(&st->results);
     }
     moments(exact, st->seeds, &mean[0], &deviation[0]);
     moments(limit, st->seeds, &mean[1], &deviation[1]);
@@ -302,8 +312,11 @@ static void report_objective(study *st, const mixture *m, int objective)
         for (long s = 0; s < st->seeds; s++)
             exact[s] = o[s].error[k];
         moments(exact, st->seeds, &mean[0], &deviation[0]);
-        fprintf(st->curves.file.out, "%s,%s,%.0f,%.5g,%.5g\n", m->name, names[objective],
-                o[0].updates[k], mean[0], deviation[0]);
+        begin_row(&st->curves, m, objective);
+        hidi_csv_number(&st->curves, "%.0f", o[0].updates[k]);
+        hidi_csv_number(&st->curves, "%.5g", mean[0]);
+        hidi_csv_number(&st->curves, "%.5g", deviation[0]);
+        hidi_csv_end_row(&st->curves);
     }
 }
 
@@ -311,9 +324,14 @@ static void report_pairs(study *st, const mixture *m)
 {
     for (int a = 0; a < OBJECTIVES; a++)
         for (int b = a + 1; b < OBJECTIVES; b++)
-            for (long s = 0; s < st->seeds; s++)
-                fprintf(st->pairs.file.out, "%s,%s,%s,%ld,%.5g\n", m->name, names[a], names[b],
-                        s + 1, distance(st->o[a][s].u, st->o[b][s].u, EVALUATED * m->dim));
+            for (long s = 0; s < st->seeds; s++) {
+                begin_row(&st->pairs, m, a);
+                hidi_csv_text(&st->pairs, names[b]);
+                hidi_csv_integer(&st->pairs, s + 1);
+                hidi_csv_number(&st->pairs, "%.5g",
+                                distance(st->o[a][s].u, st->o[b][s].u, EVALUATED * m->dim));
+                hidi_csv_end_row(&st->pairs);
+            }
 }
 
 /* The errors of all trainings over the updates. */
@@ -422,8 +440,8 @@ int main(int argc, char **argv)
         return 2;
     }
     hidi_status status = run(&st);
-    status = close_table(&st.results, status);
-    status = close_table(&st.pairs, status);
-    status = close_table(&st.curves, status);
+    status = hidi_csv_finish(&st.results, status);
+    status = hidi_csv_finish(&st.pairs, status);
+    status = hidi_csv_finish(&st.curves, status);
     return finish("objectives", status);
 }

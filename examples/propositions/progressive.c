@@ -54,9 +54,9 @@ int main(int argc, char **argv)
     static char label[LINES][80];
     const char *dir = argc > 1 ? argv[1] : "propositions-results";
     hidi_series series[LINES];
-    table t = {.open = false};
+    hidi_csv csv = {.out = NULL};
     hidi_status status =
-        open_table(&t, dir, "progressive.csv", "data,solver,rounds,steps,points,rms,max,slope");
+        open_table(&csv, dir, "progressive.csv", "data,solver,rounds,steps,points,rms,max,slope");
     for (int i = 0; i < N_MIXTURES && status == HIDI_OK; i++) {
         const mixture *m = &mixtures[i];
         draw_points(m, 2, 0, 1, e, POINTS);
@@ -68,11 +68,16 @@ int main(int argc, char **argv)
             for (int k = 0; k <= ROUNDS; k++) {
                 steps[k] = 1 << k;
                 error_of(m, (solver)s, k, e, u, &error[k], &most[k]);
-                fprintf(t.file.out, "%s,%s,%d,%.0f,%d,%.6g,%.6g,", m->name, solver_names[s], k,
-                        steps[k], POINTS, error[k], most[k]);
-                if (k > 0)
-                    fprintf(t.file.out, "%.3f", log(error[k] / error[k - 1]) / log(2));
-                fprintf(t.file.out, "\n");
+                hidi_csv_text(&csv, m->name);
+                hidi_csv_text(&csv, solver_names[s]);
+                hidi_csv_integer(&csv, k);
+                hidi_csv_number(&csv, "%.0f", steps[k]);
+                hidi_csv_integer(&csv, POINTS);
+                hidi_csv_number(&csv, "%.6g", error[k]);
+                hidi_csv_number(&csv, "%.6g", most[k]);
+                hidi_csv_number(&csv, "%.3f",
+                                k == 0 ? (double)NAN : log(error[k] / error[k - 1]) / log(2));
+                hidi_csv_end_row(&csv);
             }
             const double slope = log_slope(steps + ROUNDS + 1 - FITTED, error + ROUNDS + 1 - FITTED,
                                            FITTED);
@@ -85,7 +90,7 @@ int main(int argc, char **argv)
                 status = expect(label[line], fabs(slope + (s == EULER ? 1 : 2)), 0.1);
         }
     }
-    status = close_table(&t, status);
+    status = hidi_csv_finish(&csv, status);
     const hidi_plot plot = {"Progressive distillation against the average velocity",
                             "steps of the teacher, N = 2^rounds",
                             "root mean square of u - u exact", true, 0, series, LINES, true};

@@ -1,29 +1,18 @@
-/* results.c */
+/* results.c - what the programs of this folder share: opening files, one fit, one comparison. */
 #include "results.h"
 
 #include <math.h>
 #include <stdio.h>
 
-hidi_status open_table(table *t, const char *dir, const char *name, const char *header)
+hidi_status open_table(hidi_csv *csv, const char *dir, const char *name, const char *header)
 {
     char path[1024];
     snprintf(path, sizeof path, "%s/%s", dir, name);
     HIDI_TRY(hidi_make_folder(dir));
-    HIDI_TRY(hidi_atomic_open(&t->file, path));
-    t->open = true;
-    fprintf(t->file.out, "%s\n", header);
+    HIDI_TRY(hidi_csv_create(csv, path));
+    hidi_csv_names(csv, header);
+    hidi_csv_end_row(csv);
     return HIDI_OK;
-}
-
-hidi_status close_table(table *t, hidi_status status)
-{
-    if (!t->open)
-        return status;
-    t->open = false;
-    if (status == HIDI_OK)
-        return hidi_atomic_commit(&t->file);
-    hidi_atomic_abandon(&t->file);
-    return status;
 }
 
 hidi_status write_plot(const hidi_plot *plot, const char *dir, const char *name)

@@ -2,18 +2,11 @@
 #ifndef PROPOSITIONS_RESULTS_H
 #define PROPOSITIONS_RESULTS_H
 
-#include <hidi.h>
+#include <hidi/hidi.h>
 
-/* A table of text: the first row names the columns. */
-typedef struct table {
-    hidi_atomic_file file;
-    bool open;
-} table;
-
-/* dir/name, to be filled by fprintf(t->file.out, ...) and closed.  dir is made if need be. */
-hidi_status open_table(table *t, const char *dir, const char *name, const char *header);
-/* Moves the file to its place if status is HIDI_OK, else drops it; returns the first error. */
-hidi_status close_table(table *t, hidi_status status);
+/* Begins dir/name with a row of column names ("a,b,c"); to be ended by hidi_csv_finish.  dir is made
+ * if need be. */
+hidi_status open_table(hidi_csv *csv, const char *dir, const char *name, const char *header);
 
 /* The plot as dir/name. */
 hidi_status write_plot(const hidi_plot *plot, const char *dir, const char *name);

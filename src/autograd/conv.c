@@ -1,4 +1,4 @@
-/* conv.c - convolution and pooling of images [B, C, H, W]. */
+/* conv.c - convolution and pooling of images [B, C, H, W]: sums over a window that slides. */
 #include "autograd/op.h"
 #include "autograd/ops.h"
 
@@ -6,9 +6,10 @@ typedef struct extents {
     size_t h, w;
 } extents;
 
-/* The window of an op on images x, or false after recording what does not fit. */
-static bool make_window(hidi_tape *tape, hidi_node *node, extents kernel, size_t stride,
-                        extents padding, bool is_pool)
+/* Images x seen through a window, with out_channels = channels; false after recording what does
+ * not fit.  What these ops keep as their own is the window. */
+static bool make_window(hidi_tape *tape, const hidi_node *node, extents kernel, size_t stride,
+                        extents padding, hidi_window *window)
 {
     const hidi_shape x = node->in[0]->shape;
     const size_t H = x.dim[2] + 2 * padding.h, W = x.dim[3] + 2 * padding.w;
@@ -18,6 +19,7 @@ static bool make_window(hidi_tape *tape, hidi_node *node, extents kernel, size_t
         return false;
     }
     /* A pool's window must see a pixel wherever it lies, hence at most half of it is padding. */
+    const bool is_pool = node->n_in == 1;
     if (kernel.h == 0 || kernel.w == 0 || stride == 0 || kernel.h > H || kernel.w > W ||
         (is_pool && (2 * padding.h > kernel.h || 2 * padding.w > kernel.w))) {
         hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
@@ -27,31 +29,26 @@ static bool make_window(hidi_tape *tape, hidi_node *node, extents kernel, size_t
                                         padding.w, hidi_shape_text(x)));
         return false;
     }
-    node->window = (hidi_window){.batch = x.dim[0],
-                                 .channels = x.dim[1],
-                                 .height = x.dim[2],
-                                 .width = x.dim[3],
-                                 .out_channels = x.dim[1],
-                                 .kernel_h = kernel.h,
-                                 .kernel_w = kernel.w,
-                                 .stride = stride,
-                                 .padding_h = padding.h,
-                                 .padding_w = padding.w,
-                                 .out_height = (H - kernel.h) / stride + 1,
-                                 .out_width = (W - kernel.w) / stride + 1};
+    *window = (hidi_window){.batch = x.dim[0],
+                            .channels = x.dim[1],
+                            .height = x.dim[2],
+                            .width = x.dim[3],
+                            .out_channels = x.dim[1],
+                            .kernel_h = kernel.h,
+                            .kernel_w = kernel.w,
+                            .stride = stride,
+                            .padding_h = padding.h,
+                            .padding_w = padding.w,
+                            .out_height = (H - kernel.h) / stride + 1,
+                            .out_width = (W - kernel.w) / stride + 1};
     return true;
 }
 
-static bool make_pool(hidi_tape *tape, hidi_node *node, size_t kernel, size_t stride,
-                      size_t padding)
+static hidi_var *apply_window(hidi_tape *tape, const hidi_node *node, const hidi_window *window)
 {
-    return make_window(tape, node, (extents){kernel, kernel}, stride, (extents){padding, padding},
-                       true);
-}
-
-static hidi_shape out_shape(const hidi_window *window)
-{
-    return hidi_shape4(window->batch, window->out_channels, window->out_height, window->out_width);
+    const hidi_shape shape = hidi_shape4(window->batch, window->out_channels, window->out_height,
+                                         window->out_width);
+    return hidi_apply(tape, node, window, sizeof *window, shape, 0);
 }
 
 /* conv2d: y = w * x + b (cross-correlation, as every framework has it),
@@ -60,55 +57,58 @@ static hidi_shape out_shape(const hidi_window *window)
  *   dy = w * dx + dw * x + db
  *   gx += the adjoint of w * applied to gy,  gw += the adjoint of * x applied to gy,
  *   gb += sum of gy over samples and pixels
+ *
+ * Loops: backend/reference/image.c, conv2d, conv2d_grad_input, conv2d_grad_weight, add_channels,
+ * sum_channels.
  */
 static size_t conv2d_scratch(const hidi_node *node, const hidi_backend *backend)
 {
-    return backend->conv_scratch(&node->window);
+    return backend->conv_scratch(node->own);
 }
 
 static void conv2d_forward(hidi_node *node, const hidi_backend *backend)
 {
-    backend->conv2d(node->out->value, 0, node->in[0]->value, node->in[1]->value,
-                    node->in[2] != NULL ? node->in[2]->value : NULL, &node->window, node->saved[1]);
+    const hidi_window *window = node->own;
+    const hidi_real *x = hidi_value_of(node, 0), *w = hidi_value_of(node, 1);
+    const hidi_real *b = hidi_value_of(node, 2);
+    backend->conv2d(node->out->value, 0, x, w, b, window, node->scratch);
 }
 
 static void conv2d_jvp(hidi_node *node, const hidi_backend *backend)
 {
-    const hidi_window *window = &node->window;
-    const hidi_real *dx = hidi_tangent_of(node, 0), *dw = hidi_tangent_of(node, 1),
-                    *db = hidi_tangent_of(node, 2);
-    hidi_real *dy = node->out->tangent, beta = 0;
-    if (dx != NULL) {
-        backend->conv2d(dy, beta, dx, node->in[1]->value, NULL, window, node->saved[1]);
-        beta = 1;
-    }
-    if (dw != NULL) {
-        backend->conv2d(dy, beta, node->in[0]->value, dw, NULL, window, node->saved[1]);
-        beta = 1;
-    }
-    if (db != NULL) {
-        if (beta == 0)
-            backend->fill(dy, 0, hidi_count(node->out->shape));
-        backend->add_channels(dy, db, window->batch, window->out_channels,
-                              window->out_height * window->out_width);
-    }
+    const hidi_window *window = node->own;
+    const size_t O = window->out_channels, pixels = window->out_height * window->out_width;
+    const hidi_real *x = hidi_value_of(node, 0), *w = hidi_value_of(node, 1);
+    hidi_real *dy = node->out->tangent, beta;
+    const hidi_real *dx = hidi_tangent_of(node, 0, &beta);
+    if (dx != NULL)
+        backend->conv2d(dy, beta, dx, w, NULL, window, node->scratch);
+    const hidi_real *dw = hidi_tangent_of(node, 1, &beta);
+    if (dw != NULL)
+        backend->conv2d(dy, beta, x, dw, NULL, window, node->scratch);
+    const hidi_real *db = hidi_tangent_of(node, 2, &beta);
+    if (db != NULL && beta == 0) /* add_channels only adds */
+        backend->fill(dy, 0, window->batch * O * pixels);
+    if (db != NULL)
+        backend->add_channels(dy, db, window->batch, O, pixels);
 }
 
 static void conv2d_vjp(hidi_node *node, const hidi_backend *backend)
 {
-    const hidi_window *window = &node->window;
+    const hidi_window *window = node->own;
+    const size_t O = window->out_channels, pixels = window->out_height * window->out_width;
+    const hidi_real *x = hidi_value_of(node, 0), *w = hidi_value_of(node, 1);
     const hidi_real *gy = node->out->grad;
     hidi_real beta;
     hidi_real *gx = hidi_grad_of(node, 0, &beta);
     if (gx != NULL)
-        backend->conv2d_grad_input(gx, beta, node->in[1]->value, gy, window, node->saved[1]);
+        backend->conv2d_grad_input(gx, beta, w, gy, window, node->scratch);
     hidi_real *gw = hidi_grad_of(node, 1, &beta);
     if (gw != NULL)
-        backend->conv2d_grad_weight(gw, beta, node->in[0]->value, gy, window, node->saved[1]);
+        backend->conv2d_grad_weight(gw, beta, x, gy, window, node->scratch);
     hidi_real *gb = hidi_grad_of(node, 2, &beta);
     if (gb != NULL)
-        backend->sum_channels(gb, beta, gy, window->batch, window->out_channels,
-                              window->out_height * window->out_width);
+        backend->sum_channels(gb, beta, gy, window->batch, O, pixels);
 }
 
 static const hidi_op op_conv2d = {"conv2d", conv2d_forward, conv2d_jvp, conv2d_vjp, conv2d_scratch};
@@ -116,7 +116,7 @@ static const hidi_op op_conv2d = {"conv2d", conv2d_forward, conv2d_jvp, conv2d_v
 hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
                       size_t padding_h, size_t padding_w)
 {
-    hidi_node node = {.op = &op_conv2d, .n_in = 3, .in = {x, w, b}};
+    const hidi_node node = {.op = &op_conv2d, .n_in = 3, .in = {x, w, b}};
     if (!hidi_node_ready(tape, &node, 2))
         return NULL;
     const size_t *dim = w->shape.dim;
@@ -127,83 +127,55 @@ hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, si
                                                "[O, C, kh, kw] and [O]", hidi_shape_text(x->shape),
                                                hidi_shape_text(w->shape),
                                                b != NULL ? hidi_shape_text(b->shape) : "(none)"));
-    if (!make_window(tape, &node, (extents){dim[2], dim[3]}, stride,
-                     (extents){padding_h, padding_w}, false))
+    const extents kernel = {dim[2], dim[3]}, padding = {padding_h, padding_w};
+    hidi_window window;
+    if (!make_window(tape, &node, kernel, stride, padding, &window))
         return NULL;
-    node.window.out_channels = dim[0];
-    return hidi_apply(tape, &node, out_shape(&node.window), 0);
+    window.out_channels = dim[0];
+    return apply_window(tape, &node, &window);
 }
 
-/* average_pool: y = A x, A the mean over each window.
+/* average_pool: y = A x, A the mean over those pixels of each window that lie in the image.
  *
  *   dy = A dx
  *   gx += A^T gy
+ *
+ * Loops: backend/reference/image.c, average_pool, average_pool_vjp.
  */
 static void average_pool_forward(hidi_node *node, const hidi_backend *backend)
 {
-    backend->average_pool(node->out->value, 0, node->in[0]->value, &node->window);
+    const hidi_real *x = hidi_value_of(node, 0);
+    backend->average_pool(node->out->value, 0, x, node->own);
 }
 
 static void average_pool_jvp(hidi_node *node, const hidi_backend *backend)
 {
-    backend->average_pool(node->out->tangent, 0, hidi_tangent_of(node, 0), &node->window);
+    hidi_real *dy = node->out->tangent, beta;
+    const hidi_real *dx = hidi_tangent_of(node, 0, &beta);
+    if (dx != NULL)
+        backend->average_pool(dy, beta, dx, node->own);
 }
 
 static void average_pool_vjp(hidi_node *node, const hidi_backend *backend)
 {
+    const hidi_real *gy = node->out->grad;
     hidi_real beta;
     hidi_real *gx = hidi_grad_of(node, 0, &beta);
     if (gx != NULL)
-        backend->average_pool_vjp(gx, beta, node->out->grad, &node->window);
+        backend->average_pool_vjp(gx, beta, gy, node->own);
 }
 
 static const hidi_op op_average_pool = {"average_pool", average_pool_forward, average_pool_jvp,
                                         average_pool_vjp, NULL};
 
 hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride,
-                            size_t padding, bool count_padding)
+                            size_t padding)
 {
-    hidi_node node = {.op = &op_average_pool, .n_in = 1, .in = {x}};
-    if (!hidi_node_ready(tape, &node, 1) || !make_pool(tape, &node, kernel, stride, padding))
+    const hidi_node node = {.op = &op_average_pool, .n_in = 1, .in = {x}};
+    hidi_window window;
+    if (!hidi_node_ready(tape, &node, 1) ||
+        !make_window(tape, &node, (extents){kernel, kernel}, stride, (extents){padding, padding},
+                     &window))
         return NULL;
-    node.window.count_padding = count_padding;
-    return hidi_apply(tape, &node, out_shape(&node.window), 0);
-}
-
-/* max_pool: y_o = x_w(o), w(o) the place of the largest pixel of window o.
- *
- *   dy_o = dx_w(o)
- *   gx_w(o) += gy_o
- *
- * saved[0] is the memory behind `where`.
- */
-static void max_pool_forward(hidi_node *node, const hidi_backend *backend)
-{
-    node->where = (int32_t *)(void *)node->saved[0];
-    backend->max_pool(node->out->value, node->where, node->in[0]->value, &node->window);
-}
-
-static void max_pool_jvp(hidi_node *node, const hidi_backend *backend)
-{
-    backend->max_pool_jvp(node->out->tangent, node->where, hidi_tangent_of(node, 0), &node->window);
-}
-
-static void max_pool_vjp(hidi_node *node, const hidi_backend *backend)
-{
-    hidi_real beta;
-    hidi_real *gx = hidi_grad_of(node, 0, &beta);
-    if (gx != NULL)
-        backend->max_pool_vjp(gx, beta, node->where, node->out->grad, &node->window);
-}
-
-static const hidi_op op_max_pool = {"max_pool", max_pool_forward, max_pool_jvp, max_pool_vjp, NULL};
-
-hidi_var *hidi_max_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride, size_t padding)
-{
-    hidi_node node = {.op = &op_max_pool, .n_in = 1, .in = {x}};
-    if (!hidi_node_ready(tape, &node, 1) || !make_pool(tape, &node, kernel, stride, padding))
-        return NULL;
-    const hidi_shape shape = out_shape(&node.window);
-    const size_t bytes = hidi_count(shape) * sizeof(int32_t);
-    return hidi_apply(tape, &node, shape, (bytes + sizeof(hidi_real) - 1) / sizeof(hidi_real));
+    return apply_window(tape, &node, &window);
 }

@@ -1,4 +1,4 @@
-/* cross_entropy.c - the loss of a classifier. */
+/* cross_entropy.c - the loss of a classifier, -log p[label]: how surprised it is by the label. */
 #include "autograd/op.h"
 #include "autograd/ops.h"
 
@@ -7,27 +7,38 @@
  *   dy_i = <p_i - onehot(label_i), dx_i>
  *   gx_i += gy_i (p_i - onehot(label_i))
  *
- * saved[0]: p.
+ * p is what forward keeps.
+ * Loops: backend/reference/train.c, cross_entropy, cross_entropy_jvp, cross_entropy_vjp.
  */
+struct cross_entropy {
+    size_t B, n;
+    const int32_t *label;
+};
+
 static void cross_entropy_forward(hidi_node *node, const hidi_backend *backend)
 {
-    backend->cross_entropy(node->out->value, node->saved[0], node->in[0]->value, node->index,
-                           node->size[0], node->size[1]);
+    const struct cross_entropy *s = node->own;
+    const hidi_real *x = hidi_value_of(node, 0);
+    hidi_real *y = node->out->value, *p = node->saved;
+    backend->cross_entropy(y, p, x, s->label, s->B, s->n);
 }
 
 static void cross_entropy_jvp(hidi_node *node, const hidi_backend *backend)
 {
-    backend->cross_entropy_jvp(node->out->tangent, node->saved[0], node->index,
-                               hidi_tangent_of(node, 0), node->size[0], node->size[1]);
+    const struct cross_entropy *s = node->own;
+    const hidi_real *p = node->saved, *dx = hidi_tangent_of(node, 0, NULL);
+    hidi_real *dy = node->out->tangent;
+    backend->cross_entropy_jvp(dy, p, s->label, dx, s->B, s->n);
 }
 
 static void cross_entropy_vjp(hidi_node *node, const hidi_backend *backend)
 {
+    const struct cross_entropy *s = node->own;
+    const hidi_real *p = node->saved, *gy = node->out->grad;
     hidi_real beta;
     hidi_real *gx = hidi_grad_of(node, 0, &beta);
     if (gx != NULL)
-        backend->cross_entropy_vjp(gx, beta, node->saved[0], node->index, node->out->grad,
-                                   node->size[0], node->size[1]);
+        backend->cross_entropy_vjp(gx, beta, p, s->label, gy, s->B, s->n);
 }
 
 static const hidi_op op_cross_entropy = {"cross_entropy", cross_entropy_forward, cross_entropy_jvp,
@@ -35,7 +46,7 @@ static const hidi_op op_cross_entropy = {"cross_entropy", cross_entropy_forward,
 
 hidi_var *hidi_cross_entropy(hidi_tape *tape, hidi_var *logits, const int32_t *label)
 {
-    hidi_node node = {.op = &op_cross_entropy, .n_in = 1, .in = {logits}, .index = label};
+    const hidi_node node = {.op = &op_cross_entropy, .n_in = 1, .in = {logits}};
     if (!hidi_node_ready(tape, &node, 1))
         return NULL;
     if (label == NULL)
@@ -44,7 +55,7 @@ hidi_var *hidi_cross_entropy(hidi_tape *tape, hidi_var *logits, const int32_t *l
         return hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
                                                "cross_entropy: logits %s are not [B, n]",
                                                hidi_shape_text(logits->shape)));
-    node.size[0] = logits->shape.dim[0];
-    node.size[1] = logits->shape.dim[1];
-    return hidi_apply(tape, &node, hidi_shape1(node.size[0]), hidi_count(logits->shape));
+    const struct cross_entropy s = {
+        .B = logits->shape.dim[0], .n = logits->shape.dim[1], .label = label};
+    return hidi_apply(tape, &node, &s, sizeof s, hidi_shape1(s.B), s.B * s.n);
 }

@@ -6,7 +6,7 @@
 #ifndef HIDI_AUTOGRAD_OPS_H
 #define HIDI_AUTOGRAD_OPS_H
 
-#include "autograd/tape.h"
+#include "tape.h"
 
 /* --- element-wise (elementwise.c) ------------------------------------------------------------- */
 hidi_var *hidi_add(hidi_tape *tape, hidi_var *x, hidi_var *y); /* x + y */
@@ -39,11 +39,6 @@ hidi_var *hidi_reshape(hidi_tape *tape, hidi_var *x, hidi_shape shape);
 hidi_var *hidi_columns_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);
 /* Channels first .. first + n - 1 of images [B, C, H, W]. */
 hidi_var *hidi_channels_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);
-/* x and y one after the other along the first extent (a batch of both):
- * [A, ...], [B, ...] -> [A + B, ...] */
-hidi_var *hidi_concat(hidi_tape *tape, hidi_var *x, hidi_var *y);
-/* Samples first .. first + n - 1 of the first extent. */
-hidi_var *hidi_samples_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);
 /* tokens [B, (H/p)(W/p), p p C] <-> images [B, C, H, W]; order: backend.h */
 hidi_var *hidi_patchify(hidi_tape *tape, hidi_var *image, size_t p, hidi_patch_order order);
 hidi_var *hidi_unpatchify(hidi_tape *tape, hidi_var *tokens, size_t C, size_t H, size_t W, size_t p,
@@ -81,12 +76,12 @@ hidi_var *hidi_sincos(hidi_tape *tape, hidi_var *t, hidi_real s, size_t dim);
 
 /* --- convolutional nets (conv.c) -------------------------------------------------------------- */
 /* x [B, C, H, W], w [O, C, kh, kw], b [O] or NULL -> [B, O, H', W'],
- * H' = (H + 2 padding_h - kh) / stride + 1, W' alike.  Pools have square windows. */
+ * H' = (H + 2 padding_h - kh) / stride + 1, W' alike. */
 hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
                       size_t padding_h, size_t padding_w);
+/* The mean over square windows, of those pixels that lie in the image; 2 padding <= kernel. */
 hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride,
-                            size_t padding, bool count_padding);
-hidi_var *hidi_max_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride, size_t padding);
+                            size_t padding);
 
 /* --- losses (cross_entropy.c) ----------------------------------------------------------------- */
 /* -log softmax(logits)[label];  logits [B, n], labels from hidi_indices -> [B] */

@@ -7,7 +7,7 @@
 #ifndef HIDI_AUTOGRAD_PARAMS_H
 #define HIDI_AUTOGRAD_PARAMS_H
 
-#include "autograd/tape.h"
+#include "tape.h"
 
 typedef struct hidi_param {
     char name[96];    /* PyTorch's: "blocks.0.attn.qkv.weight" */

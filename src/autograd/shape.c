@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#include "core/thread_local.h"
+
 #define TEXT_BUFFERS 8
 #define TEXT_BYTES (HIDI_MAX_RANK * 22 + 3) /* 20 digits and ", " each, and brackets */
 
@@ -75,8 +77,8 @@ bool hidi_same_shape(hidi_shape a, hidi_shape b)
 
 const char *hidi_shape_text(hidi_shape shape)
 {
-    static char texts[TEXT_BUFFERS][TEXT_BYTES];
-    static unsigned next;
+    static HIDI_THREAD_LOCAL char texts[TEXT_BUFFERS][TEXT_BYTES];
+    static HIDI_THREAD_LOCAL unsigned next;
     char *text = texts[next++ % TEXT_BUFFERS];
     int length = snprintf(text, TEXT_BYTES, "[");
 

@@ -23,7 +23,7 @@ size_t hidi_rows(hidi_shape shape);              /* elements / last extent      
 size_t hidi_columns(hidi_shape shape);           /* last extent; 1 for a scalar          */
 bool hidi_same_shape(hidi_shape a, hidi_shape b);
 
-/* "[64, 16, 128]" into one of eight static buffers used in turn: for messages. */
+/* "[64, 16, 128]" into one of eight buffers of the calling thread, used in turn: for messages. */
 const char *hidi_shape_text(hidi_shape shape);
 
 #endif

@@ -1,4 +1,5 @@
-/* shape_ops.c - the same elements elsewhere: views, pieces, concatenation, patches. */
+/* shape_ops.c - the same elements elsewhere: views, pieces, patches.  Each is y = A x with a matrix A
+ * of zeros and ones, so that dy = A dx and gx += A^T gy. */
 #include "autograd/op.h"
 #include "autograd/ops.h"
 
@@ -14,48 +15,52 @@ hidi_var *hidi_reshape(hidi_tape *tape, hidi_var *x, hidi_shape shape)
     return hidi_view(tape, x, shape, x->tangent);
 }
 
-/* columns_of, channels_of, samples_of: y = n columns of x seen as a matrix, from column `first` on.
+/* columns_of, channels_of: y = n columns of x seen as a matrix, from column `first` on.
  *
- *   y [rows, n] = x[:, first .. first + n - 1],  x [rows, N]
+ *   y [rows, n] = x[:, first .. first + n - 1],  x [rows, columns]
  *   dy the same of dx
  *   gx[:, first .. first + n - 1] += gy
+ *
+ * Loops: backend/reference/elementwise.c, copy_block.
  */
-enum { PIECE_ROWS, PIECE_ALL, PIECE_FIRST, PIECE_N }; /* node->size: rows, N, first, n */
+struct piece {
+    size_t rows, columns, first, n;
+};
 
 static void piece_forward(hidi_node *node, const hidi_backend *backend)
 {
-    const size_t *s = node->size;
-    backend->copy_block(node->out->value, s[PIECE_N], 0, node->in[0]->value + s[PIECE_FIRST],
-                        s[PIECE_ALL], s[PIECE_ROWS], s[PIECE_N]);
+    const struct piece *s = node->own;
+    const hidi_real *x = hidi_value_of(node, 0);
+    backend->copy_block(node->out->value, s->n, 0, x + s->first, s->columns, s->rows, s->n);
 }
 
 static void piece_jvp(hidi_node *node, const hidi_backend *backend)
 {
-    const size_t *s = node->size;
-    backend->copy_block(node->out->tangent, s[PIECE_N], 0,
-                        hidi_tangent_of(node, 0) + s[PIECE_FIRST], s[PIECE_ALL], s[PIECE_ROWS],
-                        s[PIECE_N]);
+    const struct piece *s = node->own;
+    hidi_real *dy = node->out->tangent, beta;
+    const hidi_real *dx = hidi_tangent_of(node, 0, &beta);
+    if (dx != NULL)
+        backend->copy_block(dy, s->n, beta, dx + s->first, s->columns, s->rows, s->n);
 }
 
 static void piece_vjp(hidi_node *node, const hidi_backend *backend)
 {
-    const size_t *s = node->size;
+    const struct piece *s = node->own;
+    const hidi_real *gy = node->out->grad;
     hidi_real beta;
     hidi_real *gx = hidi_grad_of(node, 0, &beta);
-    if (gx == NULL)
-        return;
-    if (beta == 0) /* the columns outside the piece have a gradient too: 0 */
-        backend->fill(gx, 0, s[PIECE_ROWS] * s[PIECE_ALL]);
-    backend->copy_block(gx + s[PIECE_FIRST], s[PIECE_ALL], 1, node->out->grad, s[PIECE_N],
-                        s[PIECE_ROWS], s[PIECE_N]);
+    if (gx != NULL && beta == 0) /* the columns outside the piece have a gradient too: 0 */
+        backend->fill(gx, 0, s->rows * s->columns);
+    if (gx != NULL)
+        backend->copy_block(gx + s->first, s->columns, 1, gy, s->n, s->rows, s->n);
 }
 
 static const hidi_op op_columns_of = {"columns_of", piece_forward, piece_jvp, piece_vjp, NULL};
 static const hidi_op op_channels_of = {"channels_of", piece_forward, piece_jvp, piece_vjp, NULL};
-static const hidi_op op_samples_of = {"samples_of", piece_forward, piece_jvp, piece_vjp, NULL};
 
 /* Entries first .. first + n - 1 of extent `axis`: that and all inner extents are the columns. */
-static hidi_var *apply_piece(hidi_tape *tape, hidi_node *node, int axis, size_t first, size_t n)
+static hidi_var *apply_piece(hidi_tape *tape, const hidi_node *node, int axis, size_t first,
+                             size_t n)
 {
     const hidi_var *x = node->in[0];
     if (first > x->shape.dim[axis] || n > x->shape.dim[axis] - first)
@@ -68,13 +73,13 @@ static hidi_var *apply_piece(hidi_tape *tape, hidi_node *node, int axis, size_t 
         rows *= x->shape.dim[i];
     for (int i = axis + 1; i < x->shape.rank; i++)
         inner *= x->shape.dim[i];
-    node->size[PIECE_ROWS] = rows;
-    node->size[PIECE_ALL] = x->shape.dim[axis] * inner;
-    node->size[PIECE_FIRST] = first * inner;
-    node->size[PIECE_N] = n * inner;
+    const struct piece s = {.rows = rows,
+                            .columns = x->shape.dim[axis] * inner,
+                            .first = first * inner,
+                            .n = n * inner};
     hidi_shape shape = x->shape;
     shape.dim[axis] = n;
-    return hidi_apply(tape, node, shape, 0);
+    return hidi_apply(tape, node, &s, sizeof s, shape, 0);
 }
 
 /* hidi_node_ready, and x's rank at least `rank` (exactly: with exact). */
@@ -93,7 +98,7 @@ static bool ready_with_rank(hidi_tape *tape, const hidi_node *node, int rank, bo
 
 hidi_var *hidi_columns_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n)
 {
-    hidi_node node = {.op = &op_columns_of, .n_in = 1, .in = {x}};
+    const hidi_node node = {.op = &op_columns_of, .n_in = 1, .in = {x}};
     if (!ready_with_rank(tape, &node, 1, false))
         return NULL;
     return apply_piece(tape, &node, x->shape.rank - 1, first, n);
@@ -101,123 +106,66 @@ hidi_var *hidi_columns_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n)
 
 hidi_var *hidi_channels_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n)
 {
-    hidi_node node = {.op = &op_channels_of, .n_in = 1, .in = {x}};
+    const hidi_node node = {.op = &op_channels_of, .n_in = 1, .in = {x}};
     if (!ready_with_rank(tape, &node, 4, true))
         return NULL;
     return apply_piece(tape, &node, 1, first, n);
-}
-
-hidi_var *hidi_samples_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n)
-{
-    hidi_node node = {.op = &op_samples_of, .n_in = 1, .in = {x}};
-    if (!ready_with_rank(tape, &node, 1, false))
-        return NULL;
-    return apply_piece(tape, &node, 0, first, n);
-}
-
-/* concat: out = [x; y], one after the other in memory.
- *
- *   dout = [dx; dy]
- *   [gx; gy] += gout
- */
-static void concat_forward(hidi_node *node, const hidi_backend *backend)
-{
-    const size_t n = node->size[0], m = node->size[1];
-    backend->copy(node->out->value, node->in[0]->value, n);
-    backend->copy(node->out->value + n, node->in[1]->value, m);
-}
-
-static void concat_jvp(hidi_node *node, const hidi_backend *backend)
-{
-    size_t first = 0;
-    for (int i = 0; i < 2; i++) {
-        const hidi_real *d = hidi_tangent_of(node, i);
-        if (d != NULL)
-            backend->copy(node->out->tangent + first, d, node->size[i]);
-        else
-            backend->fill(node->out->tangent + first, 0, node->size[i]);
-        first += node->size[i];
-    }
-}
-
-static void concat_vjp(hidi_node *node, const hidi_backend *backend)
-{
-    size_t first = 0;
-    for (int i = 0; i < 2; i++) {
-        hidi_real beta;
-        hidi_real *g = hidi_grad_of(node, i, &beta);
-        if (g != NULL)
-            backend->axpby(g, beta, 1, node->out->grad + first, node->size[i]);
-        first += node->size[i];
-    }
-}
-
-static const hidi_op op_concat = {"concat", concat_forward, concat_jvp, concat_vjp, NULL};
-
-hidi_var *hidi_concat(hidi_tape *tape, hidi_var *x, hidi_var *y)
-{
-    hidi_node node = {.op = &op_concat, .n_in = 2, .in = {x, y}};
-    if (!hidi_node_ready(tape, &node, 2))
-        return NULL;
-    hidi_shape shape = x->shape;
-    shape.dim[0] = y->shape.dim[0]; /* the only extent that may differ */
-    if (x->shape.rank < 1 || !hidi_same_shape(shape, y->shape))
-        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
-                                               "concat: %s and %s differ in more than the first "
-                                               "extent", hidi_shape_text(x->shape),
-                                               hidi_shape_text(y->shape)));
-    shape.dim[0] += x->shape.dim[0];
-    node.size[0] = hidi_count(x->shape);
-    node.size[1] = hidi_count(y->shape);
-    return hidi_apply(tape, &node, shape, 0);
 }
 
 /* patchify and unpatchify: permutations P and P^T = P^-1 of the elements.
  *
  *   tokens = P image,  image = P^T tokens
  *   the tangent goes the way of the value, the gradient goes back by the other one
+ *
+ * Loops: backend/reference/image.c, patchify, unpatchify.
  */
-enum { PATCH_B, PATCH_C, PATCH_H, PATCH_W, PATCH_P }; /* node->size */
+struct patches {
+    hidi_patch_order order;
+    size_t B, C, H, W, p;
+};
 
-static void to_tokens(const hidi_node *node, const hidi_backend *backend, hidi_real *tokens,
+/* tokens = beta tokens + P image */
+static void to_tokens(const struct patches *s, const hidi_backend *backend, hidi_real *tokens,
                       hidi_real beta, const hidi_real *image)
 {
-    const size_t *s = node->size;
-    backend->patchify(tokens, beta, image, (hidi_patch_order)node->kind, s[PATCH_B], s[PATCH_C],
-                      s[PATCH_H], s[PATCH_W], s[PATCH_P]);
+    backend->patchify(tokens, beta, image, s->order, s->B, s->C, s->H, s->W, s->p);
 }
 
-static void to_image(const hidi_node *node, const hidi_backend *backend, hidi_real *image,
+/* image = beta image + P^T tokens */
+static void to_image(const struct patches *s, const hidi_backend *backend, hidi_real *image,
                      hidi_real beta, const hidi_real *tokens)
 {
-    const size_t *s = node->size;
-    backend->unpatchify(image, beta, tokens, (hidi_patch_order)node->kind, s[PATCH_B], s[PATCH_C],
-                        s[PATCH_H], s[PATCH_W], s[PATCH_P]);
+    backend->unpatchify(image, beta, tokens, s->order, s->B, s->C, s->H, s->W, s->p);
 }
 
 static void patchify_forward(hidi_node *node, const hidi_backend *backend)
 {
-    to_tokens(node, backend, node->out->value, 0, node->in[0]->value);
+    const hidi_real *image = hidi_value_of(node, 0);
+    to_tokens(node->own, backend, node->out->value, 0, image);
 }
 
 static void patchify_jvp(hidi_node *node, const hidi_backend *backend)
 {
-    to_tokens(node, backend, node->out->tangent, 0, hidi_tangent_of(node, 0));
+    hidi_real *dtokens = node->out->tangent, beta;
+    const hidi_real *dimage = hidi_tangent_of(node, 0, &beta);
+    if (dimage != NULL)
+        to_tokens(node->own, backend, dtokens, beta, dimage);
 }
 
 static void patchify_vjp(hidi_node *node, const hidi_backend *backend)
 {
+    const hidi_real *gtokens = node->out->grad;
     hidi_real beta;
-    hidi_real *gx = hidi_grad_of(node, 0, &beta);
-    if (gx != NULL)
-        to_image(node, backend, gx, beta, node->out->grad);
+    hidi_real *gimage = hidi_grad_of(node, 0, &beta);
+    if (gimage != NULL)
+        to_image(node->own, backend, gimage, beta, gtokens);
 }
 
 static const hidi_op op_patchify = {"patchify", patchify_forward, patchify_jvp, patchify_vjp, NULL};
 
 hidi_var *hidi_patchify(hidi_tape *tape, hidi_var *image, size_t p, hidi_patch_order order)
 {
-    hidi_node node = {.op = &op_patchify, .n_in = 1, .in = {image}, .kind = (int)order};
+    const hidi_node node = {.op = &op_patchify, .n_in = 1, .in = {image}};
     if (!ready_with_rank(tape, &node, 4, true))
         return NULL;
     const size_t *dim = image->shape.dim;
@@ -225,29 +173,33 @@ hidi_var *hidi_patchify(hidi_tape *tape, hidi_var *image, size_t p, hidi_patch_o
         return hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
                                                "patchify: %s is not whole patches of %zu x %zu",
                                                hidi_shape_text(image->shape), p, p));
-    for (int i = 0; i < 4; i++)
-        node.size[i] = dim[i];
-    node.size[PATCH_P] = p;
-    return hidi_apply(tape, &node, hidi_shape3(dim[0], (dim[2] / p) * (dim[3] / p), p * p * dim[1]),
-                      0);
+    const struct patches s = {
+        .order = order, .B = dim[0], .C = dim[1], .H = dim[2], .W = dim[3], .p = p};
+    return hidi_apply(tape, &node, &s, sizeof s,
+                      hidi_shape3(s.B, (s.H / p) * (s.W / p), p * p * s.C), 0);
 }
 
 static void unpatchify_forward(hidi_node *node, const hidi_backend *backend)
 {
-    to_image(node, backend, node->out->value, 0, node->in[0]->value);
+    const hidi_real *tokens = hidi_value_of(node, 0);
+    to_image(node->own, backend, node->out->value, 0, tokens);
 }
 
 static void unpatchify_jvp(hidi_node *node, const hidi_backend *backend)
 {
-    to_image(node, backend, node->out->tangent, 0, hidi_tangent_of(node, 0));
+    hidi_real *dimage = node->out->tangent, beta;
+    const hidi_real *dtokens = hidi_tangent_of(node, 0, &beta);
+    if (dtokens != NULL)
+        to_image(node->own, backend, dimage, beta, dtokens);
 }
 
 static void unpatchify_vjp(hidi_node *node, const hidi_backend *backend)
 {
+    const hidi_real *gimage = node->out->grad;
     hidi_real beta;
-    hidi_real *gx = hidi_grad_of(node, 0, &beta);
-    if (gx != NULL)
-        to_tokens(node, backend, gx, beta, node->out->grad);
+    hidi_real *gtokens = hidi_grad_of(node, 0, &beta);
+    if (gtokens != NULL)
+        to_tokens(node->own, backend, gtokens, beta, gimage);
 }
 
 static const hidi_op op_unpatchify = {"unpatchify", unpatchify_forward, unpatchify_jvp,
@@ -256,7 +208,7 @@ static const hidi_op op_unpatchify = {"unpatchify", unpatchify_forward, unpatchi
 hidi_var *hidi_unpatchify(hidi_tape *tape, hidi_var *tokens, size_t C, size_t H, size_t W, size_t p,
                           hidi_patch_order order)
 {
-    hidi_node node = {.op = &op_unpatchify, .n_in = 1, .in = {tokens}, .kind = (int)order};
+    const hidi_node node = {.op = &op_unpatchify, .n_in = 1, .in = {tokens}};
     if (!ready_with_rank(tape, &node, 3, true))
         return NULL;
     const size_t *dim = tokens->shape.dim;
@@ -265,10 +217,6 @@ hidi_var *hidi_unpatchify(hidi_tape *tape, hidi_var *tokens, size_t C, size_t H,
                                                "unpatchify: tokens %s do not make %zu channels of "
                                                "%zu x %zu in patches of %zu x %zu",
                                                hidi_shape_text(tokens->shape), C, H, W, p, p));
-    node.size[PATCH_B] = dim[0];
-    node.size[PATCH_C] = C;
-    node.size[PATCH_H] = H;
-    node.size[PATCH_W] = W;
-    node.size[PATCH_P] = p;
-    return hidi_apply(tape, &node, hidi_shape4(dim[0], C, H, W), 0);
+    const struct patches s = {.order = order, .B = dim[0], .C = C, .H = H, .W = W, .p = p};
+    return hidi_apply(tape, &node, &s, sizeof s, hidi_shape4(s.B, C, H, W), 0);
 }

@@ -1,4 +1,10 @@
-/* tape.c - vars, recorded nodes and the backward pass. */
+/* tape.c - vars, recorded nodes and the backward pass.
+ *
+ * For a computation y_i = f_i(y_j, j < i), written down in the order of i, and any seed g:
+ *
+ *   dy_i = sum over inputs j of (df_i/dy_j) dy_j    in that order, beside the values
+ *   gy_j += (df_i/dy_j)^T gy_i                      in the reverse order, from gy_n = g
+ */
 #include "autograd/tape.h"
 
 #include <stdint.h>
@@ -255,13 +261,16 @@ const int32_t *hidi_indices(hidi_tape *tape, const int32_t *host, size_t n, size
     return index;
 }
 
-/* Keeps a copy of the node for the backward pass; its output then wants a gradient. */
-static void record(hidi_tape *tape, const hidi_node *node)
+/* Keeps a copy of the node, and of what is its own, for the backward pass; its output then wants a
+ * gradient. */
+static void record(hidi_tape *tape, const hidi_node *node, size_t own_bytes)
 {
     recorded_node *r = take_bytes(tape, tape->host, 1, sizeof *r);
-    if (r == NULL)
+    void *own = own_bytes > 0 ? take_bytes(tape, tape->host, 1, own_bytes) : NULL;
+    if (tape->status != HIDI_OK)
         return;
     r->node = *node;
+    r->node.own = own_bytes > 0 ? memcpy(own, node->own, own_bytes) : NULL;
     r->node.out->needs_grad = true;
     r->previous = tape->newest;
     tape->newest = r;
@@ -270,15 +279,19 @@ static void record(hidi_tape *tape, const hidi_node *node)
 
 /* --- tangents and views ----------------------------------------------------------------------- */
 
+/* view: y = x, in the same memory: there is nothing to compute going forward.
+ *
+ *   gx += gy
+ */
 static void view_vjp(hidi_node *node, const hidi_backend *backend)
 {
+    const hidi_real *gy = node->out->grad;
     hidi_real beta;
     hidi_real *gx = hidi_grad_of(node, 0, &beta);
     if (gx != NULL)
-        backend->axpby(gx, beta, 1, node->out->grad, hidi_count(node->out->shape));
+        backend->axpby(gx, beta, 1, gy, hidi_count(node->out->shape));
 }
 
-/* view: y = x, in the same memory; there is nothing to compute going forward. */
 static const hidi_op op_view = {"view", NULL, NULL, view_vjp, NULL};
 
 hidi_var *hidi_view(hidi_tape *tape, hidi_var *x, hidi_shape shape, hidi_real *tangent)
@@ -288,7 +301,7 @@ hidi_var *hidi_view(hidi_tape *tape, hidi_var *x, hidi_shape shape, hidi_real *t
         return NULL;
     y->tangent = tangent;
     if (x->needs_grad)
-        record(tape, &(hidi_node){.op = &op_view, .out = y, .n_in = 1, .in = {x}});
+        record(tape, &(hidi_node){.op = &op_view, .out = y, .n_in = 1, .in = {x}}, 0);
     return tape->status == HIDI_OK ? y : NULL;
 }
 
@@ -332,7 +345,8 @@ bool hidi_node_ready(hidi_tape *tape, const hidi_node *node, int n_required)
     return tape->status == HIDI_OK;
 }
 
-hidi_var *hidi_apply(hidi_tape *tape, const hidi_node *node, hidi_shape shape, size_t n_saved)
+hidi_var *hidi_apply(hidi_tape *tape, const hidi_node *node, const void *own, size_t own_bytes,
+                     hidi_shape shape, size_t n_saved)
 {
     const hidi_backend *backend = tape->backend;
     hidi_node now = *node;
@@ -348,13 +362,14 @@ hidi_var *hidi_apply(hidi_tape *tape, const hidi_node *node, hidi_shape shape, s
     if (has_tangent)
         out->tangent = hidi_tape_take(tape, hidi_count(shape));
     now.out = out;
+    now.own = own;
 
     const hidi_arena_mark before_saved = hidi_arena_here(tape->device);
     if (n_saved > 0)
-        now.saved[0] = hidi_tape_take(tape, n_saved);
+        now.saved = hidi_tape_take(tape, n_saved);
     const hidi_arena_mark before_scratch = hidi_arena_here(tape->device);
     if (now.op->scratch != NULL)
-        now.saved[1] = hidi_tape_take(tape, now.op->scratch(&now, backend));
+        now.scratch = hidi_tape_take(tape, now.op->scratch(&now, backend));
     if (tape->status != HIDI_OK)
         return NULL;
 
@@ -365,8 +380,25 @@ hidi_var *hidi_apply(hidi_tape *tape, const hidi_node *node, hidi_shape shape, s
     /* Only a vjp reads what forward saved, so that frozen computations give it back at once. */
     hidi_arena_rewind(tape->device, out->needs_grad ? before_scratch : before_saved);
     if (out->needs_grad)
-        record(tape, &now);
+        record(tape, &now, own_bytes);
     return tape->status == HIDI_OK ? out : NULL;
+}
+
+const hidi_real *hidi_value_of(const hidi_node *node, int i)
+{
+    return node->in[i] != NULL ? node->in[i]->value : NULL;
+}
+
+const hidi_real *hidi_tangent_of(hidi_node *node, int i, hidi_real *beta)
+{
+    const hidi_var *x = node->in[i];
+    if (x == NULL || x->tangent == NULL)
+        return NULL;
+    if (beta != NULL) {
+        *beta = node->tangent_is_set ? 1 : 0;
+        node->tangent_is_set = true;
+    }
+    return x->tangent;
 }
 
 hidi_real *hidi_grad_of(hidi_node *node, int i, hidi_real *beta)
@@ -377,11 +409,6 @@ hidi_real *hidi_grad_of(hidi_node *node, int i, hidi_real *beta)
     *beta = x->grad_is_set ? 1 : 0;
     x->grad_is_set = true;
     return x->grad;
-}
-
-const hidi_real *hidi_tangent_of(const hidi_node *node, int i)
-{
-    return node->in[i] != NULL ? node->in[i]->tangent : NULL;
 }
 
 /* --- backward --------------------------------------------------------------------------------- */
@@ -438,7 +465,7 @@ hidi_status hidi_tape_backward(hidi_tape *tape, hidi_var *y, const hidi_real *se
                 continue; /* y does not depend on it */
             for (int i = 0; i < r->node.n_in; i++)
                 HIDI_TRY(make_grad(tape, r->node.in[i]));
-            r->node.saved[1] = scratch;
+            r->node.scratch = scratch;
             r->node.op->vjp(&r->node, tape->backend);
         }
     }

@@ -23,9 +23,9 @@
 #ifndef HIDI_AUTOGRAD_TAPE_H
 #define HIDI_AUTOGRAD_TAPE_H
 
-#include "backend/backend.h"
-#include "core/status.h"
-#include "autograd/shape.h"
+#include "../backend/backend.h"
+#include "../core/status.h"
+#include "shape.h"
 
 typedef struct hidi_tape hidi_tape;
 

@@ -24,9 +24,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/arena.h"
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/arena.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 /* Element-wise maps y = f(x); p[0], p[1] are parameters that only POWER uses. */
 typedef enum hidi_unary {
@@ -52,15 +52,13 @@ typedef struct hidi_window {
     size_t kernel_h, kernel_w, stride;     /* rows and columns of the window               */
     size_t padding_h, padding_w;           /* zeros above and below, left and right        */
     size_t out_height, out_width;          /* (size + 2 padding - kernel) / stride + 1     */
-    bool count_padding;                    /* average pooling: divide by kernel_h kernel_w, */
-} hidi_window;                             /*   or by the number of pixels in the image    */
+} hidi_window;
 
 typedef struct hidi_backend {
-    const char *name;        /* "reference", "cpu", "cuda"                                   */
-    const char *description; /* one line for `hidi info`; NULL: ask describe()               */
-    const char *(*describe)(void);
+    const char *name; /* "reference", "cpu", "cuda" */
 
     /* --- life ---------------------------------------------------------------------------- */
+    const char *(*describe)(void);           /* one line for `hidi info`                      */
     hidi_status (*open)(void);               /* once, before use; error if there is no device */
     hidi_status (*check)(void);              /* waits; the first error since the last check   */
     void (*set_threads)(int n);              /* n >= 1; ignored where it means nothing        */
@@ -208,17 +206,13 @@ typedef struct hidi_backend {
     void (*add_channels)(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n);
     void (*sum_channels)(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
                          size_t n);
+    /* y = beta y + the mean over those pixels of each window that lie in the image; its adjoint    */
     void (*average_pool)(hidi_real *y, hidi_real beta, const hidi_real *x,
                          const hidi_window *window);
     void (*average_pool_vjp)(hidi_real *gx, hidi_real beta, const hidi_real *gy,
                              const hidi_window *window);
-    /* where[i]: index into the channel's image [H * W] of the largest element; first one wins;
-     * padding never wins.  where NULL: not wanted                                                */
-    void (*max_pool)(hidi_real *y, int32_t *where, const hidi_real *x, const hidi_window *window);
-    void (*max_pool_jvp)(hidi_real *dy, const int32_t *where, const hidi_real *dx,
-                         const hidi_window *window);
-    void (*max_pool_vjp)(hidi_real *gx, hidi_real beta, const int32_t *where, const hidi_real *gy,
-                         const hidi_window *window);
+    /* For inference: the largest pixel of each window; padding never wins                        */
+    void (*max_pool)(hidi_real *y, const hidi_real *x, const hidi_window *window);
 
     /* --- losses and optimiser -------------------------------------------------------------------- */
     /* loss[i] = -log softmax(logits[i])[label[i]], probs = softmax(logits);  logits [rows, n]    */

@@ -9,14 +9,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "lab/dit_names.h"
 #include "lab/inception_bench.h"
-#include "model/dit_sizes.h"
 #include "lab/step.h"
 #include "core/random.h"
 #include "io/atomic_file.h"
 
 enum { PRODUCTS = 5, MAX_REPEAT = 10000 };
-enum { MAX_ROWS = 2 * HIDI_DIT_SIZE_NAMES };
+enum { MAX_ROWS = 2 * HIDI_DIT_NAMES };
 
 typedef struct row {
     char name[64];
@@ -30,7 +30,7 @@ typedef struct bench {
     const char *repeat_text, *models, *image_text, *channels_text, *batch_text, *csv;
     long repeat, image, channels, batch;
     int train, inception;
-    hidi_dit_size_name names[HIDI_DIT_SIZE_NAMES]; /* of --model */
+    hidi_dit_name names[HIDI_DIT_NAMES]; /* of --model */
     int n_names;
     row rows[MAX_ROWS];
     int n_rows;
@@ -214,7 +214,7 @@ static hidi_status bench_model(bench *b, const char *name)
 {
     hidi_settings s = b->cli.session.settings;
     hidi_dit_config config;
-    HIDI_TRY(hidi_dit_published_config(name, b->image, b->channels, &config));
+    HIDI_TRY(hidi_dit_published_config(name, (size_t)b->image, (size_t)b->channels, &config));
     const hidi_dataset noise = {.name = "noise",
                                 .channels = config.channels,
                                 .height = config.image_size,
@@ -324,7 +324,7 @@ static hidi_status read_numbers(bench *b)
     if ((b->models != NULL) + b->inception + (b->cli.session.preset != NULL) > 1)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model, --inception and --preset exclude each "
                                              "other");
-    HIDI_TRY(hidi_dit_size_names(b->models, b->names, &b->n_names));
+    HIDI_TRY(hidi_dit_names(b->models, b->names, &b->n_names));
     HIDI_TRY(hidi_cli_number("repeat", b->repeat_text, 1, MAX_REPEAT, &b->repeat));
     HIDI_TRY(hidi_cli_number("image", b->image_text, 1, 16384, &b->image));
     HIDI_TRY(hidi_cli_number("channels", b->channels_text, 1, 2048, &b->channels));

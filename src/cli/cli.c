@@ -1,4 +1,4 @@
-/* cli.c */
+/* cli.c - how arguments become a session: options with getopt_long, presets, --set; help; exit codes. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -149,10 +149,15 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
     *code = EXIT_USAGE;
     if (!parse(cli, &a, all, n, argc, argv))
         return false;
-    *first = optind;
+    if (first != NULL)
+        *first = optind;
     if (a.help) {
         print_help(command, all, n);
         *code = fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+        return false;
+    }
+    if (first == NULL && optind != argc) {
+        hidi_cli_usage(cli, "unexpected argument %s", argv[optind]);
         return false;
     }
     cli->session.preset = a.preset;

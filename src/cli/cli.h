@@ -25,10 +25,27 @@ typedef struct hidi_command {
     int (*run)(const struct hidi_command *command, int argc, char **argv);
 } hidi_command;
 
-extern const hidi_command hidi_command_bench, hidi_command_convert, hidi_command_data,
-    hidi_command_distill_dm, hidi_command_distill_td, hidi_command_eval, hidi_command_features,
-    hidi_command_flops, hidi_command_info, hidi_command_probe, hidi_command_run,
-    hidi_command_sample, hidi_command_selftest, hidi_command_study, hidi_command_teacher;
+/* The commands, in the order of hidi --help: ENTRY(NAME, an earlier name that is accepted, too).  Each
+ * is a hidi_command_NAME in a file of its own, cli/NAME.c. */
+#define HIDI_COMMANDS(ENTRY)                                                                       \
+    ENTRY(run, NULL)                                                                               \
+    ENTRY(data, NULL)                                                                              \
+    ENTRY(features, NULL)                                                                          \
+    ENTRY(teacher, NULL)                                                                           \
+    ENTRY(stage1, "distill-td")                                                                    \
+    ENTRY(stage2, "distill-dm")                                                                    \
+    ENTRY(sample, NULL)                                                                            \
+    ENTRY(eval, NULL)                                                                              \
+    ENTRY(probe, NULL)                                                                             \
+    ENTRY(bench, NULL)                                                                             \
+    ENTRY(flops, NULL)                                                                             \
+    ENTRY(info, NULL)                                                                              \
+    ENTRY(convert, NULL)                                                                           \
+    ENTRY(study, NULL)                                                                             \
+    ENTRY(selftest, NULL)
+
+#define HIDI_DECLARE_COMMAND(name, earlier) extern const hidi_command hidi_command_##name;
+HIDI_COMMANDS(HIDI_DECLARE_COMMAND)
 
 /* A command in progress. */
 typedef struct hidi_cli {
@@ -39,9 +56,10 @@ typedef struct hidi_cli {
 /* Reads the arguments: the common ones (--preset, --set, --seed, --threads, --backend, --out,
  * --quiet, --help; without settings only --backend, --threads, --quiet, --help) and `flags`.  Presets
  * first, then --set in order.  A command without settings may have a flag "set" of its own: it finds
- * what was given in cli->session.set.  *first: index of the first argument that is no option.  Returns false
- * if the command is to end with *code: after --help, or after a usage error that it has printed.
- * A flag with the name of a common one takes its place; without help, it takes it away. */
+ * what was given in cli->session.set.  *first: index of the first argument that is not an option; first
+ * NULL: there may be none.  Returns false if the command is to end with *code: after --help, or after
+ * a usage error that it has printed.  A flag with the name of a common one takes its place; without
+ * help, it takes it away. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 

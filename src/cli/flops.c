@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "model/dit_sizes.h"
+#include "lab/dit_names.h"
 #include "lab/step.h"
 #include "io/atomic_file.h"
 #include "model/macs.h"
@@ -30,7 +30,7 @@ typedef struct flops {
     const char *models, *image_text, *channels_text, *batch_text, *repeat_text, *csv;
     long image, channels, batch, repeat; /* batch 0: not given */
     int parts, pixels, time;
-    hidi_dit_size_name names[HIDI_DIT_SIZE_NAMES];
+    hidi_dit_name names[HIDI_DIT_NAMES];
     int n_names;
     row *rows;
     int n_rows;
@@ -247,7 +247,7 @@ static hidi_status read_arguments(flops *f)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model and --preset exclude each other");
     if (!f->time && (f->batch_text || f->repeat_text))
         return hidi_error(HIDI_BAD_ARGUMENT, "--batch and --repeat go with --time");
-    HIDI_TRY(hidi_dit_size_names(f->models, f->names, &f->n_names));
+    HIDI_TRY(hidi_dit_names(f->models, f->names, &f->n_names));
     HIDI_TRY(hidi_cli_number("image", f->image_text, 1, 16384, &f->image));
     HIDI_TRY(hidi_cli_number("channels", f->channels_text, 1, 2048, &f->channels));
     HIDI_TRY(hidi_cli_number("batch", f->batch_text, 1, 1000000, &f->batch));
@@ -268,7 +268,8 @@ static hidi_status run_flops(flops *f)
         HIDI_TRY(count_preset(f));
     for (int i = 0; i < f->n_names; i++) {
         hidi_dit_config config;
-        HIDI_TRY(hidi_dit_published_config(f->names[i], f->image, f->channels, &config));
+        HIDI_TRY(hidi_dit_published_config(f->names[i], (size_t)f->image, (size_t)f->channels,
+                                           &config));
         HIDI_TRY(count_subject(f, f->names[i], &config, NULL));
     }
     return f->csv != NULL ? write_csv(f) : HIDI_OK;

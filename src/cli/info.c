@@ -11,12 +11,9 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/version.h"
 #include "lab/step.h"
 #include "model/macs.h"
-
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unversioned"
-#endif
 
 #if defined(__clang__)
 #define COMPILER "clang " __clang_version__
@@ -75,7 +72,7 @@ static hidi_status print_build(const hidi_backend *chosen)
 {
     char text[32];
     const double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    printf("hidi %s\n", PACKAGE_VERSION);
+    printf("hidi %s\n", hidi_version());
     printf("  compiler    %s\n", COMPILER);
     printf("  precision   %s\n", sizeof(hidi_real) == sizeof(float) ? "single" : "double");
     printf("  built with  %s\n", hidi_backend_build());

@@ -7,26 +7,39 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "core/version.h"
 
-#ifndef PACKAGE_VERSION
-#define PACKAGE_VERSION "unversioned"
-#endif
-
-static const hidi_command *const commands[] = {
-    &hidi_command_run,        &hidi_command_data,       &hidi_command_features,
-    &hidi_command_teacher,    &hidi_command_distill_td, &hidi_command_distill_dm,
-    &hidi_command_sample,     &hidi_command_eval,       &hidi_command_probe,
-    &hidi_command_bench,      &hidi_command_flops,      &hidi_command_info,
-    &hidi_command_convert,    &hidi_command_study,      &hidi_command_selftest};
+#define ENTRY(name, earlier) {&hidi_command_##name, earlier},
+static const struct {
+    const hidi_command *command;
+    const char *earlier_name; /* NULL: none */
+} commands[] = {HIDI_COMMANDS(ENTRY)};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
 static void print_usage(FILE *out)
 {
+    const char *before = "\nearlier names: ";
     fprintf(out, "usage: hidi COMMAND [options]\n\n"
                  "Hierarchical Distillation of diffusion transformers (arXiv 2511.08930) on a CPU.\n\n"
                  "commands:\n");
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(out, "  %-12s %s\n", commands[i].command->name, commands[i].command->summary);
+    for (int i = 0; i < COMMANDS; i++)
+        if (commands[i].earlier_name != NULL) {
+            fprintf(out, "%s%s is %s", before, commands[i].earlier_name, commands[i].command->name);
+            before = ", ";
+        }
     fprintf(out, "\nhidi COMMAND --help says more; hidi --version the version.\n");
+}
+
+/* NULL: there is none of that name. */
+static const hidi_command *find_command(const char *name)
+{
+    for (int i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].command->name, name) == 0 ||
+            (commands[i].earlier_name != NULL && strcmp(commands[i].earlier_name, name) == 0))
+            return commands[i].command;
+    return NULL;
 }
 
 int main(int argc, char **argv)
@@ -41,12 +54,12 @@ int main(int argc, char **argv)
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
     }
     if (strcmp(argv[1], "--version") == 0) {
-        puts("hidi " PACKAGE_VERSION);
+        printf("hidi %s\n", hidi_version());
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
     }
-    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
-        if (strcmp(argv[1], commands[i]->name) == 0)
-            return commands[i]->run(commands[i], argc - 1, argv + 1);
+    const hidi_command *command = find_command(argv[1]);
+    if (command != NULL)
+        return command->run(command, argc - 1, argv + 1);
     fprintf(stderr, "hidi: no command \"%s\"; hidi --help lists them\n", argv[1]);
     return EXIT_USAGE;
 }

@@ -149,7 +149,7 @@ static hidi_status write_heat_maps(const pipeline *p, const hidi_real *real, con
     hidi_heads *heads = NULL;
     hidi_dit *backbone = NULL;
     const hidi_settings *s = &p->cli.session.settings;
-    if (s->dm.head != HIDI_HEAD_AWD || s->dm.adversary_weight <= 0)
+    if (!hidi_head_of((hidi_head_kind)s->dm.head)->has_weights || s->dm.adversary_weight <= 0)
         return HIDI_OK;
     const double t = (s->dm.adversary_time.least + s->dm.adversary_time.most) / 2;
     int32_t *y = malloc(n * sizeof *y);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/real.h"
+#include "real.h"
 
 /* Which use a number is drawn for: each has a sequence of its own. */
 typedef enum hidi_stream {

@@ -7,6 +7,9 @@
 #define HIDI_CORE_REAL_H
 
 #ifdef HIDI_DOUBLE
+#ifndef HIDI_DOUBLE_NAMES
+#error "the double twin is for hidi's own tests: its symbols have other names, from double_names.h"
+#endif
 typedef double hidi_real;
 #define HIDI_REAL_EPSILON 2.220446049250313e-16
 #else

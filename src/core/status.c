@@ -1,13 +1,15 @@
-/* status.c - the message of the latest error. */
+/* status.c - the message of the latest error, for each thread its own. */
 #include "core/status.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/thread_local.h"
+
 #define MESSAGE_BYTES 1024
 
-static char message[MESSAGE_BYTES];
+static HIDI_THREAD_LOCAL char message[MESSAGE_BYTES];
 
 /* Keeps a message one line, whatever a file's names hold. */
 static void set_message(const char *text)

@@ -2,8 +2,7 @@
  *
  * No function of the library exits or prints.  One that can fail returns a status; when it is not
  * HIDI_OK, hidi_error_message() is one line that names the file, the tensor, what was expected and
- * what was found.  The message is kept in one static buffer: call the library from one thread at a
- * time (it is parallel inside).
+ * what was found.  Each thread has a message of its own.
  */
 #ifndef HIDI_CORE_STATUS_H
 #define HIDI_CORE_STATUS_H
@@ -36,7 +35,7 @@ hidi_status hidi_error(hidi_status status, const char *format, ...) HIDI_PRINTF(
  * more (the file, the step) than the function that failed.  HIDI_OK is passed through untouched. */
 hidi_status hidi_error_prefix(hidi_status status, const char *format, ...) HIDI_PRINTF(2, 3);
 
-/* The message of the latest error; "" if there was none.  Valid until the next error. */
+/* The message of the calling thread's latest error; "" if there was none.  Valid until its next error. */
 const char *hidi_error_message(void);
 
 /* "ok", "bad argument", ... */

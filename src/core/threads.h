@@ -1,9 +1,20 @@
-/* threads.h - how many threads parallel loops may use. */
+/* threads.h - how many threads parallel loops get; BLAS and LAPACK on the calling thread alone.
+ *
+ * An OpenBLAS that is built with OpenMP asks OpenMP how many threads the calling thread may use, and
+ * splits a product itself even where a parallel region has got one thread only.  Then it can wait for
+ * ever for threads that a limit (OMP_THREAD_LIMIT, OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS) does not give it.
+ */
 #ifndef HIDI_CORE_THREADS_H
 #define HIDI_CORE_THREADS_H
 
-/* Limits parallel loops (and a BLAS or LAPACK that asks OpenMP) to n >= 1 threads, until the next
- * call; returns the limit before it.  Without OpenMP there is one thread, and nothing to limit. */
+/* Limits the parallel loops of the calling thread to n >= 1 threads, until the next call; returns the
+ * limit before it.  Without OpenMP there is one thread, and nothing to limit. */
 int hidi_limit_threads(int n);
+
+/* From here to hidi_serial_end, BLAS and LAPACK compute on the calling thread.  Returns what
+ * hidi_serial_end needs to put everything back as the host of the library had it.  May be called by
+ * several threads at a time. */
+int hidi_serial_begin(void);
+void hidi_serial_end(int before);
 
 #endif

@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST, HIDI_VALIDATION, HIDI_SPLITS } hidi_split;
 

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 
-#include "data/dataset.h"
+#include "dataset.h"
 
 typedef struct hidi_image_batch {
     size_t n, height, width; /* n images of one size; 0: there are no more                */

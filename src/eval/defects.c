@@ -254,9 +254,9 @@ static void batch_free(batch *b)
     free(b->at);
 }
 
-static hidi_status batch_init(batch *b, hidi_head_kind kind, size_t pixels, size_t N)
+static hidi_status batch_init(batch *b, const hidi_head *head, size_t pixels, size_t N)
 {
-    const bool has[HIDI_FINDERS] = {kind == HIDI_HEAD_AWD, kind != HIDI_HEAD_CONV, true};
+    const bool has[HIDI_FINDERS] = {head->has_weights, head->has_scores, true};
     memset(b, 0, sizeof *b);
     b->clean = malloc(BATCH * pixels * sizeof *b->clean);
     b->damaged = malloc(BATCH * pixels * sizeof *b->damaged);
@@ -301,8 +301,8 @@ hidi_status hidi_find_defects(const hidi_heads *heads, const hidi_dit *backbone,
     tally tallies[HIDI_FINDERS] = {{0}};
     batch b;
     hidi_tape *tape = hidi_tape_create(backbone->params.backend);
-    hidi_status status =
-        batch_init(&b, heads->config.kind, c->channels * c->image_size * c->image_size, N);
+    hidi_status status = batch_init(&b, hidi_head_of(heads->config.kind),
+                                    c->channels * c->image_size * c->image_size, N);
     if (tape == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "defects: no memory for a tape");
     if (status == HIDI_OK)

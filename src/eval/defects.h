@@ -7,8 +7,8 @@
 #ifndef HIDI_EVAL_DEFECTS_H
 #define HIDI_EVAL_DEFECTS_H
 
-#include "data/dataset.h"
-#include "method/heads.h"
+#include "../data/dataset.h"
+#include "../method/heads.h"
 
 /* Maps over the tokens of images x [n, C, H, W] (host, classes y [n]), noised to t with the noise
  * number `step` of `seed`; each of the outputs, host [n, N], may be NULL:

@@ -20,9 +20,11 @@ enum { TILE = 256 };      /* rows and columns of a product that one thread compu
 static void add_tile(double *c, size_t ldc, const double *a, size_t lda, bool transpose_a,
                      const double *b, size_t ldb, bool transpose_b, size_t m, size_t n, size_t k)
 {
+    const int before = hidi_serial_begin(); /* there is a thread for each tile */
     cblas_dgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
                 transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1, a, (int)lda, b,
                 (int)ldb, 1, c, (int)ldc);
+    hidi_serial_end(before);
 }
 
 #else
@@ -81,14 +83,11 @@ static size_t tiles(size_t n)
     return (n + TILE - 1) / TILE;
 }
 
-/* BLAS is called by one thread for each tile, and must not wake threads of its own: an OpenBLAS that
- * asks OpenMP sees that it is inside a parallel loop, or, where there is one tile, the limit of 1. */
 void hidi_dense_multiply(double *c, bool accumulate, const double *a, const double *b,
                          bool transpose_b, size_t m, size_t n, size_t k)
 {
     const size_t columns = tiles(n), count = tiles(m) * columns;
     const bool parallel = count > 1 && m * n * k > WORTHWHILE;
-    const int threads = parallel ? 0 : hidi_limit_threads(1);
 
 #pragma omp parallel for schedule(dynamic) if (parallel)
     for (size_t t = 0; t < count; t++) {
@@ -102,15 +101,12 @@ void hidi_dense_multiply(double *c, bool accumulate, const double *a, const doub
             add_tile(c + i * n + j, n, a + i * k, k, false, b + (transpose_b ? j * k : j),
                      transpose_b ? k : n, transpose_b, rows, width, k);
     }
-    if (!parallel)
-        hidi_limit_threads(threads);
 }
 
 void hidi_dense_add_gram(double *c, const double *x, size_t n, size_t D)
 {
     const size_t columns = tiles(D), count = columns * columns;
     const bool parallel = count > 1 && n * D * D > WORTHWHILE;
-    const int threads = parallel ? 0 : hidi_limit_threads(1);
 
 #pragma omp parallel for schedule(dynamic) if (parallel)
     for (size_t t = 0; t < count; t++) {
@@ -120,6 +116,4 @@ void hidi_dense_add_gram(double *c, const double *x, size_t n, size_t D)
             add_tile(c + i * D + j, D, x + i, D, true, x + j, D, false, least(TILE, D - i),
                      least(TILE, D - j), n);
     }
-    if (!parallel)
-        hidi_limit_threads(threads);
 }

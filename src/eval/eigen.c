@@ -238,10 +238,10 @@ hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
 
     if (work == NULL || iwork == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "eigenvalues: out of memory for %zu x %zu", n, n);
-    int threads = hidi_limit_threads(1);
+    const int before = hidi_serial_begin();
     if (status == HIDI_OK && n > 0)
         dsyevd_("V", "U", &order, a, &order, w, work, &work_size, iwork, &iwork_size, &info, 1, 1);
-    hidi_limit_threads(threads);
+    hidi_serial_end(before);
     if (info != 0)
         status = hidi_error(HIDI_NOT_FINITE, "eigenvalues: dsyevd returned %d", info);
     free(work);
@@ -272,11 +272,11 @@ hidi_status hidi_singular_values(double *a, size_t m, size_t n, double *s)
         work = malloc((size_t)work_size * sizeof *work);
     if (info == 0 && (work == NULL || iwork == NULL))
         status = hidi_error(HIDI_NO_MEMORY, "singular values: out of memory for %zu x %zu", m, n);
-    int threads = hidi_limit_threads(1);
+    const int before = hidi_serial_begin();
     if (status == HIDI_OK && info == 0)
         dgesdd_("N", &rows, &columns, a, &rows, s, NULL, &one, NULL, &one, work, &work_size, iwork,
                 &info, 1);
-    hidi_limit_threads(threads);
+    hidi_serial_end(before);
     if (info != 0)
         status = hidi_error(HIDI_NOT_FINITE, "singular values: dgesdd returned %d", info);
     free(work);

@@ -11,8 +11,8 @@
 
 #include <stddef.h>
 
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 /* What is wanted of n images; a NULL member is not wanted, and costs nothing. */
 typedef struct hidi_extracted {

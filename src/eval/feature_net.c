@@ -90,7 +90,7 @@ static hidi_var *mean_over_positions(hidi_tape *tape, hidi_var *x)
     if (x == NULL)
         return NULL;
     const size_t B = x->shape.dim[0], C = x->shape.dim[1], side = x->shape.dim[2];
-    return hidi_reshape(tape, hidi_average_pool(tape, x, side, side, 0, false), hidi_shape2(B, C));
+    return hidi_reshape(tape, hidi_average_pool(tape, x, side, side, 0), hidi_shape2(B, C));
 }
 
 hidi_var *hidi_feature_net_forward(hidi_tape *tape, const hidi_feature_net *net, bool frozen,
@@ -101,7 +101,7 @@ hidi_var *hidi_feature_net_forward(hidi_tape *tape, const hidi_feature_net *net,
     for (int i = 0; i < STAGES; i++) {
         const int number = stage_param(i);
         if (i > 0)
-            x = hidi_average_pool(tape, x, 2, 2, 0, false);
+            x = hidi_average_pool(tape, x, 2, 2, 0);
         x = hidi_conv2d(tape, x, hidi_param_var(tape, p, number, frozen),
                         hidi_param_var(tape, p, number + 1, frozen), 1, 1, 1);
         x = hidi_silu(tape, x);

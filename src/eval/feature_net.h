@@ -11,10 +11,10 @@
 #ifndef HIDI_EVAL_FEATURE_NET_H
 #define HIDI_EVAL_FEATURE_NET_H
 
-#include "autograd/ops.h"
-#include "autograd/params.h"
-#include "io/tensor_file.h"
-#include "eval/extractor.h"
+#include "../autograd/ops.h"
+#include "../autograd/params.h"
+#include "../io/tensor_file.h"
+#include "extractor.h"
 
 enum { HIDI_FEATURE_STAGES = 3, HIDI_FEATURES = 32 + 64 + 96 };
 

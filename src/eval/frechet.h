@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 /* Mean and covariance of features, gathered a batch at a time. */
 typedef struct hidi_moments {

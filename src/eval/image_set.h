@@ -2,12 +2,12 @@
 #ifndef HIDI_EVAL_IMAGE_SET_H
 #define HIDI_EVAL_IMAGE_SET_H
 
-#include "core/progress.h"
-#include "data/image_source.h"
-#include "eval/frechet.h"
-#include "eval/inception_score.h"
-#include "eval/spectrum.h"
-#include "eval/extractor.h"
+#include "../core/progress.h"
+#include "../data/image_source.h"
+#include "frechet.h"
+#include "inception_score.h"
+#include "spectrum.h"
+#include "extractor.h"
 
 typedef struct hidi_image_set {
     size_t n, dim;         /* images; features of each                                      */

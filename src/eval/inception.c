@@ -185,10 +185,10 @@ static void run_step(const hidi_inception *net, const hidi_inception_step *s,
     } else if (s->kind == HIDI_INCEPTION_AVERAGE_POOL) {
         b->average_pool(y, 0, x, window); /* always all of its buffer */
     } else if (n == ldy) {
-        b->max_pool(y, NULL, x, window);
+        b->max_pool(y, x, window);
     } else { /* pools write dense arrays */
         hidi_real *dense = net->buffer[DENSE];
-        b->max_pool(dense, NULL, x, window);
+        b->max_pool(dense, x, window);
         b->copy_block(y, ldy, 0, dense, n, window->batch, n);
     }
 }

@@ -17,9 +17,9 @@
 
 #include <stdint.h>
 
-#include "backend/backend.h"
-#include "io/tensor_file.h"
-#include "eval/extractor.h"
+#include "../backend/backend.h"
+#include "../io/tensor_file.h"
+#include "extractor.h"
 
 enum {
     HIDI_INCEPTION_SIDE = 299,      /* images are resized to 299 x 299                          */

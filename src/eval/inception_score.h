@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 typedef enum hidi_score_order {
     HIDI_ORDER_GIVEN,         /* as the images come                                      */

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 typedef struct hidi_kernel_options {
     size_t subsets;     /* 100                                                            */

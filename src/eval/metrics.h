@@ -2,8 +2,8 @@
 #ifndef HIDI_EVAL_METRICS_H
 #define HIDI_EVAL_METRICS_H
 
-#include "eval/image_set.h"
-#include "eval/kernel_distance.h"
+#include "image_set.h"
+#include "kernel_distance.h"
 
 /* A metric has a name for the features that it is measured in: FID, IS, sFID and KID are
  * Inception's alone, and no other extractor's numbers go by these names. */

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 /* A point lies in the manifold of a set if it is within the distance of some member of the set to
  * that member's k-th nearest neighbour (the member itself not counted; a copy of it counts).

@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 typedef struct hidi_spectrum {
     size_t size;   /* images are size x size                                            */

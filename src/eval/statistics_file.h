@@ -10,7 +10,7 @@
 
 #include <stdbool.h>
 
-#include "eval/frechet.h"
+#include "frechet.h"
 
 typedef struct hidi_statistics {
     hidi_moments features, spatial; /* finished; spatial.dim 0: there are none. count 0: unknown */

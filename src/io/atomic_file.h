@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 typedef struct hidi_atomic_file {
     FILE *out;       /* write here                                        */

@@ -1,4 +1,6 @@
-/* csv.c - the log of a training run; see csv.h. */
+/* csv.c - RFC 4180 with "\n" at the end of a row: cells are separated by commas; one that has a
+ * comma, a quote or a line break stands in quotes, its own quotes doubled.  A log's cells are
+ * numbers, so that each of its rows is one line, and a row without a line's end was interrupted. */
 #include "io/csv.h"
 
 #include <errno.h>
@@ -7,8 +9,93 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/atomic_file.h"
 #include "io/number.h"
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+hidi_status hidi_csv_create(hidi_csv *csv, const char *path)
+{
+    memset(csv, 0, sizeof *csv);
+    HIDI_TRY(hidi_atomic_open(&csv->file, path));
+    csv->out = csv->file.out;
+    return HIDI_OK;
+}
+
+hidi_status hidi_csv_finish(hidi_csv *csv, hidi_status status)
+{
+    if (csv->out == NULL)
+        return status;
+    csv->out = NULL;
+    if (status == HIDI_OK)
+        return hidi_atomic_commit(&csv->file);
+    hidi_atomic_abandon(&csv->file);
+    return status;
+}
+
+static void begin_cell(hidi_csv *csv)
+{
+    if (csv->in_row)
+        fputc(',', csv->out);
+    csv->in_row = true;
+}
+
+void hidi_csv_end_row(hidi_csv *csv)
+{
+    fputc('\n', csv->out);
+    csv->in_row = false;
+}
+
+/* Names without commas are cells as they are. */
+void hidi_csv_names(hidi_csv *csv, const char *names)
+{
+    begin_cell(csv);
+    fputs(names, csv->out);
+}
+
+void hidi_csv_quoted(hidi_csv *csv, const char *text)
+{
+    begin_cell(csv);
+    fputc('"', csv->out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            fputc('"', csv->out);
+        fputc(*text, csv->out);
+    }
+    fputc('"', csv->out);
+}
+
+void hidi_csv_text(hidi_csv *csv, const char *text)
+{
+    if (strpbrk(text, ",\"\r\n") != NULL) {
+        hidi_csv_quoted(csv, text);
+    } else {
+        begin_cell(csv);
+        fputs(text, csv->out);
+    }
+}
+
+void hidi_csv_integer(hidi_csv *csv, long long value)
+{
+    begin_cell(csv);
+    fprintf(csv->out, "%lld", value);
+}
+
+void hidi_csv_number(hidi_csv *csv, const char *format, double value)
+{
+    char number[400]; /* "%f" of the largest double has 316 characters */
+
+    begin_cell(csv);
+    if (isfinite(value))
+        fputs(hidi_print_double(number, sizeof number, format, value), csv->out);
+}
+
+void hidi_csv_numbers(hidi_csv *csv, const char *format, size_t n, const double *values)
+{
+    for (size_t i = 0; i < n; i++)
+        hidi_csv_number(csv, format, values[i]);
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* Cuts the first line off *rest: *line is its text without the line's end.  false: there is none.
  * *whole: it had a line's end, so that its writer was not interrupted in it. */
@@ -26,14 +113,24 @@ static bool next_line(char **rest, char **line, bool *whole)
     return true;
 }
 
-/* Cuts the first cell off *rest, which is NULL after the last one. */
+/* Cuts the first cell off *rest, which is NULL after the last one, and takes its quotes away. */
 static char *next_cell(char **rest)
 {
-    char *cell = *rest, *comma = strchr(cell, ',');
+    char *cell = *rest, *to = cell, *from = cell;
+    bool quoted = *from == '"';
 
-    *rest = comma == NULL ? NULL : comma + 1;
-    if (comma != NULL)
-        *comma = '\0';
+    from += quoted;
+    for (; *from != '\0' && (quoted || *from != ','); from++) {
+        if (quoted && from[0] == '"' && from[1] == '"') {
+            from++;
+        } else if (quoted && *from == '"') {
+            quoted = false;
+            continue;
+        }
+        *to++ = *from;
+    }
+    *rest = *from == '\0' ? NULL : from + 1;
+    *to = '\0';
     return cell;
 }
 
@@ -62,6 +159,72 @@ static hidi_status read_text(const char *path, char **text)
     free(data);
     return hidi_error(HIDI_BAD_FORMAT, "%s: a 0 byte: not a text file", path);
 }
+
+/* The value in cell `index` of a row that must have n_cells. */
+static bool parse_row(char *line, int n_cells, int index, double *value)
+{
+    bool parsed = false;
+    int i = 0;
+
+    for (char *rest = line; rest != NULL; i++) {
+        const char *cell = next_cell(&rest);
+        if (i == index)
+            parsed = parse_cell(cell, value);
+    }
+    return parsed && i == n_cells;
+}
+
+static hidi_status read_column(const char *path, char *text, const char *column, double *values,
+                               size_t *n)
+{
+    int index = -1, n_cells = 0;
+    bool whole;
+    char *line, *rest = text;
+
+    if (!next_line(&rest, &line, &whole))
+        return hidi_error(HIDI_BAD_FORMAT, "%s: empty, without a header", path);
+    for (char *cells = line; cells != NULL; n_cells++)
+        if (strcmp(next_cell(&cells), column) == 0 && index < 0)
+            index = n_cells;
+    if (index < 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no column \"%s\"", path, column);
+    *n = 0;
+    for (int number = 2; next_line(&rest, &line, &whole); number++) {
+        if (*line == '\0' || !whole)
+            continue;
+        if (!parse_row(line, n_cells, index, &values[(*n)++]))
+            return hidi_error(HIDI_BAD_FORMAT,
+                              "%s:%d: not %d cells, or no number in column \"%s\"", path, number,
+                              n_cells, column);
+    }
+    return HIDI_OK;
+}
+
+hidi_status hidi_csv_read(const char *path, const char *column, double **values, size_t *n)
+{
+    size_t lines = 1;
+    char *text;
+
+    *values = NULL;
+    *n = 0;
+    HIDI_TRY(read_text(path, &text));
+    for (const char *c = text; *c != '\0'; c++)
+        lines += *c == '\n';
+    double *column_values = malloc(lines * sizeof *column_values);
+    hidi_status status = column_values == NULL
+                             ? hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path)
+                             : read_column(path, text, column, column_values, n);
+    free(text);
+    if (status == HIDI_OK) {
+        *values = column_values;
+    } else {
+        free(column_values);
+        *n = 0;
+    }
+    return status;
+}
+
+/* --- logs ------------------------------------------------------------------------------------- */
 
 /* "a,b,c" from the names, for the caller to free. */
 static hidi_status make_header(const char *path, const char *const *columns, char **header,
@@ -193,9 +356,8 @@ hidi_status hidi_csv_row(hidi_csv *csv, const double *values)
     if (!isfinite(values[0]))
         return hidi_error(HIDI_BAD_ARGUMENT, "%s: the step of a row is not a number", csv->path);
     for (int i = 0; i < csv->n_columns; i++)
-        fprintf(csv->out, "%s%s", i == 0 ? "" : ",",
-                isnan(values[i]) ? "" : hidi_format_double(number, values[i]));
-    fputc('\n', csv->out);
+        hidi_csv_text(csv, isnan(values[i]) ? "" : hidi_format_double(number, values[i]));
+    hidi_csv_end_row(csv);
     if (fflush(csv->out) != 0 || ferror(csv->out))
         return hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", csv->path, strerror(errno));
     return HIDI_OK;
@@ -209,69 +371,5 @@ hidi_status hidi_csv_close(hidi_csv *csv)
         status = hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", csv->path, strerror(errno));
     free(csv->path);
     memset(csv, 0, sizeof *csv);
-    return status;
-}
-
-/* The value in cell `index` of a row that must have n_cells. */
-static bool parse_row(char *line, int n_cells, int index, double *value)
-{
-    bool parsed = false;
-    int i = 0;
-
-    for (char *rest = line; rest != NULL; i++) {
-        const char *cell = next_cell(&rest);
-        if (i == index)
-            parsed = parse_cell(cell, value);
-    }
-    return parsed && i == n_cells;
-}
-
-static hidi_status read_column(const char *path, char *text, const char *column, double *values,
-                               size_t *n)
-{
-    int index = -1, n_cells = 0;
-    bool whole;
-    char *line, *rest = text;
-
-    if (!next_line(&rest, &line, &whole))
-        return hidi_error(HIDI_BAD_FORMAT, "%s: empty, without a header", path);
-    for (char *cells = line; cells != NULL; n_cells++)
-        if (strcmp(next_cell(&cells), column) == 0 && index < 0)
-            index = n_cells;
-    if (index < 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no column \"%s\"", path, column);
-    *n = 0;
-    for (int number = 2; next_line(&rest, &line, &whole); number++) {
-        if (*line == '\0' || !whole)
-            continue;
-        if (!parse_row(line, n_cells, index, &values[(*n)++]))
-            return hidi_error(HIDI_BAD_FORMAT,
-                              "%s:%d: not %d cells, or no number in column \"%s\"", path, number,
-                              n_cells, column);
-    }
-    return HIDI_OK;
-}
-
-hidi_status hidi_csv_read(const char *path, const char *column, double **values, size_t *n)
-{
-    size_t lines = 1;
-    char *text;
-
-    *values = NULL;
-    *n = 0;
-    HIDI_TRY(read_text(path, &text));
-    for (const char *c = text; *c != '\0'; c++)
-        lines += *c == '\n';
-    double *column_values = malloc(lines * sizeof *column_values);
-    hidi_status status = column_values == NULL
-                             ? hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path)
-                             : read_column(path, text, column, column_values, n);
-    free(text);
-    if (status == HIDI_OK) {
-        *values = column_values;
-    } else {
-        free(column_values);
-        *n = 0;
-    }
     return status;
 }

@@ -1,17 +1,61 @@
-/* csv.h - the log of a training run: one header row, then one row of numbers a step. */
+/* csv.h - tables as text, for other programs: one header row, then rows of cells (RFC 4180).
+ *
+ *     hidi_csv csv;
+ *     HIDI_TRY(hidi_csv_create(&csv, "found.csv"));
+ *     hidi_csv_names(&csv, "image,steps,distance");
+ *     hidi_csv_end_row(&csv);
+ *     hidi_csv_text(&csv, name);
+ *     hidi_csv_integer(&csv, steps);
+ *     hidi_csv_number(&csv, "%.6g", distance);
+ *     hidi_csv_end_row(&csv);
+ *     return hidi_csv_finish(&csv, HIDI_OK);
+ *
+ * A log of a training is such a table, too, but grows row by row and can be resumed. */
 #ifndef HIDI_IO_CSV_H
 #define HIDI_IO_CSV_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 #include "core/status.h"
+#include "io/atomic_file.h"
 
+/* {.out = stream} writes cells to a stream of the caller's. */
 typedef struct hidi_csv {
-    FILE *out;
-    char *path;
+    FILE *out;             /* NULL: nothing is open             */
+    bool in_row;           /* the row has a cell already        */
+    hidi_atomic_file file; /* of hidi_csv_create                */
+    char *path;            /* of hidi_csv_open, and its columns */
     int n_columns;
 } hidi_csv;
+
+/* --- a table ---------------------------------------------------------------------------------- */
+
+/* Begins a file that appears whole, or not at all. */
+hidi_status hidi_csv_create(hidi_csv *csv, const char *path);
+
+/* Moves the file to its place if status is HIDI_OK, else drops it; returns the first error, which
+ * may be one of the cells before.  Nothing is open: returns `status`. */
+hidi_status hidi_csv_finish(hidi_csv *csv, hidi_status status);
+
+/* Cells of the current row, in order.  Errors show in hidi_csv_finish, or in ferror(csv->out). */
+void hidi_csv_names(hidi_csv *csv, const char *names);  /* "a,b,c" is three cells                  */
+void hidi_csv_text(hidi_csv *csv, const char *text);    /* in quotes if it must be                 */
+void hidi_csv_quoted(hidi_csv *csv, const char *text);  /* in quotes                               */
+void hidi_csv_integer(hidi_csv *csv, long long value);
+void hidi_csv_end_row(hidi_csv *csv);
+
+/* format: printf's for one double, such as "%.6g"; the decimal point is '.' in every locale.  A
+ * value that is not finite is an empty cell. */
+void hidi_csv_number(hidi_csv *csv, const char *format, double value);
+void hidi_csv_numbers(hidi_csv *csv, const char *format, size_t n, const double *values);
+
+/* One column by its name; empty cells are NaN.  The caller frees *values.  A last row without a
+ * line's end was interrupted and is passed over. */
+hidi_status hidi_csv_read(const char *path, const char *column, double **values, size_t *n);
+
+/* --- a log ------------------------------------------------------------------------------------ */
 
 /* Opens a log for appending.  columns ends with NULL; the first is the step.  resume_step 0: a new
  * file.  > 0: an existing file must have the same header, and loses its rows whose step is
@@ -19,12 +63,9 @@ typedef struct hidi_csv {
 hidi_status hidi_csv_open(hidi_csv *csv, const char *path, const char *const *columns,
                           long resume_step);
 
-/* One row, values[n_columns], flushed; NaN is an empty cell. */
+/* One row, values[n_columns], flushed; NaN is an empty cell, infinity is "inf" or "-inf". */
 hidi_status hidi_csv_row(hidi_csv *csv, const double *values);
 
 hidi_status hidi_csv_close(hidi_csv *csv); /* also after an error */
-
-/* One column of a log by name; empty cells are NaN.  The caller frees *values. */
-hidi_status hidi_csv_read(const char *path, const char *column, double **values, size_t *n);
 
 #endif

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 typedef struct hidi_image {
     size_t width, height;

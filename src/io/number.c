@@ -68,6 +68,13 @@ static void point_from_locale(char *text)
     memmove(found + 1, found + bytes, strlen(found + bytes) + 1);
 }
 
+char *hidi_print_double(char *text, size_t size, const char *format, double value)
+{
+    snprintf(text, size, format, value);
+    point_from_locale(text);
+    return text;
+}
+
 char *hidi_format_double(char *text, double value)
 {
     if (isnan(value))

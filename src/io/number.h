@@ -16,4 +16,7 @@ bool hidi_parse_double(const char *text, double *value);
  * into text[HIDI_NUMBER_TEXT]; returns text. */
 char *hidi_format_double(char *text, double value);
 
+/* What printf makes of a format for one double, such as "%.6g", into text[size]; returns text. */
+char *hidi_print_double(char *text, size_t size, const char *format, double value);
+
 #endif

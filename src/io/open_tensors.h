@@ -2,7 +2,7 @@
 #ifndef HIDI_IO_OPEN_TENSORS_H
 #define HIDI_IO_OPEN_TENSORS_H
 
-#include "io/tensor_file.h"
+#include "tensor_file.h"
 
 /* Reads a file of tensors, whatever its name: safetensors, PyTorch (zip or legacy) or npz, told
  * apart by their first bytes and a zip's members (what is no regular file, a pipe, is taken for

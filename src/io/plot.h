@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 #define HIDI_PLOT_WIDTH 720
 #define HIDI_PLOT_HEIGHT 400

@@ -5,7 +5,7 @@
 #ifndef HIDI_IO_SAFETENSORS_H
 #define HIDI_IO_SAFETENSORS_H
 
-#include "io/tensor_file.h"
+#include "tensor_file.h"
 
 /* Reads a whole file.  Everything is checked before anything is believed: header length, JSON,
  * dtypes, shapes whose product overflows, offsets that overlap, leave gaps or leave the file.

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/real.h"
-#include "core/status.h"
+#include "../core/real.h"
+#include "../core/status.h"
 
 #define HIDI_FILE_MAX_RANK 8
 

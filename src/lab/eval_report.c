@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/version.h"
 #include "io/atomic_file.h"
 
 enum { NOTES = 8, MANY = 10000 };
@@ -239,7 +240,7 @@ hidi_status hidi_eval_print_json(FILE *out, const hidi_eval_report *r)
     note_all(&notes, r);
     for (size_t i = 0; i < notes.n; i++)
         json_array_append_new(texts, json_text(notes.text[i]));
-    json_object_set_new(root, "version", json_string(PACKAGE_VERSION));
+    json_object_set_new(root, "version", json_string(hidi_version()));
     json_object_set_new(root, "extractor", extractor);
     json_object_set_new(root, "reference", reference);
     json_object_set_new(root, "results", rows);

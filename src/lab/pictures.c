@@ -57,7 +57,7 @@ hidi_status hidi_write_heat(const char *path, const hidi_heads *heads, const hid
     const hidi_dit_config *c = &backbone->config;
     const size_t tokens = c->image_size / c->patch * (c->image_size / c->patch);
     hidi_image image;
-    if (heads->config.kind != HIDI_HEAD_AWD)
+    if (!hidi_head_of(heads->config.kind)->has_weights)
         return hidi_error(HIDI_UNSUPPORTED, "only awd heads have token weights");
     hidi_tape *tape = hidi_tape_create(backbone->params.backend);
     hidi_real *heat = malloc(n * tokens * sizeof *heat);

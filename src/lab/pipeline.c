@@ -1,4 +1,5 @@
-/* pipeline.c */
+/* Features, teacher, stage 1, stage 2: each depends on its own settings and on the weights before
+ * it.  Its file carries all of these as text, so that the next run knows whether it may be used. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -16,41 +17,42 @@
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 
-/* --- a part's file ---------------------------------------------------------------------------- */
+/* --- a stage's file --------------------------------------------------------------------------- */
 
-/* A part in the making: where its files go and what it depends on. */
-typedef struct part {
+/* A stage in the making: where its files go and what it depends on. */
+typedef struct run_stage {
     const hidi_session *session;
     const char *dir;
     const char *name;  /* "stage1": stage1.safetensors, stage1.csv, stage1.checkpoint.safetensors */
     char *settings;
     char file[HIDI_PATH], log[HIDI_PATH], checkpoint[HIDI_PATH];
-} part;
+} run_stage;
 
-static hidi_status part_begin(part *p, const hidi_session *session, const char *dir, const char *name,
-                              const char *sections)
+static hidi_status stage_begin(run_stage *stage, const hidi_session *session, const char *dir,
+                               const char *name, const char *sections)
 {
     char file[64];
-    *p = (part){.session = session, .dir = dir, .name = name};
+    *stage = (run_stage){.session = session, .dir = dir, .name = name};
     snprintf(file, sizeof file, "%s.safetensors", name);
-    hidi_path(p->file, sizeof p->file, dir, file);
+    hidi_path(stage->file, sizeof stage->file, dir, file);
     snprintf(file, sizeof file, "%s.csv", name);
-    hidi_path(p->log, sizeof p->log, dir, file);
+    hidi_path(stage->log, sizeof stage->log, dir, file);
     snprintf(file, sizeof file, "%s.checkpoint.safetensors", name);
-    hidi_path(p->checkpoint, sizeof p->checkpoint, dir, file);
+    hidi_path(stage->checkpoint, sizeof stage->checkpoint, dir, file);
     HIDI_TRY(hidi_make_folder(dir));
-    p->settings = hidi_settings_text(&session->settings, sections);
-    return p->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
+    stage->settings = hidi_settings_text(&session->settings, sections);
+    return stage->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
 
-/* Adds the weights of another network to what the part depends on, by their hash. */
-static hidi_status part_depends(part *p, const char *name, const hidi_dit *net)
+/* Adds the weights of another network to what the stage depends on, by their hash. */
+static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_dit *net)
 {
-    const size_t bytes = net->params.count * sizeof(hidi_real), length = strlen(p->settings) + 64;
+    const size_t bytes = net->params.count * sizeof(hidi_real);
+    const size_t length = strlen(stage->settings) + 64;
     unsigned char *host = malloc(bytes);
-    char *settings = realloc(p->settings, length);
+    char *settings = realloc(stage->settings, length);
     if (settings != NULL)
-        p->settings = settings;
+        stage->settings = settings;
     if (host == NULL || settings == NULL) {
         free(host);
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
@@ -65,36 +67,37 @@ static hidi_status part_depends(part *p, const char *name, const hidi_dit *net)
     return HIDI_OK;
 }
 
-/* Reads a finished part if it is there: *found.  One of other settings is an error. */
-static hidi_status part_read(const part *p, hidi_tensor_file *file, bool *found)
+/* Reads a finished stage if it is there: *found.  One of other settings is an error. */
+static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bool *found)
 {
     *found = false;
-    if (access(p->file, F_OK) != 0)
+    if (access(stage->file, F_OK) != 0)
         return HIDI_OK;
-    HIDI_TRY(hidi_safetensors_read(file, p->file));
+    HIDI_TRY(hidi_safetensors_read(file, stage->file));
     const char *settings = hidi_tensor_file_meta(file, "hidi.settings");
-    *found = settings != NULL && strcmp(settings, p->settings) == 0;
+    *found = settings != NULL && strcmp(settings, stage->settings) == 0;
     if (*found)
         return HIDI_OK;
     hidi_tensor_file_free(file);
     return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights: remove it, or use "
                                          "another --out",
-                      p->file);
+                      stage->file);
 }
 
-static hidi_status write_net(const part *p, const hidi_dit *net, const char *path, double seconds);
+static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const char *path,
+                             double seconds);
 
-char *hidi_snapshot_path(char *path, size_t size, const char *dir, int stage, long step)
+char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step)
 {
-    snprintf(path, size, "%s/stage%d-%06ld.safetensors", dir, stage, step);
+    snprintf(path, size, "%s/stage%d-%06ld.safetensors", dir, number, step);
     return path;
 }
 
 /* The result so far. */
 typedef struct snapshots {
-    const part *part;
+    const run_stage *stage;
     const hidi_dit *net;
-    int stage;
+    int number; /* 1 or 2 */
     long every;
 } snapshots;
 
@@ -102,20 +105,20 @@ static hidi_status write_snapshot(void *context, long step)
 {
     const snapshots *s = context;
     char path[HIDI_PATH];
-    return write_net(s->part, s->net,
-                     hidi_snapshot_path(path, sizeof path, s->part->dir, s->stage, step), NAN);
+    return write_net(s->stage, s->net,
+                     hidi_snapshot_path(path, sizeof path, s->stage->dir, s->number, step), NAN);
 }
 
 /* Trains with the loop's files in their places; looks: NULL, or what snapshots are made of. */
-static hidi_status part_train(const part *p, const hidi_task *task,
+static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                               const hidi_training_settings *train, snapshots *looks, double *seconds)
 {
     const hidi_training training = {.steps = train->steps,
                                     .save_every = train->save_every,
                                     .log_every = train->log_every,
-                                    .checkpoint = p->checkpoint,
-                                    .log = p->log,
-                                    .progress = p->session->progress,
+                                    .checkpoint = stage->checkpoint,
+                                    .log = stage->log,
+                                    .progress = stage->session->progress,
                                     .stop = hidi_stop_flag(),
                                     .snapshot_every = looks ? looks->every : 0,
                                     .snapshot = write_snapshot,
@@ -125,11 +128,11 @@ static hidi_status part_train(const part *p, const hidi_task *task,
 }
 
 /* Writes the result, with what it was made with and how long it took; then the checkpoint may go. */
-static hidi_status part_write(const part *p, hidi_tensor_file *file, const char *path,
+static hidi_status stage_write(const run_stage *stage, hidi_tensor_file *file, const char *path,
                               double seconds)
 {
     char text[HIDI_NUMBER_TEXT];
-    hidi_status status = hidi_tensor_file_add_meta(file, "hidi.settings", p->settings);
+    hidi_status status = hidi_tensor_file_add_meta(file, "hidi.settings", stage->settings);
     if (status == HIDI_OK && isfinite(seconds))
         status = hidi_tensor_file_add_meta(file, "hidi.seconds", hidi_format_double(text, seconds));
     if (status == HIDI_OK)
@@ -138,7 +141,8 @@ static hidi_status part_write(const part *p, hidi_tensor_file *file, const char 
     return status;
 }
 
-static hidi_status write_net(const part *p, const hidi_dit *net, const char *path, double seconds)
+static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const char *path,
+                             double seconds)
 {
     hidi_tensor_file file;
     hidi_tensor_file_init(&file);
@@ -147,14 +151,14 @@ static hidi_status write_net(const part *p, const hidi_dit *net, const char *pat
         hidi_tensor_file_free(&file);
         return status;
     }
-    return part_write(p, &file, path, seconds);
+    return stage_write(stage, &file, path, seconds);
 }
 
-static void part_end(part *p, hidi_status status)
+static void stage_end(run_stage *stage, hidi_status status)
 {
     if (status == HIDI_OK)
-        unlink(p->checkpoint);
-    free(p->settings);
+        unlink(stage->checkpoint);
+    free(stage->settings);
 }
 
 double hidi_pipeline_seconds(const char *dir, const char *name)
@@ -204,45 +208,45 @@ hidi_status hidi_find_ready(const char *name, char *path, size_t size)
     return hidi_find_data_file(path, size, name);
 }
 
-/* --- the parts -------------------------------------------------------------------------------- */
+/* --- the stages ------------------------------------------------------------------------------- */
 
-static hidi_status train_features(const part *p, const hidi_dataset *data, hidi_feature_net **net)
+static hidi_status train_features(const run_stage *stage, const hidi_dataset *data,
+                                  hidi_feature_net **net)
 {
-    const hidi_settings *s = &p->session->settings;
+    const hidi_settings *s = &stage->session->settings;
     const hidi_classifier_options options = hidi_settings_classifier(s);
-    hidi_classifier_training training;
+    hidi_classifier *training;
     hidi_tensor_file file;
     double seconds = NAN, accuracy = NAN;
-    hidi_status status =
-        hidi_classifier_init(&training, p->session->backend, data, &options, p->settings);
+    HIDI_TRY(hidi_classifier_create(&training, stage->session->backend, data, &options,
+                                    stage->settings));
+    hidi_status status = stage_train(stage, hidi_classifier_task(training), &s->features.train, NULL,
+                                     &seconds);
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->features.train, NULL, &seconds);
-    if (status == HIDI_OK)
-        status = hidi_classifier_finish(&training, (size_t)s->features.test_images, &accuracy);
+        status = hidi_classifier_finish(training, (size_t)s->features.test_images, &accuracy);
     if (status == HIDI_OK) {
         printf("features: classifies %.1f %% of %ld test images right\n", 100 * accuracy,
                s->features.test_images);
         hidi_tensor_file_init(&file);
-        status = hidi_feature_net_to_file(training.net, &file);
+        status = hidi_feature_net_to_file(hidi_classifier_result(training), &file);
         if (status == HIDI_OK)
-            status = part_write(p, &file, p->file, seconds);
+            status = stage_write(stage, &file, stage->file, seconds);
     }
-    if (status == HIDI_OK) {
-        *net = training.net;
-        training.net = NULL;
-    }
-    hidi_classifier_free(&training);
+    if (status == HIDI_OK)
+        *net = hidi_classifier_take_result(training);
+    hidi_classifier_destroy(training);
     return status;
 }
 
 /* The ready-made net, copied into the run's folder. */
-static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_feature_net **net)
+static hidi_status copy_features(const run_stage *stage, const hidi_dataset *data,
+                                 hidi_feature_net **net)
 {
     char path[HIDI_PATH];
     hidi_tensor_file file;
-    HIDI_TRY(hidi_find_ready(p->session->settings.features.file, path, sizeof path));
+    HIDI_TRY(hidi_find_ready(stage->session->settings.features.file, path, sizeof path));
     HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
-    hidi_status status = hidi_feature_net_from_file(net, p->session->backend, &file);
+    hidi_status status = hidi_feature_net_from_file(net, stage->session->backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)
         return status;
@@ -252,7 +256,7 @@ static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_f
     if (status == HIDI_OK)
         status = hidi_feature_net_to_file(*net, &file);
     if (status == HIDI_OK)
-        return part_write(p, &file, p->file, NAN);
+        return stage_write(stage, &file, stage->file, NAN);
     hidi_tensor_file_free(&file);
     hidi_feature_net_destroy(*net);
     *net = NULL;
@@ -262,180 +266,175 @@ static hidi_status copy_features(const part *p, const hidi_dataset *data, hidi_f
 hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *data, const char *dir,
                                hidi_feature_net **net)
 {
-    part p;
+    run_stage stage;
     bool found;
     hidi_tensor_file file;
     *net = NULL;
-    HIDI_TRY(part_begin(&p, session, dir, "features", "run data features"));
-    hidi_status status = part_read(&p, &file, &found);
+    HIDI_TRY(stage_begin(&stage, session, dir, "features", "run data features"));
+    hidi_status status = stage_read(&stage, &file, &found);
     if (status == HIDI_OK && found) {
         status = hidi_feature_net_from_file(net, session->backend, &file);
         hidi_tensor_file_free(&file);
     } else if (status == HIDI_OK && session->settings.features.file[0] != '\0') {
-        status = copy_features(&p, data, net);
+        status = copy_features(&stage, data, net);
     } else if (status == HIDI_OK) {
-        status = train_features(&p, data, net);
+        status = train_features(&stage, data, net);
     }
-    part_end(&p, status);
+    stage_end(&stage, status);
     return status;
 }
 
-/* A finished part that is a network. */
-static hidi_status read_net(const part *p, hidi_dit **net, bool *found)
+/* A finished stage that is a network. */
+static hidi_status read_net(const run_stage *stage, hidi_dit **net, bool *found)
 {
     hidi_tensor_file file;
-    HIDI_TRY(part_read(p, &file, found));
+    HIDI_TRY(stage_read(stage, &file, found));
     if (!*found)
         return HIDI_OK;
-    hidi_status status = hidi_dit_from_file(net, p->session->backend, &file, "", 0, 0, 0);
+    hidi_status status = hidi_dit_from_file(net, stage->session->backend, &file, "", 0, 0, 0);
     hidi_tensor_file_free(&file);
     return status;
 }
 
-static hidi_status train_teacher(const part *p, const hidi_dataset *data, hidi_dit **teacher)
+static hidi_status train_teacher(const run_stage *stage, const hidi_dataset *data,
+                                 hidi_dit **teacher)
 {
-    const hidi_settings *s = &p->session->settings;
+    const hidi_settings *s = &stage->session->settings;
     const hidi_dit_config config = hidi_settings_dit(s, data);
     const hidi_teacher_options options = hidi_settings_teacher(s);
-    hidi_teacher_training training;
+    hidi_teacher *training;
     hidi_dit *net;
     double seconds = NAN;
-    HIDI_TRY(hidi_dit_create(&net, p->session->backend, &config));
+    HIDI_TRY(hidi_dit_create(&net, stage->session->backend, &config));
     hidi_status status = hidi_dit_initialise(net, (uint64_t)s->run.seed);
     if (status != HIDI_OK) {
         hidi_dit_destroy(net);
         return status;
     }
-    status = hidi_teacher_init(&training, net, data, &options, p->settings);
+    HIDI_TRY(hidi_teacher_create(&training, net, data, &options, stage->settings));
+    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, NULL, &seconds);
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->teacher.train, NULL, &seconds);
+        status = write_net(stage, hidi_teacher_result(training), stage->file, seconds);
     if (status == HIDI_OK)
-        status = write_net(p, training.average, p->file, seconds);
-    if (status == HIDI_OK) {
-        *teacher = training.average;
-        training.average = NULL;
-    }
-    hidi_teacher_free(&training);
+        *teacher = hidi_teacher_take_result(training);
+    hidi_teacher_destroy(training);
     return status;
 }
 
 hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *data, const char *dir,
                               hidi_dit **teacher)
 {
-    part p;
+    run_stage stage;
     bool found;
     char path[HIDI_PATH];
     const char *ready = session->settings.teacher.file;
     *teacher = NULL;
-    HIDI_TRY(part_begin(&p, session, dir, "teacher",
+    HIDI_TRY(stage_begin(&stage, session, dir, "teacher",
                         ready[0] ? "run data teacher" : "run data model teacher"));
-    hidi_status status = read_net(&p, teacher, &found);
+    hidi_status status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
         status = hidi_find_ready(ready, path, sizeof path);
         if (status == HIDI_OK)
             status = hidi_load_for(session, data, path, teacher);
         if (status == HIDI_OK)
-            status = write_net(&p, *teacher, p.file, NAN);
+            status = write_net(&stage, *teacher, stage.file, NAN);
     } else if (status == HIDI_OK && !found) {
-        status = train_teacher(&p, data, teacher);
+        status = train_teacher(&stage, data, teacher);
     }
-    part_end(&p, status);
+    stage_end(&stage, status);
     return status;
 }
 
-static hidi_status train_stage1(const part *p, const hidi_dataset *data, const hidi_dit *teacher,
-                                hidi_dit **student)
+static hidi_status train_stage1(const run_stage *stage, const hidi_dataset *data,
+                                const hidi_dit *teacher, hidi_dit **student)
 {
-    const hidi_settings *s = &p->session->settings;
+    const hidi_settings *s = &stage->session->settings;
     const hidi_stage1_options options = hidi_settings_stage1(s);
-    hidi_stage1_training training;
+    hidi_stage1 *training;
     double seconds = NAN;
-    hidi_status status = hidi_stage1_init(&training, teacher, data, &options, p->settings);
-    snapshots looks = {p, training.average, 1, s->td.snapshot_every};
+    HIDI_TRY(hidi_stage1_create(&training, teacher, data, &options, stage->settings));
+    snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every};
+    hidi_status status = stage_train(stage, hidi_stage1_task(training), &s->td.train, &looks,
+                                     &seconds);
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->td.train, &looks, &seconds);
+        status = write_net(stage, hidi_stage1_result(training), stage->file, seconds);
     if (status == HIDI_OK)
-        status = write_net(p, training.average, p->file, seconds);
-    if (status == HIDI_OK) {
-        *student = training.average;
-        training.average = NULL;
-    }
-    hidi_stage1_free(&training);
+        *student = hidi_stage1_take_result(training);
+    hidi_stage1_destroy(training);
     return status;
 }
 
 hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, hidi_dit **student)
 {
-    part p;
+    run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(part_begin(&p, session, dir, "stage1", "run data student td"));
-    hidi_status status = part_depends(&p, "teacher", teacher);
+    HIDI_TRY(stage_begin(&stage, session, dir, "stage1", "run data student td"));
+    hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
-        status = read_net(&p, student, &found);
+        status = read_net(&stage, student, &found);
     if (status == HIDI_OK && !found)
-        status = train_stage1(&p, data, teacher, student);
-    part_end(&p, status);
+        status = train_stage1(&stage, data, teacher, student);
+    stage_end(&stage, status);
     return status;
 }
 
 /* What stage 2 leaves besides the student. */
-static hidi_status write_opponents(const part *p, const hidi_stage2_training *training)
+static hidi_status write_opponents(const run_stage *stage, const hidi_stage2 *training)
 {
+    const hidi_heads *heads = hidi_stage2_heads(training);
     char path[HIDI_PATH];
     hidi_tensor_file file;
-    HIDI_TRY(write_net(p, training->fake, hidi_path(path, sizeof path, p->dir, HIDI_FAKE_FILE),
-                       NAN));
-    if (training->heads == NULL)
+    hidi_path(path, sizeof path, stage->dir, HIDI_FAKE_FILE);
+    HIDI_TRY(write_net(stage, hidi_stage2_fake(training), path, NAN));
+    if (heads == NULL)
         return HIDI_OK;
     hidi_tensor_file_init(&file);
-    hidi_status status = hidi_heads_to_file(training->heads, "", &file);
+    hidi_path(path, sizeof path, stage->dir, HIDI_HEADS_FILE);
+    hidi_status status = hidi_heads_to_file(heads, "", &file);
     if (status == HIDI_OK)
-        status = hidi_safetensors_write(&file,
-                                        hidi_path(path, sizeof path, p->dir, HIDI_HEADS_FILE));
+        status = hidi_safetensors_write(&file, path);
     hidi_tensor_file_free(&file);
     return status;
 }
 
-static hidi_status train_stage2(const part *p, const hidi_dataset *data, const hidi_dit *teacher,
-                                const hidi_dit *stage1, hidi_dit **student)
+static hidi_status train_stage2(const run_stage *stage, const hidi_dataset *data,
+                                const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student)
 {
-    const hidi_settings *s = &p->session->settings;
+    const hidi_settings *s = &stage->session->settings;
     hidi_stage2_options options;
-    hidi_stage2_training training;
+    hidi_stage2 *training;
     double seconds = NAN;
     HIDI_TRY(hidi_settings_stage2(s, &options));
-    hidi_status status = hidi_stage2_init(&training, stage1, teacher, data, &options, p->settings);
-    snapshots looks = {p, training.average, 2, s->dm.snapshot_every};
+    HIDI_TRY(hidi_stage2_create(&training, stage1, teacher, data, &options, stage->settings));
+    snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every};
+    hidi_status status = stage_train(stage, hidi_stage2_task(training), &s->dm.train, &looks,
+                                     &seconds);
     if (status == HIDI_OK)
-        status = part_train(p, &training.task, &s->dm.train, &looks, &seconds);
+        status = write_opponents(stage, training);
     if (status == HIDI_OK)
-        status = write_opponents(p, &training);
+        status = write_net(stage, hidi_stage2_result(training), stage->file, seconds);
     if (status == HIDI_OK)
-        status = write_net(p, training.average, p->file, seconds);
-    if (status == HIDI_OK) {
-        *student = training.average;
-        training.average = NULL;
-    }
-    hidi_stage2_free(&training);
+        *student = hidi_stage2_take_result(training);
+    hidi_stage2_destroy(training);
     return status;
 }
 
 hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student)
 {
-    part p;
+    run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(part_begin(&p, session, dir, "stage2", "run data td dm"));
-    hidi_status status = part_depends(&p, "teacher", teacher);
+    HIDI_TRY(stage_begin(&stage, session, dir, "stage2", "run data td dm"));
+    hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
-        status = part_depends(&p, "student", stage1);
+        status = stage_depends(&stage, "student", stage1);
     if (status == HIDI_OK)
-        status = read_net(&p, student, &found);
+        status = read_net(&stage, student, &found);
     if (status == HIDI_OK && !found)
-        status = train_stage2(&p, data, teacher, stage1, student);
-    part_end(&p, status);
+        status = train_stage2(&stage, data, teacher, stage1, student);
+    stage_end(&stage, status);
     return status;
 }

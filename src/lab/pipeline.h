@@ -1,4 +1,4 @@
-/* pipeline.h - the parts of a run: feature net, teacher, stage 1, stage 2.  Each is made once: a part whose
+/* pipeline.h - the stages of a run: feature net, teacher, stage 1, stage 2.  Each is made once: one whose
  * file is there, made with the same settings, is read instead. */
 #ifndef HIDI_LAB_PIPELINE_H
 #define HIDI_LAB_PIPELINE_H
@@ -31,9 +31,9 @@ hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *da
                              const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student);
 
 /* The file of a snapshot of stage 1 or 2 in path[size]; returns path. */
-char *hidi_snapshot_path(char *path, size_t size, const char *dir, int stage, long step);
+char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step);
 
-/* Seconds that the training of a part took, as its file says; NaN: a ready-made one. */
+/* Seconds that the training of a stage took, as its file says; NaN: a ready-made one. */
 double hidi_pipeline_seconds(const char *dir, const char *file);
 
 /* A ready-made file of the settings, a path or a name among hidi's own data files, in path[size]. */

@@ -140,24 +140,24 @@ static hidi_status put_tokens(hidi_probe *p, const char *name, hidi_var *const *
     return status;
 }
 
-/* With dlogits, the gradients of <dlogits, logits>.  `token` gives a logit per token; an image's is
- * their mean. */
+/* With dlogits, the gradients of <dlogits, logits>.  Of a logit per token, an image's is the mean. */
 static hidi_status run_awd(hidi_probe *p)
 {
     const hidi_dit *backbone = p->dit[HIDI_PROBE_MODEL];
     const size_t side = backbone->config.image_size / backbone->config.patch, N = side * side;
     hidi_head_output output;
+    const hidi_head *head = hidi_head_of(p->heads->config.kind);
     HIDI_TRY(hidi_params_train(&p->heads->params));
     hidi_var *z = hidi_probe_var(p, "z", true), *dlogits = in(p, "dlogits");
     HIDI_TRY(hidi_heads_forward(p->tape, p->heads, false, backbone, true, z, in(p, "t"), p->y,
                                 &output));
     hidi_var *logits = output.logits;
-    if (p->heads->config.kind == HIDI_HEAD_TOKEN) {
+    if (head->per_token) {
         HIDI_TRY(hidi_probe_put(p, "token_logits", logits));
         logits = hidi_mean_samples(p->tape, logits);
     }
     HIDI_TRY(hidi_probe_put(p, "logits", logits));
-    if (p->heads->config.kind != HIDI_HEAD_CONV) {
+    if (head->has_scores) {
         HIDI_TRY(put_tokens(p, "weights", output.weights, N));
         HIDI_TRY(put_tokens(p, "scores", output.scores, N));
     }

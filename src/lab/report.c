@@ -145,7 +145,8 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
     HIDI_TRY(print_picture(out, r->dir, "teacher.png", caption));
     HIDI_TRY(print_picture(out, r->dir, "stage1.png", "Stage 1, one step: the sketch"));
     HIDI_TRY(print_picture(out, r->dir, "stage2.png", "Stage 2, one step: the detail"));
-    if (r->session->settings.dm.adversary_weight <= 0 || r->session->settings.dm.head != HIDI_HEAD_AWD)
+    if (r->session->settings.dm.adversary_weight <= 0 ||
+        !hidi_head_of((hidi_head_kind)r->session->settings.dm.head)->has_weights)
         return HIDI_OK;
     fputs("<h2>Where the discriminator looks</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "heat-real.png",

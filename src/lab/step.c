@@ -37,20 +37,18 @@ static hidi_status begin_teacher(hidi_step *load, const hidi_settings *s,
     const hidi_teacher_options options = hidi_settings_teacher(s);
     hidi_dit *net = load->teacher;
     load->teacher = NULL; /* the training takes it over */
-    hidi_status status = hidi_teacher_init(&load->training.teacher, net, data, &options, "");
-    load->task = &load->training.teacher.task;
-    load->tape = load->training.teacher.tape;
-    return status;
+    HIDI_TRY(hidi_teacher_create(&load->training.teacher, net, data, &options, ""));
+    load->task = hidi_teacher_task(load->training.teacher);
+    return HIDI_OK;
 }
 
 static hidi_status begin_stage1(hidi_step *load, const hidi_settings *s,
                                 const hidi_dataset *data)
 {
     const hidi_stage1_options options = hidi_settings_stage1(s);
-    hidi_status status = hidi_stage1_init(&load->training.td, load->teacher, data, &options, "");
-    load->task = &load->training.td.task;
-    load->tape = load->training.td.tape;
-    return status;
+    HIDI_TRY(hidi_stage1_create(&load->training.stage1, load->teacher, data, &options, ""));
+    load->task = hidi_stage1_task(load->training.stage1);
+    return HIDI_OK;
 }
 
 /* The student that stage 1 starts from, in place of the one that it makes. */
@@ -66,11 +64,10 @@ static hidi_status begin_stage2(hidi_step *load, const hidi_settings *s,
     hidi_stage2_options options;
     HIDI_TRY(hidi_settings_stage2(s, &options));
     HIDI_TRY(start_student(load, s));
-    hidi_status status =
-        hidi_stage2_init(&load->training.dm, load->student, load->teacher, data, &options, "");
-    load->task = &load->training.dm.task;
-    load->tape = load->training.dm.tape;
-    return status;
+    HIDI_TRY(hidi_stage2_create(&load->training.stage2, load->student, load->teacher, data, &options,
+                                ""));
+    load->task = hidi_stage2_task(load->training.stage2);
+    return HIDI_OK;
 }
 
 static hidi_status begin_sampling(hidi_step *load, const hidi_settings *s,
@@ -135,14 +132,13 @@ hidi_status hidi_step_run(hidi_step *load, long step)
 
 void hidi_step_end(hidi_step *load)
 {
-    if (load->task == NULL)
-        hidi_tape_destroy(load->tape);
-    else if (load->work == HIDI_STEP_TEACHER)
-        hidi_teacher_free(&load->training.teacher);
+    if (load->work == HIDI_STEP_TEACHER)
+        hidi_teacher_destroy(load->training.teacher);
     else if (load->work == HIDI_STEP_STAGE1)
-        hidi_stage1_free(&load->training.td);
-    else
-        hidi_stage2_free(&load->training.dm);
+        hidi_stage1_destroy(load->training.stage1);
+    else if (load->work == HIDI_STEP_STAGE2)
+        hidi_stage2_destroy(load->training.stage2);
+    hidi_tape_destroy(load->tape);
     hidi_dit_destroy(load->teacher);
     hidi_dit_destroy(load->student);
     free(load->image);
@@ -164,7 +160,7 @@ hidi_status hidi_step_footprint(hidi_footprint *footprint, hidi_step_kind work,
     for (long i = 0; i < steps && status == HIDI_OK; i++)
         status = hidi_step_run(&load, i);
     if (status == HIDI_OK)
-        footprint->tape = hidi_tape_peak(load.tape);
+        footprint->tape = hidi_tape_peak(load.task ? load.task->tape : load.tape);
     footprint->allocated = hidi_dry_peak();
     hidi_step_end(&load);
     return status;
@@ -277,10 +273,10 @@ static double stage2_macs(const hidi_stage2_options *o, const costs *c, bool gen
 double hidi_step_flop(hidi_step_kind work, const hidi_settings *s, const hidi_dit_config *config,
                       long step)
 {
-    hidi_stage2_options dm;
+    hidi_stage2_options stage2;
     hidi_sampler sampler;
-    const bool has_blocks = hidi_settings_stage2(s, &dm) == HIDI_OK;
-    const costs c = costs_of(s, config, has_blocks ? dm.heads.block[dm.heads.n - 1] : 0);
+    const bool has_blocks = hidi_settings_stage2(s, &stage2) == HIDI_OK;
+    const costs c = costs_of(s, config, has_blocks ? stage2.heads.block[stage2.heads.n - 1] : 0);
     double macs = 0;
     switch (work) {
     case HIDI_STEP_TEACHER:
@@ -290,7 +286,7 @@ double hidi_step_flop(hidi_step_kind work, const hidi_settings *s, const hidi_di
         macs = meanflow_macs(&c, &s->td.meanflow);
         break;
     case HIDI_STEP_STAGE2:
-        macs = stage2_macs(&dm, &c, step % dm.generator_every == 0);
+        macs = stage2_macs(&stage2, &c, step % stage2.generator_every == 0);
         break;
     case HIDI_STEP_SAMPLE_STUDENT:
         macs = c.student;

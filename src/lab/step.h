@@ -24,12 +24,12 @@ typedef struct hidi_step {
     hidi_step_kind work;
     hidi_dit *teacher, *student; /* what it starts from; NULL: not needed                */
     union {
-        hidi_teacher_training teacher;
-        hidi_stage1_training td;
-        hidi_stage2_training dm;
+        hidi_teacher *teacher;
+        hidi_stage1 *stage1;
+        hidi_stage2 *stage2;
     } training;
     const hidi_task *task; /* of the training; NULL: sampling                            */
-    hidi_tape *tape;
+    hidi_tape *tape;       /* of sampling                                                */
     hidi_sampler sampler;
     hidi_real *image; /* sampling: [batch, C, H, W]                                      */
     int32_t *label;

@@ -15,6 +15,7 @@
 #include "lab/pictures.h"
 #include "lab/step.h"
 #include "io/atomic_file.h"
+#include "io/csv.h"
 #include "io/number.h"
 #include "io/safetensors.h"
 #include "eval/defects.h"
@@ -29,7 +30,7 @@ typedef struct measuring {
     hidi_extractor extractor;
     hidi_image_set real;
     hidi_tape *tape;
-    FILE *rows;                  /* in memory: an interrupted measurement leaves nothing         */
+    hidi_csv rows;               /* in memory: an interrupted measurement leaves nothing         */
     char *text;
     size_t bytes;
 } measuring;
@@ -48,49 +49,47 @@ typedef struct row {
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-static void write_header(const measuring *m)
+static void write_header(measuring *m)
 {
-    fputs("variant,seed,settings,net,step,updates,cost,train_seconds,sampling_steps,evaluations,"
-          "seconds_per_image,distance,precision,recall,high_frequency,asked_class,class_variation,"
-          "rarest_class,images,diverged",
-          m->rows);
-    for (size_t k = 0; k < m->real.spectrum.bins; k++)
-        fprintf(m->rows, ",power_%zu", k);
-    fputc('\n', m->rows);
-}
-
-static void write_number(FILE *out, double value)
-{
-    fputc(',', out);
-    if (isfinite(value))
-        fprintf(out, "%.6g", value);
+    char name[32];
+    hidi_csv_names(&m->rows, "variant,seed,settings,net,step,updates,cost,train_seconds,"
+                             "sampling_steps,evaluations,seconds_per_image,distance,precision,"
+                             "recall,high_frequency,asked_class,class_variation,rarest_class,"
+                             "images,diverged");
+    for (size_t k = 0; k < m->real.spectrum.bins; k++) {
+        snprintf(name, sizeof name, "power_%zu", k);
+        hidi_csv_text(&m->rows, name);
+    }
+    hidi_csv_end_row(&m->rows);
 }
 
 /* The last part of a task's path is the hash of its settings. */
-static void write_row(const measuring *m, const row *r, const hidi_spectrum *spectrum)
+static void write_row(measuring *m, const row *r, const hidi_spectrum *spectrum)
 {
-    FILE *out = m->rows;
+    hidi_csv *csv = &m->rows;
     const hidi_measurement *v = &r->measured;
-    fprintf(out, "%s,%ld,%s,%s,%ld,%ld", m->task->variant->name, m->task->seed,
-            strrchr(m->task->path, '-') + 1, r->net, r->step, r->updates);
-    write_number(out, r->cost);
-    write_number(out, r->train_seconds);
-    fprintf(out, ",%ld,%ld", r->sampling_steps, v->evaluations);
-    write_number(out, v->seconds);
-    write_number(out, v->distance);
-    write_number(out, v->precision);
-    write_number(out, v->recall);
-    write_number(out, v->high_frequency);
-    write_number(out, r->asked);
-    write_number(out, r->variation);
-    write_number(out, r->rarest);
-    fprintf(out, ",%ld,%d", v->images, spectrum == NULL);
+    hidi_csv_text(csv, m->task->variant->name);
+    hidi_csv_integer(csv, m->task->seed);
+    hidi_csv_text(csv, strrchr(m->task->path, '-') + 1);
+    hidi_csv_text(csv, r->net);
+    hidi_csv_integer(csv, r->step);
+    hidi_csv_integer(csv, r->updates);
+    hidi_csv_number(csv, "%.6g", r->cost);
+    hidi_csv_number(csv, "%.6g", r->train_seconds);
+    hidi_csv_integer(csv, r->sampling_steps);
+    hidi_csv_integer(csv, v->evaluations);
+    const double measured[] = {v->seconds,        v->distance, v->precision, v->recall,
+                               v->high_frequency, r->asked,    r->variation, r->rarest};
+    hidi_csv_numbers(csv, "%.6g", sizeof measured / sizeof measured[0], measured);
+    hidi_csv_integer(csv, v->images);
+    hidi_csv_integer(csv, spectrum == NULL);
     for (size_t k = 0; k < m->real.spectrum.bins; k++)
-        write_number(out, spectrum == NULL
-                              ? (double)NAN
-                              : spectrum->power[k] / (double)spectrum->count /
-                                    (m->real.spectrum.power[k] / (double)m->real.spectrum.count));
-    fputc('\n', out);
+        hidi_csv_number(csv, "%.6g",
+                        spectrum == NULL
+                            ? (double)NAN
+                            : spectrum->power[k] / (double)spectrum->count /
+                                  (m->real.spectrum.power[k] / (double)m->real.spectrum.count));
+    hidi_csv_end_row(csv);
 }
 
 /* --- one set of images ------------------------------------------------------------------------ */
@@ -150,7 +149,7 @@ static hidi_sampler sampler_of(const measuring *m, bool is_student, int i)
 }
 
 /* A row without numbers. */
-static void write_diverged(const measuring *m, row *r)
+static void write_diverged(measuring *m, row *r)
 {
     const hidi_sampler sampler = sampler_of(m, true, 0);
     r->sampling_steps = sampler.steps;
@@ -214,16 +213,35 @@ static hidi_status draw_row(const measuring *m, const hidi_dit *net)
     return status;
 }
 
+static void write_found(hidi_csv *csv, const measuring *m, const char *head, hidi_defect defect,
+                        hidi_finder finder, const hidi_found *found)
+{
+    hidi_csv_text(csv, m->task->variant->name);
+    hidi_csv_integer(csv, m->task->seed);
+    hidi_csv_text(csv, head);
+    hidi_csv_text(csv, hidi_defect_name(defect));
+    hidi_csv_text(csv, hidi_finder_name(finder));
+    hidi_csv_number(csv, "%.6g", found->auc);
+    hidi_csv_number(csv, "%.6g", found->auc_clean);
+    hidi_csv_number(csv, "%.3g", found->auc_error);
+    hidi_csv_number(csv, "%.6g", found->top);
+    hidi_csv_number(csv, "%.6g", found->top_clean);
+    hidi_csv_integer(csv, m->plan->study->defects);
+    hidi_csv_end_row(csv);
+}
+
 static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
                                  const hidi_dit *backbone, double t)
 {
     static const char *const kinds[] = {"awd", "gap", "token", "conv"};
     char path[HIDI_PATH];
-    hidi_atomic_file file;
+    hidi_csv csv;
     hidi_found found[HIDI_FINDERS];
     hidi_status status = HIDI_OK;
-    HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, m->task, "-defects.csv")));
-    fputs("variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,images\n", file.out);
+    HIDI_TRY(hidi_csv_create(&csv, hidi_task_file(path, sizeof path, m->task, "-defects.csv")));
+    hidi_csv_names(&csv, "variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,"
+                         "images");
+    hidi_csv_end_row(&csv);
     for (int kind = 0; kind < HIDI_DEFECTS && status == HIDI_OK; kind++) {
         status = hidi_find_defects(heads, backbone, m->judge,
                                    hidi_settings_split(&m->session.settings),
@@ -231,16 +249,10 @@ static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
                                    (uint64_t)m->task->seed, found);
         for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
             if (isfinite(found[f].auc))
-                fprintf(file.out, "%s,%ld,%s,%s,%s,%.6g,%.6g,%.3g,%.6g,%.6g,%ld\n",
-                        m->task->variant->name, m->task->seed, kinds[heads->config.kind],
-                        hidi_defect_name((hidi_defect)kind), hidi_finder_name((hidi_finder)f),
-                        found[f].auc, found[f].auc_clean, found[f].auc_error, found[f].top,
-                        found[f].top_clean, m->plan->study->defects);
+                write_found(&csv, m, kinds[heads->config.kind], (hidi_defect)kind, (hidi_finder)f,
+                            &found[f]);
     }
-    if (status == HIDI_OK)
-        return hidi_atomic_commit(&file);
-    hidi_atomic_abandon(&file);
-    return status;
+    return hidi_csv_finish(&csv, status);
 }
 
 /* Where the discriminator looks: on real images and on generated ones. */
@@ -299,7 +311,7 @@ static hidi_status look_at_heads(const measuring *m, const char *dir, const hidi
         status = hidi_load_for(&m->session, m->data, path, &backbone);
     if (status == HIDI_OK)
         status = write_defects(m, heads, backbone, t);
-    if (status == HIDI_OK && heads->config.kind == HIDI_HEAD_AWD &&
+    if (status == HIDI_OK && hidi_head_of(heads->config.kind)->has_weights &&
         m->task->seed == m->plan->study->seed[0])
         status = draw_heat(m, heads, backbone, net, t);
     hidi_heads_destroy(heads);
@@ -469,8 +481,8 @@ static hidi_status open_all(measuring *m)
     m->tape = hidi_tape_create(m->session.backend);
     if (m->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    m->rows = open_memstream(&m->text, &m->bytes);
-    if (m->rows == NULL)
+    m->rows.out = open_memstream(&m->text, &m->bytes);
+    if (m->rows.out == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
     return hidi_image_set_real(&m->real, &m->extractor, m->judge,
                                hidi_settings_split(&m->session.settings),
@@ -481,7 +493,7 @@ static hidi_status write_rows(measuring *m)
 {
     char path[HIDI_PATH];
     hidi_atomic_file file;
-    if (fflush(m->rows) != 0)
+    if (fflush(m->rows.out) != 0)
         return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
     HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, m->task, ".csv")));
     fwrite(m->text, 1, m->bytes, file.out);
@@ -500,8 +512,8 @@ hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task
         if (status == HIDI_OK)
             status = write_rows(&m);
     }
-    if (m.rows != NULL)
-        fclose(m.rows);
+    if (m.rows.out != NULL)
+        fclose(m.rows.out);
     free(m.text);
     hidi_image_set_free(&m.real);
     hidi_tape_destroy(m.tape);

@@ -5,7 +5,7 @@
 #ifndef HIDI_METHOD_FLOW_H
 #define HIDI_METHOD_FLOW_H
 
-#include "model/dit.h"
+#include "../model/dit.h"
 
 /* z_t = (1 - t) x + t e;  x, e [B, C, H, W], t [B] */
 hidi_var *hidi_noised(hidi_tape *tape, hidi_var *x, hidi_var *e, hidi_var *t);

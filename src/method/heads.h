@@ -1,31 +1,38 @@
 /* heads.h - discriminators on the tokens of a DiT: AWD and its controls.
  *
- * A head reads the tokens h_1 .. h_N after one block of a backbone, on a noised image:
+ * A head reads the tokens h_1 .. h_N after one block of a backbone, on a noised image, and says by
+ * its logit D whether the image is real (large) or generated (small).  Each kind is one file, which
+ * opens with its formula and its parameters:
  *
- *     s_i = score(LN(h_i))                               logit of a token
- *     awd    a_i = softmax_i(<q, W_k LN(h_i)> / sqrt(d)),  D = sum_i a_i s_i   [HD: adaptive weights;
- *                                                                       the form is ours]
- *     gap    a_i = 1/N,                                    D = sum_i a_i s_i
- *     token  a logit per token, each with a loss of its own (like PatchGAN)
- *     conv   two strided 3 x 3 convolutions over the grid of LN(h), mean, score (like DMD2's)
+ *     awd.c     D = sum_i a_i s_i, with learned weights a_i   [HD: adaptive weights; the form is ours]
+ *     gap.c     D = mean_i s_i                                control: global average pooling
+ *     token.c   D_i = s_i, a loss for each token              control: like PatchGAN
+ *     conv.c    strided convolutions over the tokens' grid    control: like DMD2's
  *
- * Several heads (one a block): the mean of their logits.
+ * Several heads (one for each block that is read): the mean of their logits.
  *
- * Parameters of head j (D: backbone's width, d: key width):
- *     heads.j.norm.weight, .bias [D]      the layer norm's affine map
- *     heads.j.score.weight [1, D], .bias  (conv: [1, D/2])
- *     heads.j.key.weight [d, D], heads.j.query [d]                                           (awd)
- *     heads.j.query_map.weight [d, D]     q + W c of the conditioning, if conditional        (awd)
- *     heads.j.conv1.weight [D/2, D, 3, 3], .bias, heads.j.conv2.weight [D/2, D/2, 3, 3], .bias  (conv)
+ * A new kind is a new file that defines its hidi_head (head.h has what such files share), and one
+ * line in HIDI_HEAD_LIST.  Settings, files and tests/test_heads.c then know it.
  */
 #ifndef HIDI_METHOD_HEADS_H
 #define HIDI_METHOD_HEADS_H
 
-#include "model/dit.h"
+#include "../model/dit.h"
 
-typedef enum hidi_head_kind { HIDI_HEAD_AWD, HIDI_HEAD_GAP, HIDI_HEAD_TOKEN, HIDI_HEAD_CONV } hidi_head_kind;
+/* The kinds: HEAD(number, name) is HIDI_HEAD_<number>, hidi_head_<name>, and "name" in settings and
+ * files. */
+#define HIDI_HEAD_LIST(HEAD)                                                                       \
+    HEAD(AWD, awd)                                                                                 \
+    HEAD(GAP, gap)                                                                                 \
+    HEAD(TOKEN, token)                                                                             \
+    HEAD(CONV, conv)
 
-#define HIDI_HEAD_KINDS "awd gap token conv" /* in the order of the enum */
+#define HIDI_HEAD_NUMBER(number, name) HIDI_HEAD_##number,
+typedef enum hidi_head_kind { HIDI_HEAD_LIST(HIDI_HEAD_NUMBER) HIDI_HEAD_COUNT } hidi_head_kind;
+
+/* "awd gap token conv" */
+#define HIDI_HEAD_WORD(number, name) " " #name
+#define HIDI_HEAD_KINDS (&(HIDI_HEAD_LIST(HIDI_HEAD_WORD))[1])
 
 typedef struct hidi_heads_config {
     hidi_head_kind kind;
@@ -36,16 +43,43 @@ typedef struct hidi_heads_config {
     bool conditional;         /* the query depends on the conditioning c (awd)          */
 } hidi_heads_config;
 
+/* --- one kind --------------------------------------------------------------------------------- */
+
+/* What a head makes of its tokens. */
+typedef struct hidi_head_terms {
+    hidi_var *logits;  /* D: [B], or with per_token [B, N]                                */
+    hidi_var *scores;  /* s: [B, N]; NULL without has_scores                              */
+    hidi_var *weights; /* a: [B, N]; NULL without has_weights                             */
+} hidi_head_terms;
+
+typedef struct hidi_head_pass hidi_head_pass; /* head.h */
+
+typedef struct hidi_head {
+    bool has_scores;  /* tokens have scores s_i of their own                              */
+    bool has_weights; /* and learned weights a_i                                          */
+    bool per_token;   /* a logit, and so a loss, for each token instead of each image     */
+    const char *zero; /* a matrix that is 0 at first, "query_map.weight"; NULL: none      */
+    /* Declares the parameters "heads.j. ..." of head j, norm.weight [D] among them. */
+    hidi_status (*declare)(hidi_params *params, const hidi_heads_config *config, int j);
+    hidi_head_terms (*forward)(const hidi_head_pass *pass);
+    /* Fills in what the kind has of its own in the config from a file's tensors; NULL: nothing. */
+    hidi_status (*infer)(hidi_heads_config *config, const hidi_tensor_file *file);
+} hidi_head;
+
+const hidi_head *hidi_head_of(hidi_head_kind kind);
+const char *hidi_head_name(hidi_head_kind kind);
+
+/* --- several heads ---------------------------------------------------------------------------- */
+
 typedef struct hidi_heads {
     hidi_heads_config config;
     hidi_params params;
-    int first[HIDI_MAX_TAPS]; /* number of each head's first parameter */
 } hidi_heads;
 
 typedef struct hidi_head_output {
-    hidi_var *logits;                 /* D(x): [B]; token: [B, N]                        */
-    hidi_var *weights[HIDI_MAX_TAPS]; /* a: [B, N] per head; NULL: conv, gap, token      */
-    hidi_var *scores[HIDI_MAX_TAPS];  /* s: [B, N] per head; NULL: conv                  */
+    hidi_var *logits;                 /* the mean of the heads' D: [B]; per_token: [B, N]  */
+    hidi_var *weights[HIDI_MAX_TAPS]; /* a: [B, N] per head, or NULL                       */
+    hidi_var *scores[HIDI_MAX_TAPS];  /* s: [B, N] per head, or NULL                       */
 } hidi_head_output;
 
 /* Heads with all parameters 0; the caller destroys them. */
@@ -53,18 +87,20 @@ hidi_status hidi_heads_create(hidi_heads **heads, const hidi_backend *backend,
                               const hidi_heads_config *config);
 void hidi_heads_destroy(hidi_heads *heads); /* NULL is allowed */
 
-/* Norm 1 and 0; score, key and convolutions N(0, 1 / fan-in); query 0, so that AWD starts as GAP;
- * query_map 0.  seed: as for a DiT. */
+/* norm.weight 1, other vectors 0 (AWD's query, too: it starts as GAP), matrices and kernels
+ * N(0, 1 / fan-in), but for the kind's `zero`.  seed: as for a DiT. */
 hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed);
 
-/* "1,3" -> config->block, n; blocks are 0-based and ascending. */
-hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config);
-
-/* D(z) for the noised images z [B, C, H, W] at t [B], classes y [B] (host).  The backbone's parameters
- * get gradients unless frozen_backbone; the heads' unless frozen_heads; z's always flow. */
+/* D(z) for the noised images z [B, C, H, W] at t [B], classes y [B] (host).  The backbone's
+ * parameters get gradients unless frozen_backbone; the heads' unless frozen_heads; z's always flow. */
 hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
                                hidi_var *t, const int32_t *y, hidi_head_output *output);
+
+/* --- text and files --------------------------------------------------------------------------- */
+
+/* "1,3" -> config->block, n; blocks are 0-based and ascending. */
+hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config);
 
 /* Files: metadata "format" = "hidi-heads", "kind", "blocks" ("1,3"). */
 hidi_status hidi_heads_to_file(const hidi_heads *heads, const char *prefix, hidi_tensor_file *file);

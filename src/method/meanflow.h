@@ -7,7 +7,7 @@
 #ifndef HIDI_METHOD_MEANFLOW_H
 #define HIDI_METHOD_MEANFLOW_H
 
-#include "model/dit.h"
+#include "../model/dit.h"
 
 typedef struct hidi_meanflow_options {
     double guidance;   /* w of the teacher's velocity                                       */

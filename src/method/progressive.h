@@ -12,8 +12,8 @@
 #ifndef HIDI_METHOD_PROGRESSIVE_H
 #define HIDI_METHOD_PROGRESSIVE_H
 
-#include "core/random.h"
-#include "model/dit.h"
+#include "../core/random.h"
+#include "../model/dit.h"
 
 typedef struct hidi_progressive_options {
     double guidance; /* w of a velocity teacher; 1 if the teacher has an interval embedder   */

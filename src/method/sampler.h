@@ -2,8 +2,8 @@
 #ifndef HIDI_METHOD_SAMPLER_H
 #define HIDI_METHOD_SAMPLER_H
 
-#include "core/progress.h"
-#include "model/dit.h"
+#include "../core/progress.h"
+#include "../model/dit.h"
 
 typedef enum hidi_solver {
     HIDI_EULER,  /* z_r = z_t - (t - r) v(z_t, t)                                             */

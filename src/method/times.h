@@ -2,8 +2,8 @@
 #ifndef HIDI_METHOD_TIMES_H
 #define HIDI_METHOD_TIMES_H
 
-#include "core/random.h"
-#include "core/real.h"
+#include "../core/random.h"
+#include "../core/real.h"
 
 typedef enum hidi_time_density {
     HIDI_TIME_UNIFORM,     /* uniform on (least, most)                                         */

@@ -1,13 +1,6 @@
 /* dit.h - the diffusion transformer with adaLN-Zero (Peebles & Xie, arXiv 2212.09748), as a
  * velocity v(z, t, y) or, with an interval embedder, as an average velocity u(z, r, t, y).
- *
- *     x   = patches of z, linear, + fixed 2-D sin-cos positions              [B, T, D]
- *     c   = t_emb(t) + y_emb(y) (+ h_emb(t - r))                             [B, D]
- *     for each block:
- *         shift, scale, gate (twice) = linear(silu(c))
- *         x = x + gate  attention(LN(x) (1 + scale) + shift)
- *         x = x + gate' mlp(LN(x) (1 + scale') + shift')
- *     out = unpatchify(linear(LN(x) (1 + scale) + shift))                    [B, C_out, H, W]
+ * Its equations and forward pass are dit.c.
  *
  * Parameters have the names of facebookresearch/DiT's state dict; the interval embedder's are
  * h_embedder.mlp.{0,2}.{weight,bias}.
@@ -17,9 +10,9 @@
 
 #include <stdint.h>
 
-#include "autograd/ops.h"
-#include "autograd/params.h"
-#include "io/tensor_file.h"
+#include "../autograd/ops.h"
+#include "../autograd/params.h"
+#include "../io/tensor_file.h"
 
 #define HIDI_TIME_FEATURES 256 /* sin-cos features of t and h, as in DiT */
 #define HIDI_DIT_EPS 1e-6      /* of the layer norms                     */
@@ -56,9 +49,7 @@ typedef struct hidi_taps {
     hidi_var *condition;             /* output: c, [B, D]                                */
 } hidi_taps;
 
-/* Fills in D, depth, heads (and mlp_width) of the published sizes "S", "B", "L", "XL", with
- * "/p" for the patch, such as "B/2" or "DiT-B/2"; HIDI_BAD_ARGUMENT for another name. */
-hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config);
+/* --- a network and its parameters (dit_params.c) ---------------------------------------------- */
 
 /* A network whose parameters are all 0.  HIDI_BAD_ARGUMENT for a config that does not fit together.
  * The caller destroys it. */
@@ -74,14 +65,16 @@ hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
 /* A student: `dit` with an interval embedder (zero at its output) and the same other weights. */
 hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t seed);
 
-/* The same with another number of blocks [ours].  More: those after the last are new and, with adaLN-Zero,
- * do nothing at first, so that the student still starts as its teacher.  Fewer: evenly spaced ones of
- * the teacher's, the first and the last among them (one: the first). */
+/* The same with another number of blocks [ours].  More: those after the last are new and, with
+ * adaLN-Zero, do nothing at first, so that the student still starts as its teacher.  Fewer: evenly
+ * spaced ones of the teacher's, the first and the last among them (one: the first). */
 hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
                                       uint64_t seed);
 
 /* An independent copy, without gradients. */
 hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
+
+/* --- the forward pass (dit.c) ----------------------------------------------------------------- */
 
 /* out [B, C_out, H, W] = dit(z, t, y), or dit(z, r, t, y).
  *   z       [B, C, H, W]; may carry a tangent and want a gradient
@@ -97,6 +90,17 @@ hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hi
 /* The first C channels of hidi_dit_forward: the (average) velocity. */
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                             hidi_var *t, hidi_var *r, const int32_t *y);
+
+/* --- published sizes (dit_sizes.c) ------------------------------------------------------------ */
+
+/* Fills in D, depth, heads (and mlp_width) of the published sizes "S", "B", "L", "XL", with
+ * "/p" for the patch, such as "B/2" or "DiT-B/2"; HIDI_BAD_ARGUMENT for another name. */
+hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config);
+
+/* A size as DiT has it for ImageNet: 1000 classes, and twice the channels put out; on images, or
+ * latents, of `side` x `side` x `channels`.  A name without /p has patches of 2. */
+hidi_status hidi_dit_published_config(const char *name, size_t side, size_t channels,
+                                      hidi_dit_config *config);
 
 /* --- files (dit_file.c) ----------------------------------------------------------------------- */
 

@@ -1,31 +1,45 @@
-/* dit_sizes.c */
-#include "model/dit_sizes.h"
+/* dit_sizes.c - the sizes of the papers: S, B, L and XL of DiT (arXiv 2212.09748, table 1), which SiT
+ * has too, and the network that they have for ImageNet. */
+#include "model/dit.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-hidi_status hidi_dit_published_config(const char *name, long side, long channels,
-                                  hidi_dit_config *config)
+hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config)
 {
-    *config = (hidi_dit_config){.image_size = (size_t)side,
-                                .channels = (size_t)channels,
-                                .out_channels = 2 * (size_t)channels,
+    static const struct {
+        const char *name;
+        size_t depth, width, heads;
+    } sizes[] = {{"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}};
+    const bool is_long = strncmp(name, "DiT-", 4) == 0 || strncmp(name, "SiT-", 4) == 0;
+    const char *letters = is_long ? name + 4 : name, *slash = strchr(letters, '/');
+    size_t length = slash ? (size_t)(slash - letters) : strlen(letters);
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char *end = NULL;
+        unsigned long patch = slash ? strtoul(slash + 1, &end, 10) : config->patch;
+        if (strlen(sizes[i].name) != length || strncmp(sizes[i].name, letters, length) != 0)
+            continue;
+        if (slash && (end == slash + 1 || *end != '\0' || patch < 1 || patch > 64))
+            break;
+        config->depth = sizes[i].depth;
+        config->width = sizes[i].width;
+        config->heads = sizes[i].heads;
+        config->mlp_width = 4 * sizes[i].width;
+        config->patch = patch;
+        return HIDI_OK;
+    }
+    return hidi_error(HIDI_BAD_ARGUMENT, "\"%s\" is not a DiT size: S, B, L or XL, with /patch",
+                      name);
+}
+
+hidi_status hidi_dit_published_config(const char *name, size_t side, size_t channels,
+                                      hidi_dit_config *config)
+{
+    *config = (hidi_dit_config){.image_size = side,
+                                .channels = channels,
+                                .out_channels = 2 * channels,
                                 .patch = 2,
                                 .n_classes = 1000,
                                 .time_scale = 1};
     return hidi_dit_named_size(name, config);
-}
-
-hidi_status hidi_dit_size_names(const char *list, hidi_dit_size_name *name, int *n)
-{
-    hidi_dit_config config = {.patch = 2};
-    for (*n = 0; list != NULL && *n < HIDI_DIT_SIZE_NAMES; ++*n) {
-        const size_t length = strcspn(list, ",");
-        snprintf(name[*n], sizeof name[*n], "%.*s", (int)length, list);
-        HIDI_TRY(hidi_dit_named_size(name[*n], &config));
-        list = list[length] == ',' ? list + length + 1 : NULL;
-    }
-    return list == NULL ? HIDI_OK
-                        : hidi_error(HIDI_BAD_ARGUMENT, "--model: more than %d sizes",
-                                     HIDI_DIT_SIZE_NAMES);
 }

@@ -1,4 +1,10 @@
-/* macs.c */
+/* macs.c - multiply-adds by formula.
+ *
+ *     linear layer    rows in out
+ *     attention       2 T^2 D: T x T inner products of width D / heads for each head, and as many
+ *                     additions of weighted values
+ *     convolution     k^2 in out H W, of an output of H x W
+ */
 #include "model/macs.h"
 
 #include <stdarg.h>

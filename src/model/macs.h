@@ -8,7 +8,7 @@
 #ifndef HIDI_MODEL_MACS_H
 #define HIDI_MODEL_MACS_H
 
-#include "model/dit.h"
+#include "dit.h"
 
 typedef struct hidi_mac_part {
     char name[64];

@@ -1,4 +1,5 @@
-/* params_file.c */
+/* params_file.c - parameters to and from named tensors; what a file holds is believed only after its
+ * shapes, names and values have been checked. */
 #include "model/params_file.h"
 
 #include <math.h>

@@ -1,10 +1,10 @@
-/* params_file.h - a model's parameters (or anything that is laid out like them: optimiser moments, an
- * EMA) as named tensors of a file. */
+/* params_file.h - a model's parameters (or anything that is laid out like them: optimiser moments,
+ * an EMA) as named tensors of a file. */
 #ifndef HIDI_MODEL_PARAMS_FILE_H
 #define HIDI_MODEL_PARAMS_FILE_H
 
-#include "autograd/params.h"
-#include "io/tensor_file.h"
+#include "../autograd/params.h"
+#include "../io/tensor_file.h"
 
 /* Adds one tensor per parameter, named prefix + name, from `array` [params->count], backend memory:
  * params->value, or another array of the same layout. */

@@ -1,7 +1,7 @@
-/* batch.c */
+/* The draws of a step.  Each is a pure function of (seed, stream, step), so that a training that goes on
+ * from a checkpoint draws what it would have drawn; made in host memory, copied onto the tape. */
 #include "train/batch.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,16 +86,4 @@ void hidi_draw_classes(uint64_t seed, uint64_t step, size_t n_classes, int32_t *
         hidi_uniform_int((hidi_random){seed, HIDI_STREAM_LABEL, step}, i, n_classes, &y, 1);
         label[i] = (int32_t)y;
     }
-}
-
-hidi_status hidi_read_scalar(hidi_tape *tape, const hidi_var *x, const char *name, double *value)
-{
-    hidi_real v;
-    *value = NAN;
-    HIDI_TRY(hidi_tape_status(tape));
-    HIDI_TRY(hidi_read(tape, x, &v));
-    *value = (double)v;
-    if (!isfinite(v))
-        return hidi_error(HIDI_NOT_FINITE, "%s is %g", name, (double)v);
-    return HIDI_OK;
 }

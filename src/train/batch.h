@@ -6,10 +6,10 @@
 #ifndef HIDI_TRAIN_BATCH_H
 #define HIDI_TRAIN_BATCH_H
 
-#include "autograd/tape.h"
-#include "core/random.h"
-#include "data/dataset.h"
-#include "method/times.h"
+#include "../autograd/tape.h"
+#include "../core/random.h"
+#include "../data/dataset.h"
+#include "../method/times.h"
 
 typedef struct hidi_batch {
     const hidi_dataset *data; /* borrowed                                  */
@@ -44,8 +44,5 @@ void hidi_batch_drop_labels(hidi_batch *batch, double share, long step);
 
 /* y ~ uniform over the classes, into label [n]. */
 void hidi_draw_classes(uint64_t seed, uint64_t step, size_t n_classes, int32_t *label, size_t n);
-
-/* The value of a scalar var; after an error of the tape, NaN and the error. */
-hidi_status hidi_read_scalar(hidi_tape *tape, const hidi_var *x, const char *name, double *value);
 
 #endif

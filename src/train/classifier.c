@@ -1,71 +1,118 @@
-/* classifier.c */
+/* The feature net learns to tell a data set's classes apart:  L = -mean log softmax(logits)_y.  What it
+ * computes before its logits are then the features of the Frechet distance. */
 #include "train/classifier.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "model/params_file.h"
+#include "train/terms.h"
 
+struct hidi_classifier {
+    hidi_classifier_options options;
+    hidi_feature_net *net; /* the result */
+    hidi_optimizer optimizer;
+    hidi_batch batch;
+    hidi_tape *tape;
+    hidi_task task;
+};
+
+enum { LOSS, GRAD_NORM, RATE };
 static const char *const columns[] = {"loss", "grad_norm", "learning_rate", NULL};
 
 static hidi_status step(void *self, long step, double *values)
 {
-    hidi_classifier_training *s = self;
+    hidi_classifier *s = self;
     hidi_tape_reset(s->tape);
     hidi_var *x = hidi_batch_images(&s->batch, s->tape, step);
     const int32_t *y = hidi_indices(s->tape, s->batch.label, s->batch.size, s->net->n_classes);
     hidi_var *logits = hidi_feature_net_forward(s->tape, s->net, false, x, NULL);
     hidi_var *loss = hidi_mean(s->tape, hidi_cross_entropy(s->tape, logits, y));
-    HIDI_TRY(hidi_read_scalar(s->tape, loss, "the cross entropy", &values[0]));
+
+    const hidi_term term = {loss, "the cross entropy", LOSS};
+    HIDI_TRY(hidi_read_terms(s->tape, &term, 1, values));
     HIDI_TRY(hidi_tape_backward(s->tape, loss, NULL));
-    values[2] = hidi_learning_rate(&s->options.schedule, step);
-    return hidi_optimizer_step(&s->optimizer, values[2], &values[1]);
+    values[RATE] = hidi_learning_rate(&s->options.schedule, step);
+    return hidi_optimizer_step(&s->optimizer, values[RATE], &values[GRAD_NORM]);
 }
 
 static hidi_status to_file(void *self, hidi_tensor_file *file)
 {
-    const hidi_classifier_training *s = self;
+    const hidi_classifier *s = self;
     HIDI_TRY(hidi_params_to_file(&s->net->params, s->net->params.value, "net.", file));
     return hidi_optimizer_to_file(&s->optimizer, "adamw.", file);
 }
 
 static hidi_status from_file(void *self, const hidi_tensor_file *file)
 {
-    hidi_classifier_training *s = self;
+    hidi_classifier *s = self;
     HIDI_TRY(hidi_params_from_file(&s->net->params, s->net->params.value, "net.", file));
     return hidi_optimizer_from_file(&s->optimizer, "adamw.", file);
 }
 
-hidi_status hidi_classifier_init(hidi_classifier_training *s, const hidi_backend *backend,
-                                 const hidi_dataset *data, const hidi_classifier_options *options,
-                                 const char *settings)
+static hidi_status begin(hidi_classifier *s, const hidi_backend *backend, const hidi_dataset *data,
+                         const char *settings)
 {
-    memset(s, 0, sizeof *s);
-    s->options = *options;
-    s->task = (hidi_task){"features", columns, settings, s, step, to_file, from_file};
+    const hidi_classifier_options *o = &s->options;
     s->tape = hidi_tape_create(backend);
     if (s->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
+    s->task = (hidi_task){"features", columns, settings, s, step, to_file, from_file, s->tape};
     if (data->height != data->width)
         return hidi_error(HIDI_UNSUPPORTED, "images of %zux%zu: only square ones are supported",
                           data->height, data->width);
     HIDI_TRY(hidi_feature_net_create(&s->net, backend, data->channels, data->height,
                                      data->n_classes));
-    HIDI_TRY(hidi_feature_net_initialise(s->net, options->seed));
-    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->net->params, &options->adamw));
-    return hidi_batch_init(&s->batch, data, options->batch, options->seed);
+    HIDI_TRY(hidi_feature_net_initialise(s->net, o->seed));
+    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->net->params, &o->adamw));
+    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
 }
 
-void hidi_classifier_free(hidi_classifier_training *s)
+hidi_status hidi_classifier_create(hidi_classifier **training, const hidi_backend *backend,
+                                   const hidi_dataset *data, const hidi_classifier_options *options,
+                                   const char *settings)
 {
+    hidi_classifier *s = *training = calloc(1, sizeof *s);
+    if (s == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for the training of a feature net");
+    s->options = *options;
+    const hidi_status status = begin(s, backend, data, settings);
+    if (status != HIDI_OK) {
+        hidi_classifier_destroy(s);
+        *training = NULL;
+    }
+    return status;
+}
+
+void hidi_classifier_destroy(hidi_classifier *s)
+{
+    if (s == NULL)
+        return;
     hidi_optimizer_free(&s->optimizer);
     hidi_batch_free(&s->batch);
     hidi_tape_destroy(s->tape);
     hidi_feature_net_destroy(s->net);
-    memset(s, 0, sizeof *s);
+    free(s);
 }
 
-static hidi_status test(hidi_classifier_training *s, size_t n, double *accuracy)
+const hidi_task *hidi_classifier_task(const hidi_classifier *s)
+{
+    return &s->task;
+}
+
+const hidi_feature_net *hidi_classifier_result(const hidi_classifier *s)
+{
+    return s->net;
+}
+
+hidi_feature_net *hidi_classifier_take_result(hidi_classifier *s)
+{
+    hidi_feature_net *result = s->net;
+    hidi_optimizer_free(&s->optimizer); /* it borrows the net's parameters */
+    s->net = NULL;
+    return result;
+}
+
+static hidi_status test(hidi_classifier *s, size_t n, double *accuracy)
 {
     const size_t B = s->batch.size;
     size_t right = 0, seen = 0;
@@ -84,7 +131,7 @@ static hidi_status test(hidi_classifier_training *s, size_t n, double *accuracy)
     return status;
 }
 
-hidi_status hidi_classifier_finish(hidi_classifier_training *s, size_t n, double *accuracy)
+hidi_status hidi_classifier_finish(hidi_classifier *s, size_t n, double *accuracy)
 {
     enum { SCALE_IMAGES = 2048 };
     const hidi_dataset *data = s->batch.data;

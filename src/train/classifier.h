@@ -2,10 +2,10 @@
 #ifndef HIDI_TRAIN_CLASSIFIER_H
 #define HIDI_TRAIN_CLASSIFIER_H
 
-#include "train/batch.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
-#include "eval/feature_net.h"
+#include "batch.h"
+#include "optimizer.h"
+#include "loop.h"
+#include "../eval/feature_net.h"
 
 typedef struct hidi_classifier_options {
     size_t batch;
@@ -14,23 +14,28 @@ typedef struct hidi_classifier_options {
     hidi_schedule schedule;
 } hidi_classifier_options;
 
-typedef struct hidi_classifier_training {
-    hidi_classifier_options options;
-    hidi_feature_net *net; /* the result */
-    hidi_optimizer optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
-    hidi_task task;
-} hidi_classifier_training;
+/* The training of one feature net. */
+typedef struct hidi_classifier hidi_classifier;
 
-/* As the other trainings: data and settings must outlive it; free it in any case. */
-hidi_status hidi_classifier_init(hidi_classifier_training *training, const hidi_backend *backend,
-                                 const hidi_dataset *data, const hidi_classifier_options *options,
-                                 const char *settings);
-void hidi_classifier_free(hidi_classifier_training *training);
+/* Starts from a new net for the data's images and classes, with weights drawn from the seed.  settings:
+ * text for checkpoints (hidi_task).  data and settings must outlive the training; the caller destroys
+ * it.  After an error *training is NULL. */
+hidi_status hidi_classifier_create(hidi_classifier **training, const hidi_backend *backend,
+                                   const hidi_dataset *data, const hidi_classifier_options *options,
+                                   const char *settings);
+void hidi_classifier_destroy(hidi_classifier *training); /* NULL is allowed */
+
+/* What hidi_train runs; it lives as long as the training. */
+const hidi_task *hidi_classifier_task(const hidi_classifier *training);
 
 /* After the training: scales the features over training images, and *accuracy = share of the first
  * n test images that are classified right. */
-hidi_status hidi_classifier_finish(hidi_classifier_training *training, size_t n, double *accuracy);
+hidi_status hidi_classifier_finish(hidi_classifier *training, size_t n, double *accuracy);
+
+/* The net that is trained: the result, once it is finished. */
+const hidi_feature_net *hidi_classifier_result(const hidi_classifier *training);
+
+/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+hidi_feature_net *hidi_classifier_take_result(hidi_classifier *training);
 
 #endif

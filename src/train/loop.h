@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "autograd/tape.h"
 #include "io/tensor_file.h"
 
 #define HIDI_MAX_LOG_COLUMNS 16
@@ -23,6 +24,7 @@ typedef struct hidi_task {
     /* Everything that the next step depends on, and back. */
     hidi_status (*to_file)(void *self, hidi_tensor_file *file);
     hidi_status (*from_file)(void *self, const hidi_tensor_file *file);
+    const hidi_tape *tape; /* that the steps are computed on, to ask for its memory; may be NULL */
 } hidi_task;
 
 typedef struct hidi_training {

@@ -1,4 +1,5 @@
-/* optimizer.c */
+/* All parameters of a network move together: one norm to clip by, one AdamW update, one average, each a
+ * single call of the backend over the whole array   [base: AdamW, arXiv 1711.05101]. */
 #include "train/optimizer.h"
 
 #include <math.h>

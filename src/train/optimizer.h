@@ -3,8 +3,8 @@
 #ifndef HIDI_TRAIN_OPTIMIZER_H
 #define HIDI_TRAIN_OPTIMIZER_H
 
-#include "autograd/params.h"
-#include "io/tensor_file.h"
+#include "../autograd/params.h"
+#include "../io/tensor_file.h"
 
 typedef enum hidi_decay_kind { HIDI_DECAY_NONE, HIDI_DECAY_COSINE, HIDI_DECAY_LINEAR } hidi_decay_kind;
 #define HIDI_DECAY_KINDS "none cosine linear"

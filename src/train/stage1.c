@@ -1,60 +1,82 @@
-/* stage1.c */
+/* Stage 1: trajectory distillation by MeanFlow   [HD names it; formulas base: MeanFlow, arXiv 2505.13447]
+ *
+ *     v     = v_w^teacher(z_t, t, y)
+ *     u, du = jvp(u_theta(., r, ., y); (z_t, t); (v, 1))
+ *     u_tgt = stopgrad(v - (t - r) du)
+ *     L     = mean( d / stopgrad(d + c)^p ),   d = sum over pixels of (u - u_tgt)^2
+ *
+ * The loss is hidi_meanflow_loss; here it is given its draws, logged, and followed downhill. */
 #include "train/stage1.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "model/params_file.h"
+#include "train/terms.h"
 
-/* error: squared, a pixel; *_rms: root mean square a pixel, du/dt's being the tangent's */
+struct hidi_stage1 {
+    hidi_stage1_options options;
+    const hidi_dit *teacher; /* borrowed, frozen                 */
+    hidi_dit *student;       /* the weights that are trained     */
+    hidi_dit *average;       /* their moving average: the result */
+    hidi_optimizer optimizer;
+    hidi_batch batch;
+    hidi_tape *tape;
+    hidi_task task;
+};
+
+/* error: d per pixel; *_rms: root mean square of a pixel */
+enum { LOSS, ERROR, U_RMS, V_RMS, DUDT_RMS, GRAD_NORM, RATE };
 static const char *const columns[] = {"loss",     "error",     "u_rms",         "v_rms",
                                       "dudt_rms", "grad_norm", "learning_rate", NULL};
 
-static hidi_status root_mean_square(hidi_tape *tape, const hidi_var *x, const char *name,
-                                    double *value)
+static hidi_var *mean_square(hidi_tape *tape, const hidi_var *x)
 {
-    hidi_var *square = hidi_square(tape, hidi_stop_gradient(tape, x));
-    HIDI_TRY(hidi_read_scalar(tape, hidi_mean(tape, square), name, value));
-    *value = sqrt(*value);
-    return HIDI_OK;
+    return hidi_mean(tape, hidi_square(tape, hidi_stop_gradient(tape, x)));
 }
 
-static hidi_status log_terms(hidi_stage1_training *s, const hidi_meanflow_terms *terms, double *values)
+static hidi_status read_terms(hidi_stage1 *s, const hidi_meanflow_terms *m, double *values)
 {
-    hidi_var *error = hidi_mean(s->tape, hidi_stop_gradient(s->tape, terms->error));
+    hidi_tape *tape = s->tape;
     const double pixels = (double)hidi_count(hidi_batch_shape(&s->batch)) / (double)s->batch.size;
-    HIDI_TRY(root_mean_square(s->tape, terms->v, "the teacher's velocity v", &values[3]));
-    HIDI_TRY(root_mean_square(s->tape, terms->u, "the average velocity u", &values[2]));
-    HIDI_TRY(root_mean_square(s->tape, terms->dudt, "the tangent du/dt", &values[4]));
-    HIDI_TRY(hidi_read_scalar(s->tape, error, "the MeanFlow error", &values[1]));
-    values[1] /= pixels;
-    return hidi_read_scalar(s->tape, terms->loss, "the MeanFlow loss", &values[0]);
+    const hidi_term terms[] = {
+        {mean_square(tape, m->v), "the teacher's velocity v", V_RMS},
+        {mean_square(tape, m->u), "the average velocity u", U_RMS},
+        {mean_square(tape, m->dudt), "the tangent du/dt", DUDT_RMS},
+        {hidi_mean(tape, hidi_stop_gradient(tape, m->error)), "the MeanFlow error", ERROR},
+        {m->loss, "the MeanFlow loss", LOSS},
+    };
+    HIDI_TRY(hidi_read_terms(tape, terms, sizeof terms / sizeof terms[0], values));
+    for (int i = U_RMS; i <= DUDT_RMS; i++)
+        values[i] = sqrt(values[i]);
+    values[ERROR] /= pixels;
+    return HIDI_OK;
 }
 
 static hidi_status step(void *self, long step, double *values)
 {
-    hidi_stage1_training *s = self;
+    hidi_stage1 *s = self;
     const hidi_stage1_options *o = &s->options;
-    hidi_meanflow_terms terms;
+    hidi_meanflow_terms m;
     hidi_var *t, *r;
     hidi_tape_reset(s->tape);
     hidi_var *x = hidi_batch_images(&s->batch, s->tape, step);
     hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_NOISE, step);
     hidi_batch_intervals(&s->batch, s->tape, &o->interval, step, &t, &r);
-    hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r, s->batch.label, &o->meanflow,
-                       &terms);
-    HIDI_TRY(hidi_tape_status(s->tape));
-    HIDI_TRY(log_terms(s, &terms, values));
-    HIDI_TRY(hidi_tape_backward(s->tape, terms.loss, NULL));
-    values[6] = hidi_learning_rate(&o->schedule, step);
-    HIDI_TRY(hidi_optimizer_step(&s->optimizer, values[6], &values[5]));
+    hidi_var *loss = hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r,
+                                        s->batch.label, &o->meanflow, &m);
+
+    HIDI_TRY(read_terms(s, &m, values));
+    HIDI_TRY(hidi_tape_backward(s->tape, loss, NULL));
+    values[RATE] = hidi_learning_rate(&o->schedule, step);
+    HIDI_TRY(hidi_optimizer_step(&s->optimizer, values[RATE], &values[GRAD_NORM]));
     hidi_ema_update(&s->average->params, &s->student->params, o->ema, s->optimizer.updates);
     return HIDI_OK;
 }
 
 static hidi_status to_file(void *self, hidi_tensor_file *file)
 {
-    const hidi_stage1_training *s = self;
+    const hidi_stage1 *s = self;
     HIDI_TRY(hidi_dit_to_file(s->student, "student.", file));
     HIDI_TRY(hidi_dit_to_file(s->average, "average.", file));
     return hidi_optimizer_to_file(&s->optimizer, "adamw.", file);
@@ -62,7 +84,7 @@ static hidi_status to_file(void *self, hidi_tensor_file *file)
 
 static hidi_status from_file(void *self, const hidi_tensor_file *file)
 {
-    hidi_stage1_training *s = self;
+    hidi_stage1 *s = self;
     hidi_params *student = &s->student->params, *average = &s->average->params;
     HIDI_TRY(hidi_params_from_file(student, student->value, "student.", file));
     HIDI_TRY(hidi_params_from_file(average, average->value, "average.", file));
@@ -95,28 +117,66 @@ hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
     return hidi_dit_initialise(*student, seed);
 }
 
-hidi_status hidi_stage1_init(hidi_stage1_training *s, const hidi_dit *teacher, const hidi_dataset *data,
-                         const hidi_stage1_options *options, const char *settings)
+static hidi_status begin(hidi_stage1 *s, const hidi_dataset *data, const char *settings)
 {
-    memset(s, 0, sizeof *s);
-    s->options = *options;
-    s->teacher = teacher;
-    s->task = (hidi_task){"stage 1", columns, settings, s, step, to_file, from_file};
-    s->tape = hidi_tape_create(teacher->params.backend);
+    const hidi_stage1_options *o = &s->options;
+    s->tape = hidi_tape_create(s->teacher->params.backend);
     if (s->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    HIDI_TRY(hidi_student_create(&s->student, teacher, &options->student, options->seed));
+    s->task = (hidi_task){"stage 1", columns, settings, s, step, to_file, from_file, s->tape};
+    HIDI_TRY(hidi_student_create(&s->student, s->teacher, &o->student, o->seed));
     HIDI_TRY(hidi_dit_copy(&s->average, s->student));
-    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->student->params, &options->adamw));
-    return hidi_batch_init(&s->batch, data, options->batch, options->seed);
+    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->student->params, &o->adamw));
+    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
 }
 
-void hidi_stage1_free(hidi_stage1_training *s)
+hidi_status hidi_stage1_create(hidi_stage1 **training, const hidi_dit *teacher,
+                               const hidi_dataset *data, const hidi_stage1_options *options,
+                               const char *settings)
 {
+    hidi_stage1 *s = *training = calloc(1, sizeof *s);
+    if (s == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for the training of stage 1");
+    s->options = *options;
+    s->teacher = teacher;
+    const hidi_status status = begin(s, data, settings);
+    if (status != HIDI_OK) {
+        hidi_stage1_destroy(s);
+        *training = NULL;
+    }
+    return status;
+}
+
+void hidi_stage1_destroy(hidi_stage1 *s)
+{
+    if (s == NULL)
+        return;
     hidi_optimizer_free(&s->optimizer);
     hidi_batch_free(&s->batch);
     hidi_tape_destroy(s->tape);
     hidi_dit_destroy(s->average);
     hidi_dit_destroy(s->student);
-    memset(s, 0, sizeof *s);
+    free(s);
+}
+
+const hidi_task *hidi_stage1_task(const hidi_stage1 *s)
+{
+    return &s->task;
+}
+
+const hidi_dit *hidi_stage1_student(const hidi_stage1 *s)
+{
+    return s->student;
+}
+
+const hidi_dit *hidi_stage1_result(const hidi_stage1 *s)
+{
+    return s->average;
+}
+
+hidi_dit *hidi_stage1_take_result(hidi_stage1 *s)
+{
+    hidi_dit *result = s->average;
+    s->average = NULL;
+    return result;
 }

@@ -2,10 +2,10 @@
 #ifndef HIDI_TRAIN_STAGE1_H
 #define HIDI_TRAIN_STAGE1_H
 
-#include "train/batch.h"
-#include "method/meanflow.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
+#include "batch.h"
+#include "../method/meanflow.h"
+#include "optimizer.h"
+#include "loop.h"
 
 typedef enum hidi_student_start { HIDI_START_TEACHER, HIDI_START_RANDOM } hidi_student_start;
 #define HIDI_STUDENT_STARTS "teacher random"
@@ -29,17 +29,6 @@ typedef struct hidi_stage1_options {
     hidi_student_options student;
 } hidi_stage1_options;
 
-typedef struct hidi_stage1_training {
-    hidi_stage1_options options;
-    const hidi_dit *teacher; /* borrowed, frozen                           */
-    hidi_dit *student;       /* the weights that are trained               */
-    hidi_dit *average;       /* their moving average: the result           */
-    hidi_optimizer optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
-    hidi_task task;
-} hidi_stage1_training;
-
 /* The network of a student of a teacher with this one: it takes r as well as t. */
 hidi_dit_config hidi_student_config(const hidi_dit_config *teacher,
                                     const hidi_student_options *options);
@@ -50,11 +39,25 @@ hidi_dit_config hidi_student_config(const hidi_dit_config *teacher,
 hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
                                 const hidi_student_options *options, uint64_t seed);
 
-/* A student of hidi_student_create, and its training.  teacher, data and settings must outlive the
- * training.  Free with hidi_stage1_free in any case. */
-hidi_status hidi_stage1_init(hidi_stage1_training *training, const hidi_dit *teacher,
-                         const hidi_dataset *data, const hidi_stage1_options *options,
-                         const char *settings);
-void hidi_stage1_free(hidi_stage1_training *training);
+/* The training of one student. */
+typedef struct hidi_stage1 hidi_stage1;
+
+/* Starts from a student of hidi_student_create.  settings: text for checkpoints (hidi_task).  teacher,
+ * data and settings must outlive the training; the caller destroys it.  After an error *training is
+ * NULL. */
+hidi_status hidi_stage1_create(hidi_stage1 **training, const hidi_dit *teacher,
+                               const hidi_dataset *data, const hidi_stage1_options *options,
+                               const char *settings);
+void hidi_stage1_destroy(hidi_stage1 *training); /* NULL is allowed */
+
+/* What hidi_train runs; it lives as long as the training. */
+const hidi_task *hidi_stage1_task(const hidi_stage1 *training);
+
+/* The weights that are trained, and the result so far: their moving average. */
+const hidi_dit *hidi_stage1_student(const hidi_stage1 *training);
+const hidi_dit *hidi_stage1_result(const hidi_stage1 *training);
+
+/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+hidi_dit *hidi_stage1_take_result(hidi_stage1 *training);
 
 #endif

@@ -1,125 +1,178 @@
-/* stage2.c */
+/* Stage 2: distribution matching and an adversary   [HD names it; formulas base: DMD2, arXiv 2405.14867]
+ *
+ *     x_g    = G(e, y) = e - u_theta(e, 0, 1, y)
+ *     L_G    = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow          (in every k-th iteration)
+ *     L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2,            z_t = (1 - t) x_g + t e'
+ *     L_D    = softplus(D(x_g)) + softplus(-D(x)) + lambda_R1 (D(x) - D(x + sigma n))^2
+ *
+ * An iteration puts the three on one tape and goes backward once, from their sum: each reaches its own
+ * parameters alone, since the others are frozen or behind a stop-gradient in it. */
 #include "train/stage2.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "method/flow.h"
 #include "model/params_file.h"
+#include "train/terms.h"
+
+struct hidi_stage2 {
+    hidi_stage2_options options;
+    const hidi_dit *teacher; /* borrowed, frozen                    */
+    hidi_dit *student;       /* the generator                       */
+    hidi_dit *average;       /* its moving average: the result      */
+    hidi_dit *fake;          /* the velocity of G's samples         */
+    hidi_heads *heads;       /* NULL: no adversary                  */
+    hidi_optimizer student_optimizer, fake_optimizer, head_optimizer;
+    hidi_batch batch;
+    hidi_tape *tape;
+    hidi_task task;
+    long step; /* the iteration that is under way: the number of its draws */
+};
+
+/* --- the losses ------------------------------------------------------------------------------- */
+
+/* What an iteration's losses are made of; all scalars, NULL: no part of this iteration. */
+typedef struct losses {
+    hidi_var *dm, *adversarial, *td; /* of L_G                             */
+    hidi_var *fake;                  /* L_fake                             */
+    hidi_var *discriminator, *r1;    /* of L_D                             */
+    hidi_var *d_real, *d_fake;       /* the discriminator's mean logits    */
+    hidi_var *total;                 /* where the backward pass starts     */
+} losses;
+
+/* Where noise e' and time t of a noised sample come from: every use has streams of its own. */
+typedef struct level {
+    hidi_stream noise, time;
+} level;
+
+static const level matching = {HIDI_STREAM_MATCHING_NOISE, HIDI_STREAM_MATCHING_TIME};
+static const level fake_score = {HIDI_STREAM_FAKE_SCORE_NOISE, HIDI_STREAM_FAKE_SCORE_TIME};
+static const level adversary = {HIDI_STREAM_ADVERSARY_NOISE, HIDI_STREAM_ADVERSARY_TIME};
+static const level heads_fake = {HIDI_STREAM_HEADS_FAKE_NOISE, HIDI_STREAM_HEADS_FAKE_TIME};
+static const level heads_real = {HIDI_STREAM_HEADS_REAL_NOISE, HIDI_STREAM_HEADS_REAL_TIME};
+
+/* e' ~ N(0, I) [B, C, H, W], t [B] */
+static void draw(hidi_stage2 *s, const level *l, const hidi_time_options *time, hidi_var **e,
+                 hidi_var **t)
+{
+    *e = hidi_batch_noise(&s->batch, s->tape, l->noise, s->step);
+    *t = hidi_batch_times(&s->batch, s->tape, time, l->time, s->step);
+}
+
+/* a + weight b */
+static hidi_var *plus(hidi_tape *tape, hidi_var *a, double weight, hidi_var *b)
+{
+    return hidi_add(tape, a, hidi_scale(tape, b, (hidi_real)weight));
+}
+
+/* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: a perturbation, NULL: none. */
+static hidi_var *discriminate(hidi_stage2 *s, hidi_var *x, const level *l, hidi_var *n, bool frozen)
+{
+    const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
+    const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
+    hidi_head_output output;
+    hidi_var *e, *t;
+    draw(s, l, &s->options.adversary_time, &e, &t);
+    hidi_var *z = hidi_noised(s->tape, x, e, t);
+    if (n != NULL)
+        z = hidi_add(s->tape, z, n);
+    hidi_heads_forward(s->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
+                       s->batch.label, &output);
+    return output.logits;
+}
+
+/* L_MeanFlow on real images x: stage 1's loss, kept beside stage 2's. */
+static hidi_var *retained_loss(hidi_stage2 *s, hidi_var *x)
+{
+    hidi_meanflow_terms meanflow;
+    hidi_var *t, *r;
+    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_RETAINED_NOISE, s->step);
+    hidi_batch_intervals(&s->batch, s->tape, &s->options.interval, s->step, &t, &r);
+    return hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r, s->batch.label,
+                              &s->options.meanflow, &meanflow);
+}
+
+/* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow of generated images x_gen, with their gradient */
+static hidi_var *generator_loss(hidi_stage2 *s, hidi_var *x_gen, hidi_var *x, losses *L)
+{
+    const hidi_stage2_options *o = &s->options;
+    hidi_dmd_terms dmd;
+    hidi_var *e, *t;
+    draw(s, &matching, &o->time, &e, &t);
+    hidi_var *loss = L->dm = hidi_dmd_loss(s->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
+                                           s->batch.label, &dmd);
+    if (s->heads != NULL) {
+        hidi_var *d_fake = discriminate(s, x_gen, &adversary, NULL, true);
+        L->adversarial = hidi_generator_loss(s->tape, (hidi_adversarial)o->adversarial, d_fake);
+        loss = plus(s->tape, loss, o->adversary_weight, L->adversarial);
+    }
+    if (o->td_weight > 0) {
+        L->td = retained_loss(s, x);
+        loss = plus(s->tape, loss, o->td_weight, L->td);
+    }
+    return loss;
+}
+
+/* L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2: flow matching, with G's samples as the data */
+static hidi_var *fake_score_loss(hidi_stage2 *s, hidi_var *x_g, losses *L)
+{
+    hidi_var *e, *t;
+    draw(s, &fake_score, &s->options.time, &e, &t);
+    return L->fake = hidi_flow_loss(s->tape, s->fake, x_g, e, t, s->batch.label);
+}
+
+/* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
+static hidi_var *discriminator_loss(hidi_stage2 *s, hidi_var *x_g, hidi_var *x, losses *L)
+{
+    const hidi_stage2_options *o = &s->options;
+    hidi_tape *tape = s->tape;
+    hidi_var *d_fake = discriminate(s, x_g, &heads_fake, NULL, false);
+    hidi_var *d_real = discriminate(s, x, &heads_real, NULL, false);
+    hidi_var *loss = L->discriminator =
+        hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
+    L->d_fake = hidi_mean(tape, hidi_stop_gradient(tape, d_fake));
+    L->d_real = hidi_mean(tape, hidi_stop_gradient(tape, d_real));
+    if (o->r1_weight > 0) {
+        hidi_var *n = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_R1_NOISE, s->step);
+        n = hidi_scale(tape, n, (hidi_real)o->r1_sigma);
+        L->r1 = hidi_approximate_r1(tape, d_real, discriminate(s, x, &heads_real, n, false));
+        loss = plus(tape, loss, o->r1_weight, L->r1);
+    }
+    return loss;
+}
+
+/* --- an iteration ----------------------------------------------------------------------------- */
 
 enum {
     FAKE_LOSS, DM_LOSS, ADV_LOSS, TD_LOSS, D_LOSS, R1_LOSS, D_REAL, D_FAKE,
-    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE
+    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE, COLUMNS
 };
 static const char *const columns[] = {"fake_loss", "dm_loss",        "adv_loss",       "td_loss",
                                       "d_loss",    "r1_loss",        "d_real",         "d_fake",
                                       "grad_norm", "fake_grad_norm", "head_grad_norm", "learning_rate",
                                       NULL};
 
-/* D at the adversary's own noise level: t and noise from the given streams, plus `perturbation`
- * (NULL: none). */
-static hidi_var *discriminate(hidi_stage2_training *s, hidi_var *x, bool frozen, hidi_stream noise,
-                              hidi_stream time, long step, hidi_var *perturbation)
+static hidi_status read_terms(hidi_tape *tape, const losses *L, double *values)
 {
-    hidi_head_output output;
-    const bool frozen_backbone = frozen || s->options.backbone == HIDI_BACKBONE_TEACHER;
-    const hidi_dit *backbone =
-        s->options.backbone == HIDI_BACKBONE_TEACHER ? s->teacher : s->fake;
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, noise, step);
-    hidi_var *t = hidi_batch_times(&s->batch, s->tape, &s->options.adversary_time, time, step);
-    hidi_var *z = hidi_noised(s->tape, x, e, t);
-    if (perturbation != NULL)
-        z = hidi_add(s->tape, z, perturbation);
-    hidi_heads_forward(s->tape, s->heads, frozen, backbone, frozen_backbone, z, t, s->batch.label,
-                       &output);
-    return output.logits;
+    const hidi_term terms[] = {
+        {L->fake, "the fake score's loss", FAKE_LOSS},
+        {L->discriminator, "the discriminator's loss", D_LOSS},
+        {L->d_real, "D(real)", D_REAL},
+        {L->d_fake, "D(fake)", D_FAKE},
+        {L->r1, "approximate R1", R1_LOSS},
+        {L->dm, "the distribution matching loss", DM_LOSS},
+        {L->adversarial, "the adversarial loss", ADV_LOSS},
+        {L->td, "the MeanFlow loss", TD_LOSS},
+    };
+    return hidi_read_terms(tape, terms, sizeof terms / sizeof terms[0], values);
 }
 
-/* L_G = L_dm + lambda_adv L_adv (+ lambda_td L_MeanFlow) */
-static hidi_var *generator_loss(hidi_stage2_training *s, hidi_var *x_gen, hidi_var *x, long step,
-                                double *values)
+/* Two time scales: fake score and heads in every iteration, the generator when it is its turn. */
+static hidi_status update(hidi_stage2 *s, bool generator_steps, double *values)
 {
     const hidi_stage2_options *o = &s->options;
-    hidi_tape *tape = s->tape;
-    hidi_dmd_terms dmd;
-    hidi_var *e2 = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_MATCHING_NOISE, step);
-    hidi_var *t = hidi_batch_times(&s->batch, tape, &o->time, HIDI_STREAM_MATCHING_TIME, step);
-    hidi_var *loss = hidi_dmd_loss(tape, x_gen, s->teacher, s->fake, o->guidance, t, e2,
-                                   s->batch.label, &dmd);
-    if (hidi_read_scalar(tape, loss, "the distribution matching loss", &values[DM_LOSS]) != HIDI_OK)
-        return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-    if (s->heads != NULL) {
-        hidi_var *d = discriminate(s, x_gen, true, HIDI_STREAM_ADVERSARY_NOISE,
-                                   HIDI_STREAM_ADVERSARY_TIME, step, NULL);
-        hidi_var *adv = hidi_generator_loss(tape, (hidi_adversarial)o->adversarial, d);
-        if (hidi_read_scalar(tape, adv, "the adversarial loss", &values[ADV_LOSS]) != HIDI_OK)
-            return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-        loss = hidi_add(tape, loss, hidi_scale(tape, adv, (hidi_real)o->adversary_weight));
-    }
-    if (o->td_weight > 0) {
-        hidi_meanflow_terms td;
-        hidi_var *td_t, *td_r;
-        hidi_var *e = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_RETAINED_NOISE, step);
-        hidi_batch_intervals(&s->batch, tape, &o->interval, step, &td_t, &td_r);
-        hidi_meanflow_loss(tape, s->student, s->teacher, x, e, td_t, td_r, s->batch.label,
-                           &o->meanflow, &td);
-        if (hidi_read_scalar(tape, td.loss, "the MeanFlow loss", &values[TD_LOSS]) != HIDI_OK)
-            return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-        loss = hidi_add(tape, loss, hidi_scale(tape, td.loss, (hidi_real)o->td_weight));
-    }
-    return loss;
-}
-
-static hidi_status log_mean(hidi_tape *tape, const hidi_var *x, const char *name, double *value)
-{
-    HIDI_TRY(hidi_tape_status(tape));
-    return hidi_read_scalar(tape, hidi_mean(tape, hidi_stop_gradient(tape, x)), name, value);
-}
-
-/* The heads' loss on real images x and generated ones x_g (without gradient), plus R1's. */
-static hidi_var *head_loss(hidi_stage2_training *s, hidi_var *x_g, hidi_var *x, long step,
-                           double *values)
-{
-    const hidi_stage2_options *o = &s->options;
-    hidi_tape *tape = s->tape;
-    hidi_var *d_fake = discriminate(s, x_g, false, HIDI_STREAM_HEADS_FAKE_NOISE,
-                                    HIDI_STREAM_HEADS_FAKE_TIME, step, NULL);
-    hidi_var *d_real = discriminate(s, x, false, HIDI_STREAM_HEADS_REAL_NOISE,
-                                    HIDI_STREAM_HEADS_REAL_TIME, step, NULL);
-    hidi_var *loss = hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
-    if (hidi_read_scalar(tape, loss, "the discriminator's loss", &values[D_LOSS]) != HIDI_OK ||
-        log_mean(tape, d_real, "D(real)", &values[D_REAL]) != HIDI_OK ||
-        log_mean(tape, d_fake, "D(fake)", &values[D_FAKE]) != HIDI_OK)
-        return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-    if (o->r1_weight > 0) {
-        hidi_var *n = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_R1_NOISE, step);
-        n = hidi_scale(tape, n, (hidi_real)o->r1_sigma);
-        hidi_var *d = discriminate(s, x, false, HIDI_STREAM_HEADS_REAL_NOISE,
-                                   HIDI_STREAM_HEADS_REAL_TIME, step, n);
-        hidi_var *r1 = hidi_approximate_r1(tape, d_real, d);
-        if (hidi_read_scalar(tape, r1, "approximate R1", &values[R1_LOSS]) != HIDI_OK)
-            return hidi_tape_fail(tape, HIDI_NOT_FINITE);
-        loss = hidi_add(tape, loss, hidi_scale(tape, r1, (hidi_real)o->r1_weight));
-    }
-    return loss;
-}
-
-/* The fake score learns the velocity of G's samples. */
-static hidi_var *fake_loss(hidi_stage2_training *s, hidi_var *x_g, long step, double *values)
-{
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_FAKE_SCORE_NOISE, step);
-    hidi_var *t = hidi_batch_times(&s->batch, s->tape, &s->options.time,
-                                   HIDI_STREAM_FAKE_SCORE_TIME, step);
-    hidi_var *loss = hidi_flow_loss(s->tape, s->fake, x_g, e, t, s->batch.label);
-    if (hidi_read_scalar(s->tape, loss, "the fake score's loss", &values[FAKE_LOSS]) != HIDI_OK)
-        return hidi_tape_fail(s->tape, HIDI_NOT_FINITE);
-    return loss;
-}
-
-static hidi_status update(hidi_stage2_training *s, bool generator_steps, double rate, double *values)
-{
-    const hidi_stage2_options *o = &s->options;
-    values[RATE] = rate;
+    const double rate = values[RATE] = hidi_learning_rate(&o->schedule, s->step);
     HIDI_TRY(hidi_optimizer_step(&s->fake_optimizer, rate * o->fake_rate, &values[FAKE_GRAD_NORM]));
     if (s->heads != NULL)
         HIDI_TRY(hidi_optimizer_step(&s->head_optimizer, rate * o->head_rate,
@@ -131,35 +184,38 @@ static hidi_status update(hidi_stage2_training *s, bool generator_steps, double 
     return HIDI_OK;
 }
 
-/* One iteration.  Generator, fake score and heads share one tape and one backward pass: each loss
- * reaches its own parameters alone, since the others are frozen or behind a stop-gradient in it. */
 static hidi_status step(void *self, long step, double *values)
 {
-    hidi_stage2_training *s = self;
+    hidi_stage2 *s = self;
     hidi_tape *tape = s->tape;
     const bool generator_steps = step % s->options.generator_every == 0;
-    for (int i = 0; columns[i] != NULL; i++)
+    losses L = {0};
+    for (int i = 0; i < COLUMNS; i++)
         values[i] = NAN;
+    s->step = step;
     hidi_tape_reset(tape);
 
     hidi_var *x = hidi_batch_images(&s->batch, tape, step);
     hidi_var *e = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_NOISE, step);
     hidi_var *x_gen = hidi_generate(tape, s->student, !generator_steps, e, s->batch.label);
-    hidi_var *x_g = x_gen ? hidi_stop_gradient(tape, x_gen) : NULL;
+    hidi_var *x_g = hidi_stop_gradient(tape, x_gen);
 
-    hidi_var *loss = fake_loss(s, x_g, step, values);
+    L.total = fake_score_loss(s, x_g, &L);
     if (s->heads != NULL)
-        loss = hidi_add(tape, loss, head_loss(s, x_g, x, step, values));
+        L.total = hidi_add(tape, L.total, discriminator_loss(s, x_g, x, &L));
     if (generator_steps)
-        loss = hidi_add(tape, loss, generator_loss(s, x_gen, x, step, values));
-    HIDI_TRY(hidi_tape_status(tape));
-    HIDI_TRY(hidi_tape_backward(tape, loss, NULL));
-    return update(s, generator_steps, hidi_learning_rate(&s->options.schedule, step), values);
+        L.total = hidi_add(tape, L.total, generator_loss(s, x_gen, x, &L));
+
+    HIDI_TRY(read_terms(tape, &L, values));
+    HIDI_TRY(hidi_tape_backward(tape, L.total, NULL));
+    return update(s, generator_steps, values);
 }
+
+/* --- the training ----------------------------------------------------------------------------- */
 
 static hidi_status to_file(void *self, hidi_tensor_file *file)
 {
-    const hidi_stage2_training *s = self;
+    const hidi_stage2 *s = self;
     HIDI_TRY(hidi_dit_to_file(s->student, "student.", file));
     HIDI_TRY(hidi_dit_to_file(s->average, "average.", file));
     HIDI_TRY(hidi_dit_to_file(s->fake, "fake.", file));
@@ -178,7 +234,7 @@ static hidi_status read_params(hidi_params *params, const char *prefix, const hi
 
 static hidi_status from_file(void *self, const hidi_tensor_file *file)
 {
-    hidi_stage2_training *s = self;
+    hidi_stage2 *s = self;
     HIDI_TRY(read_params(&s->student->params, "student.", file));
     HIDI_TRY(read_params(&s->average->params, "average.", file));
     HIDI_TRY(read_params(&s->fake->params, "fake.", file));
@@ -190,7 +246,7 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     return hidi_optimizer_from_file(&s->head_optimizer, "discriminator_adamw.", file);
 }
 
-static hidi_status init_heads(hidi_stage2_training *s)
+static hidi_status init_heads(hidi_stage2 *s)
 {
     hidi_heads_config config = s->options.heads;
     config.width = s->teacher->config.width;
@@ -203,29 +259,45 @@ static hidi_status init_heads(hidi_stage2_training *s)
     return hidi_optimizer_init(&s->head_optimizer, &s->heads->params, &s->options.adamw);
 }
 
-hidi_status hidi_stage2_init(hidi_stage2_training *s, const hidi_dit *student, const hidi_dit *teacher,
-                         const hidi_dataset *data, const hidi_stage2_options *options,
+static hidi_status begin(hidi_stage2 *s, const hidi_dit *student, const hidi_dataset *data,
                          const char *settings)
 {
-    memset(s, 0, sizeof *s);
-    s->options = *options;
-    s->teacher = teacher;
-    s->task = (hidi_task){"stage 2", columns, settings, s, step, to_file, from_file};
-    s->tape = hidi_tape_create(teacher->params.backend);
+    const hidi_stage2_options *o = &s->options;
+    s->tape = hidi_tape_create(s->teacher->params.backend);
     if (s->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
+    s->task = (hidi_task){"stage 2", columns, settings, s, step, to_file, from_file, s->tape};
     HIDI_TRY(hidi_dit_copy(&s->student, student));
     HIDI_TRY(hidi_dit_copy(&s->average, student));
-    HIDI_TRY(hidi_dit_copy(&s->fake, teacher));
-    HIDI_TRY(hidi_optimizer_init(&s->student_optimizer, &s->student->params, &options->adamw));
-    HIDI_TRY(hidi_optimizer_init(&s->fake_optimizer, &s->fake->params, &options->adamw));
-    if (options->adversary_weight > 0)
+    HIDI_TRY(hidi_dit_copy(&s->fake, s->teacher));
+    HIDI_TRY(hidi_optimizer_init(&s->student_optimizer, &s->student->params, &o->adamw));
+    HIDI_TRY(hidi_optimizer_init(&s->fake_optimizer, &s->fake->params, &o->adamw));
+    if (o->adversary_weight > 0)
         HIDI_TRY(init_heads(s));
-    return hidi_batch_init(&s->batch, data, options->batch, options->seed);
+    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
 }
 
-void hidi_stage2_free(hidi_stage2_training *s)
+hidi_status hidi_stage2_create(hidi_stage2 **training, const hidi_dit *student,
+                               const hidi_dit *teacher, const hidi_dataset *data,
+                               const hidi_stage2_options *options, const char *settings)
 {
+    hidi_stage2 *s = *training = calloc(1, sizeof *s);
+    if (s == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for the training of stage 2");
+    s->options = *options;
+    s->teacher = teacher;
+    const hidi_status status = begin(s, student, data, settings);
+    if (status != HIDI_OK) {
+        hidi_stage2_destroy(s);
+        *training = NULL;
+    }
+    return status;
+}
+
+void hidi_stage2_destroy(hidi_stage2 *s)
+{
+    if (s == NULL)
+        return;
     hidi_optimizer_free(&s->student_optimizer);
     hidi_optimizer_free(&s->fake_optimizer);
     hidi_optimizer_free(&s->head_optimizer);
@@ -235,5 +307,37 @@ void hidi_stage2_free(hidi_stage2_training *s)
     hidi_dit_destroy(s->fake);
     hidi_dit_destroy(s->average);
     hidi_dit_destroy(s->student);
-    memset(s, 0, sizeof *s);
+    free(s);
+}
+
+const hidi_task *hidi_stage2_task(const hidi_stage2 *s)
+{
+    return &s->task;
+}
+
+const hidi_dit *hidi_stage2_student(const hidi_stage2 *s)
+{
+    return s->student;
+}
+
+const hidi_dit *hidi_stage2_result(const hidi_stage2 *s)
+{
+    return s->average;
+}
+
+const hidi_dit *hidi_stage2_fake(const hidi_stage2 *s)
+{
+    return s->fake;
+}
+
+const hidi_heads *hidi_stage2_heads(const hidi_stage2 *s)
+{
+    return s->heads;
+}
+
+hidi_dit *hidi_stage2_take_result(hidi_stage2 *s)
+{
+    hidi_dit *result = s->average;
+    s->average = NULL;
+    return result;
 }

@@ -2,11 +2,11 @@
 #ifndef HIDI_TRAIN_STAGE2_H
 #define HIDI_TRAIN_STAGE2_H
 
-#include "train/batch.h"
-#include "method/dmd.h"
-#include "method/meanflow.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
+#include "batch.h"
+#include "../method/dmd.h"
+#include "../method/meanflow.h"
+#include "optimizer.h"
+#include "loop.h"
 
 typedef enum hidi_backbone { HIDI_BACKBONE_TEACHER, HIDI_BACKBONE_FAKE } hidi_backbone;
 #define HIDI_BACKBONES "teacher fake"
@@ -35,24 +35,29 @@ typedef struct hidi_stage2_options {
     double fake_rate, head_rate; /* learning rates, relative to the generator's                */
 } hidi_stage2_options;
 
-typedef struct hidi_stage2_training {
-    hidi_stage2_options options;
-    const hidi_dit *teacher; /* borrowed, frozen                                               */
-    hidi_dit *student;       /* the generator                                                  */
-    hidi_dit *average;       /* its moving average: the result                                 */
-    hidi_dit *fake;          /* the velocity of G's samples                                    */
-    hidi_heads *heads;       /* NULL: no adversary                                             */
-    hidi_optimizer student_optimizer, fake_optimizer, head_optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
-    hidi_task task;
-} hidi_stage2_training;
+/* The training of one generator. */
+typedef struct hidi_stage2 hidi_stage2;
 
 /* Starts the generator from `student` (stage 1's), copied, and the fake score from the teacher.
- * teacher, data and settings must outlive the training.  Free with hidi_stage2_free in any case. */
-hidi_status hidi_stage2_init(hidi_stage2_training *training, const hidi_dit *student,
-                         const hidi_dit *teacher, const hidi_dataset *data,
-                         const hidi_stage2_options *options, const char *settings);
-void hidi_stage2_free(hidi_stage2_training *training);
+ * settings: text for checkpoints (hidi_task).  teacher, data and settings must outlive the training; the
+ * caller destroys it.  After an error *training is NULL. */
+hidi_status hidi_stage2_create(hidi_stage2 **training, const hidi_dit *student,
+                               const hidi_dit *teacher, const hidi_dataset *data,
+                               const hidi_stage2_options *options, const char *settings);
+void hidi_stage2_destroy(hidi_stage2 *training); /* NULL is allowed */
+
+/* What hidi_train runs; it lives as long as the training. */
+const hidi_task *hidi_stage2_task(const hidi_stage2 *training);
+
+/* The generator's weights that are trained, and the result so far: their moving average. */
+const hidi_dit *hidi_stage2_student(const hidi_stage2 *training);
+const hidi_dit *hidi_stage2_result(const hidi_stage2 *training);
+
+/* Its opponents: the velocity of G's samples, and the discriminator (NULL: no adversary). */
+const hidi_dit *hidi_stage2_fake(const hidi_stage2 *training);
+const hidi_heads *hidi_stage2_heads(const hidi_stage2 *training);
+
+/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+hidi_dit *hidi_stage2_take_result(hidi_stage2 *training);
 
 #endif

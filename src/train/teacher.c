@@ -1,17 +1,33 @@
-/* teacher.c */
+/* The teacher: flow matching   [base: SiT, arXiv 2401.08740]
+ *
+ *     L = mean || v_theta(z_t, t, y) - (e - x) ||^2,   z_t = (1 - t) x + t e
+ *
+ * y is the null class in a share of the batch (label dropout), for guidance later; the moving average
+ * of theta is the result. */
 #include "train/teacher.h"
 
-#include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "method/flow.h"
 #include "model/params_file.h"
+#include "train/terms.h"
 
+struct hidi_teacher {
+    hidi_teacher_options options;
+    hidi_dit *net;     /* the weights that are trained     */
+    hidi_dit *average; /* their moving average: the result */
+    hidi_optimizer optimizer;
+    hidi_batch batch;
+    hidi_tape *tape;
+    hidi_task task;
+};
+
+enum { LOSS, GRAD_NORM, RATE };
 static const char *const columns[] = {"loss", "grad_norm", "learning_rate", NULL};
 
 static hidi_status step(void *self, long step, double *values)
 {
-    hidi_teacher_training *s = self;
+    hidi_teacher *s = self;
     const hidi_teacher_options *o = &s->options;
     hidi_tape_reset(s->tape);
     hidi_var *x = hidi_batch_images(&s->batch, s->tape, step);
@@ -19,17 +35,19 @@ static hidi_status step(void *self, long step, double *values)
     hidi_var *t = hidi_batch_times(&s->batch, s->tape, &o->time, HIDI_STREAM_TIME, step);
     hidi_batch_drop_labels(&s->batch, o->label_dropout, step);
     hidi_var *loss = hidi_flow_loss(s->tape, s->net, x, e, t, s->batch.label);
-    HIDI_TRY(hidi_read_scalar(s->tape, loss, "the flow matching loss", &values[0]));
+
+    const hidi_term term = {loss, "the flow matching loss", LOSS};
+    HIDI_TRY(hidi_read_terms(s->tape, &term, 1, values));
     HIDI_TRY(hidi_tape_backward(s->tape, loss, NULL));
-    values[2] = hidi_learning_rate(&o->schedule, step);
-    HIDI_TRY(hidi_optimizer_step(&s->optimizer, values[2], &values[1]));
+    values[RATE] = hidi_learning_rate(&o->schedule, step);
+    HIDI_TRY(hidi_optimizer_step(&s->optimizer, values[RATE], &values[GRAD_NORM]));
     hidi_ema_update(&s->average->params, &s->net->params, o->ema, s->optimizer.updates);
     return HIDI_OK;
 }
 
 static hidi_status to_file(void *self, hidi_tensor_file *file)
 {
-    const hidi_teacher_training *s = self;
+    const hidi_teacher *s = self;
     HIDI_TRY(hidi_dit_to_file(s->net, "net.", file));
     HIDI_TRY(hidi_dit_to_file(s->average, "average.", file));
     return hidi_optimizer_to_file(&s->optimizer, "adamw.", file);
@@ -37,33 +55,73 @@ static hidi_status to_file(void *self, hidi_tensor_file *file)
 
 static hidi_status from_file(void *self, const hidi_tensor_file *file)
 {
-    hidi_teacher_training *s = self;
-    HIDI_TRY(hidi_params_from_file(&s->net->params, s->net->params.value, "net.", file));
-    HIDI_TRY(hidi_params_from_file(&s->average->params, s->average->params.value, "average.", file));
+    hidi_teacher *s = self;
+    hidi_params *net = &s->net->params, *average = &s->average->params;
+    HIDI_TRY(hidi_params_from_file(net, net->value, "net.", file));
+    HIDI_TRY(hidi_params_from_file(average, average->value, "average.", file));
     return hidi_optimizer_from_file(&s->optimizer, "adamw.", file);
 }
 
-hidi_status hidi_teacher_init(hidi_teacher_training *s, hidi_dit *net, const hidi_dataset *data,
-                              const hidi_teacher_options *options, const char *settings)
+static hidi_status begin(hidi_teacher *s, const hidi_dataset *data, const char *settings)
 {
-    memset(s, 0, sizeof *s);
-    s->options = *options;
-    s->net = net;
-    s->task = (hidi_task){"teacher", columns, settings, s, step, to_file, from_file};
-    s->tape = hidi_tape_create(net->params.backend);
+    const hidi_teacher_options *o = &s->options;
+    s->tape = hidi_tape_create(s->net->params.backend);
     if (s->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    HIDI_TRY(hidi_dit_copy(&s->average, net));
-    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &net->params, &options->adamw));
-    return hidi_batch_init(&s->batch, data, options->batch, options->seed);
+    s->task = (hidi_task){"teacher", columns, settings, s, step, to_file, from_file, s->tape};
+    HIDI_TRY(hidi_dit_copy(&s->average, s->net));
+    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->net->params, &o->adamw));
+    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
 }
 
-void hidi_teacher_free(hidi_teacher_training *s)
+hidi_status hidi_teacher_create(hidi_teacher **training, hidi_dit *net, const hidi_dataset *data,
+                                const hidi_teacher_options *options, const char *settings)
 {
+    hidi_teacher *s = *training = calloc(1, sizeof *s);
+    if (s == NULL) {
+        hidi_dit_destroy(net);
+        return hidi_error(HIDI_NO_MEMORY, "no memory for the training of a teacher");
+    }
+    s->options = *options;
+    s->net = net;
+    const hidi_status status = begin(s, data, settings);
+    if (status != HIDI_OK) {
+        hidi_teacher_destroy(s);
+        *training = NULL;
+    }
+    return status;
+}
+
+void hidi_teacher_destroy(hidi_teacher *s)
+{
+    if (s == NULL)
+        return;
     hidi_optimizer_free(&s->optimizer);
     hidi_batch_free(&s->batch);
     hidi_tape_destroy(s->tape);
     hidi_dit_destroy(s->average);
     hidi_dit_destroy(s->net);
-    memset(s, 0, sizeof *s);
+    free(s);
+}
+
+const hidi_task *hidi_teacher_task(const hidi_teacher *s)
+{
+    return &s->task;
+}
+
+const hidi_dit *hidi_teacher_net(const hidi_teacher *s)
+{
+    return s->net;
+}
+
+const hidi_dit *hidi_teacher_result(const hidi_teacher *s)
+{
+    return s->average;
+}
+
+hidi_dit *hidi_teacher_take_result(hidi_teacher *s)
+{
+    hidi_dit *result = s->average;
+    s->average = NULL;
+    return result;
 }

@@ -2,10 +2,10 @@
 #ifndef HIDI_TRAIN_TEACHER_H
 #define HIDI_TRAIN_TEACHER_H
 
-#include "train/batch.h"
-#include "train/optimizer.h"
-#include "train/loop.h"
-#include "model/dit.h"
+#include "batch.h"
+#include "optimizer.h"
+#include "loop.h"
+#include "../model/dit.h"
 
 typedef struct hidi_teacher_options {
     size_t batch;
@@ -17,22 +17,24 @@ typedef struct hidi_teacher_options {
     hidi_schedule schedule;
 } hidi_teacher_options;
 
-/* The training of one teacher; its `task` goes to hidi_train. */
-typedef struct hidi_teacher_training {
-    hidi_teacher_options options;
-    hidi_dit *net;     /* the weights that are trained               */
-    hidi_dit *average; /* their moving average: the result           */
-    hidi_optimizer optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
-    hidi_task task;
-} hidi_teacher_training;
+/* The training of one teacher. */
+typedef struct hidi_teacher hidi_teacher;
 
 /* Starts from `net`, which it takes over, whether it succeeds or not.  settings: text for
- * checkpoints, must outlive the training, as must data.  Free with hidi_teacher_free in any case. */
-hidi_status hidi_teacher_init(hidi_teacher_training *training, hidi_dit *net,
-                              const hidi_dataset *data, const hidi_teacher_options *options,
-                              const char *settings);
-void hidi_teacher_free(hidi_teacher_training *training);
+ * checkpoints (hidi_task).  data and settings must outlive the training; the caller destroys it.  After
+ * an error *training is NULL. */
+hidi_status hidi_teacher_create(hidi_teacher **training, hidi_dit *net, const hidi_dataset *data,
+                                const hidi_teacher_options *options, const char *settings);
+void hidi_teacher_destroy(hidi_teacher *training); /* NULL is allowed */
+
+/* What hidi_train runs; it lives as long as the training. */
+const hidi_task *hidi_teacher_task(const hidi_teacher *training);
+
+/* The weights that are trained, and the result so far: their moving average. */
+const hidi_dit *hidi_teacher_net(const hidi_teacher *training);
+const hidi_dit *hidi_teacher_result(const hidi_teacher *training);
+
+/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+hidi_dit *hidi_teacher_take_result(hidi_teacher *training);
 
 #endif

@@ -7,9 +7,12 @@
 #include <config.h>
 #endif
 
+#include <pthread.h>
 #include <stdio.h>
 
 #include "backend/cpu/cpu.h"
+#include "core/thread_local.h"
+#include "core/threads.h"
 
 const hidi_cpu_kernels *hidi_kernels = &hidi_cpu_kernels_baseline;
 
@@ -31,11 +34,7 @@ static void choose_kernels(void)
 
 static void set_threads(int n)
 {
-#ifdef _OPENMP
-    omp_set_num_threads(n > 1 ? n : 1);
-#else
-    (void)n;
-#endif
+    hidi_limit_threads(n > 1 ? n : 1);
 }
 
 static int threads(void)
@@ -43,22 +42,15 @@ static int threads(void)
     return (int)hidi_cpu_threads();
 }
 
-/* BLAS is to use one thread, as the threads are ours (see cpu_gemm.c).  An OpenBLAS that is built
- * with OpenMP passes that number on to the whole program's OpenMP, which is put right again. */
 static hidi_status open_cpu(void)
 {
-#ifdef HAVE_OPENBLAS_SET_NUM_THREADS
-    int n = threads();
-    openblas_set_num_threads(1);
-    set_threads(n);
-#endif
     return HIDI_OK;
 }
 
 /* "OpenBLAS 0.3.21 Zen, OpenMP 2 threads, avx2 kernels" */
 static const char *describe(void)
 {
-    static char text[160];
+    static HIDI_THREAD_LOCAL char text[160];
     char blas[64] = "BLAS", openmp[32] = "no OpenMP";
 
 #ifdef HAVE_OPENBLAS_GET_CONFIG
@@ -73,44 +65,46 @@ static const char *describe(void)
     return text;
 }
 
-static void override_slots(hidi_backend *table)
+static hidi_backend table;
+
+static void override_slots(void)
 {
     /* OpenBLAS, one block of the output a thread */
-    table->gemm = hidi_cpu_gemm;
-    table->gemm_batched = hidi_cpu_gemm_batched;
-    table->linear = hidi_cpu_linear;
-    table->attention = hidi_cpu_attention;
-    table->attention_jvp = hidi_cpu_attention_jvp;
-    table->attention_vjp = hidi_cpu_attention_vjp;
-    table->conv_scratch = hidi_cpu_conv_scratch;
-    table->conv2d = hidi_cpu_conv2d;
-    table->conv2d_relu = hidi_cpu_conv2d_relu;
-    table->conv2d_grad_input = hidi_cpu_conv2d_grad_input;
-    table->conv2d_grad_weight = hidi_cpu_conv2d_grad_weight;
+    table.gemm = hidi_cpu_gemm;
+    table.gemm_batched = hidi_cpu_gemm_batched;
+    table.linear = hidi_cpu_linear;
+    table.attention = hidi_cpu_attention;
+    table.attention_jvp = hidi_cpu_attention_jvp;
+    table.attention_vjp = hidi_cpu_attention_vjp;
+    table.conv_scratch = hidi_cpu_conv_scratch;
+    table.conv2d = hidi_cpu_conv2d;
+    table.conv2d_relu = hidi_cpu_conv2d_relu;
+    table.conv2d_grad_input = hidi_cpu_conv2d_grad_input;
+    table.conv2d_grad_weight = hidi_cpu_conv2d_grad_weight;
 
     /* vectorised kernels, a share of rows or elements a thread */
-    table->copy = hidi_cpu_copy;
-    table->copy_block = hidi_cpu_copy_block;
-    table->axpby = hidi_cpu_axpby;
-    table->multiply = hidi_cpu_multiply;
-    table->unary = hidi_cpu_unary;
-    table->unary_jacobian = hidi_cpu_unary_jacobian;
-    table->add_rows = hidi_cpu_add_rows;
-    table->sum_rows = hidi_cpu_sum_rows;
-    table->scale_rows = hidi_cpu_scale_rows;
-    table->dot_rows = hidi_cpu_dot_rows;
-    table->dot = hidi_cpu_dot;
-    table->softmax = hidi_cpu_softmax;
-    table->softmax_jacobian = hidi_cpu_softmax_jacobian;
-    table->layer_norm = hidi_cpu_layer_norm;
-    table->layer_norm_jacobian = hidi_cpu_layer_norm_jacobian;
-    table->modulate = hidi_cpu_modulate;
-    table->layer_norm_modulate = hidi_cpu_layer_norm_modulate;
-    table->sum_tokens = hidi_cpu_sum_tokens;
-    table->gated_residual = hidi_cpu_gated_residual;
-    table->adamw = hidi_cpu_adamw;
-    table->average_pool = hidi_cpu_average_pool;
-    table->max_pool = hidi_cpu_max_pool;
+    table.copy = hidi_cpu_copy;
+    table.copy_block = hidi_cpu_copy_block;
+    table.axpby = hidi_cpu_axpby;
+    table.multiply = hidi_cpu_multiply;
+    table.unary = hidi_cpu_unary;
+    table.unary_jacobian = hidi_cpu_unary_jacobian;
+    table.add_rows = hidi_cpu_add_rows;
+    table.sum_rows = hidi_cpu_sum_rows;
+    table.scale_rows = hidi_cpu_scale_rows;
+    table.dot_rows = hidi_cpu_dot_rows;
+    table.dot = hidi_cpu_dot;
+    table.softmax = hidi_cpu_softmax;
+    table.softmax_jacobian = hidi_cpu_softmax_jacobian;
+    table.layer_norm = hidi_cpu_layer_norm;
+    table.layer_norm_jacobian = hidi_cpu_layer_norm_jacobian;
+    table.modulate = hidi_cpu_modulate;
+    table.layer_norm_modulate = hidi_cpu_layer_norm_modulate;
+    table.sum_tokens = hidi_cpu_sum_tokens;
+    table.gated_residual = hidi_cpu_gated_residual;
+    table.adamw = hidi_cpu_adamw;
+    table.average_pool = hidi_cpu_average_pool;
+    table.max_pool = hidi_cpu_max_pool;
 
     /* the reference kernel, a share of rows or images a thread */
     table->sincos = hidi_cpu_sincos;
@@ -120,11 +114,22 @@ static void override_slots(hidi_backend *table)
     table->unpatchify = hidi_cpu_unpatchify;
     table->add_channels = hidi_cpu_add_channels;
     table->average_pool_vjp = hidi_cpu_average_pool_vjp;
-    table->max_pool_jvp = hidi_cpu_max_pool_jvp;
-    table->max_pool_vjp = hidi_cpu_max_pool_vjp;
 
     /* left to the reference: fill, spread_rows, embedding, embedding_vjp, sum_channels,
      * cross_entropy and its derivatives, and memory */
+}
+
+static void fill_table(void)
+{
+    choose_kernels();
+    table = *hidi_reference_backend();
+    override_slots();
+    table.name = "cpu";
+    table.description = NULL;
+    table.describe = describe;
+    table.open = open_cpu;
+    table.set_threads = set_threads;
+    table.threads = threads;
 }
 
 const hidi_backend *hidi_cpu_backend(void)
@@ -136,7 +141,6 @@ const hidi_backend *hidi_cpu_backend(void)
         table = *hidi_reference_backend();
         override_slots(&table);
         table.name = "cpu";
-        table.description = NULL;
         table.describe = describe;
         table.open = open_cpu;
         table.set_threads = set_threads;

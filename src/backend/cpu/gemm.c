@@ -8,6 +8,7 @@
 #endif
 
 #include "backend/cpu/cpu.h"
+#include "core/threads.h"
 
 #ifdef HAVE_CBLAS
 #include <cblas.h>
@@ -36,12 +37,15 @@ void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n
 {
     if (m == 0 || n == 0)
         return;
-    if (is_small(transpose_a, m, n, k))
+    if (is_small(transpose_a, m, n, k)) {
         hidi_kernels->gemm(transpose_a, transpose_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    else
-        BLAS_GEMM(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-                  transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, a,
-                  (int)lda, b, (int)ldb, beta, c, (int)ldc);
+        return;
+    }
+    const int before = hidi_serial_begin();
+    BLAS_GEMM(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
+              transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)lda,
+              b, (int)ldb, beta, c, (int)ldc);
+    hidi_serial_end(before);
 }
 
 /* The grid of blocks, one a thread: of all rows x columns = threads, the one whose blocks have the

@@ -1,9 +1,8 @@
 /* pool.c - pooling: a share of the planes (one channel of one image) for each thread.
  *
  * The forward pools work on whole rows, which the compiler vectorises: what the window covers is
- * summed (or the largest taken) over its rows first, then over its columns.  Where it is asked for
- * the places of the largest, for gradients, and for rows that do not fit the buffers, the reference
- * kernels do.
+ * summed (or the largest taken) over its rows first, then over its columns.  For gradients, and for
+ * rows that do not fit the buffers, the reference kernels do.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -106,7 +105,7 @@ static void average_row(hidi_real *y, hidi_real beta, const hidi_real *x, const 
                         size_t i)
 {
     const hidi_share rows = covered_rows(w, i), inner = away_from_edges(w);
-    const size_t height = w->count_padding ? w->kernel_h : rows.end - rows.begin;
+    const size_t height = rows.end - rows.begin;
     const hidi_real share = (hidi_real)(1 / (double)(height * w->kernel_w));
     hidi_real column[MAX_ROW], mean[MAX_ROW];
 
@@ -128,7 +127,7 @@ static void average_row(hidi_real *y, hidi_real beta, const hidi_real *x, const 
         mean[j] *= share;
     for (size_t j = 0; j < w->out_width; j++) {
         const hidi_share columns = covered_columns(w, j);
-        const size_t width = w->count_padding ? w->kernel_w : columns.end - columns.begin;
+        const size_t width = columns.end - columns.begin;
         if (j == inner.begin && inner.begin < inner.end)
             j = inner.end - 1;
         else
@@ -173,25 +172,23 @@ void hidi_cpu_average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
     }
 }
 
-void hidi_cpu_max_pool(hidi_real *y, int32_t *where, const hidi_real *x, const hidi_window *window)
+void hidi_cpu_max_pool(hidi_real *y, const hidi_real *x, const hidi_window *window)
 {
     HIDI_OMP(PARALLEL_PLANES)
     {
         const planes own = own_planes(window);
         const hidi_window *w = &own.window;
-        const bool by_rows = where == NULL && fits(w);
 
-        if (!by_rows)
-            hidi_reference_max_pool(y + own.out, where != NULL ? where + own.out : NULL,
-                                    x + own.in, w);
-        for (size_t row = 0; by_rows && row < w->batch * w->out_height; row++)
+        if (!fits(w))
+            hidi_reference_max_pool(y + own.out, x + own.in, w);
+        for (size_t row = 0; fits(w) && row < w->batch * w->out_height; row++)
             max_row(y + own.out + row * w->out_width,
                     x + own.in + row / w->out_height * w->height * w->width, w,
                     row % w->out_height);
     }
 }
 
-/* --- derivatives ----------------------------------------------------------------------------- */
+/* --- the gradient ---------------------------------------------------------------------------- */
 
 void hidi_cpu_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy,
                                const hidi_window *window)
@@ -200,25 +197,5 @@ void hidi_cpu_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_real *g
     {
         const planes own = own_planes(window);
         hidi_reference_average_pool_vjp(gx + own.in, beta, gy + own.out, &own.window);
-    }
-}
-
-void hidi_cpu_max_pool_jvp(hidi_real *dy, const int32_t *where, const hidi_real *dx,
-                           const hidi_window *window)
-{
-    HIDI_OMP(PARALLEL_PLANES)
-    {
-        const planes own = own_planes(window);
-        hidi_reference_max_pool_jvp(dy + own.out, where + own.out, dx + own.in, &own.window);
-    }
-}
-
-void hidi_cpu_max_pool_vjp(hidi_real *gx, hidi_real beta, const int32_t *where, const hidi_real *gy,
-                           const hidi_window *window)
-{
-    HIDI_OMP(PARALLEL_PLANES)
-    {
-        const planes own = own_planes(window);
-        hidi_reference_max_pool_vjp(gx + own.in, beta, where + own.out, gy + own.out, &own.window);
     }
 }

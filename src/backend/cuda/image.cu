@@ -135,14 +135,11 @@ static __device__ inline output_place place_of(size_t index, const hidi_window &
     return o;
 }
 
-/* What the sum of window (i, j) is divided by: its size, or the number of its pixels in the
- * image. */
+/* What the sum of window (i, j) is divided by: the number of its pixels in the image. */
 static __device__ inline hidi_real window_count(size_t i, size_t j, const hidi_window &w)
 {
     hidi_range rows = input_rows(i, w), columns = input_columns(j, w);
 
-    if (w.count_padding)
-        return (hidi_real)(w.kernel_h * w.kernel_w);
     return (hidi_real)((rows.end - rows.begin) * (columns.end - columns.begin));
 }
 
@@ -194,80 +191,30 @@ static void average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy,
     HIDI_LAUNCH_ELEMENTS(average_pool_vjp_kernel, n, gx, beta, gy, *window, n);
 }
 
-/* The largest pixel of the window; the first of equals, but a NaN beats all, so that it is not
- * lost. With padding < kernel every window has a pixel. */
-HIDI_KERNEL max_pool_kernel(hidi_real *y, int32_t *where, const hidi_real *x, hidi_window w,
-                            size_t n)
+/* The largest pixel of the window; a NaN beats all, so that it is not lost.  With padding < kernel
+ * every window has a pixel. */
+HIDI_KERNEL max_pool_kernel(hidi_real *y, const hidi_real *x, hidi_window w, size_t n)
 {
     HIDI_FOR_ELEMENTS (index, n) {
         const output_place o = place_of(index, w);
         const hidi_range rows = input_rows(o.i, w), columns = input_columns(o.j, w);
-        const hidi_real *plane = x + o.plane * w.height * w.width;
-        size_t best = rows.begin * w.width + columns.begin;
+        hidi_real best = (hidi_real)-INFINITY;
 
         for (size_t row = rows.begin; row < rows.end; row++)
             for (size_t column = columns.begin; column < columns.end; column++) {
-                size_t here = row * w.width + column;
-                if (plane[here] > plane[best] || (isnan(plane[here]) && !isnan(plane[best])))
+                const hidi_real here = x[(o.plane * w.height + row) * w.width + column];
+                if (here > best || isnan(here))
                     best = here;
             }
-        y[index] = plane[best];
-        if (where != NULL)
-            where[index] = (int32_t)best;
+        y[index] = best;
     }
 }
 
-static void max_pool(hidi_real *y, int32_t *where, const hidi_real *x, const hidi_window *window)
+static void max_pool(hidi_real *y, const hidi_real *x, const hidi_window *window)
 {
     size_t n = window->batch * window->channels * window->out_height * window->out_width;
 
-    HIDI_LAUNCH_ELEMENTS(max_pool_kernel, n, y, where, x, *window, n);
-}
-
-/* dy[i, j] = dx[where[i, j]]; rows are planes */
-HIDI_KERNEL max_pool_jvp_kernel(hidi_real *dy, const int32_t *where, const hidi_real *dx,
-                                size_t planes, size_t n, size_t pixels)
-{
-    HIDI_FOR_ROWS (plane, planes)
-        HIDI_FOR_COLUMNS (i, n)
-            dy[plane * n + i] = dx[plane * pixels + (size_t)where[plane * n + i]];
-}
-
-static void max_pool_jvp(hidi_real *dy, const int32_t *where, const hidi_real *dx,
-                         const hidi_window *window)
-{
-    size_t planes = window->batch * window->channels, n = window->out_height * window->out_width;
-
-    HIDI_LAUNCH_ROWS(max_pool_jvp_kernel, planes, n, dy, where, dx, planes, n,
-                     window->height * window->width);
-}
-
-/* gx[pixel] = beta gx[pixel] + sum of gy[i, j] over the windows (i, j) that it won */
-HIDI_KERNEL max_pool_vjp_kernel(hidi_real *gx, hidi_real beta, const int32_t *where,
-                                const hidi_real *gy, hidi_window w, size_t n)
-{
-    HIDI_FOR_ELEMENTS (index, n) {
-        const size_t pixels = w.height * w.width, plane = index / pixels, pixel = index % pixels;
-        const hidi_range rows = output_rows(pixel / w.width, w);
-        const hidi_range columns = output_columns(pixel % w.width, w);
-        hidi_real sum = 0;
-
-        for (size_t i = rows.begin; i < rows.end; i++)
-            for (size_t j = columns.begin; j < columns.end; j++) {
-                size_t out = (plane * w.out_height + i) * w.out_width + j;
-                if ((size_t)where[out] == pixel)
-                    sum += gy[out];
-            }
-        blend(&gx[index], beta, sum);
-    }
-}
-
-static void max_pool_vjp(hidi_real *gx, hidi_real beta, const int32_t *where, const hidi_real *gy,
-                         const hidi_window *window)
-{
-    size_t n = window->batch * window->channels * window->height * window->width;
-
-    HIDI_LAUNCH_ELEMENTS(max_pool_vjp_kernel, n, gx, beta, where, gy, *window, n);
+    HIDI_LAUNCH_ELEMENTS(max_pool_kernel, n, y, x, *window, n);
 }
 
 void hidi_cuda_image_slots(hidi_backend *table)
@@ -279,6 +226,4 @@ void hidi_cuda_image_slots(hidi_backend *table)
     table->average_pool = average_pool;
     table->average_pool_vjp = average_pool_vjp;
     table->max_pool = max_pool;
-    table->max_pool_jvp = max_pool_jvp;
-    table->max_pool_vjp = max_pool_vjp;
 }

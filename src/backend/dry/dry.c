@@ -186,12 +186,7 @@ static void sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, siz
 /* average_pool, average_pool_vjp */
 static void average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
                          const hidi_window *window) {}
-static void max_pool(hidi_real *y, int32_t *where, const hidi_real *x,
-                     const hidi_window *window) {}
-static void max_pool_jvp(hidi_real *dy, const int32_t *where, const hidi_real *dx,
-                         const hidi_window *window) {}
-static void max_pool_vjp(hidi_real *gx, hidi_real beta, const int32_t *where, const hidi_real *gy,
-                         const hidi_window *window) {}
+static void max_pool(hidi_real *y, const hidi_real *x, const hidi_window *window) {}
 
 static void cross_entropy(hidi_real *loss, hidi_real *probs, const hidi_real *logits,
                           const int32_t *label, size_t rows, size_t n) {}
@@ -267,8 +262,6 @@ static hidi_backend table = {
     .average_pool = average_pool,
     .average_pool_vjp = average_pool,
     .max_pool = max_pool,
-    .max_pool_jvp = max_pool_jvp,
-    .max_pool_vjp = max_pool_vjp,
 
     .cross_entropy = cross_entropy,
     .cross_entropy_jvp = cross_entropy_jvp,

@@ -244,15 +244,15 @@ void hidi_reference_sum_channels(hidi_real *out, hidi_real beta, const hidi_real
 
 /* --- pooling --------------------------------------------------------------------------------- */
 
-/* What the sum of a window is divided by: its size, or the number of its pixels in the image. */
+/* What the sum of a window is divided by: the number of its pixels in the image. */
 static double window_count(size_t i, size_t j, const hidi_window *window)
 {
     size_t rows = 0, columns = 0, ignored;
 
     for (size_t u = 0; u < window->kernel_h; u++)
-        rows += window->count_padding || input_row(&ignored, i, u, window);
+        rows += input_row(&ignored, i, u, window);
     for (size_t v = 0; v < window->kernel_w; v++)
-        columns += window->count_padding || input_column(&ignored, j, v, window);
+        columns += input_column(&ignored, j, v, window);
     return (double)(rows * columns);
 }
 
@@ -301,58 +301,29 @@ void hidi_reference_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_r
     }
 }
 
-/* The index of the largest pixel of one window; the first of equals, but a NaN beats all, so that
- * it is not lost.  With padding < kernel every window has a pixel. */
-static size_t largest(const hidi_real *x, size_t i, size_t j, const hidi_window *window)
+/* The largest pixel of one window; a NaN beats all, so that it is not lost.  With padding < kernel
+ * every window has a pixel. */
+static hidi_real largest(const hidi_real *x, size_t i, size_t j, const hidi_window *window)
 {
-    size_t row, column, best = 0;
-    bool found = false;
+    size_t row, column;
+    hidi_real best = (hidi_real)-INFINITY;
 
     for (size_t u = 0; u < window->kernel_h; u++)
         for (size_t v = 0; v < window->kernel_w; v++)
             if (input_row(&row, i, u, window) && input_column(&column, j, v, window)) {
-                size_t here = row * window->width + column;
-                if (!found || x[here] > x[best] || (isnan(x[here]) && !isnan(x[best])))
+                const hidi_real here = x[row * window->width + column];
+                if (here > best || isnan(here))
                     best = here;
-                found = true;
             }
     return best;
 }
 
-void hidi_reference_max_pool(hidi_real *y, int32_t *where, const hidi_real *x,
-                             const hidi_window *window)
+void hidi_reference_max_pool(hidi_real *y, const hidi_real *x, const hidi_window *window)
 {
     for (size_t plane = 0; plane < window->batch * window->channels; plane++) {
         for (size_t i = 0; i < window->out_height; i++)
-            for (size_t j = 0; j < window->out_width; j++) {
-                size_t best = largest(x, i, j, window);
-                *y++ = x[best];
-                if (where != NULL)
-                    *where++ = (int32_t)best;
-            }
+            for (size_t j = 0; j < window->out_width; j++)
+                *y++ = largest(x, i, j, window);
         x += window->height * window->width;
-    }
-}
-
-void hidi_reference_max_pool_jvp(hidi_real *dy, const int32_t *where, const hidi_real *dx,
-                                 const hidi_window *window)
-{
-    for (size_t plane = 0; plane < window->batch * window->channels; plane++) {
-        for (size_t i = 0; i < window->out_height * window->out_width; i++)
-            *dy++ = dx[*where++];
-        dx += window->height * window->width;
-    }
-}
-
-void hidi_reference_max_pool_vjp(hidi_real *gx, hidi_real beta, const int32_t *where,
-                                 const hidi_real *gy, const hidi_window *window)
-{
-    size_t planes = window->batch * window->channels;
-
-    scale(gx, beta, planes * window->height * window->width);
-    for (size_t plane = 0; plane < planes; plane++) {
-        for (size_t i = 0; i < window->out_height * window->out_width; i++)
-            gx[*where++] += *gy++;
-        gx += window->height * window->width;
     }
 }

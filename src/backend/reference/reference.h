@@ -109,12 +109,7 @@ void hidi_reference_average_pool(hidi_real *y, hidi_real beta, const hidi_real *
                                  const hidi_window *window);
 void hidi_reference_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy,
                                      const hidi_window *window);
-void hidi_reference_max_pool(hidi_real *y, int32_t *where, const hidi_real *x,
-                             const hidi_window *window);
-void hidi_reference_max_pool_jvp(hidi_real *dy, const int32_t *where, const hidi_real *dx,
-                                 const hidi_window *window);
-void hidi_reference_max_pool_vjp(hidi_real *gx, hidi_real beta, const int32_t *where,
-                                 const hidi_real *gy, const hidi_window *window);
+void hidi_reference_max_pool(hidi_real *y, const hidi_real *x, const hidi_window *window);
 
 /* --- reference_train.c ----------------------------------------------------------------------- */
 void hidi_reference_embedding(hidi_real *y, const hidi_real *table, const int32_t *index,

@@ -230,14 +230,14 @@ static hidi_status take_steps(const hidi_task *task, const hidi_params *weights,
 static hidi_status train_teacher(hidi_dit *net, const hidi_dataset *data, vector *v)
 {
     const hidi_teacher_options options = { BATCH, 1, 0.1, 0.99, times, adamw, schedule };
-    hidi_teacher_training training;
+    hidi_teacher *training;
     hidi_dit *copy;
 
     HIDI_TRY(hidi_dit_copy(&copy, net));
-    hidi_status status = hidi_teacher_init(&training, copy, data, &options, "");
-    if (status == HIDI_OK)
-        status = take_steps(&training.task, &training.net->params, v);
-    hidi_teacher_free(&training);
+    HIDI_TRY(hidi_teacher_create(&training, copy, data, &options, ""));
+    hidi_status status = take_steps(hidi_teacher_task(training),
+                                    &hidi_teacher_net(training)->params, v);
+    hidi_teacher_destroy(training);
     return status;
 }
 
@@ -246,12 +246,12 @@ static hidi_status train_stage1(hidi_dit *net, const hidi_dataset *data, vector 
     const hidi_stage1_options options = { .batch = BATCH, .seed = 1, .ema = 0.99, .interval = interval,
                                       .meanflow = { .guidance = 1.5, .p = 0.5, .c = 1 },
                                       .adamw = adamw, .schedule = schedule };
-    hidi_stage1_training training;
-    hidi_status status = hidi_stage1_init(&training, net, data, &options, "");
+    hidi_stage1 *training;
 
-    if (status == HIDI_OK)
-        status = take_steps(&training.task, &training.student->params, v);
-    hidi_stage1_free(&training);
+    HIDI_TRY(hidi_stage1_create(&training, net, data, &options, ""));
+    hidi_status status = take_steps(hidi_stage1_task(training),
+                                    &hidi_stage1_student(training)->params, v);
+    hidi_stage1_destroy(training);
     return status;
 }
 
@@ -267,14 +267,14 @@ static hidi_status train_stage2(hidi_dit *net, const hidi_dataset *data, vector 
                                       .meanflow = { .guidance = 1.5, .p = 0.5, .c = 1 },
                                       .adamw = adamw, .schedule = schedule, .fake_rate = 1,
                                       .head_rate = 1 };
-    hidi_stage2_training training;
+    hidi_stage2 *training;
     hidi_dit *student;
 
     HIDI_TRY(hidi_dit_student(&student, net, 2));
-    hidi_status status = hidi_stage2_init(&training, student, net, data, &options, "");
+    hidi_status status = hidi_stage2_create(&training, student, net, data, &options, "");
     if (status == HIDI_OK)
-        status = take_steps(&training.task, &training.student->params, v);
-    hidi_stage2_free(&training);
+        status = take_steps(hidi_stage2_task(training), &hidi_stage2_student(training)->params, v);
+    hidi_stage2_destroy(training);
     hidi_dit_destroy(student);
     return status;
 }

@@ -124,15 +124,6 @@ hidi_array *hidi_trial_indices(hidi_trial *t, size_t n, size_t end)
     return a;
 }
 
-hidi_array *hidi_trial_output_indices(hidi_trial *t, size_t n)
-{
-    hidi_array *a = add_array(t, HIDI_OUTPUT, n, true);
-
-    if (!t->no_memory)
-        memset(a->at[HIDI_EXPECTED], 0xff, n * a->width);
-    return a;
-}
-
 void hidi_trial_end(hidi_trial *t)
 {
     for (int i = 0; i < t->n_arrays; i++) {
@@ -295,20 +286,5 @@ void hidi_compare(hidi_trial *t, const hidi_array *y, double roundings)
             return;
         }
         keep(t->result, error, relative);
-    }
-}
-
-void hidi_compare_indices(hidi_trial *t, const hidi_array *y)
-{
-    const int32_t *e = y->at[HIDI_EXPECTED];
-
-    for (size_t i = 0; i < y->n && !t->no_memory && !t->timed; i++) {
-        int32_t found;
-        memcpy(&found, y->image + GUARD + i * y->width, sizeof found);
-        if (found != e[i]) {
-            hidi_trial_fail(t, "element %zu of %zu is %ld, expected %ld", i, y->n, (long)found,
-                            (long)e[i]);
-            return;
-        }
     }
 }

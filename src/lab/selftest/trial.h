@@ -67,9 +67,8 @@ hidi_array *hidi_trial_output(hidi_trial *t, size_t n);
 hidi_array *hidi_trial_in_out(hidi_trial *t, size_t n);
 /* n elements of no interest. */
 hidi_array *hidi_trial_scratch(hidi_trial *t, size_t n);
-/* Integers: 0 <= index < end; or n to be written. */
+/* n integers, 0 <= index < end. */
 hidi_array *hidi_trial_indices(hidi_trial *t, size_t n, size_t end);
-hidi_array *hidi_trial_output_indices(hidi_trial *t, size_t n);
 
 /* The elements on the reference's side, which lie in host memory. */
 #define HIDI_REALS(array) ((hidi_real *)(array)->at[HIDI_EXPECTED])
@@ -91,7 +90,6 @@ bool hidi_trial_next(hidi_trial *t);
 
 /* FOUND = EXPECTED to within `roundings` of the magnitude (0: the same bits, or NaN both). */
 void hidi_compare(hidi_trial *t, const hidi_array *y, double roundings);
-void hidi_compare_indices(hidi_trial *t, const hidi_array *y);
 
 /* Keeps the first thing that is wrong, behind the sizes. */
 void hidi_trial_fail(hidi_trial *t, const char *format, ...) HIDI_PRINTF(2, 3);

@@ -1,0 +1,47 @@
+/* stage1.c - hidi stage1: the student u(z, r, t, y) learns the average velocity of the teacher's
+ * trajectories. */
+#include "cli/cli.h"
+
+#include "lab/pipeline.h"
+
+static hidi_status stage1(const char *teacher_path, hidi_session *session)
+{
+    hidi_dataset *data;
+    hidi_dit *teacher = NULL, *student = NULL;
+    HIDI_TRY(hidi_session_backend(session));
+    HIDI_TRY(hidi_session_data(session, &data));
+    hidi_status status = hidi_load_for(session, data, teacher_path, &teacher);
+    if (status == HIDI_OK)
+        status = hidi_make_stage1(session, data, session->out, teacher, &student);
+    if (status == HIDI_OK)
+        printf("%s/%s\n", session->out, HIDI_STAGE1_FILE);
+    hidi_dit_destroy(teacher);
+    hidi_dit_destroy(student);
+    hidi_dataset_close(data);
+    return status;
+}
+
+static int run(const hidi_command *command, int argc, char **argv)
+{
+    hidi_cli cli;
+    int code;
+    const char *teacher = NULL;
+    const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher to distill"}, {0}};
+    if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
+        return code;
+    if (cli.session.out == NULL)
+        return hidi_cli_usage(&cli, "--out DIR says where the result goes");
+    if (teacher == NULL)
+        return hidi_cli_usage(&cli, "--teacher FILE is missing");
+    return hidi_cli_end(&cli, stage1(teacher, &cli.session));
+}
+
+const hidi_command hidi_command_stage1 = {
+    .name = "stage1",
+    .arguments = "",
+    .summary = "stage 1: trajectory distillation with the MeanFlow objective",
+    .description =
+        "Leaves stage1.safetensors and stage1.csv in the folder given by --out.  Interrupted, it\n"
+        "leaves a checkpoint, and the same command goes on.\n",
+    .sections = "run data student td",
+    .run = run};

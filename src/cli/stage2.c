@@ -1,0 +1,52 @@
+/* stage2.c - hidi stage2: the student of stage 1 becomes a generator, by distribution matching and an
+ * adversary. */
+#include "cli/cli.h"
+
+#include "lab/pipeline.h"
+
+static hidi_status stage2(const char *teacher_path, const char *student_path, hidi_session *session)
+{
+    hidi_dataset *data;
+    hidi_dit *teacher = NULL, *start = NULL, *student = NULL;
+    HIDI_TRY(hidi_session_backend(session));
+    HIDI_TRY(hidi_session_data(session, &data));
+    hidi_status status = hidi_load_for(session, data, teacher_path, &teacher);
+    if (status == HIDI_OK)
+        status = hidi_load_for(session, data, student_path, &start);
+    if (status == HIDI_OK)
+        status = hidi_make_stage2(session, data, session->out, teacher, start, &student);
+    if (status == HIDI_OK)
+        printf("%s/%s\n", session->out, HIDI_STAGE2_FILE);
+    hidi_dit_destroy(teacher);
+    hidi_dit_destroy(start);
+    hidi_dit_destroy(student);
+    hidi_dataset_close(data);
+    return status;
+}
+
+static int run(const hidi_command *command, int argc, char **argv)
+{
+    hidi_cli cli;
+    int code;
+    const char *teacher = NULL, *student = NULL;
+    const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher"},
+                               {"student", "FILE", &student, NULL, "stage 1's student"},
+                               {0}};
+    if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
+        return code;
+    if (cli.session.out == NULL)
+        return hidi_cli_usage(&cli, "--out DIR says where the result goes");
+    if (teacher == NULL || student == NULL)
+        return hidi_cli_usage(&cli, "--teacher FILE and --student FILE are needed");
+    return hidi_cli_end(&cli, stage2(teacher, student, &cli.session));
+}
+
+const hidi_command hidi_command_stage2 = {
+    .name = "stage2",
+    .arguments = "",
+    .summary = "stage 2: distribution matching with an adversary",
+    .description =
+        "Leaves stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv in the\n"
+        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes on.\n",
+    .sections = "run data td dm",
+    .run = run};

@@ -1,0 +1,277 @@
+/* dit_params.c - the parameters of a DiT: names, order, initial values; copies and students.
+ *
+ * Names and shapes are those of facebookresearch/DiT's state dict; dit_layers.h has their numbers.
+ * At first (Peebles & Xie, and their code):
+ *
+ *     biases, adaLN modulations, final layer, the interval embedder's last layer     0
+ *     embedders of t, h and y                                                        N(0, 0.02^2)
+ *     other linear layers, [out, in]                  uniform on +-sqrt(6 / (in + out))   (Xavier)
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/hash.h"
+#include "core/random.h"
+#include "model/dit.h"
+#include "model/dit_layers.h"
+
+/* --- the network ------------------------------------------------------------------------------ */
+
+static hidi_status check_config(const hidi_dit_config *c)
+{
+    if (c->image_size < 1 || c->channels < 1 || c->patch < 1 || c->width < 1 || c->depth < 1 ||
+        c->heads < 1 || c->n_classes < 1 || c->mlp_width < 1)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a size of 0");
+    if (c->image_size > 16384 || c->channels > 4096 || c->patch > 1024 || c->width > 65536 ||
+        c->depth > 1024 || c->n_classes > 1048576 || c->mlp_width > 1048576)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a size beyond all reason");
+    if (c->image_size % c->patch != 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: image size %zu is not a multiple of patch %zu",
+                          c->image_size, c->patch);
+    if (c->width % c->heads != 0 || c->width % 4 != 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: width %zu must be a multiple of 4 and of %zu "
+                                             "heads",
+                          c->width, c->heads);
+    if (c->out_channels != c->channels && c->out_channels != 2 * c->channels)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: %zu output channels for %zu input channels",
+                          c->out_channels, c->channels);
+    if (!(c->time_scale > 0) || c->time_scale > 1e6)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: time_scale %g", c->time_scale);
+    return HIDI_OK;
+}
+
+static hidi_status declare_linear(hidi_params *p, const char *name, size_t out, size_t in)
+{
+    HIDI_TRY(hidi_params_declare(p, hidi_shape2(out, in), "%s.weight", name));
+    return hidi_params_declare(p, hidi_shape1(out), "%s.bias", name);
+}
+
+static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_t i)
+{
+    const size_t D = c->width;
+    char name[64];
+    const struct {
+        const char *name;
+        size_t out, in;
+    } layers[] = {{"attn.qkv", 3 * D, D},
+                  {"attn.proj", D, D},
+                  {"mlp.fc1", c->mlp_width, D},
+                  {"mlp.fc2", D, c->mlp_width},
+                  {"adaLN_modulation.1", 6 * D, D}};
+    for (size_t k = 0; k < sizeof layers / sizeof layers[0]; k++) {
+        snprintf(name, sizeof name, "blocks.%zu.%s", i, layers[k].name);
+        HIDI_TRY(declare_linear(p, name, layers[k].out, layers[k].in));
+    }
+    return HIDI_OK;
+}
+
+static hidi_status declare(hidi_dit *dit)
+{
+    const hidi_dit_config *c = &dit->config;
+    hidi_params *p = &dit->params;
+    const size_t D = c->width;
+    HIDI_TRY(hidi_params_declare(p, hidi_shape4(D, c->channels, c->patch, c->patch),
+                                 "x_embedder.proj.weight"));
+    HIDI_TRY(hidi_params_declare(p, hidi_shape1(D), "x_embedder.proj.bias"));
+    dit->t_embedder = p->n_params;
+    HIDI_TRY(declare_linear(p, "t_embedder.mlp.0", D, HIDI_TIME_FEATURES));
+    HIDI_TRY(declare_linear(p, "t_embedder.mlp.2", D, D));
+    dit->h_embedder = p->n_params;
+    if (c->has_interval) {
+        HIDI_TRY(declare_linear(p, "h_embedder.mlp.0", D, HIDI_TIME_FEATURES));
+        HIDI_TRY(declare_linear(p, "h_embedder.mlp.2", D, D));
+    }
+    dit->y_embedder = p->n_params;
+    HIDI_TRY(hidi_params_declare(p, hidi_shape2(c->n_classes + 1, D),
+                                 "y_embedder.embedding_table.weight"));
+    dit->blocks = p->n_params;
+    for (size_t i = 0; i < c->depth; i++)
+        HIDI_TRY(declare_block(p, c, i));
+    dit->final_layer = p->n_params;
+    HIDI_TRY(declare_linear(p, "final_layer.linear", c->patch * c->patch * c->out_channels, D));
+    HIDI_TRY(declare_linear(p, "final_layer.adaLN_modulation.1", 2 * D, D));
+    return hidi_params_allocate(p);
+}
+
+/* The fixed positions: for the token in row i, column j, D/4 sines and D/4 cosines of j w_k, then
+ * of i w_k, w_k = 10000^(-k / (D/4)).  Column first, as DiT's code has it. */
+static hidi_status set_positions(hidi_dit *dit)
+{
+    const hidi_backend *backend = dit->params.backend;
+    const size_t D = dit->config.width, side = dit->config.image_size / dit->config.patch;
+    const size_t quarter = D / 4, count = side * side * D;
+    hidi_real *host = malloc(count * sizeof *host);
+    dit->positions = backend->allocate(count * sizeof *host);
+    if (host == NULL || dit->positions == NULL) {
+        free(host);
+        return hidi_error(HIDI_NO_MEMORY, "DiT: no memory for %zu positions", side * side);
+    }
+    for (size_t i = 0; i < side; i++)
+        for (size_t j = 0; j < side; j++)
+            for (size_t k = 0; k < quarter; k++) {
+                double w = pow(10000.0, -(double)k / (double)quarter);
+                hidi_real *p = host + (i * side + j) * D;
+                p[k] = (hidi_real)sin((double)j * w);
+                p[quarter + k] = (hidi_real)cos((double)j * w);
+                p[2 * quarter + k] = (hidi_real)sin((double)i * w);
+                p[3 * quarter + k] = (hidi_real)cos((double)i * w);
+            }
+    backend->upload(dit->positions, host, count * sizeof *host);
+    free(host);
+    return HIDI_OK;
+}
+
+hidi_status hidi_dit_create(hidi_dit **result, const hidi_backend *backend,
+                            const hidi_dit_config *config)
+{
+    *result = NULL;
+    HIDI_TRY(check_config(config));
+    hidi_dit *dit = calloc(1, sizeof *dit);
+    if (dit == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
+    dit->config = *config;
+    hidi_params_init(&dit->params, backend);
+    hidi_status status = declare(dit);
+    if (status == HIDI_OK)
+        status = set_positions(dit);
+    if (status != HIDI_OK) {
+        hidi_dit_destroy(dit);
+        return status;
+    }
+    *result = dit;
+    return HIDI_OK;
+}
+
+void hidi_dit_destroy(hidi_dit *dit)
+{
+    if (dit == NULL)
+        return;
+    if (dit->positions != NULL)
+        dit->params.backend->release(dit->positions);
+    hidi_params_free(&dit->params);
+    free(dit);
+}
+
+/* --- initial values --------------------------------------------------------------------------- */
+
+static bool starts_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* One parameter's initial values.  Draws depend on the seed and the name alone, so that adding a
+ * module changes no other. */
+static void initial_values(const hidi_param *param, uint64_t seed, hidi_real *host)
+{
+    const size_t n = hidi_count(param->shape), rows = param->shape.dim[0];
+    const uint64_t hash = hidi_hash(param->name, strlen(param->name));
+    const hidi_random random = {seed, HIDI_STREAM_INIT, hash & 0xffffffffffffu};
+    const bool is_bias = param->shape.rank == 1;
+    const bool is_zero = is_bias || strstr(param->name, "adaLN_modulation") != NULL ||
+                         starts_with(param->name, "final_layer.linear") ||
+                         starts_with(param->name, "h_embedder.mlp.2");
+
+    if (is_zero) {
+        memset(host, 0, n * sizeof *host);
+    } else if (strstr(param->name, "_embedder.mlp") != NULL ||
+               starts_with(param->name, "y_embedder")) {
+        hidi_normal(random, 0, host, n);
+        for (size_t i = 0; i < n; i++)
+            host[i] *= (hidi_real)0.02;
+    } else {
+        const double bound = sqrt(6.0 / (double)(n / rows + rows));
+        for (size_t i = 0; i < n; i++) {
+            double u;
+            hidi_uniform(random, i, &u, 1);
+            host[i] = (hidi_real)(bound * (2 * u - 1));
+        }
+    }
+}
+
+/* Initialises all parameters but those that `besides` has (NULL: all). */
+static hidi_status initialise(hidi_dit *dit, uint64_t seed, const hidi_params *besides)
+{
+    for (int i = 0; i < dit->params.n_params; i++) {
+        const hidi_param *param = &dit->params.param[i];
+        if (besides != NULL && hidi_params_find(besides, param->name) >= 0)
+            continue;
+        hidi_real *host = malloc(hidi_count(param->shape) * sizeof *host);
+        if (host == NULL)
+            return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
+        initial_values(param, seed, host);
+        hidi_params_write(&dit->params, i, host);
+        free(host);
+    }
+    return HIDI_OK;
+}
+
+hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed)
+{
+    return initialise(dit, seed, NULL);
+}
+
+/* --- copies and students ---------------------------------------------------------------------- */
+
+/* A network of that config with dit's values for the parameters that both have, and initial ones for
+ * the others. */
+static hidi_status copy_as(hidi_dit **copy, const hidi_dit *dit, const hidi_dit_config *config,
+                           uint64_t seed)
+{
+    HIDI_TRY(hidi_dit_create(copy, dit->params.backend, config));
+    hidi_status status = initialise(*copy, seed, &dit->params);
+    if (status == HIDI_OK)
+        status = hidi_params_copy(&(*copy)->params, &dit->params);
+    if (status != HIDI_OK) {
+        hidi_dit_destroy(*copy);
+        *copy = NULL;
+        return status;
+    }
+    dit->params.backend->copy((*copy)->positions, dit->positions,
+                              config->image_size / config->patch * config->image_size /
+                                  config->patch * config->width);
+    return HIDI_OK;
+}
+
+hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t seed)
+{
+    hidi_dit_config config = dit->config;
+    config.has_interval = true;
+    return copy_as(student, dit, &config, seed);
+}
+
+/* Block `to` of one network from block `from` of another. */
+static void copy_block(hidi_dit *copy, size_t to, const hidi_dit *dit, size_t from)
+{
+    const hidi_params *p = &copy->params;
+    char prefix[32], name[128];
+    const int length = snprintf(prefix, sizeof prefix, "blocks.%zu.", to);
+    for (int i = 0; i < p->n_params; i++) {
+        if (strncmp(p->param[i].name, prefix, (size_t)length) != 0)
+            continue;
+        snprintf(name, sizeof name, "blocks.%zu.%s", from, p->param[i].name + length);
+        const int j = hidi_params_find(&dit->params, name);
+        p->backend->copy(p->value + p->param[i].offset,
+                         dit->params.value + dit->params.param[j].offset,
+                         hidi_count(p->param[i].shape));
+    }
+}
+
+hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
+                                      uint64_t seed)
+{
+    const size_t all = dit->config.depth;
+    hidi_dit_config config = dit->config;
+    config.has_interval = true;
+    config.depth = depth;
+    HIDI_TRY(copy_as(student, dit, &config, seed));
+    for (size_t i = 1; i < depth && depth < all; i++)
+        copy_block(*student, i, dit, i * (all - 1) / (depth - 1));
+    return HIDI_OK;
+}
+
+hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit)
+{
+    return copy_as(copy, dit, &dit->config, 0);
+}
