@@ -18,8 +18,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "core/status.h"
-#include "io/atomic_file.h"
+#include "../core/status.h"
+#include "atomic_file.h"
 
 /* {.out = stream} writes cells to a stream of the caller's. */
 typedef struct hidi_csv {

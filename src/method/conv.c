@@ -40,7 +40,7 @@ static hidi_head_terms forward(const hidi_head_pass *pass)
     X = convolve(pass, X, "conv2.weight", "conv2.bias");
     if (X == NULL)
         return (hidi_head_terms){NULL, NULL, NULL};
-    hidi_var *mean = hidi_average_pool(tape, X, X->shape.dim[2], X->shape.dim[2], 0, false);
+    hidi_var *mean = hidi_average_pool(tape, X, X->shape.dim[2], X->shape.dim[2], 0);
     mean = hidi_reshape(tape, mean, hidi_shape2(B, D / 2));
     return (hidi_head_terms){.logits = hidi_head_score(pass, mean)};
 }

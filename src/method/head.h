@@ -2,7 +2,7 @@
 #ifndef HIDI_METHOD_HEAD_H
 #define HIDI_METHOD_HEAD_H
 
-#include "method/heads.h"
+#include "heads.h"
 
 #define HIDI_HEAD_DECLARATION(number, name) extern const hidi_head hidi_head_##name;
 HIDI_HEAD_LIST(HIDI_HEAD_DECLARATION)

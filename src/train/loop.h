@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "autograd/tape.h"
-#include "io/tensor_file.h"
+#include "../autograd/tape.h"
+#include "../io/tensor_file.h"
 
 #define HIDI_MAX_LOG_COLUMNS 16
 

@@ -6,7 +6,7 @@
 #ifndef HIDI_TRAIN_TERMS_H
 #define HIDI_TRAIN_TERMS_H
 
-#include "autograd/tape.h"
+#include "../autograd/tape.h"
 
 typedef struct hidi_term {
     const hidi_var *var; /* a scalar; NULL: no part of this step                     */

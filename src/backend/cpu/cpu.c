@@ -107,13 +107,13 @@ static void override_slots(void)
     table.max_pool = hidi_cpu_max_pool;
 
     /* the reference kernel, a share of rows or images a thread */
-    table->sincos = hidi_cpu_sincos;
-    table->sincos_jvp = hidi_cpu_sincos_jvp;
-    table->sincos_vjp = hidi_cpu_sincos_vjp;
-    table->patchify = hidi_cpu_patchify;
-    table->unpatchify = hidi_cpu_unpatchify;
-    table->add_channels = hidi_cpu_add_channels;
-    table->average_pool_vjp = hidi_cpu_average_pool_vjp;
+    table.sincos = hidi_cpu_sincos;
+    table.sincos_jvp = hidi_cpu_sincos_jvp;
+    table.sincos_vjp = hidi_cpu_sincos_vjp;
+    table.patchify = hidi_cpu_patchify;
+    table.unpatchify = hidi_cpu_unpatchify;
+    table.add_channels = hidi_cpu_add_channels;
+    table.average_pool_vjp = hidi_cpu_average_pool_vjp;
 
     /* left to the reference: fill, spread_rows, embedding, embedding_vjp, sum_channels,
      * cross_entropy and its derivatives, and memory */
@@ -125,7 +125,6 @@ static void fill_table(void)
     table = *hidi_reference_backend();
     override_slots();
     table.name = "cpu";
-    table.description = NULL;
     table.describe = describe;
     table.open = open_cpu;
     table.set_threads = set_threads;
@@ -134,18 +133,8 @@ static void fill_table(void)
 
 const hidi_backend *hidi_cpu_backend(void)
 {
-    static hidi_backend table;
-
-    if (!table.name) {
-        choose_kernels();
-        table = *hidi_reference_backend();
-        override_slots(&table);
-        table.name = "cpu";
-        table.describe = describe;
-        table.open = open_cpu;
-        table.set_threads = set_threads;
-        table.threads = threads;
-    }
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fill_table);
     return &table;
 }
 
