@@ -46,12 +46,11 @@ static hidi_status make_net(hidi_dit **net, const hidi_backend *backend, const h
 static hidi_status train(hidi_dit *net, const hidi_dataset *data, long steps, const char *path)
 {
     char checkpoint[1024], log[1024], settings[256];
-    const hidi_teacher_options options = {
-        .batch = BATCH, .seed = SEED, .label_dropout = 0.1, .ema = 0.999,
-        .time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 1},
-        .adamw = {.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0, .clip = 1},
-        .schedule = {.rate = 1e-3, .warmup = 100, .decay = HIDI_DECAY_COSINE, .final = 0.05,
-                     .steps = steps}};
+    hidi_teacher_options options = hidi_teacher_defaults();
+    options.batch = BATCH;
+    options.seed = SEED;
+    options.schedule.warmup = 100;
+    options.schedule.steps = steps;
     snprintf(checkpoint, sizeof checkpoint, "%s.checkpoint", path);
     snprintf(log, sizeof log, "%s.csv", path);
     /* what decides the result: a checkpoint of something else is refused */

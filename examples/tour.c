@@ -7,7 +7,7 @@
  *     ./tour inside MODEL PICTURE.png        the network's first block from its ops; where it attends
  *     ./tour strip MODEL STEPS PICTURE.png   Heun's steps from noise to image
  */
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 #include <math.h>
 #include <stdio.h>

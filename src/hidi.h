@@ -75,6 +75,7 @@
 #include "train/classifier.h"
 #include "train/loop.h"
 #include "train/optimizer.h"
+#include "train/options.h"
 #include "train/stage1.h"
 #include "train/stage2.h"
 #include "train/teacher.h"

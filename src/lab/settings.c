@@ -1,4 +1,7 @@
-/* settings.c */
+/* Every setting once: its name, range, default and help line, from which presets, --set, the help, the
+ * manual pages and the checks are made.  The defaults of the trainings are the library's
+ * (hidi_stage1_defaults(), ...), written out here as they would stand in a file; tests/test_options.c
+ * holds the two together. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -176,13 +179,13 @@ hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)
 }
 
 /* The stages draw from seeds of their own, so that none repeats the teacher's draws. */
-enum { SEED_TD = 1, SEED_DM = 2 };
+enum { SEED_STAGE1 = 1, SEED_STAGE2 = 2 };
 
 hidi_stage1_options hidi_settings_stage1(const hidi_settings *s)
 {
     const hidi_training_settings *t = &s->td.train;
     return (hidi_stage1_options){.batch = (size_t)t->batch,
-                             .seed = (uint64_t)s->run.seed + SEED_TD,
+                             .seed = (uint64_t)s->run.seed + SEED_STAGE1,
                              .student = {s->student.start, (size_t)s->student.width,
                                          (size_t)s->student.depth, (size_t)s->student.heads},
                              .ema = t->ema,
@@ -196,7 +199,7 @@ hidi_status hidi_settings_stage2(const hidi_settings *s, hidi_stage2_options *op
 {
     const hidi_training_settings *t = &s->dm.train;
     *options = (hidi_stage2_options){.batch = (size_t)t->batch,
-                                 .seed = (uint64_t)s->run.seed + SEED_DM,
+                                 .seed = (uint64_t)s->run.seed + SEED_STAGE2,
                                  .ema = t->ema,
                                  .guidance = s->dm.guidance,
                                  .generator_every = s->dm.generator_every,

@@ -5,7 +5,30 @@
 #include <stdlib.h>
 
 #include "model/params_file.h"
+#include "train/options.h"
 #include "train/terms.h"
+
+hidi_classifier_options hidi_classifier_defaults(void)
+{
+    return (hidi_classifier_options){
+        .batch = 64,
+        .seed = 1,
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-3, .warmup = 50, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 2000}};
+}
+
+static hidi_status check(const hidi_classifier_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
+}
+
+hidi_status hidi_classifier_check(const hidi_classifier_options *options)
+{
+    return hidi_error_prefix(check(options), "feature net");
+}
 
 struct hidi_classifier {
     hidi_classifier_options options;
@@ -71,6 +94,8 @@ hidi_status hidi_classifier_create(hidi_classifier **training, const hidi_backen
                                    const hidi_dataset *data, const hidi_classifier_options *options,
                                    const char *settings)
 {
+    *training = NULL;
+    HIDI_TRY(hidi_classifier_check(options));
     hidi_classifier *s = *training = calloc(1, sizeof *s);
     if (s == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for the training of a feature net");

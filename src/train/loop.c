@@ -19,6 +19,7 @@
 #include "core/progress.h"
 #include "io/csv.h"
 #include "io/safetensors.h"
+#include "train/options.h"
 
 /* Where a run stands. */
 typedef struct position {
@@ -86,6 +87,8 @@ static hidi_status read_state(const hidi_task *task, const hidi_tensor_file *fil
     HIDI_TRY(need_number(file, "step", &step));
     HIDI_TRY(need_number(file, "seconds", &seconds));
     HIDI_TRY(hidi_file_tensor_int(step, &done));
+    if (done < 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: step is %ld", file->path, (long)done);
     at->done = done;
     hidi_file_tensor_double(seconds, &at->seconds);
     return task->from_file(task->self, file);
@@ -160,10 +163,45 @@ static hidi_status run(const hidi_task *task, const hidi_training *training, hid
     return HIDI_OK;
 }
 
+static hidi_status require_not_negative(const char *option, long value)
+{
+    return hidi_require(value >= 0, option, (double)value, "0 or more");
+}
+
+hidi_status hidi_training_check(const hidi_training *t)
+{
+    HIDI_TRY(hidi_require(t->steps >= 1, "steps", (double)t->steps, "1 or more"));
+    HIDI_TRY(hidi_require(t->log_every >= 1, "log_every", (double)t->log_every, "1 or more"));
+    HIDI_TRY(require_not_negative("save_every", t->save_every));
+    HIDI_TRY(require_not_negative("snapshot_every", t->snapshot_every));
+    HIDI_TRY(require_not_negative("stop_after", t->stop_after));
+    return hidi_require(t->snapshot_every == 0 || t->snapshot != NULL, "snapshot_every",
+                        (double)t->snapshot_every, "0 without a function for snapshots");
+}
+
+static hidi_status check_task(const hidi_task *task)
+{
+    if (!task->label || !task->columns || !task->settings || !task->step || !task->to_file ||
+        !task->from_file)
+        return hidi_error(HIDI_BAD_ARGUMENT, "a task without %s",
+                          !task->label      ? "label"
+                          : !task->columns  ? "columns"
+                          : !task->settings ? "settings"
+                          : !task->step     ? "step()"
+                          : !task->to_file  ? "to_file()"
+                                            : "from_file()");
+    int n = 0;
+    while (n <= HIDI_MAX_LOG_COLUMNS && task->columns[n] != NULL)
+        n++;
+    return hidi_require(n >= 1 && n <= HIDI_MAX_LOG_COLUMNS, "the number of columns", n, "1 to 16");
+}
+
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
 {
     position at;
     hidi_csv log = {0};
+    HIDI_TRY(check_task(task));
+    HIDI_TRY(hidi_error_prefix(hidi_training_check(training), "%s", task->label));
     HIDI_TRY(resume(task, training, &at));
     if (training->log != NULL)
         HIDI_TRY(open_log(&log, task, training, at.done));

@@ -7,6 +7,16 @@
 #include <string.h>
 
 #include "model/params_file.h"
+#include "train/options.h"
+
+hidi_status hidi_schedule_check(const hidi_schedule *s)
+{
+    HIDI_TRY(hidi_require_not_negative("rate", s->rate));
+    HIDI_TRY(hidi_require(s->warmup >= 0, "warmup", (double)s->warmup, "0 or more steps"));
+    HIDI_TRY(hidi_require_choice("decay", s->decay, HIDI_DECAY_KINDS));
+    HIDI_TRY(hidi_require_share("final", s->final));
+    return hidi_require(s->steps >= 1, "steps", (double)s->steps, "1 or more");
+}
 
 double hidi_learning_rate(const hidi_schedule *s, long step)
 {
@@ -21,12 +31,33 @@ double hidi_learning_rate(const hidi_schedule *s, long step)
     return s->rate * (s->final + (1 - s->final) * shape);
 }
 
+hidi_adamw hidi_adamw_defaults(void)
+{
+    return (hidi_adamw){.beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .decay = 0, .clip = 1};
+}
+
+hidi_status hidi_adamw_check(const hidi_adamw *c)
+{
+    const char *below_one = "0 to less than 1";
+    HIDI_TRY(hidi_require(c->beta1 >= 0 && c->beta1 < 1, "beta1", c->beta1, below_one));
+    HIDI_TRY(hidi_require(c->beta2 >= 0 && c->beta2 < 1, "beta2", c->beta2, below_one));
+    HIDI_TRY(hidi_require(c->eps > 0 && isfinite(c->eps), "eps", c->eps, "more than 0"));
+    HIDI_TRY(hidi_require_not_negative("decay", c->decay));
+    return hidi_require_not_negative("clip", c->clip);
+}
+
+hidi_status hidi_ema_check(double decay)
+{
+    return hidi_require(decay >= 0 && decay < 1, "ema", decay, "0 to less than 1");
+}
+
 hidi_status hidi_optimizer_init(hidi_optimizer *optimizer, hidi_params *params,
                                 const hidi_adamw *config)
 {
     const hidi_backend *backend = params->backend;
     const size_t bytes = params->count * sizeof(hidi_real);
     memset(optimizer, 0, sizeof *optimizer);
+    HIDI_TRY(hidi_adamw_check(config));
     HIDI_TRY(hidi_params_train(params));
     optimizer->config = *config;
     optimizer->params = params;

@@ -17,6 +17,9 @@ typedef struct hidi_schedule {
     long steps;    /* in all                                                                 */
 } hidi_schedule;
 
+/* steps >= 1, warmup >= 0, rate >= 0, final in [0, 1] (train/options.h). */
+hidi_status hidi_schedule_check(const hidi_schedule *schedule);
+
 /* The learning rate of step 0 .. steps - 1 (later ones: the last). */
 double hidi_learning_rate(const hidi_schedule *schedule, long step);
 
@@ -25,6 +28,13 @@ typedef struct hidi_adamw {
     double clip;                     /* largest norm of all gradients together; 0: no clipping */
 } hidi_adamw;
 
+/* beta1 = 0.9, eps = 1e-8 [base: AdamW], no weight decay [base: DiT, SiT]; beta2 = 0.99 [ours], between
+ * DiT's 0.999 and MeanFlow's 0.95; clip = 1 [ours]. */
+hidi_adamw hidi_adamw_defaults(void);
+
+/* beta1, beta2 in [0, 1), eps > 0, decay and clip >= 0 (train/options.h). */
+hidi_status hidi_adamw_check(const hidi_adamw *adamw);
+
 typedef struct hidi_optimizer {
     hidi_adamw config;
     hidi_params *params; /* borrowed                                     */
@@ -32,7 +42,8 @@ typedef struct hidi_optimizer {
     long updates;        /* so far                                       */
 } hidi_optimizer;
 
-/* Makes the parameters trainable and starts with moments 0.  `params` must outlive it. */
+/* Makes the parameters trainable and starts with moments 0.  `params` must outlive it.  The caller
+ * frees it; after an error there is nothing to free. */
 hidi_status hidi_optimizer_init(hidi_optimizer *optimizer, hidi_params *params,
                                 const hidi_adamw *config);
 void hidi_optimizer_free(hidi_optimizer *optimizer);
@@ -47,6 +58,9 @@ hidi_status hidi_optimizer_to_file(const hidi_optimizer *optimizer, const char *
                                    hidi_tensor_file *file);
 hidi_status hidi_optimizer_from_file(hidi_optimizer *optimizer, const char *prefix,
                                      const hidi_tensor_file *file);
+
+/* Decay of a moving average: in [0, 1).  With 1 the average would be the initial weights for ever. */
+hidi_status hidi_ema_check(double decay);
 
 /* average = d average + (1 - d) params, d = min(decay, (1 + updates) / (10 + updates)): the first
  * weights are forgotten quickly.  Same declarations in both. */

@@ -14,6 +14,8 @@
 
 #include "method/flow.h"
 #include "model/params_file.h"
+#include "train/options.h"
+#include "train/stage1.h"
 #include "train/terms.h"
 
 struct hidi_stage2 {
@@ -29,6 +31,75 @@ struct hidi_stage2 {
     hidi_task task;
     long step; /* the iteration that is under way: the number of its draws */
 };
+
+/* --- its options ------------------------------------------------------------------------------ */
+
+hidi_stage2_options hidi_stage2_defaults(void)
+{
+    const hidi_stage1_options stage1 = hidi_stage1_defaults();
+    return (hidi_stage2_options){
+        .batch = 64,
+        .seed = 3,
+        .ema = 0.99,
+        .guidance = 1.25,
+        .generator_every = 2,
+        .time = {.density = HIDI_TIME_UNIFORM, .least = 0.35, .most = 0.98, .mean = 0,
+                 .deviation = 1},
+        .adversary_weight = 0.005,
+        .adversary_time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 0.3, .mean = 0,
+                           .deviation = 1},
+        .adversarial = HIDI_NON_SATURATING,
+        .backbone = HIDI_BACKBONE_TEACHER,
+        .r1_weight = 0,
+        .r1_sigma = 0.05,
+        .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {1, 3}, .key_width = 32,
+                  .conditional = false},
+        .td_weight = 0.05,
+        .interval = stage1.interval,
+        .meanflow = stage1.meanflow,
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-4, .warmup = 20, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 600},
+        .fake_rate = 2,
+        .head_rate = 10};
+}
+
+static hidi_status check_adversary(const hidi_stage2_options *o)
+{
+    HIDI_TRY(hidi_require_not_negative("adversary_weight", o->adversary_weight));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->adversary_time), "adversary_time"));
+    HIDI_TRY(hidi_require_choice("adversarial", o->adversarial, HIDI_ADVERSARIAL_KINDS));
+    HIDI_TRY(hidi_require_choice("backbone", o->backbone, HIDI_BACKBONES));
+    HIDI_TRY(hidi_require_not_negative("r1_weight", o->r1_weight));
+    HIDI_TRY(hidi_require_not_negative("r1_sigma", o->r1_sigma));
+    HIDI_TRY(hidi_require(o->r1_weight == 0 || o->r1_sigma > 0, "r1_sigma", o->r1_sigma,
+                          "more than 0, where r1_weight is not 0"));
+    HIDI_TRY(hidi_require_not_negative("head_rate", o->head_rate));
+    return o->adversary_weight > 0 ? hidi_error_prefix(hidi_heads_check(&o->heads), "heads")
+                                   : HIDI_OK;
+}
+
+static hidi_status check(const hidi_stage2_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_ema_check(o->ema));
+    HIDI_TRY(hidi_require(isfinite(o->guidance), "guidance", o->guidance, "a finite number"));
+    HIDI_TRY(hidi_require(o->generator_every >= 1, "generator_every", (double)o->generator_every,
+                          "1 or more"));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
+    HIDI_TRY(check_adversary(o));
+    HIDI_TRY(hidi_require_not_negative("td_weight", o->td_weight));
+    HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
+    HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    HIDI_TRY(hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule"));
+    return hidi_require_not_negative("fake_rate", o->fake_rate);
+}
+
+hidi_status hidi_stage2_check(const hidi_stage2_options *options)
+{
+    return hidi_error_prefix(check(options), "stage 2");
+}
 
 /* --- the losses ------------------------------------------------------------------------------- */
 
@@ -281,6 +352,8 @@ hidi_status hidi_stage2_create(hidi_stage2 **training, const hidi_dit *student,
                                const hidi_dit *teacher, const hidi_dataset *data,
                                const hidi_stage2_options *options, const char *settings)
 {
+    *training = NULL;
+    HIDI_TRY(hidi_stage2_check(options));
     hidi_stage2 *s = *training = calloc(1, sizeof *s);
     if (s == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for the training of stage 2");

@@ -10,7 +10,36 @@
 
 #include "method/flow.h"
 #include "model/params_file.h"
+#include "train/options.h"
 #include "train/terms.h"
+
+hidi_teacher_options hidi_teacher_defaults(void)
+{
+    return (hidi_teacher_options){
+        .batch = 64,
+        .seed = 1,
+        .label_dropout = 0.1,
+        .ema = 0.999,
+        .time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 1, .mean = 0, .deviation = 1},
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-3, .warmup = 500, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 20000}};
+}
+
+static hidi_status check(const hidi_teacher_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_require_share("label_dropout", o->label_dropout));
+    HIDI_TRY(hidi_ema_check(o->ema));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
+}
+
+hidi_status hidi_teacher_check(const hidi_teacher_options *options)
+{
+    return hidi_error_prefix(check(options), "teacher");
+}
 
 struct hidi_teacher {
     hidi_teacher_options options;
@@ -84,7 +113,9 @@ hidi_status hidi_teacher_create(hidi_teacher **training, hidi_dit *net, const hi
     }
     s->options = *options;
     s->net = net;
-    const hidi_status status = begin(s, data, settings);
+    hidi_status status = hidi_teacher_check(options);
+    if (status == HIDI_OK)
+        status = begin(s, data, settings);
     if (status != HIDI_OK) {
         hidi_teacher_destroy(s);
         *training = NULL;
