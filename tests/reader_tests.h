@@ -13,6 +13,7 @@
 #include "io/atomic_file.h"
 #include "io/safetensors.h"
 #include "scratch.h"
+#include "source.h"
 
 #define ck_assert_ok(call)                                                                         \
     do {                                                                                           \
@@ -26,14 +27,10 @@ typedef hidi_status tensor_reader(hidi_tensor_file *file, const char *path);
 /* tests/files/NAME.ENDING, in one of four buffers that take turns. */
 static inline const char *test_file(const char *name, const char *ending)
 {
-    static char path[4][1024];
-    static int turn;
-    const char *source = getenv("srcdir");
+    char path[512];
 
-    turn = (turn + 1) % 4;
-    snprintf(path[turn], sizeof path[turn], "%s/tests/files/%s.%s", source ? source : ".", name,
-             ending);
-    return path[turn];
+    snprintf(path, sizeof path, "tests/files/%s.%s", name, ending);
+    return source_file(path);
 }
 
 /* The call that gave `found` failed as expected, with this in its message. */

@@ -1,5 +1,5 @@
 # tap.sh - for scripts that test the command and speak TAP; to be sourced in the build directory.
-#   srcdir  the top of the sources  (default: .)
+#   srcdir  the top of the sources  (default: where the script is)
 #   HIDI    the command             (default: ./hidi)
 # Leaves the script in a folder of its own, $work, which is removed at the end.
 
@@ -11,7 +11,7 @@ absolute()
     esac
 }
 
-srcdir=$(absolute "${srcdir:-.}")
+srcdir=$(absolute "${srcdir:-$(dirname "$0")/..}")
 hidi=$(absolute "${HIDI:-./hidi}")
 HIDI_DATA=$srcdir/data
 export HIDI_DATA

@@ -1,6 +1,6 @@
 /* test_backend_cpu.c - what the cpu backend promises beyond its slots' contracts, on one to three
- * threads with this machine's kernels, and on two with those that run on all.  The slots themselves:
- * test_backend_slots.c.
+ * threads with this machine's kernels, and on two with those that run on all.  The slots
+ * themselves: test_backend_slots.c.
  */
 #include <math.h>
 #include <stdio.h>
@@ -56,7 +56,7 @@ END_TEST
 START_TEST(test_conv_edges)
 {
     enum { C = 3, SIDE = 9, PIXELS = SIDE * SIDE, O = 2, ROW = 4 };
-    const hidi_window window = { 1, C, SIDE, SIDE, O, 3, 3, 1, 1, 1, SIDE, SIDE, false };
+    const hidi_window window = { 1, C, SIDE, SIDE, O, 3, 3, 1, 1, 1, SIDE, SIDE };
     hidi_real x[C * PIXELS], w[O * C * 9], y[O * PIXELS], *scratch;
 
     setup(_i);

@@ -226,7 +226,7 @@ END_TEST
 /* One image's im2col is more than the scratch: passes over some of its output rows. */
 START_TEST(test_convolution_in_passes)
 {
-    const hidi_window v = { 2, 16, 34, 31, 3, 33, 33, 1, 16, 16, 34, 31, false };
+    const hidi_window v = { 2, 16, 34, 31, 3, 33, 33, 1, 16, 16, 34, 31 };
     const size_t inputs = v.batch * v.channels * v.height * v.width;
     const size_t outputs = v.batch * v.out_channels * v.out_height * v.out_width;
     const size_t K = v.channels * v.kernel_h * v.kernel_w, weights = v.out_channels * K;

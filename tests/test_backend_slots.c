@@ -1,4 +1,4 @@
-/* test_backend_slots.c - every slot of a backend's table against the reference (src/selftest), on
+/* test_backend_slots.c - every slot of a backend's table against the reference (lab/selftest), on
  * every number of threads and set of kernels; and that the comparison finds what is wrong.
  */
 #include <stdlib.h>
@@ -93,7 +93,7 @@ START_TEST(test_every_slot_has_cases)
         int found = 0;
         for (size_t i = 0; i < hidi_selftest_slots(); i++)
             found += hidi_selftest_slot_offset(i) == slot;
-        ck_assert_msg(found == 1, "slot %zu of struct hidi_backend has %d cases in src/selftest",
+        ck_assert_msg(found == 1, "slot %zu of struct hidi_backend has %d cases in lab/selftest",
                       (slot - first) / width, found);
     }
     ck_assert_uint_eq(hidi_selftest_slots(), (sizeof(hidi_backend) - first) / width);

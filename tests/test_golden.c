@@ -13,17 +13,16 @@
 #include "eval/kernel_distance.h"
 #include "eval/numpy_random.h"
 #include "eval/precision_recall.h"
+#include "source.h"
 
 static const hidi_backend *backend; /* set by main */
 static hidi_tensor_file in, expected;
 
 static void read_golden(hidi_tensor_file *file, const char *folder, const char *name)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[1024];
-    snprintf(path, sizeof path, "%s/tests/golden/%s/%s.safetensors", srcdir ? srcdir : ".", folder,
-             name);
-    if (hidi_safetensors_read(file, path) != HIDI_OK)
+    char path[512];
+    snprintf(path, sizeof path, "tests/golden/%s/%s.safetensors", folder, name);
+    if (hidi_safetensors_read(file, source_file(path)) != HIDI_OK)
         ck_abort_msg("%s", hidi_error_message());
 }
 

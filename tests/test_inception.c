@@ -10,6 +10,7 @@
 #include "backends.h"
 #include "io/safetensors.h"
 #include "eval/inception.h"
+#include "source.h"
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 
@@ -51,11 +52,7 @@ static hidi_tensor_file expected, weights;
 
 static void set_up(void)
 {
-    const char *srcdir = getenv("srcdir");
-    char path[1024];
-    snprintf(path, sizeof path, "%s/tests/golden/expected/inception.safetensors",
-             srcdir ? srcdir : ".");
-    OK(hidi_safetensors_read(&expected, path));
+    OK(hidi_safetensors_read(&expected, source_file("tests/golden/expected/inception.safetensors")));
     OK(hidi_inception_random(&weights, SEED));
     OK(hidi_backend_open("cpu", &backend));
 }

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "method/dmd.h"
+#include "method/adversarial.h"
 #include "near.h"
 
 enum { B = 4 };

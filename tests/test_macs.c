@@ -128,20 +128,21 @@ START_TEST(sampling_is_its_evaluations)
 }
 END_TEST
 
-START_TEST(parts_have_names_and_add_up)
+START_TEST(layers_have_names_and_add_up)
 {
-    hidi_mac_part part[HIDI_MAC_PARTS];
+    hidi_macs m;
     for (int i = 0; i < CONFIGS; i++) {
-        const int n = hidi_dit_mac_parts(&configs[i], part);
+        hidi_dit_count_macs(&configs[i], &m);
         double sum = 0;
-        for (int k = 0; k < n; k++) {
-            ck_assert(part[k].macs > 0 && part[k].count > 0 && part[k].name[0] != '\0');
-            sum += part[k].macs;
+        for (int k = 0; k < m.n; k++) {
+            ck_assert(m.layer[k].macs > 0 && m.layer[k].count > 0 && m.layer[k].name[0] != '\0');
+            sum += m.layer[k].macs;
         }
-        ck_assert(sum == hidi_dit_macs(&configs[i]) && sum == hidi_macs(part, n));
-        ck_assert_int_eq(n, configs[i].has_interval ? 10 : 9);
+        ck_assert(sum == hidi_dit_macs(&configs[i]) && sum == m.sum);
+        ck_assert_int_eq(m.n, configs[i].has_interval ? 10 : 9);
     }
-    ck_assert_int_lt(hidi_vae_decoder_mac_parts(&hidi_sd_vae_decoder, 32, part), HIDI_MAC_PARTS);
+    hidi_vae_decoder_count_macs(&hidi_sd_vae_decoder, 32, &m);
+    ck_assert_int_lt(m.n, HIDI_MAX_LAYERS);
 }
 END_TEST
 
@@ -182,7 +183,7 @@ static hidi_var *doubled(hidi_var *x)
 
 START_TEST(decoder_layer_by_layer)
 {
-    hidi_mac_part part[HIDI_MAC_PARTS];
+    hidi_macs m;
     tape = hidi_tape_create(&counting);
     macs = 0;
     hidi_var *x = convolve(weight(hidi_shape4(1, 4, 32, 32)), 4, 1); /* post_quant_conv      */
@@ -198,9 +199,9 @@ START_TEST(decoder_layer_by_layer)
     x = convolve(x, 3, 3);                                          /* conv_out             */
     ck_assert_msg(x != NULL, "%s", hidi_error_message());
     ck_assert_uint_eq(x->shape.dim[2], 256);
-    const double sum = hidi_macs(part, hidi_vae_decoder_mac_parts(&hidi_sd_vae_decoder, 32, part));
-    ck_assert_msg(macs == sum, "layers %.0f, formula %.0f", macs, sum);
-    ck_assert_double_eq_tol(1e-9 * sum, 311.1, 0.05); /* as published for 256 x 256 */
+    hidi_vae_decoder_count_macs(&hidi_sd_vae_decoder, 32, &m);
+    ck_assert_msg(macs == m.sum, "layers %.0f, formula %.0f", macs, m.sum);
+    ck_assert_double_eq_tol(1e-9 * m.sum, 311.1, 0.05); /* as published for 256 x 256 */
     hidi_tape_destroy(tape);
 }
 END_TEST
@@ -229,9 +230,9 @@ END_TEST
 /* The 69.7 of arXiv 2511.08930: 250 passes without guidance against 1, each with one decoding. */
 START_TEST(ratio_of_the_paper)
 {
-    hidi_mac_part part[HIDI_MAC_PARTS];
-    const double decoder =
-        hidi_macs(part, hidi_vae_decoder_mac_parts(&hidi_sd_vae_decoder, 32, part));
+    hidi_macs m;
+    hidi_vae_decoder_count_macs(&hidi_sd_vae_decoder, 32, &m);
+    const double decoder = m.sum;
     const double teacher = hidi_dit_macs(&configs[2]), student = hidi_dit_macs(&configs[3]);
     const double ratio = (250 * teacher + decoder) / (student + decoder);
     ck_assert_msg(fabs(ratio - 69.7) < 0.05, "%.4f", ratio);
@@ -250,7 +251,7 @@ int main(void)
     TCase *tcase = tcase_create("macs");
     tcase_add_loop_test(tcase, a_pass_asks_for_what_the_formula_says, 0, CONFIGS);
     tcase_add_test(tcase, sampling_is_its_evaluations);
-    tcase_add_test(tcase, parts_have_names_and_add_up);
+    tcase_add_test(tcase, layers_have_names_and_add_up);
     tcase_add_test(tcase, decoder_layer_by_layer);
     tcase_add_test(tcase, published_sizes);
     tcase_add_test(tcase, ratio_of_the_paper);

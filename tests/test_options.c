@@ -1,5 +1,5 @@
-/* test_options.c - the defaults of the settings are those of the library; options that make no sense
- * are refused by name, by the checks, the constructors and the loop. */
+/* test_options.c - the defaults of the settings are those of the library; options that make no
+ * sense are refused by name, by the checks, the constructors and the loop. */
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
@@ -45,9 +45,14 @@ typedef struct field {
 #define S2 hidi_stage2_options
 
 static const field classifier[] = {F(C, SIZE, batch), F(C, SEED, seed), ADAMW(C), SCHEDULE(C), {0}};
-static const field teacher[] = {F(T, SIZE, batch),         F(T, SEED, seed), F(T, REAL, label_dropout),
-                                F(T, REAL, ema),           TIME(T, time),    ADAMW(T),
-                                SCHEDULE(T),               {0}};
+static const field teacher[] = {F(T, SIZE, batch),
+                                F(T, SEED, seed),
+                                F(T, REAL, label_dropout),
+                                F(T, REAL, ema),
+                                TIME(T, time),
+                                ADAMW(T),
+                                SCHEDULE(T),
+                                {0}};
 static const field stage1[] = {F(S1, SIZE, batch),
                                F(S1, SEED, seed),
                                F(S1, REAL, ema),
@@ -67,6 +72,7 @@ static const field stage2[] = {F(S2, SIZE, batch),
                                F(S2, LONG, generator_every),
                                TIME(S2, time),
                                F(S2, REAL, adversary_weight),
+                               F(S2, REAL, discriminator_weight),
                                TIME(S2, adversary_time),
                                F(S2, INT, adversarial),
                                F(S2, INT, backbone),
@@ -185,8 +191,9 @@ START_TEST(settings_have_the_defaults_of_the_library)
         ck_assert_int_eq(table.stage2.heads.conditional, library.stage2.heads.conditional);
     }
     for (const field *f = fields[_i]; f->name != NULL; f++)
-        ck_assert_msg(get(f, &table) == get(f, &library), "%d: %s is %g in the table, %g in the library",
-                      _i, f->name, get(f, &table), get(f, &library));
+        ck_assert_msg(get(f, &table) == get(f, &library),
+                      "%d: %s is %g in the table, %g in the library", _i, f->name, get(f, &table),
+                      get(f, &library));
 }
 END_TEST
 
@@ -194,6 +201,24 @@ START_TEST(defaults_are_good)
 {
     const options o = defaults(_i);
     ck_assert_msg(check(_i, &o) == HIDI_OK, "%s", hidi_error_message());
+}
+END_TEST
+
+/* What a stage depends on, as text: the same as before there was this setting, while it is not
+ * used. */
+START_TEST(later_settings_are_named_when_they_differ)
+{
+    hidi_settings settings;
+    ck_assert_int_eq(hidi_config_defaults(hidi_settings_table, &settings), HIDI_OK);
+    for (int i = 0; i < 2; i++) {
+        char *text = hidi_settings_text(&settings, "dm");
+        ck_assert_ptr_nonnull(text);
+        ck_assert_ptr_nonnull(strstr(text, "dm.adversary_weight = "));
+        ck_assert_int_eq(strstr(text, "dm.discriminator_weight = 0.01\n") != NULL, i);
+        ck_assert_int_eq(strstr(text, "dm.discriminator_weight") != NULL, i);
+        free(text);
+        settings.dm.discriminator_weight = 0.01;
+    }
 }
 END_TEST
 
@@ -260,6 +285,7 @@ static const struct {
     {"start", 2, {-1, 2}},
     {"generator_every", 2, {0, -1}},
     {"adversary_weight", 1, {-1}},
+    {"discriminator_weight", 2, {0, -1}},
     {"adversarial", 2, {-1, 2}},
     {"backbone", 2, {-1, 2}},
     {"r1_weight", 1, {-1}},
@@ -441,6 +467,7 @@ int main(void)
     tcase_add_loop_test(tcase, defaults_are_good, 0, KINDS);
     tcase_add_loop_test(tcase, nothing_but_finite_numbers, 0, KINDS);
     tcase_add_loop_test(tcase, absurd_values, 0, KINDS);
+    tcase_add_test(tcase, later_settings_are_named_when_they_differ);
     tcase_add_test(tcase, absurd_together);
     tcase_add_test(tcase, constructors_check);
     tcase_add_test(tcase, optimizers_check);

@@ -212,7 +212,7 @@ START_TEST(text_is_escaped)
     const hidi_plot plot = { "<script>", "&amp;", "Fr\u00e9chet", false, 0, &series, 1, false };
 
     draw(&plot);
-    ck_assert(has_label("a &lt; b &amp; &quot;c&quot; &gt; "));
+    ck_assert(has_label("a &lt; b &amp; &quot;c&quot;\n&gt; "));
     ck_assert(has_label("&lt;script&gt;") && has_label("&amp;amp;") && has_label("Fr\u00e9chet"));
 }
 END_TEST

@@ -1,4 +1,5 @@
-/* test_tape.c - the tape: gradients and tangents through compositions, errors, memory. */
+/* test_tape.c - the tape: gradients and tangents through compositions (the chain rule, with values
+ * that are used twice or not at all), errors, memory. */
 #include <check.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* test_training.c - schedules and draws against values known by hand; every kind of training resumed
- * against the same one uninterrupted, bit for bit; what is not finite stops it. */
+/* test_training.c - schedules and draws against values known by hand; every kind of training
+ * resumed against the same one uninterrupted, bit for bit; what is not finite stops it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -158,52 +158,75 @@ typedef struct any_training {
     hidi_teacher *teacher;
     hidi_stage1 *stage1;
     hidi_stage2 *stage2;
-    hidi_dit *net, *student;
+    hidi_dit *net, *student; /* it starts from; the teacher's: taken over */
     const hidi_task *task;
     const hidi_params *result;
 } any_training;
 
 enum { FEATURES, TEACHER, STAGE1, STAGE2, KINDS };
 
-static void begin(any_training *a, int kind, const char *settings)
+static const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
+static const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
+
+static hidi_stage2_options stage2_options(void)
 {
-    const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
-    const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
+    return (hidi_stage2_options){.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
+                                 .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
+                                 .discriminator_weight = 1, .adversary_time = uniform,
+                                 .backbone = HIDI_BACKBONE_FAKE, .r1_weight = 1, .r1_sigma = 0.1,
+                                 .heads = {HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true}, .td_weight = 0.1,
+                                 .interval = interval, .meanflow = meanflow, .adamw = adamw,
+                                 .schedule = schedule, .fake_rate = 1, .head_rate = 2};
+}
+
+/* The networks that a training starts from. */
+static void prepare(any_training *a, int kind)
+{
+    memset(a, 0, sizeof *a);
+    a->net = small_dit(3);
+    if (kind == TEACHER)
+        a->student = small_dit(3);
+    if (kind == STAGE2)
+        OK(hidi_dit_student(&a->student, a->net, 1));
+}
+
+static hidi_status construct(any_training *a, int kind, const char *settings)
+{
     const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
     const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
     const hidi_stage1_options stage1 = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
-                                {HIDI_START_TEACHER, 0, 0, 0}};
-    const hidi_stage2_options stage2 = {.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
-                                .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
-                                .adversary_time = uniform, .backbone = HIDI_BACKBONE_FAKE,
-                                .r1_weight = 1, .r1_sigma = 0.1,
-                                .heads = {HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true}, .td_weight = 0.1,
-                                .interval = interval, .meanflow = meanflow, .adamw = adamw,
-                                .schedule = schedule, .fake_rate = 1, .head_rate = 2};
-    memset(a, 0, sizeof *a);
-    a->net = small_dit(3);
+                                        {HIDI_START_TEACHER, 0, 0, 0}};
+    const hidi_stage2_options stage2 = stage2_options();
+    hidi_dit *taken = a->student;
     switch (kind) {
     case FEATURES:
-        OK(hidi_classifier_create(&a->features, backend, data, &features, settings));
+        HIDI_TRY(hidi_classifier_create(&a->features, backend, data, &features, settings));
         a->task = hidi_classifier_task(a->features);
         a->result = &hidi_classifier_result(a->features)->params;
         break;
     case TEACHER:
-        OK(hidi_teacher_create(&a->teacher, small_dit(3), data, &teacher, settings));
+        a->student = NULL;
+        HIDI_TRY(hidi_teacher_create(&a->teacher, taken, data, &teacher, settings));
         a->task = hidi_teacher_task(a->teacher);
         a->result = &hidi_teacher_result(a->teacher)->params;
         break;
     case STAGE1:
-        OK(hidi_stage1_create(&a->stage1, a->net, data, &stage1, settings));
+        HIDI_TRY(hidi_stage1_create(&a->stage1, a->net, data, &stage1, settings));
         a->task = hidi_stage1_task(a->stage1);
         a->result = &hidi_stage1_result(a->stage1)->params;
         break;
     default:
-        OK(hidi_dit_student(&a->student, a->net, 1));
-        OK(hidi_stage2_create(&a->stage2, a->student, a->net, data, &stage2, settings));
+        HIDI_TRY(hidi_stage2_create(&a->stage2, a->student, a->net, data, &stage2, settings));
         a->task = hidi_stage2_task(a->stage2);
         a->result = &hidi_stage2_result(a->stage2)->params;
     }
+    return HIDI_OK;
+}
+
+static void begin(any_training *a, int kind, const char *settings)
+{
+    prepare(a, kind);
+    OK(construct(a, kind, settings));
 }
 
 static void end(any_training *a)
@@ -291,7 +314,53 @@ START_TEST(no_allocation_after_the_first_steps)
 }
 END_TEST
 
-/* In an iteration that is not the generator's, the fake score and the heads learn, and it does not. */
+/* Whichever allocation fails: an error, from the constructor or from a step, and all is released. */
+static const hidi_backend *allocates;
+static long allocations_left, pieces;
+
+static void *allocate_or_not(size_t bytes)
+{
+    void *memory = allocations_left-- > 0 ? allocates->allocate(bytes) : NULL;
+    pieces += memory != NULL;
+    return memory;
+}
+
+static void release_piece(void *memory)
+{
+    pieces -= memory != NULL;
+    allocates->release(memory);
+}
+
+START_TEST(no_memory_is_an_error)
+{
+    double values[HIDI_MAX_LOG_COLUMNS];
+    hidi_backend scarce = *backend;
+    hidi_status status = HIDI_NO_MEMORY;
+    allocates = backend;
+    backend = &scarce;
+    scarce.allocate = allocate_or_not;
+    scarce.release = release_piece;
+    long n = 0;
+    for (; status != HIDI_OK; n++) {
+        any_training a;
+        pieces = 0;
+        allocations_left = 1000;
+        prepare(&a, _i);
+        allocations_left = n;
+        status = construct(&a, _i, "");
+        for (long step = 0; step < 2 && status == HIDI_OK; step++)
+            status = a.task->step(a.task->self, step, values);
+        ck_assert_msg(status == HIDI_OK || status == HIDI_NO_MEMORY, "%s", hidi_error_message());
+        end(&a);
+        ck_assert_int_eq(pieces, 0);
+    }
+    ck_assert_int_gt(n, 4);
+    backend = allocates;
+}
+END_TEST
+
+/* In an iteration that is not the generator's, the fake score and the heads learn, and it does
+ * not. */
 START_TEST(generator_waits_for_its_turn)
 {
     any_training a;
@@ -315,6 +384,42 @@ START_TEST(generator_waits_for_its_turn)
         }
     }
     end(&a);
+}
+END_TEST
+
+/* The gradients' norms of one iteration: of the fake score, and of the heads. */
+static void stage2_norms(int backbone, double discriminator_weight, double *fake, double *heads)
+{
+    hidi_stage2_options options = stage2_options();
+    hidi_stage2 *training;
+    hidi_dit *net = small_dit(3), *student;
+    double values[HIDI_MAX_LOG_COLUMNS];
+    options.backbone = backbone;
+    options.discriminator_weight = discriminator_weight;
+    OK(hidi_dit_student(&student, net, 1));
+    OK(hidi_stage2_create(&training, student, net, data, &options, ""));
+    const hidi_task *task = hidi_stage2_task(training);
+    OK(task->step(task->self, 0, values));
+    for (int i = 0; task->columns[i] != NULL; i++)
+        if (strcmp(task->columns[i], "fake_grad_norm") == 0)
+            *fake = values[i];
+        else if (strcmp(task->columns[i], "head_grad_norm") == 0)
+            *heads = values[i];
+    hidi_stage2_destroy(training);
+    hidi_dit_destroy(student);
+    hidi_dit_destroy(net);
+}
+
+/* It scales the heads' gradients, and the heads' share of the fake score's where they read that. */
+START_TEST(discriminator_weight)
+{
+    double fake, heads, fake_half, heads_half;
+    stage2_norms(HIDI_BACKBONE_TEACHER, 1, &fake, &heads);
+    stage2_norms(HIDI_BACKBONE_TEACHER, 0.5, &fake_half, &heads_half);
+    ck_assert(fake_half == fake && heads_half == 0.5 * heads && heads > 0); /* 1/2: no rounding */
+    stage2_norms(HIDI_BACKBONE_FAKE, 1, &fake, &heads);
+    stage2_norms(HIDI_BACKBONE_FAKE, 0.5, &fake_half, &heads_half);
+    ck_assert(fake_half != fake && heads_half == 0.5 * heads);
 }
 END_TEST
 
@@ -582,7 +687,9 @@ int main(void)
     tcase_add_loop_test(tcase, resumed_is_uninterrupted, 0, KINDS);
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
+    tcase_add_loop_test(tcase, no_memory_is_an_error, 0, KINDS);
     tcase_add_test(tcase, generator_waits_for_its_turn);
+    tcase_add_test(tcase, discriminator_weight);
     tcase_add_test(tcase, students_are_not_guided);
     tcase_add_test(tcase, snapshots);
     tcase_add_test(tcase, students_of_other_depths);

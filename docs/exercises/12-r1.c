@@ -2,7 +2,8 @@
  *
  * D is a single head on the network's tokens.  The mean of the left side over many n tends to the
  * right side as sigma goes to 0 (docs/derivations.md, section 9). */
-#include "method/dmd.h"
+#include "method/adversarial.h"
+#include "method/heads.h"
 #include "random_net.h"
 
 enum { DRAWS = 2000 };

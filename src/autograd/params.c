@@ -1,4 +1,5 @@
-/* params.c - the named parameters of one model. */
+/* params.c - the named parameters of one model: theta, a single vector, and its gradient beside it.
+ * A parameter is a name, a shape and the place where its elements begin. */
 #include "autograd/params.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
 /* backend.h - the dispatch table: the only door to memory and arithmetic.
  *
- * A backend is a constant table of functions.  `reference` (reference.c: plain loops, the oracle of
+ * A backend is a constant table of functions.  `reference` (reference/: plain loops, the oracle of
  * all tests) fills every slot; `cpu` starts as a copy of it and overrides what it can do faster.
  * Ops on the tape call the table and never BLAS, OpenMP or CUDA.
  *

@@ -1,4 +1,5 @@
-/* cli.c - how arguments become a session: options with getopt_long, presets, --set; help; exit codes. */
+/* cli.c - how arguments become a session: options with getopt_long, presets, --set; help; exit
+ * codes. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -19,12 +20,21 @@ typedef struct arguments {
     int quiet, help;
 } arguments;
 
+/* What the settings' table says of a key. */
+static const char *help_of(const char *key)
+{
+    const hidi_option *option = hidi_settings_table;
+    while (strcmp(option->key, key) != 0)
+        option++;
+    return option->help;
+}
+
 /* The options that commands have in common, in front of their own. */
 static int common_flags(arguments *a, bool with_settings, hidi_flag *flags)
 {
     const hidi_flag always[] = {
-        {"backend", "NAME", &a->backend, NULL, "reference, cpu or cuda"},
-        {"threads", "N", &a->threads, NULL, "threads; 0: as many as there are"},
+        {"backend", "NAME", &a->backend, NULL, help_of("run.backend")},
+        {"threads", "N", &a->threads, NULL, help_of("run.threads")},
         {"quiet", NULL, NULL, &a->quiet, "no progress"},
         {"help", NULL, NULL, &a->help, "this text"}};
     const hidi_flag settings[] = {
@@ -72,8 +82,8 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
     struct option options[MAX_FLAGS + 1];
     memset(options, 0, sizeof options);
     for (int i = 0; i < n; i++)
-        options[i] = (struct option){flags[i].name, flags[i].value ? required_argument : no_argument,
-                                     NULL, 0};
+        options[i] = (struct option){
+            flags[i].name, flags[i].value ? required_argument : no_argument, NULL, 0};
     optind = 1;
     opterr = 0;
     for (int i, c; (c = getopt_long(argc, argv, ":h", options, &i)) != -1;) {
@@ -193,7 +203,8 @@ int hidi_cli_usage(const hidi_cli *cli, const char *format, ...)
     return EXIT_USAGE;
 }
 
-hidi_status hidi_cli_number(const char *option, const char *text, long least, long most, long *value)
+hidi_status hidi_cli_number(const char *option, const char *text, long least, long most,
+                            long *value)
 {
     if (text == NULL || (hidi_parse_long(text, value) && *value >= least && *value <= most))
         return HIDI_OK;

@@ -25,8 +25,8 @@ typedef struct hidi_command {
     int (*run)(const struct hidi_command *command, int argc, char **argv);
 } hidi_command;
 
-/* The commands, in the order of hidi --help: ENTRY(NAME, an earlier name that is accepted, too).  Each
- * is a hidi_command_NAME in a file of its own, cli/NAME.c. */
+/* The commands, in the order of hidi --help: ENTRY(NAME, an earlier name that is accepted, too).
+ * Each is a hidi_command_NAME in a file of its own, cli/NAME.c. */
 #define HIDI_COMMANDS(ENTRY)                                                                       \
     ENTRY(run, NULL)                                                                               \
     ENTRY(data, NULL)                                                                              \
@@ -54,12 +54,12 @@ typedef struct hidi_cli {
 } hidi_cli;
 
 /* Reads the arguments: the common ones (--preset, --set, --seed, --threads, --backend, --out,
- * --quiet, --help; without settings only --backend, --threads, --quiet, --help) and `flags`.  Presets
- * first, then --set in order.  A command without settings may have a flag "set" of its own: it finds
- * what was given in cli->session.set.  *first: index of the first argument that is not an option; first
- * NULL: there may be none.  Returns false if the command is to end with *code: after --help, or after
- * a usage error that it has printed.  A flag with the name of a common one takes its place; without
- * help, it takes it away. */
+ * --quiet, --help; without settings only --backend, --threads, --quiet, --help) and `flags`.
+ * Presets first, then --set in order.  A command without settings may have a flag "set" of its own:
+ * it finds what was given in cli->session.set. *first: index of the first argument that is not an
+ * option; first NULL: there may be none.  Returns false if the command is to end with *code: after
+ * --help, or after a usage error that it has printed.  A flag with the name of a common one takes
+ * its place; without help, it takes it away. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 

@@ -19,7 +19,7 @@ static hidi_status check_target(const char *from, const char *to)
     return HIDI_OK;
 }
 
-static hidi_status write_part(const hidi_tensor_file *file, const char *to, bool tensors_only)
+static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, bool tensors_only)
 {
     size_t numbers = 0;
     if (file->n_unread > 0 && !tensors_only)
@@ -42,7 +42,7 @@ static hidi_status convert(const char *from, const char *to, const char *key, bo
     hidi_tensor_file file;
     HIDI_TRY(check_target(from, to));
     HIDI_TRY(hidi_tensor_file_open(&file, from, key));
-    hidi_status status = write_part(&file, to, tensors_only);
+    hidi_status status = write_tensors(&file, to, tensors_only);
     hidi_tensor_file_free(&file);
     return status;
 }

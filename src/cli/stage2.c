@@ -1,5 +1,5 @@
-/* stage2.c - hidi stage2: the student of stage 1 becomes a generator, by distribution matching and an
- * adversary. */
+/* stage2.c - hidi stage2: the student of stage 1 becomes a generator, by distribution matching and
+ * an adversary. */
 #include "cli/cli.h"
 
 #include "lab/pipeline.h"
@@ -47,6 +47,7 @@ const hidi_command hidi_command_stage2 = {
     .summary = "stage 2: distribution matching with an adversary",
     .description =
         "Leaves stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv in the\n"
-        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes on.\n",
+        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes "
+        "on.\n",
     .sections = "run data td dm",
     .run = run};

@@ -14,7 +14,7 @@ static void print_plan(const hidi_plan *plan)
 }
 
 static hidi_status study_file(const hidi_cli *cli, const char *path, const char *out,
-                              const char *parts, const char *jobs_text, bool only_list)
+                              const char *trained, const char *jobs_text, bool only_list)
 {
     hidi_study study;
     hidi_plan plan = {.n = 0};
@@ -22,7 +22,7 @@ static hidi_status study_file(const hidi_cli *cli, const char *path, const char 
     HIDI_TRY(hidi_cli_number("jobs", jobs_text, 1, 1024, &jobs));
     hidi_status status = hidi_study_read(&study, &cli->session, path);
     if (status == HIDI_OK)
-        status = hidi_plan_init(&plan, &study, &cli->session, out, parts);
+        status = hidi_plan_init(&plan, &study, &cli->session, out, trained);
     if (status == HIDI_OK && only_list) {
         print_plan(&plan);
     } else if (status == HIDI_OK) {
@@ -40,14 +40,14 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_cli cli;
     int first, code, only_list = 0;
     char out[HIDI_PATH], own[HIDI_PATH];
-    const char *jobs = NULL, *parts = NULL;
+    const char *jobs = NULL, *trained = NULL;
     const hidi_flag flags[] = {
         {"preset", "NAME", NULL, NULL, NULL},
         {"seed", "N", NULL, NULL, NULL},
         {"backend", "NAME", NULL, NULL, NULL},
         {"threads", "N", NULL, NULL, NULL},
         {"jobs", "N", &jobs, NULL, "processes at a time, of one thread each (1)"},
-        {"parts", "DIR", &parts, NULL, "where trained parts go, for several studies (OUT/parts)"},
+        {"parts", "DIR", &trained, NULL, "where trained parts go, for several studies (OUT/parts)"},
         {"list", NULL, NULL, &only_list, "only list the tasks, and which are done"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
@@ -60,7 +60,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     if (cli.session.out != NULL)
         snprintf(out, sizeof out, "%s", cli.session.out);
     snprintf(own, sizeof own, "%.1000s/parts", out);
-    return hidi_cli_end(&cli, study_file(&cli, argv[first], out, parts ? parts : own, jobs,
+    return hidi_cli_end(&cli, study_file(&cli, argv[first], out, trained ? trained : own, jobs,
                                          only_list != 0));
 }
 

@@ -35,6 +35,7 @@ const hidi_command hidi_command_teacher = {
     .summary = "trains a teacher DiT by flow matching",
     .description =
         "Leaves teacher.safetensors (the moving average of the weights) and teacher.csv in the\n"
-        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes on.\n",
+        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes "
+        "on.\n",
     .sections = "run data model teacher",
     .run = run};

@@ -1,4 +1,4 @@
-/* hash.c */
+/* hash.c - FNV-1a: h <- (h xor byte) * 1099511628211 (mod 2^64), for each byte in turn. */
 #include "core/hash.h"
 
 uint64_t hidi_hash(const void *bytes, size_t n)

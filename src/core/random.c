@@ -63,19 +63,22 @@ void hidi_uniform(hidi_random random, size_t first, double *out, size_t n)
     }
 }
 
-/* Box and Muller, "A note on the generation of random normal deviates", 1958:
- *   (x, y) = sqrt(-2 ln u1) (cos, sin)(2 pi u2) */
-static void normal_pair(hidi_random random, uint64_t block, double pair[2])
+/* (x, y) = sqrt(-2 ln u1) (cos, sin)(2 pi u2) */
+void hidi_box_muller(double u1, double u2, double pair[2])
 {
     const double two_pi = 6.283185307179586;
-    uint64_t draw[2];
-    double radius, angle;
+    const double radius = sqrt(-2 * log(u1)), angle = two_pi * u2;
 
-    draw_block(random, block, draw);
-    radius = sqrt(-2.0 * log(open_unit(draw[0])));
-    angle = two_pi * open_unit(draw[1]);
     pair[0] = radius * cos(angle);
     pair[1] = radius * sin(angle);
+}
+
+static void normal_pair(hidi_random random, uint64_t block, double pair[2])
+{
+    uint64_t draw[2];
+
+    draw_block(random, block, draw);
+    hidi_box_muller(open_unit(draw[0]), open_unit(draw[1]), pair);
 }
 
 void hidi_normal(hidi_random random, size_t first, hidi_real *out, size_t n)

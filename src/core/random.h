@@ -47,6 +47,10 @@ typedef struct hidi_random {
 /* out[i] = draw number first + i of this (seed, stream, step): uniform on (0, 1), ends excluded. */
 void hidi_uniform(hidi_random random, size_t first, double *out, size_t n);
 
+/* Two independent draws from N(0, 1) of two from the uniform distribution on (0, 1): Box and Muller,
+ * "A note on the generation of random normal deviates", 1958. */
+void hidi_box_muller(double u1, double u2, double pair[2]);
+
 /* out[i] ~ N(0, 1), by Box and Muller; computed in double, so that both precisions see the same
  * draws.  `first` must be even.  Parallel inside. */
 void hidi_normal(hidi_random random, size_t first, hidi_real *out, size_t n);

@@ -12,9 +12,11 @@
 #endif
 typedef double hidi_real;
 #define HIDI_REAL_EPSILON 2.220446049250313e-16
+#define HIDI_PRECISION "double"
 #else
 typedef float hidi_real;
 #define HIDI_REAL_EPSILON 1.1920929e-7
+#define HIDI_PRECISION "single"
 #endif
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
@@ -21,7 +22,7 @@ typedef struct picture {
 
 typedef struct listing {
     picture *item;
-    size_t n, capacity;
+    size_t n;
 } listing;
 
 static hidi_status no_memory(const char *path)
@@ -50,10 +51,8 @@ static hidi_status list_names(hidi_name_list *list, const char *path, hidi_liste
 
 static bool append_picture(listing *list, const char *folder, const char *name, picture about)
 {
-    picture *items = hidi_grow(list->item, list->n, &list->capacity, sizeof *items);
-    if (items == NULL)
+    if (!hidi_array_room(&list->item, list->n, NULL, sizeof *list->item))
         return false;
-    list->item = items;
     about.path = hidi_path_join(folder, name);
     if (about.path == NULL)
         return false;

@@ -1,4 +1,5 @@
-/* image_source.c - what sources of images have in common, and the one of a data set. */
+/* image_source.c - what sources of images have in common (batches that fit, memory for one of
+ * them), and the sources of images in memory and of a split of a data set. */
 #include "data/image_source.h"
 
 #include <stdlib.h>
@@ -17,9 +18,11 @@ hidi_status hidi_image_source_open(hidi_image_source *source, const char *path, 
     if (channels != 1 && channels != 3)
         return hidi_error(HIDI_BAD_ARGUMENT, "%s: pictures have 1 or 3 channels, %zu are wanted",
                           path, channels);
+    const bool is_folder = hidi_is_folder(path);
     source->channels = channels;
-    hidi_status status = hidi_is_folder(path) ? hidi_folder_source(source, path)
-                                              : hidi_npz_source(source, path);
+    hidi_status status = is_folder ? hidi_folder_source(source, path)
+                                   : hidi_npz_source(source, path);
+    source->kind = is_folder ? "folder" : "npz";
     if (status != HIDI_OK)
         hidi_image_source_close(source);
     return status;
@@ -42,6 +45,59 @@ hidi_status hidi_image_source_next(hidi_image_source *source, size_t most, hidi_
     HIDI_TRY(source->next(source, left < most ? (size_t)left : most, batch));
     source->first += batch->n;
     return HIDI_OK;
+}
+
+/* Copies the images of a source behind each other. */
+static hidi_status read_all(hidi_image_source *source, hidi_progress *progress, hidi_real *images,
+                            int32_t *labels)
+{
+    const size_t height = source->height, width = source->width;
+    const size_t pixels = source->channels * height * width;
+    hidi_image_batch batch;
+    for (size_t n = 0; source->first < source->count; n += batch.n) {
+        HIDI_TRY(hidi_image_source_next(source, SIZE_MAX, &batch));
+        if (batch.height != height || batch.width != width)
+            return hidi_error(HIDI_BAD_SHAPE, "images of %zux%zu and of %zux%zu", height, width,
+                              batch.height, batch.width);
+        if (labels != NULL && batch.labels == NULL)
+            return hidi_error(HIDI_UNSUPPORTED, "the classes of these images are not known");
+        memcpy(images + n * pixels, batch.images, batch.n * pixels * sizeof *images);
+        if (labels != NULL)
+            memcpy(labels + n, batch.labels, batch.n * sizeof *labels);
+        if (progress != NULL)
+            hidi_progress_update(progress, (long)(n + batch.n), NULL);
+    }
+    return HIDI_OK;
+}
+
+hidi_status hidi_image_source_all(hidi_image_source *source, hidi_progress *progress,
+                                  hidi_real **images, int32_t **labels)
+{
+    const size_t n = (size_t)(source->count - source->first);
+    const size_t pixels = source->channels * source->height * source->width;
+    int32_t *classes = NULL;
+    hidi_status status = HIDI_OK;
+    *images = NULL;
+    if (labels != NULL)
+        *labels = NULL;
+    if (pixels == 0)
+        return hidi_error(HIDI_BAD_SHAPE, "the images are not all of one size");
+    if (n > 0 && n <= SIZE_MAX / sizeof **images / pixels) {
+        *images = malloc(n * pixels * sizeof **images);
+        classes = labels != NULL ? malloc(n * sizeof *classes) : NULL;
+    }
+    if (*images == NULL || (labels != NULL && classes == NULL))
+        status = hidi_error(HIDI_NO_MEMORY, "no memory for %zu images", n);
+    if (status == HIDI_OK)
+        status = read_all(source, progress, *images, classes);
+    if (status == HIDI_OK && labels != NULL)
+        *labels = classes;
+    if (status == HIDI_OK)
+        return HIDI_OK;
+    free(*images);
+    free(classes);
+    *images = NULL;
+    return status;
 }
 
 size_t hidi_image_source_fit(const hidi_image_source *source, size_t height, size_t width,
@@ -71,6 +127,15 @@ hidi_status hidi_image_source_room(hidi_image_source *source, hidi_image_batch *
     return HIDI_OK;
 }
 
+void hidi_image_source_spread(const hidi_real *images, size_t n, size_t pixels, size_t from,
+                              hidi_real *out, size_t to)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < to; c++)
+            memcpy(out + (i * to + c) * pixels, images + (i * from + c % from) * pixels,
+                   pixels * sizeof *out);
+}
+
 void hidi_bytes_to_planes(const uint8_t *pixel, size_t channels, size_t pixels, hidi_real *out,
                           size_t C)
 {
@@ -84,8 +149,10 @@ void hidi_bytes_to_planes(const uint8_t *pixel, size_t channels, size_t pixels, 
 static hidi_status memory_next(hidi_image_source *source, size_t most, hidi_image_batch *batch)
 {
     const size_t pixels = source->channels * source->height * source->width;
-    *batch = (hidi_image_batch){most, source->height, source->width,
-                                (hidi_real *)source->state + source->first * pixels};
+    *batch = (hidi_image_batch){.n = most,
+                                .height = source->height,
+                                .width = source->width,
+                                .images = (hidi_real *)source->state + source->first * pixels};
     return HIDI_OK;
 }
 
@@ -96,6 +163,7 @@ void hidi_image_source_memory(hidi_image_source *source, hidi_real *images, size
                                   .height = height,
                                   .width = width,
                                   .count = n,
+                                  .kind = "memory",
                                   .next = memory_next,
                                   .state = images};
 }
@@ -110,14 +178,6 @@ typedef struct dataset_state {
     int32_t *labels;
     size_t most;
 } dataset_state;
-
-/* [C, H, W] of one channel to several equal ones. */
-static void repeat_grey(const hidi_real *in, hidi_real *out, size_t n, size_t pixels, size_t C)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t c = 0; c < C; c++)
-            memcpy(out + (i * C + c) * pixels, in + i * pixels, pixels * sizeof *out);
-}
 
 static hidi_status dataset_next(hidi_image_source *source, size_t most, hidi_image_batch *batch)
 {
@@ -138,10 +198,9 @@ static hidi_status dataset_next(hidi_image_source *source, size_t most, hidi_ima
     if (state->most == 0)
         return hidi_error(HIDI_NO_MEMORY, "out of memory for %zu images", n);
     hidi_dataset_range(data, state->split, source->first, n, state->images, state->labels);
-    if (data->channels == source->channels)
-        memcpy(batch->images, state->images, n * data->channels * pixels * sizeof *batch->images);
-    else
-        repeat_grey(state->images, batch->images, n, pixels, source->channels);
+    hidi_image_source_spread(state->images, n, pixels, data->channels, batch->images,
+                             source->channels);
+    batch->labels = state->labels;
     if (state->eight_bits)
         hidi_round_to_bytes(batch->images, n * source->channels * pixels);
     return HIDI_OK;
@@ -171,6 +230,7 @@ hidi_status hidi_image_source_dataset(hidi_image_source *source, const hidi_data
                                   .height = data->height,
                                   .width = data->width,
                                   .count = n,
+                                  .kind = "data set",
                                   .next = dataset_next,
                                   .close = dataset_close,
                                   .state = state};

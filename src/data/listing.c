@@ -1,4 +1,5 @@
-/* listing.c */
+/* listing.c - what opendir finds, without hidden names, sorted by their bytes: the same in every
+ * locale and file system. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -12,18 +13,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "core/array.h"
 #include "data/readers.h"
-
-void *hidi_grow(void *items, size_t n, size_t *capacity, size_t size)
-{
-    if (n < *capacity)
-        return items;
-    const size_t larger = *capacity == 0 ? 64 : 2 * *capacity;
-    void *more = realloc(items, larger * size);
-    if (more != NULL)
-        *capacity = larger;
-    return more;
-}
 
 void hidi_name_list_free(hidi_name_list *list)
 {
@@ -35,15 +26,12 @@ void hidi_name_list_free(hidi_name_list *list)
 
 bool hidi_name_list_append(hidi_name_list *list, const char *name)
 {
-    char **names = hidi_grow(list->name, list->n, &list->capacity, sizeof *names);
-    if (names == NULL)
+    if (!hidi_array_room(&list->name, list->n, NULL, sizeof *list->name))
         return false;
-    list->name = names;
-    const size_t bytes = strlen(name) + 1;
-    char *copy = malloc(bytes);
+    char *copy = strdup(name);
     if (copy == NULL)
         return false;
-    list->name[list->n++] = memcpy(copy, name, bytes);
+    list->name[list->n++] = copy;
     return true;
 }
 

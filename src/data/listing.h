@@ -9,7 +9,7 @@
 
 typedef struct hidi_name_list {
     char **name; /* owned */
-    size_t n, capacity;
+    size_t n;
 } hidi_name_list;
 
 typedef enum hidi_listed {
@@ -30,8 +30,5 @@ void hidi_name_list_sort(hidi_name_list *list);
 bool hidi_is_folder(const char *path);
 bool hidi_has_folder(const char *path, const char *name);
 bool hidi_is_png_name(const char *name);
-
-/* items[capacity] with room for more than n; NULL when out of memory, items is then still there. */
-void *hidi_grow(void *items, size_t n, size_t *capacity, size_t size);
 
 #endif

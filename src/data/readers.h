@@ -28,10 +28,6 @@ char *hidi_path_join(const char *folder, const char *name);
 hidi_status hidi_folder_source(hidi_image_source *source, const char *path);
 hidi_status hidi_npz_source(hidi_image_source *source, const char *path);
 
-/* How many images of this size a batch may have: at most `most`, at least one. */
-size_t hidi_image_source_fit(const hidi_image_source *source, size_t height, size_t width,
-                             size_t most);
-
 /* One picture [pixels, channels] to planes [C, pixels], byte b to b / 127.5 - 1; channels is C or
  * 1. */
 void hidi_bytes_to_planes(const uint8_t *pixel, size_t channels, size_t pixels, hidi_real *out,

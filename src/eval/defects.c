@@ -1,4 +1,6 @@
-/* defects.c */
+/* defects.c - a token's patch is damaged, and the rank of that token in each map of the
+ * discriminator (AUC: the share of the others below it) is compared with its rank in the undamaged
+ * image. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

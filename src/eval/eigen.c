@@ -1,4 +1,5 @@
-/* eigen.c - eigenvalues of symmetric matrices, and singular values; see dense.h. */
+/* eigen.c - A = V diag(w) V^T of a symmetric A, and the singular values s of A = U diag(s) V^T: by
+ * LAPACK, or by turning pairs of rows until all are at right angles (Jacobi; Hestenes). */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -9,6 +10,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifdef HAVE_LAPACK
+#include <lapacke.h>
+#endif
 
 #include "eval/dense.h"
 #include "core/threads.h"
@@ -206,17 +211,18 @@ hidi_status hidi_jacobi_singular(double *a, size_t m, size_t n, double *s)
 
 #ifdef HAVE_LAPACK
 
-/* gfortran's convention: the lengths of the two texts come last. */
-void dsyevd_(const char *jobz, const char *uplo, const int *n, double *a, const int *lda, double *w,
-             double *work, const int *lwork, int *iwork, const int *liwork, int *info, size_t,
-             size_t);
-void dgesdd_(const char *jobz, const int *m, const int *n, double *a, const int *lda, double *s,
-             double *u, const int *ldu, double *vt, const int *ldvt, double *work, const int *lwork,
-             int *iwork, int *info, size_t);
-
 const char *hidi_dense_decompositions(void)
 {
     return "LAPACK";
+}
+
+static hidi_status status_of(const char *what, lapack_int info, size_t m, size_t n)
+{
+    if (info == LAPACK_WORK_MEMORY_ERROR)
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for %zu x %zu", what, m, n);
+    if (info != 0)
+        return hidi_error(HIDI_NOT_FINITE, "%s returned %d", what, (int)info);
+    return HIDI_OK;
 }
 
 /* LAPACK's dsyevd and dgesdd run on one thread: their steps are many and small, and two threads that
@@ -230,23 +236,12 @@ hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
     if (n > 30000) /* the size of the work space, 2 n^2, must fit an int */
         return hidi_error(HIDI_UNSUPPORTED, "eigenvalues: %zu x %zu is above 30000", n, n);
 
-    int order = (int)n, info = 0;
-    int work_size = 1 + 6 * order + 2 * order * order, iwork_size = 3 + 5 * order;
-    double *work = malloc((size_t)work_size * sizeof *work);
-    int *iwork = malloc((size_t)iwork_size * sizeof *iwork);
-    hidi_status status = HIDI_OK;
-
-    if (work == NULL || iwork == NULL)
-        status = hidi_error(HIDI_NO_MEMORY, "eigenvalues: out of memory for %zu x %zu", n, n);
-    const int before = hidi_serial_begin();
-    if (status == HIDI_OK && n > 0)
-        dsyevd_("V", "U", &order, a, &order, w, work, &work_size, iwork, &iwork_size, &info, 1, 1);
-    hidi_serial_end(before);
-    if (info != 0)
-        status = hidi_error(HIDI_NOT_FINITE, "eigenvalues: dsyevd returned %d", info);
-    free(work);
-    free(iwork);
-    return status;
+    const int threads = hidi_limit_threads(1);
+    const lapack_int order = (lapack_int)n;
+    const lapack_int info =
+        n == 0 ? 0 : LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', order, a, order, w);
+    hidi_limit_threads(threads);
+    return status_of("eigenvalues: dsyevd", info, n, n);
 }
 
 hidi_status hidi_singular_values(double *a, size_t m, size_t n, double *s)
@@ -255,33 +250,15 @@ hidi_status hidi_singular_values(double *a, size_t m, size_t n, double *s)
         return hidi_error(HIDI_NOT_FINITE, "singular values: the matrix is not finite");
     if (m > 30000 || n > 30000)
         return hidi_error(HIDI_UNSUPPORTED, "singular values: %zu x %zu is above 30000", m, n);
-    if (m == 0 || n == 0)
-        return HIDI_OK;
 
     /* Column-major, the matrix is its transpose; the singular values are the same. */
-    int rows = (int)n, columns = (int)m, one = 1, info = 0, query = -1;
-    size_t few = m < n ? m : n;
-    int *iwork = malloc(8 * few * sizeof *iwork);
-    double size = 0, *work = NULL;
-    hidi_status status = HIDI_OK;
-
-    dgesdd_("N", &rows, &columns, a, &rows, s, NULL, &one, NULL, &one, &size, &query, iwork, &info,
-            1);
-    int work_size = (int)size;
-    if (info == 0)
-        work = malloc((size_t)work_size * sizeof *work);
-    if (info == 0 && (work == NULL || iwork == NULL))
-        status = hidi_error(HIDI_NO_MEMORY, "singular values: out of memory for %zu x %zu", m, n);
-    const int before = hidi_serial_begin();
-    if (status == HIDI_OK && info == 0)
-        dgesdd_("N", &rows, &columns, a, &rows, s, NULL, &one, NULL, &one, work, &work_size, iwork,
-                &info, 1);
-    hidi_serial_end(before);
-    if (info != 0)
-        status = hidi_error(HIDI_NOT_FINITE, "singular values: dgesdd returned %d", info);
-    free(work);
-    free(iwork);
-    return status;
+    const int threads = hidi_limit_threads(1);
+    const lapack_int rows = (lapack_int)n, columns = (lapack_int)m;
+    const lapack_int info = m == 0 || n == 0 ? 0
+                                             : LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'N', rows, columns,
+                                                              a, rows, s, NULL, 1, NULL, 1);
+    hidi_limit_threads(threads);
+    return status_of("singular values: dgesdd", info, m, n);
 }
 
 #else

@@ -1,4 +1,5 @@
-/* extractor.c */
+/* extractor.c - what every extractor may rely on: images of a size that it takes, finite pixels,
+ * and nothing wanted that it does not give. */
 #include "eval/extractor.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
-/* feature_net.c */
+/* feature_net.c - a classifier of three convolutions, f_k(x) = mean over positions of the k-th
+ * activation, divided by its standard deviation over training images; p(y | x) = softmax of the
+ * logits. */
 #include "eval/feature_net.h"
 
 #include <math.h>
@@ -114,15 +116,21 @@ hidi_var *hidi_feature_net_forward(hidi_tape *tape, const hidi_feature_net *net,
                        hidi_param_var(tape, p, stage_param(STAGES) + 1, frozen));
 }
 
-static hidi_status extract_batch(const hidi_feature_net *net, hidi_tape *tape,
-                                 const hidi_real *images, size_t n, double *features)
+/* One pass of a batch of up to EXTRACT_BATCH images: its logits [n, K], and the means over
+ * positions (NULL: not wanted). */
+static hidi_status run_batch(const hidi_feature_net *net, hidi_tape *tape, const hidi_real *images,
+                             size_t n, hidi_var **logits, hidi_var *pooled[STAGES])
 {
-    hidi_var *pooled[STAGES];
-    hidi_real host[EXTRACT_BATCH * HIDI_FEATURES];
     const hidi_shape shape = hidi_shape4(n, net->channels, net->image_size, net->image_size);
     hidi_tape_reset(tape);
-    hidi_feature_net_forward(tape, net, true, hidi_constant(tape, shape, images), pooled);
-    HIDI_TRY(hidi_tape_status(tape));
+    *logits = hidi_feature_net_forward(tape, net, true, hidi_constant(tape, shape, images), pooled);
+    return hidi_tape_status(tape);
+}
+
+static hidi_status read_features(const hidi_feature_net *net, hidi_tape *tape,
+                                 hidi_var *const pooled[STAGES], size_t n, double *features)
+{
+    hidi_real host[EXTRACT_BATCH * HIDI_FEATURES];
     for (size_t stage = 0, first = 0; stage < STAGES; first += widths[stage++]) {
         HIDI_TRY(hidi_read(tape, pooled[stage], host));
         for (size_t i = 0; i < n; i++)
@@ -133,42 +141,65 @@ static hidi_status extract_batch(const hidi_feature_net *net, hidi_tape *tape,
     return HIDI_OK;
 }
 
+/* p_k = exp(l_k - max l) / sum_j exp(l_j - max l), in double precision, of K logits. */
+static void softmax(const hidi_real *logits, size_t K, double *p)
+{
+    double sum = 0;
+    hidi_real most = logits[0];
+    for (size_t k = 1; k < K; k++)
+        most = logits[k] > most ? logits[k] : most;
+    for (size_t k = 0; k < K; k++)
+        sum += p[k] = exp((double)logits[k] - (double)most);
+    for (size_t k = 0; k < K; k++)
+        p[k] /= sum;
+}
+
+/* features [n, 192], probabilities [n, K]; either may be NULL. */
+static hidi_status extract_both(const hidi_feature_net *net, hidi_tape *tape,
+                                const hidi_real *images, size_t n, double *features,
+                                double *probabilities)
+{
+    const size_t pixels = net->channels * net->image_size * net->image_size, K = net->n_classes;
+    hidi_real *host = malloc(EXTRACT_BATCH * K * sizeof *host);
+    hidi_status status = HIDI_OK;
+    if (host == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
+    for (size_t i = 0; i < n && status == HIDI_OK; i += EXTRACT_BATCH) {
+        const size_t B = n - i < EXTRACT_BATCH ? n - i : EXTRACT_BATCH;
+        hidi_var *pooled[STAGES], *logits;
+        status = run_batch(net, tape, images + i * pixels, B, &logits, features ? pooled : NULL);
+        if (status == HIDI_OK && features != NULL)
+            status = read_features(net, tape, pooled, B, features + i * HIDI_FEATURES);
+        if (status == HIDI_OK && probabilities != NULL)
+            status = hidi_read(tape, logits, host);
+        for (size_t b = 0; b < B && status == HIDI_OK && probabilities != NULL; b++)
+            softmax(host + b * K, K, probabilities + (i + b) * K);
+    }
+    free(host);
+    return status;
+}
+
 hidi_status hidi_feature_net_extract(const hidi_feature_net *net, hidi_tape *tape,
                                      const hidi_real *images, size_t n, double *features)
 {
-    const size_t pixels = net->channels * net->image_size * net->image_size;
-    for (size_t i = 0; i < n; i += EXTRACT_BATCH)
-        HIDI_TRY(extract_batch(net, tape, images + i * pixels,
-                               n - i < EXTRACT_BATCH ? n - i : EXTRACT_BATCH,
-                               features + i * HIDI_FEATURES));
-    return HIDI_OK;
+    return extract_both(net, tape, images, n, features, NULL);
 }
 
 hidi_status hidi_feature_net_classify(const hidi_feature_net *net, hidi_tape *tape,
                                       const hidi_real *images, size_t n, int32_t *label)
 {
-    const size_t C = net->channels, H = net->image_size, K = net->n_classes;
-    hidi_real *logits = malloc(EXTRACT_BATCH * K * sizeof *logits);
-    if (logits == NULL)
+    const size_t K = net->n_classes;
+    double *p = malloc((n ? n : 1) * K * sizeof *p);
+    if (p == NULL)
         return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
-    hidi_status status = HIDI_OK;
-    for (size_t i = 0; i < n && status == HIDI_OK; i += EXTRACT_BATCH) {
-        const size_t B = n - i < EXTRACT_BATCH ? n - i : EXTRACT_BATCH;
-        hidi_tape_reset(tape);
-        hidi_var *x = hidi_constant(tape, hidi_shape4(B, C, H, H), images + i * C * H * H);
-        hidi_var *out = hidi_feature_net_forward(tape, net, true, x, NULL);
-        status = hidi_tape_status(tape);
-        if (status == HIDI_OK)
-            status = hidi_read(tape, out, logits);
-        for (size_t b = 0; b < B && status == HIDI_OK; b++) {
-            const hidi_real *row = logits + b * K;
-            label[i + b] = 0;
-            for (size_t k = 1; k < K; k++)
-                if (row[k] > row[label[i + b]])
-                    label[i + b] = (int32_t)k;
-        }
+    hidi_status status = extract_both(net, tape, images, n, NULL, p);
+    for (size_t i = 0; i < n && status == HIDI_OK; i++) {
+        label[i] = 0;
+        for (size_t k = 1; k < K; k++)
+            if (p[i * K + k] > p[i * K + (size_t)label[i]])
+                label[i] = (int32_t)k;
     }
-    free(logits);
+    free(p);
     return status;
 }
 
@@ -223,8 +254,8 @@ hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backen
         return hidi_error(HIDI_BAD_FORMAT, "%s: conv1.weight of rank %d, %zu features; expected 4, "
                                            "%d",
                           file->path, conv->rank, scale->count, HIDI_FEATURES);
-    hidi_status status = hidi_feature_net_create(net, backend, conv->dim[1], strtoul(size, NULL, 10),
-                                                 classifier->count);
+    hidi_status status = hidi_feature_net_create(net, backend, conv->dim[1],
+                                                 strtoul(size, NULL, 10), classifier->count);
     if (status != HIDI_OK)
         return hidi_error_prefix(status, "%s", file->path);
     status = hidi_params_from_file(&(*net)->params, (*net)->params.value, "", file);
@@ -252,9 +283,9 @@ static hidi_status extract(hidi_extractor *extractor, const hidi_real *images, s
     const extractor_state *state = extractor->state;
     (void)height;
     (void)width;
-    return out->features == NULL ? HIDI_OK
-                                 : hidi_feature_net_extract(state->net, state->tape, images, n,
-                                                            out->features);
+    if (out->features == NULL && out->probabilities == NULL)
+        return HIDI_OK;
+    return extract_both(state->net, state->tape, images, n, out->features, out->probabilities);
 }
 
 static void destroy(hidi_extractor *extractor)
@@ -279,6 +310,7 @@ hidi_status hidi_feature_net_extractor(hidi_extractor *extractor, hidi_feature_n
     }
     *state = (extractor_state){net, tape};
     *extractor = (hidi_extractor){.n_features = HIDI_FEATURES,
+                                  .n_classes = net->n_classes,
                                   .channels = net->channels,
                                   .image_size = net->image_size,
                                   .extract = extract,

@@ -1,8 +1,8 @@
 /* feature_net.h - a small convolutional classifier whose inner activations are the features of the
  * Fréchet distance here.
  *
- *     conv 3x3 (C -> 32), SiLU, average pool 2; conv 3x3 (-> 64), SiLU, pool; conv 3x3 (-> 96), SiLU;
- *     linear on the mean over positions -> logits
+ *     conv 3x3 (C -> 32), SiLU, average pool 2; conv 3x3 (-> 64), SiLU, pool; conv 3x3 (-> 96),
+ *     SiLU; linear on the mean over positions -> logits
  *
  * Features [ours]: the means over positions after each of the three convolutions (32 + 64 + 96 =
  * 192), each divided by its standard deviation over training images: early ones see texture, late
@@ -35,7 +35,8 @@ hidi_status hidi_feature_net_initialise(hidi_feature_net *net, uint64_t seed);
 hidi_var *hidi_feature_net_forward(hidi_tape *tape, const hidi_feature_net *net, bool frozen,
                                    hidi_var *images, hidi_var *pooled[HIDI_FEATURE_STAGES]);
 
-/* features [n, 192] = pooled times scale, of images [n, C, H, W], both host memory; resets the tape. */
+/* features [n, 192] = pooled times scale, of images [n, C, H, W], both host memory; resets the
+ * tape. */
 hidi_status hidi_feature_net_extract(const hidi_feature_net *net, hidi_tape *tape,
                                      const hidi_real *images, size_t n, double *features);
 
@@ -43,17 +44,19 @@ hidi_status hidi_feature_net_extract(const hidi_feature_net *net, hidi_tape *tap
 hidi_status hidi_feature_net_standardise(hidi_feature_net *net, hidi_tape *tape,
                                          const hidi_real *images, size_t n);
 
-/* label [n]: the class of each image [n, C, H, W] by the largest logit; both host memory; resets the
- * tape. */
+/* label [n]: the class of each image [n, C, H, W] by the largest logit; both host memory; resets
+ * the tape. */
 hidi_status hidi_feature_net_classify(const hidi_feature_net *net, hidi_tape *tape,
                                       const hidi_real *images, size_t n, int32_t *label);
 
-/* Files: the parameters, features.scale, and metadata "format" = "hidi-feature-net", "image_size". */
+/* Files: the parameters, features.scale, and metadata "format" = "hidi-feature-net",
+ * "image_size". */
 hidi_status hidi_feature_net_to_file(const hidi_feature_net *net, hidi_tensor_file *file);
 hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backend *backend,
                                        const hidi_tensor_file *file);
 
-/* The net as an extractor called `name`; takes it over. */
+/* The net as an extractor called `name`, of features and of probabilities (the softmax of its
+ * logits); takes it over, also when that fails. */
 hidi_status hidi_feature_net_extractor(hidi_extractor *extractor, hidi_feature_net *net,
                                        const char *name);
 

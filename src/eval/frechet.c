@@ -1,4 +1,5 @@
-/* frechet.c - the Fréchet distance of two sets of features; see frechet.h. */
+/* frechet.c - d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)): moments are joined block by block,
+ * and the trace of the root is a sum of singular values, which takes the root of nothing. */
 #include "eval/frechet.h"
 
 #include <float.h>

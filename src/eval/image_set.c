@@ -1,4 +1,5 @@
-/* image_set.c */
+/* image_set.c - one pass over a source: every batch is clamped to [-1, 1], goes through the
+ * extractor once, and is added to whatever is gathered of it. */
 #include "eval/image_set.h"
 
 #include <math.h>
@@ -12,7 +13,7 @@ typedef struct gathering {
     hidi_image_set *set;
     hidi_extractor *extractor;
     const hidi_gathering *what;
-    bool spectrum, score; /* still gathered */
+    bool spectrum, score, classes; /* still gathered */
     hidi_inception_score scores;
     double *features, *probabilities, *spatial; /* [BATCH, ...]; NULL: not wanted */
 } gathering;
@@ -49,11 +50,13 @@ static hidi_status begin(gathering *g, const hidi_image_source *source)
         HIDI_TRY(reserve(&g->spatial, BATCH, g->extractor->n_spatial));
         HIDI_TRY(hidi_moments_init(&set->spatial, g->extractor->n_spatial));
     }
-    if (g->score) {
+    if (g->score || g->classes)
         HIDI_TRY(reserve(&g->probabilities, BATCH, g->extractor->n_classes));
+    if (g->classes)
+        HIDI_TRY(hidi_class_counts_init(&set->classes, g->extractor->n_classes));
+    if (g->score)
         HIDI_TRY(hidi_inception_score_init(&g->scores, g->extractor->n_classes, n, what->splits,
                                            what->order));
-    }
     return HIDI_OK;
 }
 
@@ -75,6 +78,18 @@ static hidi_status add_to_spectrum(gathering *g, const hidi_image_batch *batch)
     return HIDI_OK;
 }
 
+static hidi_status add_to_classes(gathering *g, const hidi_image_batch *batch)
+{
+    hidi_class_counts *classes = &g->set->classes;
+    if (batch->labels != NULL)
+        return hidi_class_counts_add(classes, g->probabilities, batch->labels, batch->n);
+    if (!g->what->lenient)
+        return hidi_error(HIDI_UNSUPPORTED, "it is not known which classes were asked for");
+    hidi_class_counts_free(classes);
+    g->classes = false;
+    return HIDI_OK;
+}
+
 static hidi_status add(gathering *g, const hidi_image_batch *batch)
 {
     hidi_image_set *set = g->set;
@@ -91,6 +106,8 @@ static hidi_status add(gathering *g, const hidi_image_batch *batch)
         hidi_moments_add(&set->spatial, g->spatial, n);
     if (g->score)
         hidi_inception_score_add(&g->scores, g->probabilities, n);
+    if (g->classes)
+        HIDI_TRY(add_to_classes(g, batch));
     if (g->spectrum)
         HIDI_TRY(add_to_spectrum(g, batch));
     set->n += n;
@@ -122,18 +139,28 @@ static hidi_status gather(gathering *g, hidi_image_source *source)
         hidi_progress_update(&progress, (long)g->set->n, NULL);
     } while (batch.n > 0);
     HIDI_TRY(finish(g));
+    if (source->evaluations > 0 && g->set->n > 0)
+        g->set->seconds = source->seconds / (double)g->set->n;
     hidi_progress_end(&progress, NULL);
     return HIDI_OK;
+}
+
+void hidi_image_set_init(hidi_image_set *set, const char *label)
+{
+    memset(set, 0, sizeof *set);
+    snprintf(set->label, sizeof set->label, "%s", label ? label : "");
+    set->seconds = set->score = set->score_deviation = NAN;
 }
 
 hidi_status hidi_image_set_gather(hidi_image_set *set, hidi_extractor *extractor,
                                   hidi_image_source *source, const hidi_gathering *what)
 {
     gathering g = {.set = set, .extractor = extractor, .what = what,
-                   .spectrum = what->spectrum,
+                   .spectrum = what->spectrum, .classes = what->classes,
                    .score = what->score && (!what->lenient || source->count >= what->splits)};
-    memset(set, 0, sizeof *set);
-    set->score = set->score_deviation = NAN;
+    hidi_image_set_init(set, what->label);
+    set->kind = source->kind;
+    set->evaluations = source->evaluations;
     hidi_status status = gather(&g, source);
     hidi_inception_score_free(&g.scores);
     free(g.features);
@@ -148,33 +175,11 @@ void hidi_image_set_free(hidi_image_set *set)
     hidi_moments_free(&set->moments);
     hidi_moments_free(&set->spatial);
     hidi_spectrum_free(&set->spectrum);
+    hidi_class_counts_free(&set->classes);
     memset(set, 0, sizeof *set);
 }
 
-/* --- for the comparisons of a run ------------------------------------------------------------- */
-
-static const hidi_gathering for_a_run = {.features = true, .moments = true, .spectrum = true};
-
-hidi_status hidi_image_set_init(hidi_image_set *set, hidi_extractor *extractor, hidi_real *images,
-                                size_t n)
+long hidi_image_set_count(const hidi_image_set *set)
 {
-    hidi_image_source source;
-    hidi_image_source_memory(&source, images, n, extractor->channels, extractor->image_size,
-                             extractor->image_size);
-    return hidi_image_set_gather(set, extractor, &source, &for_a_run);
-}
-
-hidi_status hidi_image_set_real(hidi_image_set *set, hidi_extractor *extractor,
-                                const hidi_dataset *data, hidi_split split, size_t n)
-{
-    hidi_image_source source;
-    memset(set, 0, sizeof *set);
-    hidi_status status = hidi_image_source_dataset(&source, data, split, n, extractor->channels,
-                                                   false);
-    if (status != HIDI_OK)
-        return hidi_error_prefix(status, "eval.images");
-    status = hidi_image_set_gather(set, extractor, &source, &for_a_run);
-    set->split = split;
-    hidi_image_source_close(&source);
-    return status;
+    return (long)(set->moments.dim > 0 ? set->moments.count : set->n);
 }

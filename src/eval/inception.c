@@ -1,4 +1,5 @@
-/* inception.c - the network: weights, running, and the extractor. */
+/* inception.c - the steps of the plan (inception_plan.c), one kernel of the backend after the
+ * other; the features are those of pool3, as they come, the probabilities softmax(W pool3). */
 #include "eval/inception.h"
 
 #include <math.h>

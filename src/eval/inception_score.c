@@ -1,4 +1,6 @@
-/* inception_score.c - the Inception Score; see inception_score.h. */
+/* inception_score.c - with H(p) = -sum_y p_y log p_y, the divergence of a part's images from their
+ * mean is H(mean_i p(y | x_i)) - mean_i H(p(y | x_i)), so that sums of p and of p log p are enough
+ * and no image's probabilities are kept. */
 #include "eval/inception_score.h"
 
 #include <math.h>

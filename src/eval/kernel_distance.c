@@ -1,4 +1,6 @@
-/* kernel_distance.c - unbiased polynomial MMD over subsets; see kernel_distance.h. */
+/* kernel_distance.c - for each pair of subsets [m, D], three products of matrices give all the
+ * kernel's values (a . b / D + 1)^3; the diagonals of the two that are of one set with itself are
+ * left out, which makes the estimate unbiased. */
 #include "eval/kernel_distance.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* metrics.h - the metrics of hidi eval: their names, what they need, and their values. */
+/* metrics.h - the metrics that sets of images are compared by: their names, what they need of the
+ * images, and the numbers that they give. */
 #ifndef HIDI_EVAL_METRICS_H
 #define HIDI_EVAL_METRICS_H
 
@@ -11,6 +12,8 @@ typedef enum hidi_metric {
     HIDI_METRIC_FID, HIDI_METRIC_IS, HIDI_METRIC_SFID, HIDI_METRIC_KID, /* Inception */
     HIDI_METRIC_DISTANCE, HIDI_METRIC_KERNEL,                           /* another   */
     HIDI_METRIC_PR, HIDI_METRIC_SPECTRUM,                               /* either    */
+    HIDI_METRIC_CLASSES, /* class_counts.h: of samples, by an extractor that knows their classes;
+                          * not chosen by name, but by setting choice.on                     */
     HIDI_METRICS
 } hidi_metric;
 
@@ -23,7 +26,9 @@ typedef struct hidi_metric_choice {
  * HIDI_BAD_ARGUMENT with a list for an unknown one, and for one of the other kind of extractor. */
 hidi_status hidi_metrics_choose(hidi_metric_choice *choice, const char *names, bool inception);
 
-/* What has to be gathered of a set, or of the reference, for these. */
+const char *hidi_metric_name(hidi_metric metric);
+
+/* What has to be gathered of a set, or of the reference, for these: sets what's bool members. */
 void hidi_metrics_need(const hidi_metric_choice *choice, bool reference, hidi_gathering *what);
 
 /* The numbers, several of some metrics. */
@@ -36,6 +41,7 @@ typedef enum hidi_value {
     HIDI_VALUE_KERNEL, HIDI_VALUE_KERNEL_STD, HIDI_VALUE_KERNEL_ERROR,
     HIDI_VALUE_PRECISION, HIDI_VALUE_RECALL,
     HIDI_VALUE_HIGH,
+    HIDI_VALUE_ASKED, HIDI_VALUE_VARIATION, HIDI_VALUE_RAREST,
     HIDI_VALUES
 } hidi_value;
 
@@ -49,16 +55,12 @@ extern const hidi_value_text hidi_value_texts[HIDI_VALUES];
 
 /* What they are computed with. */
 typedef struct hidi_metric_options {
-    size_t neighbours;          /* k of precision and recall */
-    hidi_kernel_options kernel;
+    size_t neighbours;          /* k of precision and recall: 3               */
+    hidi_kernel_options kernel; /* 100 subsets of 1000, seed 2020             */
+    size_t splits;              /* of the Inception Score: 10                 */
+    hidi_score_order order;     /* of its images: as given                    */
 } hidi_metric_options;
 
-/* The values of a set against the reference (its split is not looked at); NaN: not measured.
- * subset: the size of the kernel distance's subsets, 0 if there is none.  A chosen metric for which
- * either side lacks what it needs is an error if it was asked for by name. */
-hidi_status hidi_metrics_measure(double value[HIDI_VALUES], size_t *subset,
-                                 const hidi_metric_choice *choice, const hidi_image_set *set,
-                                 const hidi_image_set *reference,
-                                 const hidi_metric_options *options);
+hidi_metric_options hidi_metric_defaults(void);
 
 #endif

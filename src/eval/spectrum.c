@@ -1,4 +1,9 @@
-/* spectrum.c - the radial power spectrum of images; see spectrum.h. */
+/* spectrum.c - the radial power spectrum of images [size, size]:
+ *
+ *     F(k) = sum_x f(x) exp(-2 pi i k x / size)        along the rows, then along the columns
+ *     P(b) = sum over round(|k|) = b of |F(k)|^2 / size^2
+ *
+ * By sums and not by a fast transform: images are small, and any size will do. */
 #include "eval/spectrum.h"
 
 #include <math.h>
@@ -144,4 +149,10 @@ double hidi_spectrum_high(const hidi_spectrum *s)
     for (size_t b = (s->size + 3) / 4; b < s->bins; b++)
         sum += s->power[b];
     return s->count == 0 ? 0 : sum / (double)s->count;
+}
+
+double hidi_spectrum_ratio(const hidi_spectrum *s, const hidi_spectrum *reference, size_t bin)
+{
+    return s->power[bin] / (double)s->count /
+           (reference->power[bin] / (double)reference->count);
 }

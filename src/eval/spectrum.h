@@ -25,4 +25,8 @@ void hidi_spectrum_free(hidi_spectrum *spectrum);
 /* Mean power per image at radius >= size/4 (half of the Nyquist frequency and above). */
 double hidi_spectrum_high(const hidi_spectrum *spectrum);
 
+/* Mean power per image in a bin / the same of the reference, which has the same size. */
+double hidi_spectrum_ratio(const hidi_spectrum *spectrum, const hidi_spectrum *reference,
+                           size_t bin);
+
 #endif

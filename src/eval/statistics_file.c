@@ -1,4 +1,5 @@
-/* statistics_file.c - means and covariances in npz files; see statistics_file.h. */
+/* statistics_file.c - a file's mu and sigma are believed only if sigma can be a covariance:
+ * symmetric up to single precision, with no negative variance, and finite. */
 #include "eval/statistics_file.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* config.c - values from preset files and from the command line; see config.h. */
+/* config.c - one table says of every option where its value is, what it may be and what it means;
+ * reading files, --set, defaults and printing all go through it. */
 #include "io/config.h"
 
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/choice.h"
 #include "io/number.h"
 
 #define BLANKS " \t\r\n"
@@ -62,25 +64,10 @@ static hidi_status parse_bool(const hidi_option *option, const char *text, int *
                       option->key, text);
 }
 
-/* The word at `words`, which are separated by blanks, has *length characters; NULL at the end. */
-static const char *next_word(const char *words, size_t *length)
-{
-    words += strspn(words, BLANKS);
-    *length = strcspn(words, BLANKS);
-    return *length == 0 ? NULL : words;
-}
-
 static hidi_status parse_choice(const hidi_option *option, const char *text, int *value)
 {
-    int index = 0;
-    size_t length;
-    const char *word = next_word(option->choices, &length);
-
-    for (; word != NULL; word = next_word(word + length, &length), index++)
-        if (strlen(text) == length && memcmp(word, text, length) == 0) {
-            *value = index;
-            return HIDI_OK;
-        }
+    if (hidi_choice_find(option->choices, text, value))
+        return HIDI_OK;
     return hidi_error(HIDI_BAD_ARGUMENT, "%s: expected one of: %s; found \"%s\"", option->key,
                       option->choices, text);
 }
@@ -228,8 +215,10 @@ hidi_status hidi_config_set(const hidi_option *table, void *values, const char *
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
-/* Between our line reader and our handler, while inih parses.  Lines are counted here because
- * inih, depending on how it was built, does not tell a handler the number. */
+/* Between our line reader and our handler, while inih parses.  It needs a reader of ours, because
+ * whether a handler is told the number of a line, and that of a section without values at all, is
+ * fixed when inih is built (INI_HANDLER_LINENO, INI_CALL_HANDLER_ON_NEW_SECTION: both 0 in Debian's),
+ * and because its own cuts long lines in two without a word. */
 typedef struct parse {
     hidi_config_taker *take;
     void *context;
@@ -238,7 +227,6 @@ typedef struct parse {
     hidi_status status; /* of the first error; parsing stops there */
 } parse;
 
-/* inih tells a handler nothing of a section's line, so that an empty one would go unseen. */
 static void take_section(parse *state, const char *text)
 {
     char section[128];
@@ -380,7 +368,7 @@ hidi_status hidi_config_read(const hidi_option *table, void *values, const char 
 
 static void print_value(const hidi_option *option, const void *place, FILE *out)
 {
-    char number[HIDI_NUMBER_TEXT];
+    char number[HIDI_NUMBER_TEXT], word[HIDI_CONFIG_TEXT];
 
     switch (option->type) {
     case HIDI_OPTION_INT:
@@ -395,15 +383,9 @@ static void print_value(const hidi_option *option, const void *place, FILE *out)
     case HIDI_OPTION_TEXT:
         fputs((const char *)place, out);
         break;
-    case HIDI_OPTION_CHOICE: {
-        size_t length;
-        const char *word = next_word(option->choices, &length);
-        for (int i = *(const int *)place; i > 0 && word != NULL; i--)
-            word = next_word(word + length, &length);
-        if (word != NULL)
-            fprintf(out, "%.*s", (int)length, word);
+    case HIDI_OPTION_CHOICE:
+        fputs(hidi_choice_name(option->choices, *(const int *)place, word, sizeof word), out);
         break;
-    }
     }
 }
 
@@ -432,7 +414,7 @@ void hidi_config_print(const hidi_option *table, const void *values, FILE *out)
 static bool is_among(const char *words, const char *word, size_t length)
 {
     size_t other;
-    for (const char *w = next_word(words, &other); w != NULL; w = next_word(w + other, &other))
+    for (const char *w = hidi_next_word(words, &other); w != NULL; w = hidi_next_word(w + other, &other))
         if (other == length && memcmp(w, word, length) == 0)
             return true;
     return false;

@@ -1,6 +1,10 @@
 /* csv.c - RFC 4180 with "\n" at the end of a row: cells are separated by commas; one that has a
  * comma, a quote or a line break stands in quotes, its own quotes doubled.  A log's cells are
  * numbers, so that each of its rows is one line, and a row without a line's end was interrupted. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include "io/csv.h"
 
 #include <errno.h>
@@ -331,12 +335,11 @@ hidi_status hidi_csv_open(hidi_csv *csv, const char *path, const char *const *co
 
     memset(csv, 0, sizeof *csv);
     HIDI_TRY(make_header(path, columns, &header, &csv->n_columns));
-    csv->path = malloc(strlen(path) + 1);
+    csv->path = strdup(path);
     hidi_status status = HIDI_OK;
     if (csv->path == NULL) {
         status = hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
     } else {
-        strcpy(csv->path, path);
         status = open_log(csv, header, resume_step);
     }
     free(header);

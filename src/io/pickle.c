@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "io/bytes.h"
 #include "io/pickle_machine.h"
 
@@ -29,12 +30,17 @@ static hidi_status bad(const hidi_machine *m, const char *problem)
     return hidi_error(HIDI_BAD_FORMAT, "%s: byte %zu of the pickle: %s", m->what, m->at, problem);
 }
 
+static hidi_status no_memory(const hidi_machine *m)
+{
+    return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", m->what);
+}
+
 /* --- the stack and the memo ------------------------------------------------------------------- */
 
 static hidi_status push(hidi_machine *m, hidi_value *value)
 {
-    HIDI_TRY(hidi_machine_room((void **)&m->stack, &m->stack_capacity, m->depth,
-                               sizeof *m->stack));
+    if (!hidi_array_room(&m->stack, m->depth, &m->stack_capacity, sizeof *m->stack))
+        return no_memory(m);
     m->stack[m->depth++] = value;
     return HIDI_OK;
 }
@@ -83,7 +89,7 @@ static hidi_status put(hidi_machine *m, size_t index)
         hidi_value **larger = realloc(m->memo, size * sizeof *larger);
 
         if (larger == NULL)
-            return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", m->what);
+            return no_memory(m);
         for (size_t i = m->memo_size; i < size; i++)
             larger[i] = NULL;
         m->memo = larger;
@@ -425,8 +431,8 @@ static hidi_status stack_work(hidi_machine *m, int op)
 
     switch (op) {
     case MARK:
-        HIDI_TRY(hidi_machine_room((void **)&m->marks, &m->marks_capacity, m->n_marks,
-                                   sizeof *m->marks));
+        if (!hidi_array_room(&m->marks, m->n_marks, &m->marks_capacity, sizeof *m->marks))
+            return no_memory(m);
         m->marks[m->n_marks++] = m->depth;
         return HIDI_OK;
     case POP_MARK:

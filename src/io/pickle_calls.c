@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "io/pickle_machine.h"
 
 static hidi_status bad(const hidi_machine *m, const char *function, const char *problem)
@@ -67,8 +68,8 @@ static hidi_status make_storage(hidi_machine *m, const hidi_value *id, hidi_valu
     if ((uint64_t)id->item[4]->integer > SIZE_MAX / hidi_dtype_bytes(storage->dtype))
         return bad(m, what, "its bytes are more than memory can hold");
     storage->count = (size_t)id->item[4]->integer;
-    HIDI_TRY(hidi_machine_room((void **)&m->storages, &m->storages_capacity, m->n_storages,
-                               sizeof *m->storages));
+    if (!hidi_array_room(&m->storages, m->n_storages, NULL, sizeof *m->storages))
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", m->what);
     m->storages[m->n_storages++] = storage;
     HIDI_TRY(hidi_machine_value(m, HIDI_VALUE_STORAGE, result));
     (*result)->storage = storage;

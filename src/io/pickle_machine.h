@@ -17,7 +17,7 @@ typedef struct hidi_machine {
     hidi_value **memo;
     size_t memo_size, memoized;  /* slots; how many a MEMOIZE has counted            */
     const hidi_stored **storages;
-    size_t n_storages, storages_capacity;
+    size_t n_storages;
 } hidi_machine;
 
 /* Memory of the arena, or NULL after an error message in *status (within the limit, too). */
@@ -35,9 +35,6 @@ hidi_status hidi_machine_append(hidi_machine *m, hidi_value *list, hidi_value *i
 
 /* An opaque value with this name. */
 hidi_status hidi_machine_opaque(hidi_machine *m, const char *name, hidi_value **value);
-
-/* Room for one more element in an array of *capacity. */
-hidi_status hidi_machine_room(void **array, size_t *capacity, size_t n, size_t element);
 
 /* function(*arguments), or class.__new__(class, *arguments). */
 hidi_status hidi_machine_call(hidi_machine *m, const hidi_value *function, hidi_value *arguments,

@@ -19,19 +19,6 @@ void *hidi_machine_take(hidi_machine *m, size_t bytes, hidi_status *status)
     return memory;
 }
 
-hidi_status hidi_machine_room(void **array, size_t *capacity, size_t n, size_t element)
-{
-    if (n < *capacity)
-        return HIDI_OK;
-    const size_t more = n < 32 ? 64 : 2 * n;
-    void *larger = more > SIZE_MAX / element ? NULL : realloc(*array, more * element);
-    if (larger == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    *array = larger;
-    *capacity = more;
-    return HIDI_OK;
-}
-
 hidi_status hidi_machine_value(hidi_machine *m, hidi_value_kind kind, hidi_value **value)
 {
     hidi_status status = HIDI_OK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/markup.h"
 #include "io/number.h"
 
 #define MOST_TICKS 16
@@ -49,28 +50,6 @@ static void put(FILE *out, double coordinate)
     fprintf(out, "%s%ld", tenths < 0 ? "-" : "", labs(tenths) / 10);
     if (tenths % 10 != 0)
         fprintf(out, ".%ld", labs(tenths) % 10);
-}
-
-static void put_text(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default: /* XML has no other control characters */
-            fputc((unsigned char)*text < 32 ? ' ' : *text, out);
-        }
-    }
 }
 
 /* About how wide a text is, in pixels at 12 pixels a letter's height: UTF-8's later bytes have no
@@ -248,14 +227,14 @@ static void put_axes(FILE *out, const hidi_plot *plot, const plot_axis *x, const
     if (plot->x_label != NULL) {
         fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">",
                 (LEFT + HIDI_PLOT_WIDTH - RIGHT) / 2, HIDI_PLOT_HEIGHT - 12);
-        put_text(out, plot->x_label);
+        hidi_print_markup(out, plot->x_label);
         fputs("</text>\n", out);
     }
     if (plot->y_label != NULL) {
         fputs("<text text-anchor=\"middle\" transform=\"translate(17,", out);
         put(out, (y->start + y->end) / 2);
         fputs(") rotate(-90)\">", out);
-        put_text(out, plot->y_label);
+        hidi_print_markup(out, plot->y_label);
         fputs("</text>\n", out);
     }
 }
@@ -396,7 +375,7 @@ static double put_legend(FILE *out, const hidi_plot *plot, double top)
             fputs("\" y=\"", out);
             put(out, y + 12);
             fputs("\">", out);
-            put_text(out, label);
+            hidi_print_markup(out, label);
             fputs("</text>\n", out);
         }
         x += width;
@@ -413,13 +392,13 @@ static void put_frame(FILE *out, const hidi_plot *plot)
             HIDI_PLOT_WIDTH, HIDI_PLOT_HEIGHT, HIDI_PLOT_WIDTH, HIDI_PLOT_HEIGHT);
     if (plot->title != NULL) {
         fputs("<title>", out);
-        put_text(out, plot->title);
+        hidi_print_markup(out, plot->title);
         fputs("</title>\n", out);
     }
     fputs("<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", out);
     if (plot->title != NULL) {
         fprintf(out, "<text x=\"%d\" y=\"24\" font-size=\"15\" font-weight=\"bold\">", LEFT);
-        put_text(out, plot->title);
+        hidi_print_markup(out, plot->title);
         fputs("</text>\n", out);
     }
 }

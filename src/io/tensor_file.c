@@ -1,4 +1,8 @@
-/* tensor_file.c - named tensors and text metadata in host memory. */
+/* tensor_file.c - named tensors and text metadata in host memory, little-endian as in files. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include "io/tensor_file.h"
 
 #include <math.h>
@@ -6,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "io/bytes.h"
 
 static char no_path[] = "";
@@ -216,17 +221,9 @@ char *hidi_file_tensor_text(const hidi_file_tensor *tensor, char *text, size_t s
 
 /* --- building --------------------------------------------------------------------------------- */
 
-static char *copy_text(const char *text)
-{
-    size_t bytes = strlen(text) + 1;
-    char *copy = malloc(bytes);
-
-    return copy == NULL ? NULL : memcpy(copy, text, bytes);
-}
-
 hidi_status hidi_tensor_file_set_path(hidi_tensor_file *file, const char *path)
 {
-    char *copy = copy_text(path);
+    char *copy = strdup(path);
 
     if (copy == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for a file name", path);
@@ -234,16 +231,6 @@ hidi_status hidi_tensor_file_set_path(hidi_tensor_file *file, const char *path)
         free(file->path);
     file->path = copy;
     return HIDI_OK;
-}
-
-/* Room for element n of an array that holds n: it doubles whenever n is a power of two, so that the
- * capacity need not be kept. */
-static void *grown(void *array, size_t n, size_t element)
-{
-    if ((n & (n - 1)) != 0)
-        return array;
-    size_t capacity = n == 0 ? 1 : 2 * n;
-    return capacity > SIZE_MAX / element ? NULL : realloc(array, capacity * element);
 }
 
 hidi_status hidi_count_elements(const char *name, hidi_dtype dtype, int rank, const size_t *dim,
@@ -270,15 +257,13 @@ hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hid
     size_t count = 0;
 
     HIDI_TRY(hidi_count_elements(name, dtype, rank, dim, &count));
-    hidi_file_tensor *array = grown(file->tensor, file->n_tensors, sizeof *array);
-    if (array != NULL)
-        file->tensor = array;
-    char *copy = copy_text(name);
-    if (array == NULL || copy == NULL) {
+    const bool room = hidi_array_room(&file->tensor, file->n_tensors, NULL, sizeof *file->tensor);
+    char *copy = strdup(name);
+    if (!room || copy == NULL) {
         free(copy);
         return hidi_error(HIDI_NO_MEMORY, "tensor \"%s\": out of memory", name);
     }
-    hidi_file_tensor *tensor = &array[file->n_tensors++];
+    hidi_file_tensor *tensor = &file->tensor[file->n_tensors++];
     memset(tensor, 0, sizeof *tensor);
     tensor->name = copy;
     tensor->dtype = dtype;
@@ -338,20 +323,16 @@ hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, c
 {
     if (hidi_tensor_file_meta(file, key) != NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "metadata \"%s\" is there twice", key);
-    char **keys = grown(file->key, file->n_keys, sizeof *keys);
-    if (keys != NULL)
-        file->key = keys;
-    char **values = grown(file->value, file->n_keys, sizeof *values);
-    if (values != NULL)
-        file->value = values;
-    char *key_copy = copy_text(key), *value_copy = copy_text(value);
-    if (keys == NULL || values == NULL || key_copy == NULL || value_copy == NULL) {
+    const bool room = hidi_array_room(&file->key, file->n_keys, NULL, sizeof *file->key) &&
+                      hidi_array_room(&file->value, file->n_keys, NULL, sizeof *file->value);
+    char *key_copy = strdup(key), *value_copy = strdup(value);
+    if (!room || key_copy == NULL || value_copy == NULL) {
         free(key_copy);
         free(value_copy);
         return hidi_error(HIDI_NO_MEMORY, "metadata \"%s\": out of memory", key);
     }
-    keys[file->n_keys] = key_copy;
-    values[file->n_keys] = value_copy;
+    file->key[file->n_keys] = key_copy;
+    file->value[file->n_keys] = value_copy;
     file->n_keys++;
     return HIDI_OK;
 }
@@ -360,16 +341,14 @@ hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name
                                         const char *what)
 {
     size_t bytes = strlen(name) + strlen(what) + sizeof ": ";
-    char **array = grown(file->unread, file->n_unread, sizeof *array);
-    if (array != NULL)
-        file->unread = array;
+    const bool room = hidi_array_room(&file->unread, file->n_unread, NULL, sizeof *file->unread);
     char *text = malloc(bytes);
-    if (array == NULL || text == NULL) {
+    if (!room || text == NULL) {
         free(text);
         return hidi_error(HIDI_NO_MEMORY, "\"%s\": out of memory", name);
     }
     snprintf(text, bytes, "%s: %s", name, what);
-    array[file->n_unread++] = text;
+    file->unread[file->n_unread++] = text;
     return HIDI_OK;
 }
 

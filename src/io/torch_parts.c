@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "io/number.h"
-#include "io/pickle_machine.h"
 
 #define DEEPEST 64          /* dicts in dicts                                                  */
 #define MOST_VISITS 1000000 /* values looked at: a dict may hold another twice, that one ...   */
@@ -245,11 +245,12 @@ static hidi_status count_text(walk *w, size_t bytes)
 
 static hidi_status add_tensor(walk *w, const hidi_stored_view *view)
 {
-    HIDI_TRY(hidi_machine_room((void **)&w->list->item, &w->list->capacity, w->list->n,
-                               sizeof *w->list->item));
+    const bool room = hidi_array_room(&w->list->item, w->list->n, NULL, sizeof *w->list->item);
     char *copy = strdup(w->name[0] == '\0' ? "tensor" : w->name);
-    if (copy == NULL)
+    if (!room || copy == NULL) {
+        free(copy);
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", w->file->path);
+    }
     w->list->item[w->list->n++] = (hidi_named_view){ copy, view };
     return HIDI_OK;
 }

@@ -12,7 +12,7 @@ typedef struct hidi_named_view {
 
 typedef struct hidi_torch_views {
     hidi_named_view *item;
-    size_t n, capacity;
+    size_t n;
 } hidi_torch_views;
 
 /* The part that `key` names (hidi_torch_read says how), of the file `path`. */

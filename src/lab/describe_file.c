@@ -1,4 +1,5 @@
-/* describe_file.c */
+/* describe_file.c - what a file of tensors is: known kinds of networks are read on the dry backend,
+ * which says whether they are complete; of anything else names, shapes and sums are listed. */
 #include "lab/describe_file.h"
 
 #include <stdio.h>
@@ -236,7 +237,8 @@ static hidi_status open_file(hidi_tensor_file *file, const char *path, const cha
     return hidi_tensor_file_list(file, path, "");
 }
 
-hidi_status hidi_describe_file(const char *path, const char *key, bool full_metadata, bool all_tensors)
+hidi_status hidi_describe_file(const char *path, const char *key, bool full_metadata,
+                               bool all_tensors)
 {
     hidi_tensor_file file;
     char size[32];

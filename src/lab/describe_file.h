@@ -11,6 +11,6 @@
  * it that cannot be read.  Of a PyTorch file with several parts, and of an npz, no data is read.
  * `key` (NULL: none): a part of the file, as in hidi_tensor_file_open. */
 hidi_status hidi_describe_file(const char *path, const char *key, bool full_metadata,
-                           bool all_tensors);
+                               bool all_tensors);
 
 #endif

@@ -1,4 +1,4 @@
-/* eval_set.h - the sets of images that hidi eval compares, whatever they are. */
+/* eval_set.h - the sets of images that hidi eval compares, by their names. */
 #ifndef HIDI_LAB_EVAL_SET_H
 #define HIDI_LAB_EVAL_SET_H
 
@@ -14,16 +14,7 @@ typedef struct hidi_eval_context {
     bool eight_bits;      /* samples and images of data sets are rounded as in a PNG file         */
 } hidi_eval_context;
 
-typedef struct hidi_eval_set {
-    char label[96];     /* what it is called in the table                                 */
-    const char *kind;   /* "folder", "npz", "statistics", "data set", "model"             */
-    long images;        /* 0: a file of statistics that does not say                      */
-    long evaluations;   /* of the network for one image; 0: not generated here            */
-    double seconds;     /* for one image; NaN: not generated here                         */
-    hidi_image_set set;
-} hidi_eval_set;
-
-/* Gathers what is wanted of `name`, as far as it has it:
+/* Gathers what is wanted of `name`, as far as it has it (what->label is not looked at):
  *   data:train, data:validation, data:test   eval.images of that split of the settings' data set
  *   a folder                                 all its PNG files (data/image_source.h)
  *   an npz with arr_0                        all its images, and the statistics beside them, if
@@ -31,9 +22,8 @@ typedef struct hidi_eval_set {
  *   an npz with mu and sigma                 statistics alone
  *   safetensors                              eval.images samples of a teacher or a student
  * Free it in any case. */
-hidi_status hidi_eval_set_gather(hidi_eval_set *set, hidi_eval_context *context, const char *name,
+hidi_status hidi_eval_set_gather(hidi_image_set *set, hidi_eval_context *context, const char *name,
                                  const hidi_gathering *what);
-void hidi_eval_set_free(hidi_eval_set *set);
 
 /* Opens the settings' data set if it is not open yet. */
 hidi_status hidi_eval_data(hidi_eval_context *context);

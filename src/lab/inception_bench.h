@@ -2,7 +2,7 @@
 #ifndef HIDI_LAB_INCEPTION_BENCH_H
 #define HIDI_LAB_INCEPTION_BENCH_H
 
-#include "lab/step.h"
+#include "lab/footprint.h"
 
 /* The median time of `repeat` passes over a batch of images of 299 x 299 to their features, with
  * random weights: seconds and floating-point operations of a pass, and bytes of the weights

@@ -16,15 +16,15 @@
 enum { MOST_SERIES = 5 };
 
 /* What is shown of each log. */
-typedef struct curves {
+typedef struct log_figure {
     const char *name, *title, *y_label;
     bool log_y;
     struct {
         const char *column, *label;
     } series[MOST_SERIES];
-} curves;
+} log_figure;
 
-static const curves all[] = {
+static const log_figure figures[] = {
     {"features", "Feature net", "cross entropy", true, {{"loss", NULL}}},
     {"teacher", "Teacher: flow matching", "squared error a pixel", true, {{"loss", NULL}}},
     {"stage1",
@@ -64,21 +64,21 @@ hidi_status hidi_write_plot(const hidi_plot *plot, const char *path)
     return status;
 }
 
-/* Reads the columns of `c` that hold anything, and plots them. */
-static hidi_status plot(const curves *c, const char *log, const char *svg)
+/* Reads the columns of `f` that hold anything, and plots them. */
+static hidi_status plot(const log_figure *f, const char *log, const char *svg)
 {
     hidi_series series[MOST_SERIES];
     double *y[MOST_SERIES] = {NULL}, *x = NULL;
     size_t n_series = 0, n = 0, n_x = 0;
     hidi_status status = hidi_csv_read(log, "step", &x, &n_x);
-    for (int i = 0; i < MOST_SERIES && c->series[i].column != NULL && status == HIDI_OK; i++) {
-        status = hidi_csv_read(log, c->series[i].column, &y[i], &n);
+    for (int i = 0; i < MOST_SERIES && f->series[i].column != NULL && status == HIDI_OK; i++) {
+        status = hidi_csv_read(log, f->series[i].column, &y[i], &n);
         if (status == HIDI_OK && n == n_x && has_values(y[i], n))
-            series[n_series++] = (hidi_series){c->series[i].label, x, y[i], n};
+            series[n_series++] = (hidi_series){f->series[i].label, x, y[i], n};
     }
     if (status == HIDI_OK && n_series > 0) {
         const size_t smooth = n_x / 40 | 1;
-        const hidi_plot drawing = {c->title, "step",   c->y_label, c->log_y,
+        const hidi_plot drawing = {f->title, "step",   f->y_label, f->log_y,
                                    smooth,   series,   n_series,   false};
         status = hidi_write_plot(&drawing, svg);
     }
@@ -97,8 +97,8 @@ hidi_status hidi_plot_log(const char *dir, const char *name)
         return HIDI_OK;
     snprintf(file, sizeof file, "%s.svg", name);
     hidi_path(svg, sizeof svg, dir, file);
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (strcmp(all[i].name, name) == 0)
-            return plot(&all[i], log, svg);
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        if (strcmp(figures[i].name, name) == 0)
+            return plot(&figures[i], log, svg);
     return hidi_error(HIDI_BAD_ARGUMENT, "no log is called %s", name);
 }

@@ -1,9 +1,16 @@
-/* pictures.c */
+/* pictures.c - samples in a grid, and over each the token weights a_i of the discriminator: the
+ * larger a token's weight, the deeper its red. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include "lab/pictures.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "lab/measuring.h"
+#include "io/open_tensors.h"
 #include "eval/defects.h"
 
 hidi_status hidi_write_grid(const char *path, const hidi_real *x, size_t n,
@@ -50,30 +57,113 @@ static hidi_status heat_grid(hidi_image *image, const hidi_real *x, const hidi_r
     return status;
 }
 
-hidi_status hidi_write_heat(const char *path, const hidi_heads *heads, const hidi_dit *backbone,
-                            const hidi_real *x, const int32_t *y, size_t n, double t, uint64_t seed,
-                            size_t columns, size_t zoom)
+/* --- where a discriminator looks -------------------------------------------------------------- */
+
+hidi_status hidi_discriminator_load(hidi_discriminator *d, const hidi_backend *backend,
+                                    const char *heads, const char *backbone)
 {
+    hidi_tensor_file file;
+    *d = (hidi_discriminator){NULL, NULL};
+    HIDI_TRY(hidi_tensor_file_open(&file, heads, NULL));
+    const hidi_status status = hidi_heads_from_file(&d->heads, backend, &file);
+    hidi_tensor_file_free(&file);
+    return status == HIDI_OK ? hidi_dit_load(&d->backbone, backend, backbone) : status;
+}
+
+void hidi_discriminator_free(hidi_discriminator *d)
+{
+    hidi_heads_destroy(d->heads);
+    hidi_dit_destroy(d->backbone);
+    *d = (hidi_discriminator){NULL, NULL};
+}
+
+hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discriminator *discriminator,
+                             uint64_t seed, size_t columns)
+{
+    const hidi_time_options *time = &settings->dm.adversary_time;
+    return (hidi_heat){discriminator, (time->least + time->most) / 2, seed, columns,
+                       (size_t)settings->eval.zoom};
+}
+
+hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
+                            const int32_t *y, size_t n)
+{
+    const hidi_heads *heads = heat->discriminator->heads;
+    const hidi_dit *backbone = heat->discriminator->backbone;
     const hidi_dit_config *c = &backbone->config;
     const size_t tokens = c->image_size / c->patch * (c->image_size / c->patch);
     hidi_image image;
     if (!hidi_head_of(heads->config.kind)->has_weights)
         return hidi_error(HIDI_UNSUPPORTED, "only awd heads have token weights");
     hidi_tape *tape = hidi_tape_create(backbone->params.backend);
-    hidi_real *heat = malloc(n * tokens * sizeof *heat);
+    hidi_real *map = malloc(n * tokens * sizeof *map);
     hidi_status status = HIDI_OK;
-    if (tape == NULL || heat == NULL)
+    if (tape == NULL || map == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "heat map: out of memory");
     if (status == HIDI_OK)
-        status = hidi_token_maps(tape, heads, backbone, x, y, n, t, seed, UINT32_MAX, heat, NULL,
-                                 NULL);
+        status = hidi_token_maps(tape, heads, backbone, x, y, n, heat->t, heat->seed, UINT32_MAX,
+                                 map, NULL, NULL);
     if (status == HIDI_OK)
-        status = heat_grid(&image, x, heat, n, c, columns, zoom);
+        status = heat_grid(&image, x, map, n, c, heat->columns, heat->zoom);
     hidi_tape_destroy(tape);
-    free(heat);
+    free(map);
     if (status != HIDI_OK)
         return status;
     status = hidi_png_write(&image, path);
     hidi_image_free(&image);
+    return status;
+}
+
+/* --- samples ---------------------------------------------------------------------------------- */
+
+static hidi_status write_weights_over(const hidi_session *session, const hidi_sample_request *r,
+                                      const hidi_real *x, const int32_t *y)
+{
+    const hidi_settings *s = &session->settings;
+    hidi_discriminator discriminator;
+    hidi_status status =
+        hidi_discriminator_load(&discriminator, session->backend, r->heads, r->backbone);
+    if (status == HIDI_OK) {
+        const hidi_heat heat = hidi_settings_heat(s, &discriminator, (uint64_t)s->sample.seed,
+                                                  (size_t)r->columns);
+        status = hidi_write_heat(r->heat, &heat, x, y, (size_t)r->count);
+    }
+    hidi_discriminator_free(&discriminator);
+    return status;
+}
+
+static hidi_status write_samples_of(const hidi_session *session, const hidi_sample_request *r,
+                                    const hidi_dit *net)
+{
+    const hidi_settings *s = &session->settings;
+    const hidi_dit_config *c = &net->config;
+    const hidi_sampler sampler = hidi_settings_sampler(s, c->has_interval);
+    hidi_samples samples = hidi_settings_samples(s, net, &sampler, (size_t)r->count);
+    const int32_t label = (int32_t)r->label;
+    hidi_progress progress;
+    hidi_real *x;
+    int32_t *y;
+    if (r->label >= (long)c->n_classes)
+        return hidi_error(HIDI_BAD_ARGUMENT, "--class %ld: %s has classes 0 to %zu", r->label,
+                          r->model, c->n_classes - 1);
+    samples.label = r->label >= 0 ? &label : NULL;
+    hidi_progress_begin(&progress, session->progress, "sample", 0, r->count);
+    HIDI_TRY(hidi_samples_draw(&samples, &progress, &x, &y));
+    hidi_progress_end(&progress, NULL);
+    hidi_status status = hidi_write_grid(session->out, x, (size_t)r->count, c, (size_t)r->columns,
+                                         (size_t)s->eval.zoom);
+    if (status == HIDI_OK && r->heads != NULL)
+        status = write_weights_over(session, r, x, y);
+    free(x);
+    free(y);
+    return status;
+}
+
+hidi_status hidi_write_samples(const hidi_session *session, const hidi_sample_request *r)
+{
+    hidi_dit *net;
+    HIDI_TRY(hidi_dit_load(&net, session->backend, r->model));
+    const hidi_status status = write_samples_of(session, r, net);
+    hidi_dit_destroy(net);
     return status;
 }

@@ -127,7 +127,7 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
     return hidi_train(task, &training);
 }
 
-/* Writes the result, with what it was made with and how long it took; then the checkpoint may go. */
+/* Writes the result, with what made it and how long it took; then the checkpoint may go. */
 static hidi_status stage_write(const run_stage *stage, hidi_tensor_file *file, const char *path,
                               double seconds)
 {
@@ -220,8 +220,8 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     double seconds = NAN, accuracy = NAN;
     HIDI_TRY(hidi_classifier_create(&training, stage->session->backend, data, &options,
                                     stage->settings));
-    hidi_status status = stage_train(stage, hidi_classifier_task(training), &s->features.train, NULL,
-                                     &seconds);
+    const hidi_task *task = hidi_classifier_task(training);
+    hidi_status status = stage_train(stage, task, &s->features.train, NULL, &seconds);
     if (status == HIDI_OK)
         status = hidi_classifier_finish(training, (size_t)s->features.test_images, &accuracy);
     if (status == HIDI_OK) {
@@ -354,8 +354,8 @@ static hidi_status train_stage1(const run_stage *stage, const hidi_dataset *data
     double seconds = NAN;
     HIDI_TRY(hidi_stage1_create(&training, teacher, data, &options, stage->settings));
     snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every};
-    hidi_status status = stage_train(stage, hidi_stage1_task(training), &s->td.train, &looks,
-                                     &seconds);
+    const hidi_task *task = hidi_stage1_task(training);
+    hidi_status status = stage_train(stage, task, &s->td.train, &looks, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_stage1_result(training), stage->file, seconds);
     if (status == HIDI_OK)
@@ -409,8 +409,8 @@ static hidi_status train_stage2(const run_stage *stage, const hidi_dataset *data
     HIDI_TRY(hidi_settings_stage2(s, &options));
     HIDI_TRY(hidi_stage2_create(&training, stage1, teacher, data, &options, stage->settings));
     snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every};
-    hidi_status status = stage_train(stage, hidi_stage2_task(training), &s->dm.train, &looks,
-                                     &seconds);
+    const hidi_task *task = hidi_stage2_task(training);
+    hidi_status status = stage_train(stage, task, &s->dm.train, &looks, &seconds);
     if (status == HIDI_OK)
         status = write_opponents(stage, training);
     if (status == HIDI_OK)

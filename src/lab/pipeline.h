@@ -1,5 +1,5 @@
-/* pipeline.h - the stages of a run: feature net, teacher, stage 1, stage 2.  Each is made once: one whose
- * file is there, made with the same settings, is read instead. */
+/* pipeline.h - the stages of a run: feature net, teacher, stage 1, stage 2.  Each is made once:
+ * one whose file is there, made with the same settings, is read instead. */
 #ifndef HIDI_LAB_PIPELINE_H
 #define HIDI_LAB_PIPELINE_H
 
@@ -36,7 +36,7 @@ char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, l
 /* Seconds that the training of a stage took, as its file says; NaN: a ready-made one. */
 double hidi_pipeline_seconds(const char *dir, const char *file);
 
-/* A ready-made file of the settings, a path or a name among hidi's own data files, in path[size]. */
+/* A ready-made file of the settings: a path, or a name among hidi's data files, in path[size]. */
 hidi_status hidi_find_ready(const char *name, char *path, size_t size);
 
 /* A network for this data set, or an error that names the file and what differs. */

@@ -1,20 +1,22 @@
-/* probe.h - what the parts of `hidi probe` share: a computation, its models, its tensors.
+/* probe.h - hidi probe: a computation, its models, its tensors.
  *
- *     probe.c          the command
- *     probe_models.c   reading the models
- *     probe_tensors.c  checking the inputs, writing the results
- *     probe_kinds.c    the computations, one function each, and their table
+ *     probe.c            finding a computation, and evaluating it
+ *     probe_settings.c   the constants of --set
+ *     probe_models.c     reading the models
+ *     probe_tensors.c    checking the inputs, writing the results
+ *     probe_kinds.c      the computations, one function each, and their table
  */
 #ifndef HIDI_LAB_PROBE_H
 #define HIDI_LAB_PROBE_H
 
+#include "io/config.h"
 #include "io/tensor_file.h"
 #include "method/meanflow.h"
 #include "eval/feature_net.h"
 #include "method/heads.h"
 #include "model/params_file.h"
 
-/* The parts that models play, and the options that name their files. */
+/* What a model is to the computation, and the option that names its file. */
 typedef enum hidi_probe_role {
     HIDI_PROBE_MODEL,   /* a DiT: --model                          */
     HIDI_PROBE_TEACHER, /* a DiT: --model-teacher                  */
@@ -80,6 +82,22 @@ typedef struct hidi_probe {
     int32_t *y;   /* [B] the labels, NULL: not of this kind                            */
     hidi_tape *tape;
 } hidi_probe;
+
+/* --- for the command (probe.c, probe_settings.c) ---------------------------------------------- */
+
+/* NULL: there is no such kind. */
+const hidi_probe_kind *hidi_probe_find(const char *name);
+
+/* Are the files of all models given that the kind takes, and no others? */
+hidi_status hidi_probe_check_paths(const hidi_probe *probe);
+
+/* The n values "key=value" of --set over the defaults; a key that means nothing to the kind is
+ * refused. */
+hidi_status hidi_probe_set(hidi_probe *probe, const char *const *assignment, int n);
+
+/* Reads the inputs, evaluates, and writes the results.  Of the probe, kind, backend, path, key and
+ * set are filled in, and the rest is 0; nothing is left to be freed. */
+hidi_status hidi_probe_evaluate(hidi_probe *probe, const char *in, const char *out);
 
 /* --- probe_models.c --------------------------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
-/* probe_models.c - the models of `hidi probe`. */
+/* probe_models.c - reads the models of `hidi probe`, asks for what their files do not say, and
+ * checks that they fit together. */
 #include "lab/probe.h"
 
 #include <stdio.h>

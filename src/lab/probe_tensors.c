@@ -1,4 +1,5 @@
-/* probe_tensors.c - inputs and results of `hidi probe`. */
+/* probe_tensors.c - the inputs of `hidi probe` are checked by name, shape and value before anything
+ * is computed; results are checked for NaN and infinity before they are written. */
 #include "lab/probe.h"
 
 #include <math.h>

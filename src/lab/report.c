@@ -1,4 +1,5 @@
-/* report.c */
+/* report.c - what a run made, in one HTML file that can be sent to somebody: the pictures are in it
+ * as base64, the plots as SVG. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -12,7 +13,9 @@
 
 #include "lab/log_plot.h"
 #include "lab/pipeline.h"
+#include "lab/run.h"
 #include "io/atomic_file.h"
+#include "io/markup.h"
 
 static const char style[] =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
@@ -26,24 +29,13 @@ static const char style[] =
 
 /* --- pieces ----------------------------------------------------------------------------------- */
 
-static void print_escaped(FILE *out, const char *text)
-{
-    for (; *text != '\0'; text++)
-        switch (*text) {
-        case '<': fputs("&lt;", out); break;
-        case '>': fputs("&gt;", out); break;
-        case '&': fputs("&amp;", out); break;
-        case '"': fputs("&quot;", out); break;
-        default: fputc(*text, out);
-        }
-}
-
 /* RFC 4648 */
 static void print_base64(FILE *out, const unsigned char *data, size_t n)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
-        const unsigned long a = data[i], b = i + 1 < n ? data[i + 1] : 0, c = i + 2 < n ? data[i + 2] : 0;
+        const unsigned long a = data[i];
+        const unsigned long b = i + 1 < n ? data[i + 1] : 0, c = i + 2 < n ? data[i + 2] : 0;
         const unsigned long bits = a << 16 | b << 8 | c;
         fputc(digits[bits >> 18 & 63], out);
         fputc(digits[bits >> 12 & 63], out);
@@ -62,14 +54,35 @@ static hidi_status print_picture(FILE *out, const char *dir, const char *file, c
         return HIDI_OK;
     HIDI_TRY(hidi_read_file(path, &data, &n));
     fputs("<figure><img alt=\"", out);
-    print_escaped(out, caption);
+    hidi_print_markup(out, caption);
     fputs("\" src=\"data:image/png;base64,", out);
     print_base64(out, data, n);
     fputs("\"><figcaption>", out);
-    print_escaped(out, caption);
+    hidi_print_markup(out, caption);
     fputs("</figcaption></figure>\n", out);
     free(data);
     return HIDI_OK;
+}
+
+static void print_cell(FILE *out, int decimals, double value)
+{
+    if (isfinite(value))
+        fprintf(out, "<td>%.*f</td>", decimals, value);
+    else
+        fputs("<td></td>", out);
+}
+
+static void print_row(FILE *out, const hidi_report *r, const hidi_measured *m)
+{
+    fprintf(out, "<tr%s><td>", strncmp(m->label, "stage 2", 7) == 0 ? " class=\"result\"" : "");
+    print_escaped(out, m->label);
+    fputs("</td>", out);
+    print_cell(out, 0, m->evaluations > 0 ? (double)m->evaluations : (double)NAN);
+    print_cell(out, 2, 1000 * m->seconds);
+    for (int v = 0; v < HIDI_VALUES; v++)
+        if (r->how->choice.on[hidi_value_texts[v].metric])
+            print_cell(out, hidi_value_texts[v].decimals, m->value[v]);
+    fputs("</tr>\n", out);
 }
 
 static void print_table(FILE *out, const hidi_report *r)
@@ -80,7 +93,7 @@ static void print_table(FILE *out, const hidi_report *r)
     for (size_t i = 0; i < r->n_measured; i++) {
         const hidi_measurement *m = &r->measured[i];
         fprintf(out, "<tr%s><td>", strncmp(m->label, "stage 2", 7) == 0 ? " class=\"result\"" : "");
-        print_escaped(out, m->label);
+        hidi_print_markup(out, m->label);
         if (m->evaluations > 0)
             fprintf(out, "</td><td>%ld</td>", m->evaluations);
         else
@@ -96,9 +109,9 @@ static void print_table(FILE *out, const hidi_report *r)
                  "images, in the features of ",
             r->n_measured ? r->measured[0].images : 0,
             hidi_split_name(hidi_settings_split(&r->session->settings)));
-    print_escaped(out, r->extractor);
+    hidi_print_markup(out, r->extractor);
     fputs(": not FID, and not comparable with published FIDs. Precision and recall: k-nearest "
-          "neighbours in the same features. High frequencies: power at half the Nyquist frequency and "
+          "neighbours in the same features. High freq: power at half the Nyquist frequency and "
           "above, relative to the real images'. The first row compares real training images with "
           "these: what is as good as it gets.</p>\n",
           out);
@@ -123,7 +136,7 @@ static void print_times(FILE *out, const hidi_report *r)
     fprintf(out, "</table>\n<p class=\"note\">On the backend \"%s\"", r->session->backend->name);
     if (r->session->backend->describe != NULL) {
         fputs(": ", out);
-        print_escaped(out, r->session->backend->describe());
+        hidi_print_markup(out, r->session->backend->describe());
     }
     fputs(".</p>\n", out);
 }
@@ -134,8 +147,8 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
     fputs("<h2>Side by side</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "compare.png",
                            "From top to bottom: real images; the teacher; the teacher in one Euler "
-                           "step; stage 1 in one step; stage 2 in one step. The same noise and class "
-                           "in each column but the first row's."));
+                           "step; stage 1 in one step; stage 2 in one step. The same noise and "
+                           "class in each column but the first row's."));
     fputs("<h2>Samples</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "real.png", "Real images, a class in each column"));
     snprintf(caption, sizeof caption, "The teacher: %ld %s steps, guidance %g",
@@ -145,13 +158,13 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
     HIDI_TRY(print_picture(out, r->dir, "teacher.png", caption));
     HIDI_TRY(print_picture(out, r->dir, "stage1.png", "Stage 1, one step: the sketch"));
     HIDI_TRY(print_picture(out, r->dir, "stage2.png", "Stage 2, one step: the detail"));
-    if (r->session->settings.dm.adversary_weight <= 0 ||
-        !hidi_head_of((hidi_head_kind)r->session->settings.dm.head)->has_weights)
+    const hidi_settings *s = &r->session->settings;
+    if (s->dm.adversary_weight <= 0 || s->dm.head != HIDI_HEAD_AWD)
         return HIDI_OK;
     fputs("<h2>Where the discriminator looks</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "heat-real.png",
-                           "Token weights of the adaptive weighted discriminator on real images; the "
-                           "largest weight of each image is the deepest red"));
+                           "Token weights of the adaptive weighted discriminator on real images; "
+                           "the largest weight of each image is the deepest red"));
     return print_picture(out, r->dir, "heat-stage2.png", "The same on stage 2's samples");
 }
 
@@ -183,16 +196,16 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
           "<meta name=\"viewport\" content=\"width=device-width\">\n"
           "<title>Hierarchical distillation: ",
           out);
-    print_escaped(out, r->preset);
+    hidi_print_markup(out, r->preset);
     fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>Hierarchical distillation: ", style);
-    print_escaped(out, r->preset);
+    hidi_print_markup(out, r->preset);
     fputs("</h1>\n<p>A teacher diffusion transformer is distilled into one that needs a single step: "
           "stage 1, trajectory distillation (MeanFlow), makes the sketch; stage 2, distribution "
           "matching with an adversary, the detail (arXiv 2511.08930).</p>\n<p>Teacher: ",
           out);
-    print_escaped(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
+    hidi_print_markup(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
     fprintf(out, "; %zu parameters. Data: ", r->teacher->params.count);
-    print_escaped(out, r->data->name);
+    hidi_print_markup(out, r->data->name);
     fputs(".</p>\n", out);
     print_table(out, r);
     HIDI_TRY(print_pictures(out, r));
@@ -200,11 +213,10 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
     fputs("<h2>Times</h2>\n", out);
     print_times(out, r);
     fputs("<h2>Settings</h2>\n<pre>", out);
-    char *settings = hidi_settings_text(&r->session->settings,
-                                        "run data model features teacher student td dm sample eval");
+    char *settings = hidi_settings_text(&r->session->settings, HIDI_RUN_SECTIONS);
     if (settings == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    print_escaped(out, settings);
+    hidi_print_markup(out, settings);
     free(settings);
     fputs("</pre>\n</body></html>\n", out);
     return HIDI_OK;

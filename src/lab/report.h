@@ -3,20 +3,19 @@
 #ifndef HIDI_LAB_REPORT_H
 #define HIDI_LAB_REPORT_H
 
-#include "lab/evaluate.h"
+#include "lab/session.h"
+#include "eval/measure.h"
 
 #define HIDI_REPORT_FILE "report.html"
 #define HIDI_RESULTS_FILE "results.csv"
-enum { HIDI_REPORT_ROWS = 16 };
 
 typedef struct hidi_report {
     const char *dir;      /* holds the pictures and logs, and receives the report */
-    const char *preset;
-    const hidi_session *session;  /* settings and backend                                 */
+    const hidi_session *session; /* preset, settings and backend                        */
     const hidi_dataset *data;
-    const hidi_dit *teacher, *student;
-    const char *extractor; /* what the distances were measured with               */
-    const hidi_measurement *measured;
+    const hidi_dit *teacher;
+    const hidi_measuring *how;   /* its chosen metrics are the columns of the table     */
+    const hidi_measured *measured; /* [n_measured]                                      */
     size_t n_measured;
 } hidi_report;
 

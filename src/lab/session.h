@@ -34,8 +34,8 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data);
 /* Reads a preset, by its name or its path (with a / or .ini), over the settings. */
 hidi_status hidi_read_preset(const char *preset, hidi_settings *settings);
 
-/* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA, else
- * in the source tree if the command is run from its build, else where it was installed. */
+/* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA,
+ * else in the source tree if the command is run from its build, else where it was installed. */
 hidi_status hidi_find_data_file(char *path, size_t size, const char *name);
 
 /* "dir/name" in path[size]; returns path. */

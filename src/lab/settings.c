@@ -1,7 +1,7 @@
-/* Every setting once: its name, range, default and help line, from which presets, --set, the help, the
- * manual pages and the checks are made.  The defaults of the trainings are the library's
- * (hidi_stage1_defaults(), ...), written out here as they would stand in a file; tests/test_options.c
- * holds the two together. */
+/* Every setting once: its name, range, default and help line, from which presets, --set, the help,
+ * the manual pages and the checks are made.  The defaults of the trainings are the library's
+ * (hidi_stage1_defaults(), ...), written out here as they would stand in a file;
+ * tests/test_options.c holds the two together. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "method/adversarial.h"
 
 #define AT(field) offsetof(hidi_settings, field)
 #define INT(key, field, least, most, initial, help)                                                \
@@ -115,6 +117,8 @@ const hidi_option hidi_settings_table[] = {
     TIMES("dm", "time_", dm.time, "uniform", "0.35", "0.98"),
     REAL("dm.adversary_weight", dm.adversary_weight, 0, 1000, "0.005",
          "lambda_adv; 0: no adversary"),
+    REAL("dm.discriminator_weight", dm.discriminator_weight, 1e-6, 1000, "1",
+         "of the heads' loss beside the fake score's, for dm.backbone=fake (DMD2: 0.01)"),
     TIMES("dm", "adversary_time_", dm.adversary_time, "uniform", "0", "0.3"),
     CHOICE("dm.adversarial_loss", dm.adversarial, HIDI_ADVERSARIAL_KINDS, "non-saturating",
            "adversarial loss"),
@@ -205,6 +209,7 @@ hidi_status hidi_settings_stage2(const hidi_settings *s, hidi_stage2_options *op
                                  .generator_every = s->dm.generator_every,
                                  .time = s->dm.time,
                                  .adversary_weight = s->dm.adversary_weight,
+                                 .discriminator_weight = s->dm.discriminator_weight,
                                  .adversary_time = s->dm.adversary_time,
                                  .adversarial = s->dm.adversarial,
                                  .backbone = s->dm.backbone,
@@ -260,6 +265,13 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
     "teacher.save_every teacher.log_every td.save_every td.log_every "                     \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 
+/* Settings that there were not always are left out while they have their default, which is what was
+ * built in before: files from that time then still count as made with the same settings. */
+static const char *left_out(const hidi_settings *s)
+{
+    return s->dm.discriminator_weight == 1 ? IMMATERIAL " dm.discriminator_weight" : IMMATERIAL;
+}
+
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)
 {
     char *text = NULL;
@@ -267,7 +279,7 @@ char *hidi_settings_text(const hidi_settings *settings, const char *sections)
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
         return NULL;
-    hidi_config_print_sections(hidi_settings_table, settings, sections, IMMATERIAL, out);
+    hidi_config_print_sections(hidi_settings_table, settings, sections, left_out(settings), out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;

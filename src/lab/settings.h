@@ -1,5 +1,5 @@
-/* settings.h - every setting of the command, and the table that gives them names, ranges, defaults and
- * help.  Presets (data/presets/) and --set change them. */
+/* settings.h - every setting of the command, and the table that gives them names, ranges, defaults
+ * and help.  Presets (data/presets/) and --set change them. */
 #ifndef HIDI_LAB_SETTINGS_H
 #define HIDI_LAB_SETTINGS_H
 
@@ -54,7 +54,8 @@ typedef struct hidi_settings {
     struct {
         hidi_training_settings train;
         long snapshot_every;
-        double guidance, adversary_weight, r1_weight, r1_sigma, td_weight, fake_rate, head_rate;
+        double guidance, adversary_weight, discriminator_weight, r1_weight, r1_sigma, td_weight;
+        double fake_rate, head_rate;
         long generator_every, key_width;
         int adversarial, backbone, head, conditional;
         char blocks[HIDI_CONFIG_TEXT];

@@ -67,25 +67,31 @@ typedef struct hidi_study_task {
 typedef struct hidi_plan {
     const hidi_study *study;
     const hidi_session *session;
-    char out[HIDI_PATH], parts[HIDI_PATH];
+    char out[HIDI_PATH];     /* the results' folder                                            */
+    char trained[HIDI_PATH]; /* the folder of what is trained, which studies may share          */
     hidi_study_task *task; /* [n]; a task comes after the one it needs, a seed after the other */
-    int n, room;
+    int n;
 } hidi_plan;
 
 /* Lists the tasks, and which of them are done already. */
 hidi_status hidi_plan_init(hidi_plan *plan, const hidi_study *study, const hidi_session *session,
-                           const char *out, const char *parts);
+                           const char *out, const char *trained);
 void hidi_plan_free(hidi_plan *plan);
 
 /* "variant, seed 2: stage 1" into text[size]; returns text. */
 char *hidi_plan_label(char *text, size_t size, const hidi_study_task *task);
 
-/* Runs what is not done, `jobs` processes at a time.  A training that ends on a value that is not
- * finite is a result; any other failure is an error, after all that can be done is done. */
-hidi_status hidi_plan_run(hidi_plan *plan, int jobs);
+/* Has it left the file that says so, or ended on a value that is not finite? */
+bool hidi_task_is_done(const hidi_study_task *task);
 
 /* A task's path with another ending. */
 char *hidi_task_file(char *path, size_t size, const hidi_study_task *task, const char *ending);
+
+/* --- running them (study_run.c) --------------------------------------------------------------- */
+
+/* Runs what is not done, `jobs` processes at a time.  A training that ends on a value that is not
+ * finite is a result; any other failure is an error, after all that can be done is done. */
+hidi_status hidi_plan_run(hidi_plan *plan, int jobs);
 
 /* --- a task's work, in its process (study_work.c, study_measure.c) ---------------------------- */
 
@@ -94,12 +100,13 @@ hidi_status hidi_task_work(const hidi_plan *plan, const hidi_study_task *task);
 #define HIDI_DIVERGED_FILE "diverged"
 
 /* The settings of a task's variant with its seed, backend opened. */
-hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan, const hidi_study_task *task);
+hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan,
+                               const hidi_study_task *task);
 
 /* Measures a variant: rows in TASK.csv, a row of pictures in TASK.png, TASK-defects.csv. */
 hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task);
 
-/* --- results (study_summary.c) ---------------------------------------------------------------- */
+/* --- results (study_results.c, study_summary.c, study_plots.c) -------------------------------- */
 
 /* results.csv and defects.csv from the measurements that are there, in the study's order. */
 hidi_status hidi_study_collect(const hidi_plan *plan);

@@ -1,4 +1,5 @@
-/* study_file.c - reading a study's file. */
+/* study_file.c - reads a study's file: [study], then [all], which variants start from, then each
+ * [variant]. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/choice.h"
 #include "io/number.h"
 
 /* Where in the file; in the order of the sections. */
@@ -37,8 +39,8 @@ static hidi_status read_numbers(const char *key, const char *text, long least, l
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: more than %d numbers", key, room);
         if (!hidi_parse_long(word, &list[*n]) || list[*n] < least || list[*n] > most)
             return hidi_error(HIDI_BAD_ARGUMENT,
-                              "%s: expected whole numbers from %ld to %ld, found \"%s\"", key, least,
-                              most, word);
+                              "%s: expected whole numbers from %ld to %ld, found \"%s\"", key,
+                              least, most, word);
         (*n)++;
     }
     if (*n == 0)
@@ -55,16 +57,8 @@ static hidi_status read_number(const char *key, const char *text, long least, lo
 
 static hidi_status read_word(const char *key, const char *text, const char *words, int *value)
 {
-    const size_t length = strlen(text);
-    const char *at = words;
-    for (int i = 0; *at != '\0'; i++) {
-        const size_t word = strcspn(at, " ");
-        if (word == length && strncmp(at, text, word) == 0) {
-            *value = i;
-            return HIDI_OK;
-        }
-        at += word + strspn(at + word, " ");
-    }
+    if (hidi_choice_find(words, text, value))
+        return HIDI_OK;
     return hidi_error(HIDI_BAD_ARGUMENT, "%s: expected one of \"%s\", found \"%s\"", key, words,
                       text);
 }

@@ -1,4 +1,5 @@
-/* study_measure.c - the measurement of a variant of a study. */
+/* study_measure.c - a variant's rows: its training after every snapshot and at its end, against the
+ * same real images for all variants and seeds, with noise that is the same for all variants. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -10,27 +11,27 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "lab/evaluate.h"
+#include "lab/measure_table.h"
+#include "lab/measuring.h"
 #include "lab/pipeline.h"
 #include "lab/pictures.h"
-#include "lab/step.h"
+#include "lab/step_flop.h"
 #include "io/atomic_file.h"
+#include "io/choice.h"
 #include "io/csv.h"
 #include "io/number.h"
 #include "io/safetensors.h"
-#include "eval/defects.h"
 
 /* A measurement in the making. */
 typedef struct measuring {
     const hidi_plan *plan;
     const hidi_study_task *task;
-    hidi_session session;                /* the variant's settings and seed                              */
+    hidi_session session;        /* the variant's settings and seed                              */
     hidi_dataset *data, *judge;  /* the seed's; the study's, whose real images all are held to    */
-    hidi_feature_net *classifier;
     hidi_extractor extractor;
     hidi_image_set real;
-    hidi_tape *tape;
-    hidi_csv rows;               /* in memory: an interrupted measurement leaves nothing         */
+    hidi_measuring how;
+    FILE *rows;                  /* in memory: an interrupted measurement leaves nothing         */
     char *text;
     size_t bytes;
 } measuring;
@@ -41,103 +42,43 @@ typedef struct row {
     long step, updates, sampling_steps; /* training steps and generator updates so far           */
     double cost;                        /* of the training: see training_cost                     */
     double train_seconds;
-    hidi_measurement measured;
-    double asked;     /* share of the images that are classified as what was asked for           */
-    double variation; /* total variation between the classes found and those asked for           */
-    double rarest;    /* the rarest class: found / asked for                                     */
 } row;
+
+enum { DIGITS = 6 }; /* of a number in the table */
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
 static void write_header(measuring *m)
 {
-    char name[32];
-    hidi_csv_names(&m->rows, "variant,seed,settings,net,step,updates,cost,train_seconds,"
-                             "sampling_steps,evaluations,seconds_per_image,distance,precision,"
-                             "recall,high_frequency,asked_class,class_variation,rarest_class,"
-                             "images,diverged");
-    for (size_t k = 0; k < m->real.spectrum.bins; k++) {
-        snprintf(name, sizeof name, "power_%zu", k);
-        hidi_csv_text(&m->rows, name);
-    }
-    hidi_csv_end_row(&m->rows);
+    fputs("variant,seed,settings,net,step,updates,cost,train_seconds,sampling_steps", m->rows);
+    hidi_print_measured_names(m->rows, &m->how.choice);
+    fputs(",images,diverged", m->rows);
+    for (size_t k = 0; k < m->real.spectrum.bins; k++)
+        fprintf(m->rows, ",power_%zu", k);
+    fputc('\n', m->rows);
 }
 
-/* The last part of a task's path is the hash of its settings. */
-static void write_row(measuring *m, const row *r, const hidi_spectrum *spectrum)
+/* spectrum NULL: of a training or sampling that diverged.  The last part of a task's path is the
+ * hash of its settings. */
+static void write_row(const measuring *m, const row *r, const hidi_measured *measured,
+                      const hidi_spectrum *spectrum)
 {
-    hidi_csv *csv = &m->rows;
-    const hidi_measurement *v = &r->measured;
-    hidi_csv_text(csv, m->task->variant->name);
-    hidi_csv_integer(csv, m->task->seed);
-    hidi_csv_text(csv, strrchr(m->task->path, '-') + 1);
-    hidi_csv_text(csv, r->net);
-    hidi_csv_integer(csv, r->step);
-    hidi_csv_integer(csv, r->updates);
-    hidi_csv_number(csv, "%.6g", r->cost);
-    hidi_csv_number(csv, "%.6g", r->train_seconds);
-    hidi_csv_integer(csv, r->sampling_steps);
-    hidi_csv_integer(csv, v->evaluations);
-    const double measured[] = {v->seconds,        v->distance, v->precision, v->recall,
-                               v->high_frequency, r->asked,    r->variation, r->rarest};
-    hidi_csv_numbers(csv, "%.6g", sizeof measured / sizeof measured[0], measured);
-    hidi_csv_integer(csv, v->images);
-    hidi_csv_integer(csv, spectrum == NULL);
+    FILE *out = m->rows;
+    fprintf(out, "%s,%ld,%s,%s,%ld,%ld", m->task->variant->name, m->task->seed,
+            strrchr(m->task->path, '-') + 1, r->net, r->step, r->updates);
+    hidi_print_number(out, DIGITS, r->cost);
+    hidi_print_number(out, DIGITS, r->train_seconds);
+    fprintf(out, ",%ld", r->sampling_steps);
+    hidi_print_measured(out, &m->how.choice, DIGITS, measured);
+    fprintf(out, ",%d", spectrum == NULL);
     for (size_t k = 0; k < m->real.spectrum.bins; k++)
-        hidi_csv_number(csv, "%.6g",
-                        spectrum == NULL
-                            ? (double)NAN
-                            : spectrum->power[k] / (double)spectrum->count /
-                                  (m->real.spectrum.power[k] / (double)m->real.spectrum.count));
-    hidi_csv_end_row(csv);
+        hidi_print_number(out, DIGITS,
+                          spectrum == NULL ? (double)NAN
+                                           : hidi_spectrum_ratio(spectrum, &m->real.spectrum, k));
+    fputc('\n', out);
 }
 
 /* --- one set of images ------------------------------------------------------------------------ */
-
-static hidi_status count_classes(const measuring *m, row *r, const hidi_real *x,
-                                 const int32_t *asked, size_t n)
-{
-    const size_t K = m->data->n_classes;
-    int32_t *found = malloc(n * sizeof *found);
-    double *share = calloc(2 * K, sizeof *share); /* found, asked */
-    hidi_status status = HIDI_OK;
-    if (found == NULL || share == NULL)
-        status = hidi_error(HIDI_NO_MEMORY, "out of memory");
-    if (status == HIDI_OK)
-        status = hidi_feature_net_classify(m->classifier, m->tape, x, n, found);
-    r->asked = r->variation = 0;
-    r->rarest = INFINITY;
-    for (size_t i = 0; i < n && status == HIDI_OK; i++) {
-        r->asked += (found[i] == asked[i]) / (double)n;
-        share[found[i]] += 1 / (double)n;
-        share[K + (size_t)asked[i]] += 1 / (double)n;
-    }
-    for (size_t k = 0; k < K && status == HIDI_OK; k++) {
-        r->variation += fabs(share[k] - share[K + k]) / 2;
-        if (share[K + k] > 0)
-            r->rarest = fmin(r->rarest, share[k] / share[K + k]);
-    }
-    free(found);
-    free(share);
-    return status;
-}
-
-/* Measures images x [n, C, H, W], which it clamps, and writes their row. */
-static hidi_status measure_images(measuring *m, row *r, hidi_real *x, const int32_t *asked,
-                                  size_t n)
-{
-    hidi_image_set set;
-    hidi_status status = hidi_image_set_init(&set, &m->extractor, x, n);
-    if (status == HIDI_OK)
-        status = hidi_measure(&r->measured, &set, &m->real,
-                              (size_t)m->session.settings.eval.neighbours);
-    if (status == HIDI_OK)
-        status = count_classes(m, r, x, asked, n);
-    if (status == HIDI_OK)
-        write_row(m, r, &set.spectrum);
-    hidi_image_set_free(&set);
-    return status;
-}
 
 static hidi_sampler sampler_of(const measuring *m, bool is_student, int i)
 {
@@ -149,66 +90,77 @@ static hidi_sampler sampler_of(const measuring *m, bool is_student, int i)
 }
 
 /* A row without numbers. */
-static void write_diverged(measuring *m, row *r)
+static void write_diverged(const measuring *m, row *r, const hidi_sampler *sampler)
 {
-    const hidi_sampler sampler = sampler_of(m, true, 0);
-    r->sampling_steps = sampler.steps;
-    r->measured.evaluations = hidi_sampler_evaluations(&sampler);
-    r->measured.distance = r->measured.precision = r->measured.recall = NAN;
-    r->measured.high_frequency = r->asked = r->variation = r->rarest = r->measured.seconds = NAN;
-    r->measured.images = (long)m->real.n;
-    write_row(m, r, NULL);
+    hidi_measured measured;
+    hidi_measured_init(&measured, r->net);
+    measured.evaluations = hidi_sampler_evaluations(sampler);
+    measured.images = (long)m->real.n;
+    r->sampling_steps = sampler->steps;
+    write_row(m, r, &measured, NULL);
 }
 
-static hidi_status measure_net(measuring *m, row *r, const hidi_dit *net)
+/* Measures the images of a source, closes it, and writes their row.  sampler NULL: real images,
+ * else samples; one of those that is not finite makes a row without numbers. */
+static hidi_status measure_images(const measuring *m, row *r, hidi_image_source *source,
+                                  const hidi_sampler *sampler)
 {
-    const size_t n = m->real.n;
-    const int times = m->task->variant->n_steps > 0 ? m->task->variant->n_steps : 1;
-    hidi_session session = m->session;
+    hidi_image_set set;
+    hidi_measured measured;
+    const hidi_gathering what = hidi_measuring_needs(&m->how, false, r->net);
+    r->sampling_steps = sampler != NULL ? sampler->steps : 0;
+    hidi_status status = hidi_image_set_gather(&set, m->how.extractor, source, &what);
+    const bool diverged = status == HIDI_NOT_FINITE && sampler != NULL;
+    if (status == HIDI_OK)
+        status = hidi_measure_set(&measured, &m->how, &set);
+    if (status == HIDI_OK)
+        write_row(m, r, &measured, &set.spectrum);
+    hidi_image_set_free(&set);
+    hidi_image_source_close(source);
+    if (!diverged)
+        return status;
+    write_diverged(m, r, sampler);
+    return HIDI_OK;
+}
+
+static hidi_status measure_samples(const measuring *m, row *r, const hidi_dit *net,
+                                   const hidi_sampler *sampler)
+{
+    hidi_image_source source;
+    hidi_samples samples = hidi_settings_samples(&m->session.settings, net, sampler, m->real.n);
     /* The noise is another for each seed, and the same for all variants. */
-    session.settings.sample.seed += m->task->seed;
-    int32_t *asked = malloc(n * sizeof *asked);
-    if (asked == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        asked[i] = (int32_t)(i % net->config.n_classes); /* as hidi_sample_inputs has it */
-    hidi_status status = HIDI_OK;
-    for (int i = 0; i < times && status == HIDI_OK; i++) {
-        hidi_real *x = NULL;
-        const hidi_sampler sampler = sampler_of(m, net->config.has_interval, i);
-        r->sampling_steps = sampler.steps;
-        r->measured.evaluations = hidi_sampler_evaluations(&sampler);
-        status = hidi_draw_samples(&session, net, &sampler, n, "", &x, &r->measured.seconds);
-        if (status == HIDI_OK)
-            status = measure_images(m, r, x, asked, n);
-        else if (status == HIDI_NOT_FINITE) {
-            write_diverged(m, r);
-            status = HIDI_OK;
-        }
-        free(x);
-    }
-    free(asked);
-    return status;
+    samples.seed += (uint64_t)m->task->seed;
+    HIDI_TRY(hidi_image_source_samples(&source, &samples));
+    return measure_images(m, r, &source, sampler);
 }
 
-/* --- pictures and defects --------------------------------------------------------------------- */
+static hidi_status measure_net(const measuring *m, row *r, const hidi_dit *net)
+{
+    const int times = m->task->variant->n_steps > 0 ? m->task->variant->n_steps : 1;
+    for (int i = 0; i < times; i++) {
+        const hidi_sampler sampler = sampler_of(m, net->config.has_interval, i);
+        HIDI_TRY(measure_samples(m, r, net, &sampler));
+    }
+    return HIDI_OK;
+}
 
 /* A row of pictures, with the same noise for each variant. */
 static hidi_status draw_row(const measuring *m, const hidi_dit *net)
 {
     char path[HIDI_PATH];
-    double seconds;
     hidi_real *x;
+    const hidi_settings *s = &m->session.settings;
     const hidi_sampler sampler = sampler_of(m, net->config.has_interval, 0);
     const size_t columns = (size_t)m->plan->study->columns;
+    const hidi_samples samples = hidi_settings_samples(s, net, &sampler, columns);
     if (m->task->seed != m->plan->study->seed[0])
         return HIDI_OK;
-    hidi_status status = hidi_draw_samples(&m->session, net, &sampler, columns, "", &x, &seconds);
+    hidi_status status = hidi_samples_draw(&samples, NULL, &x, NULL);
     if (status == HIDI_NOT_FINITE)
         return HIDI_OK; /* nothing to be seen */
     if (status == HIDI_OK)
         status = hidi_write_grid(hidi_task_file(path, sizeof path, m->task, ".png"), x, columns,
-                                 &net->config, columns, (size_t)m->session.settings.eval.zoom);
+                                 &net->config, columns, (size_t)s->eval.zoom);
     free(x);
     return status;
 }
@@ -233,12 +185,12 @@ static void write_found(hidi_csv *csv, const measuring *m, const char *head, hid
 static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
                                  const hidi_dit *backbone, double t)
 {
-    static const char *const kinds[] = {"awd", "gap", "token", "conv"};
-    char path[HIDI_PATH];
+    char path[HIDI_PATH], head[16];
     hidi_csv csv;
     hidi_found found[HIDI_FINDERS];
     hidi_status status = HIDI_OK;
     HIDI_TRY(hidi_csv_create(&csv, hidi_task_file(path, sizeof path, m->task, "-defects.csv")));
+    hidi_choice_name(HIDI_HEAD_KINDS, (int)heads->config.kind, head, sizeof head);
     hidi_csv_names(&csv, "variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,"
                          "images");
     hidi_csv_end_row(&csv);
@@ -249,8 +201,7 @@ static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
                                    (uint64_t)m->task->seed, found);
         for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
             if (isfinite(found[f].auc))
-                write_found(&csv, m, kinds[heads->config.kind], (hidi_defect)kind, (hidi_finder)f,
-                            &found[f]);
+                write_found(&csv, m, head, (hidi_defect)kind, (hidi_finder)f, &found[f]);
     }
     return hidi_csv_finish(&csv, status);
 }
@@ -311,7 +262,7 @@ static hidi_status look_at_heads(const measuring *m, const char *dir, const hidi
         status = hidi_load_for(&m->session, m->data, path, &backbone);
     if (status == HIDI_OK)
         status = write_defects(m, heads, backbone, t);
-    if (status == HIDI_OK && hidi_head_of(heads->config.kind)->has_weights &&
+    if (status == HIDI_OK && heads->config.kind == HIDI_HEAD_AWD &&
         m->task->seed == m->plan->study->seed[0])
         status = draw_heat(m, heads, backbone, net, t);
     hidi_heads_destroy(heads);
@@ -322,23 +273,13 @@ static hidi_status look_at_heads(const measuring *m, const char *dir, const hidi
 /* --- what a variant measures ------------------------------------------------------------------ */
 
 /* Training images, of the seed's own data: as near as a distance of so many images gets. */
-static hidi_status measure_real(measuring *m)
+static hidi_status measure_real(const measuring *m)
 {
-    const size_t n = m->real.n, pixels = m->data->channels * m->data->height * m->data->width;
-    row r = {.net = "real", .train_seconds = NAN, .measured = {.seconds = NAN}};
-    HIDI_TRY(hidi_dataset_has(m->data, HIDI_TRAIN, n));
-    hidi_real *x = malloc(n * pixels * sizeof *x);
-    int32_t *y = malloc(n * sizeof *y);
-    hidi_status status = HIDI_OK;
-    if (x == NULL || y == NULL)
-        status = hidi_error(HIDI_NO_MEMORY, "no memory for %zu images", n);
-    if (status == HIDI_OK) {
-        hidi_dataset_range(m->data, HIDI_TRAIN, 0, n, x, y);
-        status = measure_images(m, &r, x, y, n);
-    }
-    free(x);
-    free(y);
-    return status;
+    row r = {.net = "real", .train_seconds = NAN};
+    hidi_image_source source;
+    HIDI_TRY(hidi_open_split(&source, &m->session.settings, m->data, HIDI_TRAIN,
+                             m->extractor.channels, false));
+    return measure_images(m, &r, &source, NULL);
 }
 
 static hidi_status measure_file(measuring *m, row *r, const char *path, bool is_last,
@@ -349,8 +290,11 @@ static hidi_status measure_file(measuring *m, row *r, const char *path, bool is_
     hidi_status status = measure_net(m, r, net);
     if (status == HIDI_OK && is_last)
         status = draw_row(m, net);
-    if (status == HIDI_OK && is_last && dir != NULL)
-        status = look_at_heads(m, dir, net);
+    if (status == HIDI_OK && is_last && dir != NULL) {
+        const hidi_study_look look = {m->plan, m->task, &m->session, m->judge, dir, net,
+                                      sampler_of(m, true, 0)};
+        status = hidi_study_look_at_heads(&look);
+    }
     hidi_dit_destroy(net);
     return status;
 }
@@ -422,7 +366,8 @@ static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, l
         return HIDI_OK;
     after_steps(m, s, s->steps, seconds, &r);
     if (!finished) {
-        write_diverged(m, &r);
+        const hidi_sampler sampler = sampler_of(m, true, 0);
+        write_diverged(m, &r, &sampler);
         return HIDI_OK;
     }
     return measure_file(m, &r, hidi_path(path, sizeof path, s->task->path, name), is_last,
@@ -454,39 +399,32 @@ static hidi_status measure_students(measuring *m)
 
 static hidi_status open_features(measuring *m)
 {
-    char path[HIDI_PATH], name[64];
+    char path[HIDI_PATH];
     hidi_tensor_file file;
-    hidi_feature_net *net = NULL;
+    hidi_feature_net *net;
     hidi_task_file(path, sizeof path, &m->plan->task[0], "/" HIDI_FEATURES_FILE);
     HIDI_TRY(hidi_safetensors_read(&file, path));
-    hidi_status status = hidi_feature_net_from_file(&m->classifier, m->session.backend, &file);
-    if (status == HIDI_OK)
-        status = hidi_feature_net_from_file(&net, m->session.backend, &file);
+    hidi_status status = hidi_feature_net_from_file(&net, m->session.backend, &file);
     hidi_tensor_file_free(&file);
-    if (status != HIDI_OK)
-        return status;
-    return hidi_feature_net_extractor(&m->extractor, net,
-                                      hidi_extractor_name(name, sizeof name, m->data));
+    return status == HIDI_OK ? hidi_small_extractor(&m->extractor, net, m->data) : status;
 }
 
 static hidi_status open_all(measuring *m)
 {
     hidi_session judge;
+    const hidi_settings *s = &m->session.settings;
     HIDI_TRY(hidi_task_settings(&m->session, m->plan, m->task));
     HIDI_TRY(hidi_session_data(&m->session, &m->data));
     judge = m->session;
     judge.settings.run.seed = m->plan->study->all.settings.run.seed;
     HIDI_TRY(hidi_session_data(&judge, &m->judge));
     HIDI_TRY(open_features(m));
-    m->tape = hidi_tape_create(m->session.backend);
-    if (m->tape == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    m->rows.out = open_memstream(&m->text, &m->bytes);
-    if (m->rows.out == NULL)
+    HIDI_TRY(hidi_settings_measuring(s, &m->extractor, &m->how));
+    m->how.choice.on[HIDI_METRIC_CLASSES] = true;
+    m->rows = open_memstream(&m->text, &m->bytes);
+    if (m->rows == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
-    return hidi_image_set_real(&m->real, &m->extractor, m->judge,
-                               hidi_settings_split(&m->session.settings),
-                               (size_t)m->session.settings.eval.images);
+    return hidi_gather_real(&m->real, &m->how, s, m->judge);
 }
 
 static hidi_status write_rows(measuring *m)
@@ -516,10 +454,7 @@ hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task
         fclose(m.rows.out);
     free(m.text);
     hidi_image_set_free(&m.real);
-    hidi_tape_destroy(m.tape);
-    if (m.extractor.state != NULL)
-        m.extractor.destroy(&m.extractor);
-    hidi_feature_net_destroy(m.classifier);
+    hidi_extractor_close(&m.extractor);
     hidi_dataset_close(m.data);
     hidi_dataset_close(m.judge);
     return status;

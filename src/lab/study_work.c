@@ -1,4 +1,5 @@
-/* study_work.c - what the process of a task does. */
+/* study_work.c - the work of a task, in its process: what it needs is read from the folders of the
+ * tasks before it, and a training that ends on a value that is not finite is a result. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -14,7 +15,8 @@
 #include "lab/pipeline.h"
 #include "io/atomic_file.h"
 
-hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan, const hidi_study_task *task)
+hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan,
+                               const hidi_study_task *task)
 {
     *session = *plan->session;
     session->settings = task->variant->settings;
@@ -23,7 +25,7 @@ hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan, con
     return hidi_session_backend(session);
 }
 
-/* --- parts ------------------------------------------------------------------------------------ */
+/* --- trainings -------------------------------------------------------------------------------- */
 
 static hidi_status do_base(const hidi_session *session, const hidi_dataset *data, const char *dir)
 {
@@ -45,8 +47,8 @@ static hidi_status load_teacher(const hidi_session *session, const hidi_plan *pl
     return hidi_load_for(session, data, path, teacher);
 }
 
-static hidi_status do_stage1(const hidi_session *session, const hidi_plan *plan, const hidi_dataset *data,
-                             const hidi_study_task *task)
+static hidi_status do_stage1(const hidi_session *session, const hidi_plan *plan,
+                             const hidi_dataset *data, const hidi_study_task *task)
 {
     hidi_dit *teacher = NULL, *student = NULL;
     hidi_status status = load_teacher(session, plan, data, &teacher);
@@ -58,9 +60,9 @@ static hidi_status do_stage1(const hidi_session *session, const hidi_plan *plan,
 }
 
 /* What stage 2 starts from: the teacher, a snapshot of stage 1, or its result. */
-static hidi_status load_start(const hidi_session *session, const hidi_plan *plan, const hidi_dataset *data,
-                              const hidi_study_task *task, const hidi_dit *teacher,
-                              hidi_dit **student)
+static hidi_status load_start(const hidi_session *session, const hidi_plan *plan,
+                              const hidi_dataset *data, const hidi_study_task *task,
+                              const hidi_dit *teacher, hidi_dit **student)
 {
     const hidi_variant *v = task->variant;
     char path[HIDI_PATH];
@@ -77,8 +79,8 @@ static hidi_status load_start(const hidi_session *session, const hidi_plan *plan
     return hidi_load_for(session, data, path, student);
 }
 
-static hidi_status do_stage2(const hidi_session *session, const hidi_plan *plan, const hidi_dataset *data,
-                             const hidi_study_task *task)
+static hidi_status do_stage2(const hidi_session *session, const hidi_plan *plan,
+                             const hidi_dataset *data, const hidi_study_task *task)
 {
     hidi_dit *teacher = NULL, *start = NULL, *student = NULL;
     char diverged[HIDI_PATH];
@@ -112,9 +114,9 @@ static hidi_status write_diverged(const hidi_study_task *task)
     return hidi_atomic_commit(&file);
 }
 
-/* Waits until no other study that shares the folder of parts is making this one; it is then there
- * to be read.  The lock ends with this process. */
-static hidi_status lock_part(const hidi_study_task *task)
+/* Waits until no other study that shares the folder of trainings is at this one; its result is then
+ * there to be read.  The lock ends with this process. */
+static hidi_status lock_training(const hidi_study_task *task)
 {
     char path[HIDI_PATH];
     struct flock want = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -140,7 +142,7 @@ hidi_status hidi_task_work(const hidi_plan *plan, const hidi_study_task *task)
     hidi_dataset *data = NULL;
     if (task->kind == HIDI_DO_MEASURE)
         return hidi_task_measure(plan, task);
-    HIDI_TRY(lock_part(task));
+    HIDI_TRY(lock_training(task));
     HIDI_TRY(hidi_task_settings(&session, plan, task));
     hidi_status status = hidi_session_data(&session, &data);
     if (status == HIDI_OK && task->kind == HIDI_DO_BASE)

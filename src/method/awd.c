@@ -7,8 +7,8 @@
  *     D   = sum_i a_i s_i
  *
  * The query q is learned.  It is 0 at first: then a_i = 1/N, and AWD begins as global average
- * pooling (gap.c).  If conditional, q + W c takes its place, with c the backbone's conditioning on t
- * and class, and W = 0 at first.
+ * pooling (gap.c).  If conditional, q + W c takes its place, c being the backbone's conditioning on
+ * t and class, and W 0 at first.
  *
  *     heads.j.norm.weight, .bias [D]    heads.j.score.weight [1, D], .bias [1]
  *     heads.j.key.weight [d, D]         W_k

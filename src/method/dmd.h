@@ -1,5 +1,5 @@
-/* dmd.h - stage 2, distribution matching with an adversary
- * [HD names it; formulas: DMD2, arXiv 2405.14867, in the flow's convention].
+/* dmd.h - stage 2: the generator and its distribution matching  [HD names it; formulas: DMD, arXiv
+ * 2311.18828, and DMD2, arXiv 2405.14867, in velocities].  The adversary beside it: adversarial.h.
  */
 #ifndef HIDI_METHOD_DMD_H
 #define HIDI_METHOD_DMD_H
@@ -17,7 +17,8 @@ typedef struct hidi_dmd_terms {
     hidi_var *loss;    /* scalar                                                               */
 } hidi_dmd_terms;
 
-/*     z_t = (1 - t) x_g + t e';  x_real = z_t - t v_w(z_t, t, y);  x_fake = z_t - t v_fake(z_t, t, y)
+/*     z_t = (1 - t) x_g + t e'
+ *     x_real = z_t - t v_w(z_t, t, y);  x_fake = z_t - t v_fake(z_t, t, y)
  *     g = (x_fake - x_real) / mean_chw |x_g - x_real|
  *     L = 0.5 mean || x_g - stopgrad(x_g - g) ||^2
  *
@@ -26,20 +27,5 @@ typedef struct hidi_dmd_terms {
 hidi_var *hidi_dmd_loss(hidi_tape *tape, hidi_var *x_gen, const hidi_dit *teacher,
                         const hidi_dit *fake, double guidance, hidi_var *t, hidi_var *e2,
                         const int32_t *y, hidi_dmd_terms *terms);
-
-typedef enum hidi_adversarial { HIDI_NON_SATURATING, HIDI_HINGE } hidi_adversarial;
-#define HIDI_ADVERSARIAL_KINDS "non-saturating hinge"
-
-/* The discriminator's loss from its logits:
- *     non-saturating  mean softplus(D(fake)) + mean softplus(-D(real))
- *     hinge           mean max(0, 1 + D(fake)) + mean max(0, 1 - D(real)) */
-hidi_var *hidi_discriminator_loss(hidi_tape *tape, hidi_adversarial kind, hidi_var *d_fake,
-                                  hidi_var *d_real);
-/* The generator's:  mean softplus(-D(fake)), or -mean D(fake). */
-hidi_var *hidi_generator_loss(hidi_tape *tape, hidi_adversarial kind, hidi_var *d_fake);
-
-/* Approximate R1, without a second backward pass: mean (D(x) - D(x + sigma n))^2 of real images
- * [base: APT, arXiv 2501.08316, eq. 4]. */
-hidi_var *hidi_approximate_r1(hidi_tape *tape, hidi_var *d_real, hidi_var *d_perturbed);
 
 #endif

@@ -1,4 +1,10 @@
-/* flow.c */
+/* flow.c - flow matching, which trains the teacher and the fake score, and guidance  [base: SiT,
+ * arXiv 2401.08740; Ho & Salimans, arXiv 2207.12598].
+ *
+ *     z_t = (1 - t) x + t e,   v = dz/dt = e - x,   x = z_t - t v
+ *     L   = mean || v_theta(z_t, t, y) - (e - x) ||^2
+ *     v_w = v(z_t, t, null) + w (v(z_t, t, y) - v(z_t, t, null))
+ */
 #include "method/flow.h"
 
 hidi_var *hidi_noised(hidi_tape *tape, hidi_var *x, hidi_var *e, hidi_var *t)
@@ -12,12 +18,13 @@ hidi_var *hidi_denoised(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_var *t)
     return hidi_sub(tape, z, hidi_scale_samples(tape, v, t));
 }
 
-hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi_var *e, hidi_var *t,
-                         const int32_t *y)
+hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi_var *e,
+                         hidi_var *t, const int32_t *y)
 {
     hidi_var *z = hidi_noised(tape, x, e, t);
     hidi_var *v = hidi_dit_velocity(tape, net, false, z, t, NULL, y);
-    return hidi_mean(tape, hidi_square(tape, hidi_sub(tape, v, hidi_sub(tape, e, x))));
+    hidi_var *target = hidi_sub(tape, e, x);
+    return hidi_mean(tape, hidi_square(tape, hidi_sub(tape, v, target)));
 }
 
 hidi_var *hidi_guided_velocity(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z, hidi_var *t,

@@ -13,10 +13,10 @@ hidi_var *hidi_noised(hidi_tape *tape, hidi_var *x, hidi_var *e, hidi_var *t);
 /* x = z_t - t v: the data that a velocity at z_t points back to */
 hidi_var *hidi_denoised(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_var *t);
 
-/* L = mean || v(z_t, t, y) - (e - x) ||^2, mean over batch and pixels   [base: SiT, arXiv 2401.08740]
- * y: host [B]; a dropped label is the null class.  A scalar. */
-hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi_var *e, hidi_var *t,
-                         const int32_t *y);
+/* L = mean || v(z_t, t, y) - (e - x) ||^2, mean over batch and pixels: a scalar
+ * [base: SiT, arXiv 2401.08740].  y: host [B]; a dropped label is the null class. */
+hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi_var *e,
+                         hidi_var *t, const int32_t *y);
 
 /* v_w(z, t, y) = v(z, t, null) + w (v(z, t, y) - v(z, t, null)), frozen; w = 1: one evaluation
  * [base: Ho & Salimans, arXiv 2207.12598] */

@@ -4,7 +4,7 @@
  * its logit D whether the image is real (large) or generated (small).  Each kind is one file, which
  * opens with its formula and its parameters:
  *
- *     awd.c     D = sum_i a_i s_i, with learned weights a_i   [HD: adaptive weights; the form is ours]
+ *     awd.c     D = sum_i a_i s_i, with learned weights a_i   [HD: adaptive weights; form: ours]
  *     gap.c     D = mean_i s_i                                control: global average pooling
  *     token.c   D_i = s_i, a loss for each token              control: like PatchGAN
  *     conv.c    strided convolutions over the tokens' grid    control: like DMD2's
@@ -91,8 +91,8 @@ void hidi_heads_destroy(hidi_heads *heads); /* NULL is allowed */
  * N(0, 1 / fan-in), but for the kind's `zero`.  seed: as for a DiT. */
 hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed);
 
-/* D(z) for the noised images z [B, C, H, W] at t [B], classes y [B] (host).  The backbone's
- * parameters get gradients unless frozen_backbone; the heads' unless frozen_heads; z's always flow. */
+/* D(z) for the noised images z [B, C, H, W] at t [B], classes y [B] (host).  The parameters of the
+ * backbone get gradients unless frozen_backbone, the heads' unless frozen_heads; z always does. */
 hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
                                hidi_var *t, const int32_t *y, hidi_head_output *output);

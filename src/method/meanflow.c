@@ -1,4 +1,21 @@
-/* meanflow.c */
+/* meanflow.c - stage 1, trajectory distillation: MeanFlow from a frozen, guided teacher  [HD names
+ * it; formulas: MeanFlow, arXiv 2505.13447].
+ *
+ * The average velocity over [r, t], and its identity, which is d/dt of (t - r) u with r fixed:
+ *
+ *     u(z_t, r, t) = 1/(t - r) int_r^t v(z_s, s) ds
+ *     u = v - (t - r) du/dt,   du/dt = v . d_z u + d_t u
+ *
+ * The loss moves u_theta to where the identity says that u is, with the teacher's v:
+ *
+ *     v        = v_w(z_t, t, y)                                          hidi_guided_velocity
+ *     u, du/dt = jvp(u_theta(., r, ., y); (z_t, t); (v, 1))              jvp
+ *     u_tgt    = stopgrad(v - (t - r) du/dt)                             target_of
+ *     d        = sum over pixels of (u - u_tgt)^2
+ *     L        = mean( d / stopgrad(d + c)^p )                           hidi_adaptive_loss
+ *
+ * Ours beside it: du/dt by differences instead of the JVP, and a bound on (t - r) du/dt.
+ */
 #include "method/meanflow.h"
 
 #include "method/flow.h"
@@ -6,9 +23,49 @@
 /* Keeps the length of a vector of zeros from being divided by. */
 #define LENGTH_FLOOR ((hidi_real)1e-12)
 
+/* --- u and du/dt ------------------------------------------------------------------------------ */
+
+/* Both in one pass: u of the dual number (z, t) + eps (v, 1).  r stays: h = t - r moves with t. */
+static void jvp(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v, hidi_var *t,
+                hidi_var *r, const int32_t *y, hidi_var **u, hidi_var **dudt)
+{
+    hidi_var *one = t ? hidi_filled(tape, t->shape, 1) : NULL;
+    hidi_var *dual = hidi_dit_velocity(tape, student, false, hidi_dual(tape, z, v),
+                                       hidi_dual(tape, t, one), r, y);
+    *dudt = hidi_tangent(tape, dual); /* without gradient */
+    *u = hidi_primal(tape, dual);
+}
+
+/* u(z + s v, r, t + s) for s [B]: on the trajectory's tangent at z, without gradient. */
+static hidi_var *u_along(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
+                         hidi_var *t, hidi_var *r, hidi_var *s, const int32_t *y)
+{
+    hidi_var *z_s = hidi_add(tape, z, hidi_scale_samples(tape, v, s));
+    return hidi_dit_velocity(tape, student, true, z_s, hidi_add(tape, t, s), r, y);
+}
+
+/* du/dt ~ [u(z + a v, r, t + a) - u(z - b v, r, t - b)] / (a + b), where a and b are epsilon, or
+ * less where that would pass t = 1 or r  [ours]. */
+static hidi_var *difference(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
+                            hidi_var *t, hidi_var *r, const int32_t *y, double epsilon)
+{
+    const hidi_real eps = (hidi_real)epsilon;
+    /* min(eps, x) = eps - max(0, eps - x), for x = 1 - t and x = t - r */
+    hidi_var *over = hidi_relu(tape, hidi_affine(tape, t, 1, eps - 1));
+    hidi_var *under = hidi_relu(tape, hidi_affine(tape, hidi_sub(tape, t, r), -1, eps));
+    hidi_var *a = hidi_affine(tape, over, -1, eps), *minus_b = hidi_affine(tape, under, 1, -eps);
+    hidi_var *ahead = u_along(tape, student, z, v, t, r, a, y);
+    hidi_var *behind = u_along(tape, student, z, v, t, r, minus_b, y);
+    hidi_var *width = hidi_sub(tape, a, minus_b); /* 0 where t = r = 1, and there so is h du/dt */
+    return hidi_scale_samples(tape, hidi_sub(tape, ahead, behind),
+                              hidi_power(tape, width, LENGTH_FLOOR, -1));
+}
+
+/* --- the target ------------------------------------------------------------------------------- */
+
 /* h du/dt, shortened in each sample to k times the length of v if it is longer [ours].  Where the
- * identity holds it is v - u, the difference of two velocities of one trajectory; a longer one is an
- * error of the student's own derivative, and as a target it would feed on itself.
+ * identity holds it is v - u, the difference of two velocities of one trajectory; a longer one is
+ * an error of the student's own derivative, and as a target it would feed on itself.
  *
  *     h du/dt / (1 + max(0, |h du/dt| / (k |v|) - 1)) */
 static hidi_var *bounded(hidi_tape *tape, hidi_var *hdu, hidi_var *v, double k)
@@ -22,30 +79,18 @@ static hidi_var *bounded(hidi_tape *tape, hidi_var *hdu, hidi_var *v, double k)
     return hidi_scale_samples(tape, hdu, hidi_power(tape, excess, 1, -1));
 }
 
-/* u(z + s v, r, t + s) for s [B]: on the trajectory's tangent at z, without gradient. */
-static hidi_var *average_velocity_at(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
-                                     hidi_var *t, hidi_var *r, hidi_var *s, const int32_t *y)
+/* u_tgt = stopgrad(v - h du/dt), h = t - r;  bound 0: none */
+static hidi_var *target_of(hidi_tape *tape, hidi_var *v, hidi_var *dudt, hidi_var *t, hidi_var *r,
+                           double bound)
 {
-    return hidi_dit_velocity(tape, net, true, hidi_add(tape, z, hidi_scale_samples(tape, v, s)),
-                             hidi_add(tape, t, s), r, y);
+    hidi_var *h = hidi_sub(tape, t, r);
+    hidi_var *hdu = hidi_scale_samples(tape, dudt, h);
+    if (bound > 0)
+        hdu = bounded(tape, hdu, v, bound);
+    return hidi_stop_gradient(tape, hidi_sub(tape, v, hdu));
 }
 
-/* du/dt ~ [u(z + a v, r, t + a) - u(z - b v, r, t - b)] / (a + b), a and b = eps, or less where that
- * would pass t = 1 or r. */
-static hidi_var *difference(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
-                            hidi_var *t, hidi_var *r, const int32_t *y, double epsilon)
-{
-    const hidi_real eps = (hidi_real)epsilon;
-    /* min(eps, x) = eps - max(0, eps - x) */
-    hidi_var *over = hidi_relu(tape, hidi_affine(tape, t, 1, eps - 1));
-    hidi_var *under = hidi_relu(tape, hidi_affine(tape, hidi_sub(tape, t, r), -1, eps));
-    hidi_var *a = hidi_affine(tape, over, -1, eps), *minus_b = hidi_affine(tape, under, 1, -eps);
-    hidi_var *ahead = average_velocity_at(tape, net, z, v, t, r, a, y);
-    hidi_var *behind = average_velocity_at(tape, net, z, v, t, r, minus_b, y);
-    hidi_var *width = hidi_sub(tape, a, minus_b); /* 0 where t = r = 1, and there so is h du/dt */
-    return hidi_scale_samples(tape, hidi_sub(tape, ahead, behind),
-                              hidi_power(tape, width, LENGTH_FLOOR, -1));
-}
+/* --- the loss --------------------------------------------------------------------------------- */
 
 hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, double p, double c,
                              hidi_var **error)
@@ -64,19 +109,10 @@ hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_v
     if (options->difference > 0) {
         u = hidi_dit_velocity(tape, student, false, z, t, r, y);
         dudt = difference(tape, student, z, v, t, r, y, options->difference);
-    } else { /* one pass: u and its derivative along (v, 1), in which h = t - r moves with t */
-        hidi_var *one = t ? hidi_filled(tape, t->shape, 1) : NULL;
-        u = hidi_dit_velocity(tape, student, false, hidi_dual(tape, z, v), hidi_dual(tape, t, one),
-                              r, y);
-        dudt = hidi_tangent(tape, u);
-        u = hidi_primal(tape, u); /* the loss needs the value alone */
+    } else {
+        jvp(tape, student, z, v, t, r, y, &u, &dudt);
     }
-    /* target = stopgrad(v - (t - r) du/dt) */
-    hidi_var *hdu = hidi_scale_samples(tape, dudt, hidi_sub(tape, t, r));
-    if (options->bound > 0)
-        hdu = bounded(tape, hdu, v, options->bound);
-    hidi_var *target = hidi_stop_gradient(tape, hidi_sub(tape, v, hdu));
-
+    hidi_var *target = target_of(tape, v, dudt, t, r, options->bound);
     *terms = (hidi_meanflow_terms){.v = v, .u = u, .dudt = dudt, .target = target};
     terms->loss = hidi_adaptive_loss(tape, u, target, options->p, options->c, &terms->error);
     return terms->loss;

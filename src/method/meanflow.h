@@ -1,8 +1,5 @@
-/* meanflow.h - stage 1, trajectory distillation: the MeanFlow objective with a frozen, guided teacher
- * [HD names it; formulas: MeanFlow, arXiv 2505.13447].
- *
- * Average velocity  u(z_t, r, t) = 1/(t - r) int_r^t v(z_s, s) ds.  Differentiating (t - r) u by t
- * gives the identity  u = v - (t - r) du/dt,  du/dt = v . d_z u + d_t u  (r fixed).
+/* meanflow.h - stage 1, trajectory distillation: the MeanFlow objective with a frozen, guided
+ * teacher  [HD names it; formulas: MeanFlow, arXiv 2505.13447].  Its equations are in meanflow.c.
  */
 #ifndef HIDI_METHOD_MEANFLOW_H
 #define HIDI_METHOD_MEANFLOW_H
@@ -21,8 +18,8 @@ typedef struct hidi_meanflow_options {
 /* Every quantity of the loss, for logs and probes. */
 typedef struct hidi_meanflow_terms {
     hidi_var *v;      /* [B, C, H, W] the teacher's guided velocity                         */
-    hidi_var *u;      /* [B, C, H, W]                                                       */
-    hidi_var *dudt;   /* [B, C, H, W]                                                       */
+    hidi_var *u;      /* [B, C, H, W] the student's average velocity                        */
+    hidi_var *dudt;   /* [B, C, H, W] its derivative v . d_z u + d_t u                      */
     hidi_var *target; /* [B, C, H, W] v - (t - r) du/dt, the last term bounded               */
     hidi_var *error;  /* [B] d, the squared error summed over pixels                        */
     hidi_var *loss;   /* scalar                                                             */

@@ -1,12 +1,21 @@
-/* progressive.c */
+/* progressive.c - progressive distillation in average velocities: one step of the student for two
+ * of the teacher's  [base: Salimans & Ho, arXiv 2202.00512].
+ *
+ *     m     = (t + r) / 2
+ *     u_1   = u_T(z_t, m, t),   z_m = z_t - (t - m) u_1
+ *     u_2   = u_T(z_m, r, m)
+ *     u_tgt = stopgrad( (u_1 + u_2) / 2 ),   which is (z_t - z_r) / (t - r) of the two steps
+ *
+ * u_T is the average velocity of the teacher's one step.  The loss is MeanFlow's with this target.
+ */
 #include "method/progressive.h"
 
 #include "method/flow.h"
 #include "method/meanflow.h"
 
-/* The teacher's average velocity for one step from t to r. */
-static hidi_var *step_of(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z, hidi_var *t,
-                         hidi_var *r, const int32_t *y, double guidance)
+/* u_T(z_t, r, t): that of the student of the round before, or v_w(z_t, t), of an Euler step. */
+static hidi_var *u_teacher(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z, hidi_var *t,
+                           hidi_var *r, const int32_t *y, double guidance)
 {
     if (!teacher->config.has_interval)
         return hidi_guided_velocity(tape, teacher, z, t, y, guidance);
@@ -22,10 +31,10 @@ hidi_var *hidi_progressive_target(hidi_tape *tape, const hidi_dit *teacher, hidi
                                   hidi_var *t, hidi_var *r, const int32_t *y, double guidance)
 {
     hidi_var *m = hidi_scale(tape, hidi_add(tape, t, r), (hidi_real)0.5);
-    hidi_var *first = step_of(tape, teacher, z, t, m, y, guidance);
-    hidi_var *z_m = hidi_sub(tape, z, hidi_scale_samples(tape, first, hidi_sub(tape, t, m)));
-    hidi_var *second = step_of(tape, teacher, z_m, m, r, y, guidance);
-    hidi_var *mean = hidi_scale(tape, hidi_add(tape, first, second), (hidi_real)0.5);
+    hidi_var *u_1 = u_teacher(tape, teacher, z, t, m, y, guidance);
+    hidi_var *z_m = hidi_sub(tape, z, hidi_scale_samples(tape, u_1, hidi_sub(tape, t, m)));
+    hidi_var *u_2 = u_teacher(tape, teacher, z_m, m, r, y, guidance);
+    hidi_var *mean = hidi_scale(tape, hidi_add(tape, u_1, u_2), (hidi_real)0.5);
     return hidi_stop_gradient(tape, mean);
 }
 
@@ -40,14 +49,4 @@ hidi_var *hidi_progressive_loss(hidi_tape *tape, const hidi_dit *student, const 
     *terms = (hidi_progressive_terms){.u = u, .target = target};
     terms->loss = hidi_adaptive_loss(tape, u, target, options->p, options->c, &terms->error);
     return terms->loss;
-}
-
-void hidi_draw_grid_steps(size_t steps, hidi_random random, hidi_real *t, hidi_real *r, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint64_t k;
-        hidi_uniform_int(random, i, steps, &k, 1);
-        t[i] = (hidi_real)((double)(k + 1) / (double)steps);
-        r[i] = (hidi_real)((double)k / (double)steps);
-    }
 }

@@ -39,7 +39,4 @@ hidi_var *hidi_progressive_loss(hidi_tape *tape, const hidi_dit *student, const 
 hidi_var *hidi_progressive_target(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z,
                                   hidi_var *t, hidi_var *r, const int32_t *y, double guidance);
 
-/* t[n], r[n]: the ends of one of the `steps` equal steps from 1 to 0, each as likely. */
-void hidi_draw_grid_steps(size_t steps, hidi_random random, hidi_real *t, hidi_real *r, size_t n);
-
 #endif

@@ -1,4 +1,11 @@
-/* sampler.c */
+/* sampler.c - from noise e = z_1 to images z_0, in equal steps from t to r:
+ *
+ *     Euler      z_r = z_t - (t - r) v_w(z_t, t)
+ *     Heun       z_r = z_t - (t - r) (v_w(z_t, t) + v_w(z', r)) / 2,  z' being Euler's z_r
+ *     average    z_r = z_t - (t - r) u(z_t, r, t)
+ *
+ * With one step the last is G(e, y) = e - u(e, 0, 1, y).
+ */
 #include "method/sampler.h"
 
 #include <math.h>
@@ -13,31 +20,34 @@ long hidi_sampler_evaluations(const hidi_sampler *s)
     return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
 }
 
-static hidi_var *at(hidi_tape *tape, size_t n, double t)
+/* z_r = z_t - h v */
+static hidi_var *move(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_real h)
 {
-    return hidi_filled(tape, hidi_shape1(n), (hidi_real)t);
+    return hidi_sub(tape, z, hidi_scale(tape, v, h));
 }
 
-/* z at r from z at t */
+/* z_r from z_t */
 static hidi_var *advance(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_var *z,
                          double t, double r, const int32_t *y)
 {
-    const size_t n = z->shape.dim[0];
+    const double w = s->guidance;
     const hidi_real h = (hidi_real)(t - r);
-    hidi_var *t_n = at(tape, n, t), *r_n = at(tape, n, r);
-    if (s->solver == HIDI_AVERAGE) {
-        hidi_var *u = hidi_dit_velocity(tape, net, true, z, t_n, r_n, y);
-        return hidi_sub(tape, z, hidi_scale(tape, u, h));
-    }
-    hidi_var *v = hidi_guided_velocity(tape, net, z, t_n, y, s->guidance);
-    hidi_var *euler = hidi_sub(tape, z, hidi_scale(tape, v, h));
+    const hidi_shape batch = hidi_shape1(z->shape.dim[0]);
+    hidi_var *t_n = hidi_filled(tape, batch, (hidi_real)t);
+    hidi_var *r_n = hidi_filled(tape, batch, (hidi_real)r);
+    if (s->solver == HIDI_AVERAGE)
+        return move(tape, z, hidi_dit_velocity(tape, net, true, z, t_n, r_n, y), h);
+
+    hidi_var *v_t = hidi_guided_velocity(tape, net, z, t_n, y, w);
+    hidi_var *euler = move(tape, z, v_t, h);
     if (s->solver == HIDI_EULER)
         return euler;
-    hidi_var *v_r = hidi_guided_velocity(tape, net, euler, r_n, y, s->guidance);
-    hidi_var *mean = hidi_scale(tape, hidi_add(tape, v, v_r), (hidi_real)0.5);
-    return hidi_sub(tape, z, hidi_scale(tape, mean, h));
+    hidi_var *v_r = hidi_guided_velocity(tape, net, euler, r_n, y, w);
+    hidi_var *mean = hidi_scale(tape, hidi_add(tape, v_t, v_r), (hidi_real)0.5);
+    return move(tape, z, mean, h);
 }
 
+/* x: e [n, C, H, W] on entry, images on return */
 static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
                                 hidi_real *x, const int32_t *y, size_t n)
 {

@@ -1,4 +1,13 @@
-/* times.c */
+/* times.c - how t, and (t, r), are distributed.
+ *
+ *     uniform          t = least + (most - least) u,  u ~ U(0, 1)
+ *     logit-normal     t = 1 / (1 + exp(-(mean + deviation n))),  n ~ N(0, 1)
+ *     intervals        t = max(a, b), r = min(a, b) of two draws a, b:
+ *         meanflow     logit-normal  [base: MeanFlow, arXiv 2505.13447]
+ *         cover        uniform, and b = 0 for a share of them  [ours]
+ *                      for another share of a batch, r = t
+ *     a grid's steps   t = (k + 1) / K, r = k / K,  k uniform on 0 .. K - 1
+ */
 #include "method/times.h"
 
 #include <math.h>
@@ -6,15 +15,11 @@
 /* Each draw of t or (t, r) takes this many uniform numbers from the stream. */
 enum { PER_DRAW = 4 };
 
-/* Box and Muller, cosine half. */
-static double normal(double u1, double u2)
-{
-    return sqrt(-2 * log(u1)) * cos(6.283185307179586 * u2);
-}
-
 static double logit_normal(double mean, double deviation, double u1, double u2)
 {
-    return 1 / (1 + exp(-(mean + deviation * normal(u1, u2))));
+    double normal[2];
+    hidi_box_muller(u1, u2, normal);
+    return 1 / (1 + exp(-(mean + deviation * normal[0])));
 }
 
 void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_real *t, size_t n)
@@ -32,7 +37,8 @@ void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_
 void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, hidi_real *t,
                          hidi_real *r, size_t n)
 {
-    /* The kinds take fixed shares of the batch, not random ones: less noise in the gradient. */
+    /* The first `same` have r = t, those up to `zero` r = 0.  The shares of the batch are fixed, not
+     * random: less noise in the gradient. */
     const size_t same = (size_t)(options->same * (double)n + 0.5);
     const size_t zero = same + (size_t)(options->from_zero * (double)(n - same) + 0.5);
     for (size_t i = 0; i < n; i++) {
@@ -47,5 +53,15 @@ void hidi_draw_intervals(const hidi_interval_options *options, hidi_random rando
         }
         t[i] = (hidi_real)(a > b ? a : b);
         r[i] = i < same ? t[i] : (hidi_real)(a > b ? b : a);
+    }
+}
+
+void hidi_draw_grid_steps(size_t steps, hidi_random random, hidi_real *t, hidi_real *r, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint64_t k;
+        hidi_uniform_int(random, i, steps, &k, 1);
+        t[i] = (hidi_real)((double)(k + 1) / (double)steps);
+        r[i] = (hidi_real)((double)k / (double)steps);
     }
 }

@@ -1,4 +1,4 @@
-/* times.h - how t, and the pair (t, r) of stage 1, are drawn. */
+/* times.h - how t, and the pair (t, r) of stage 1, are drawn: into host memory. */
 #ifndef HIDI_METHOD_TIMES_H
 #define HIDI_METHOD_TIMES_H
 
@@ -39,5 +39,9 @@ typedef struct hidi_interval_options {
 /* r[n] <= t[n], all in [0, 1]. */
 void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, hidi_real *t,
                          hidi_real *r, size_t n);
+
+/* For progressive distillation: t[n], r[n] are the ends of one of the `steps` equal steps from 1 to
+ * 0, each as likely. */
+void hidi_draw_grid_steps(size_t steps, hidi_random random, hidi_real *t, hidi_real *r, size_t n);
 
 #endif

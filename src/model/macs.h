@@ -1,4 +1,4 @@
-/* macs.h - what a forward pass costs, in multiply-adds, part by part.
+/* macs.h - what a forward pass costs, in multiply-adds, layer by layer.
  *
  * Counted are the matrix products and convolutions of one pass for one image; not counted are
  * biases, normalisations, softmax, activations, and whatever else is element-wise.  A multiply-add
@@ -10,19 +10,24 @@
 
 #include "dit.h"
 
-typedef struct hidi_mac_part {
+/* A layer, and the others like it. */
+typedef struct hidi_layer_macs {
     char name[64];
     size_t count; /* how often the network has it                                            */
     double macs;  /* of all of them together                                                 */
-} hidi_mac_part;
+} hidi_layer_macs;
 
-enum { HIDI_MAC_PARTS = 64 }; /* no network here has more */
+enum { HIDI_MAX_LAYERS = 64 }; /* no network here has more */
 
-/* The sum of n parts. */
-double hidi_macs(const hidi_mac_part *part, int n);
+/* A pass through a network. */
+typedef struct hidi_macs {
+    hidi_layer_macs layer[HIDI_MAX_LAYERS]; /* [n], in the order of a pass */
+    int n;
+    double sum;
+} hidi_macs;
 
-/* The parts of a DiT, in the order of a pass, in part[HIDI_MAC_PARTS]; returns their number. */
-int hidi_dit_mac_parts(const hidi_dit_config *config, hidi_mac_part *part);
+/* The layers of a DiT. */
+void hidi_dit_count_macs(const hidi_dit_config *config, hidi_macs *macs);
 
 /* Their sum. */
 double hidi_dit_macs(const hidi_dit_config *config);
@@ -46,8 +51,8 @@ typedef struct hidi_vae_decoder_config {
 /* Stable Diffusion's, which DiT and SiT use: 4 channels, eight times the side. */
 extern const hidi_vae_decoder_config hidi_sd_vae_decoder;
 
-/* side: of the latents.  Returns the number of parts, in part[HIDI_MAC_PARTS]. */
-int hidi_vae_decoder_mac_parts(const hidi_vae_decoder_config *config, size_t side,
-                               hidi_mac_part *part);
+/* The layers of a decoder; side: of the latents. */
+void hidi_vae_decoder_count_macs(const hidi_vae_decoder_config *config, size_t side,
+                                 hidi_macs *macs);
 
 #endif

@@ -1,14 +1,18 @@
-/* The draws of a step.  Each is a pure function of (seed, stream, step), so that a training that goes on
- * from a checkpoint draws what it would have drawn; made in host memory, copied onto the tape. */
+/* The draws of a step.  Each is a pure function of (seed, stream, step), so that a training that
+ * goes on from a checkpoint draws what it would have drawn; made in host memory, copied onto the
+ * tape. */
 #include "train/batch.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "train/options.h"
+
 hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size, uint64_t seed)
 {
     const size_t pixels = data->channels * data->height * data->width;
     *batch = (hidi_batch){.data = data, .size = size, .seed = seed};
+    HIDI_TRY(hidi_batch_size_check(size));
     batch->label = calloc(size, sizeof *batch->label);
     batch->image = malloc(size * pixels * sizeof *batch->image);
     batch->t = malloc(size * sizeof *batch->t);

@@ -20,7 +20,9 @@ typedef struct hidi_batch {
     hidi_real *t, *r;         /* [B] scratch                               */
 } hidi_batch;
 
-hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size, uint64_t seed);
+/* size: 1 .. HIDI_MAX_BATCH (train/options.h).  data must outlive it; the caller frees it. */
+hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size,
+                            uint64_t seed);
 void hidi_batch_free(hidi_batch *batch);
 
 hidi_shape hidi_batch_shape(const hidi_batch *batch); /* [B, C, H, W] */

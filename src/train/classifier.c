@@ -1,5 +1,5 @@
-/* The feature net learns to tell a data set's classes apart:  L = -mean log softmax(logits)_y.  What it
- * computes before its logits are then the features of the Frechet distance. */
+/* The feature net learns to tell a data set's classes apart:  L = -mean log softmax(logits)_y.
+ * What it computes before its logits are then the features of the Frechet distance. */
 #include "train/classifier.h"
 
 #include <stdlib.h>
@@ -7,28 +7,6 @@
 #include "model/params_file.h"
 #include "train/options.h"
 #include "train/terms.h"
-
-hidi_classifier_options hidi_classifier_defaults(void)
-{
-    return (hidi_classifier_options){
-        .batch = 64,
-        .seed = 1,
-        .adamw = hidi_adamw_defaults(),
-        .schedule = {.rate = 1e-3, .warmup = 50, .decay = HIDI_DECAY_COSINE, .final = 0.05,
-                     .steps = 2000}};
-}
-
-static hidi_status check(const hidi_classifier_options *o)
-{
-    HIDI_TRY(hidi_batch_size_check(o->batch));
-    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
-    return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
-}
-
-hidi_status hidi_classifier_check(const hidi_classifier_options *options)
-{
-    return hidi_error_prefix(check(options), "feature net");
-}
 
 struct hidi_classifier {
     hidi_classifier_options options;
@@ -70,6 +48,28 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     hidi_classifier *s = self;
     HIDI_TRY(hidi_params_from_file(&s->net->params, s->net->params.value, "net.", file));
     return hidi_optimizer_from_file(&s->optimizer, "adamw.", file);
+}
+
+hidi_classifier_options hidi_classifier_defaults(void)
+{
+    return (hidi_classifier_options){
+        .batch = 64,
+        .seed = 1,
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-3, .warmup = 50, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 2000}};
+}
+
+static hidi_status check(const hidi_classifier_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
+}
+
+hidi_status hidi_classifier_check(const hidi_classifier_options *options)
+{
+    return hidi_error_prefix(check(options), "feature net");
 }
 
 static hidi_status begin(hidi_classifier *s, const hidi_backend *backend, const hidi_dataset *data,

@@ -44,14 +44,15 @@ typedef struct hidi_training {
     long stop_after;                    /* > 0: as if interrupted after that many steps (tests)   */
 } hidi_training;
 
-/* steps, log_every >= 1; save_every, snapshot_every, stop_after >= 0; a snapshot function if it is to
- * be called (train/options.h). */
+/* steps, log_every >= 1; save_every, snapshot_every, stop_after >= 0; a snapshot function if it is
+ * to be called (train/options.h). */
 hidi_status hidi_training_check(const hidi_training *training);
 
 /* Runs the task's remaining steps.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
- * without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.  HIDI_INTERRUPTED: stopped on request with a checkpoint written
- * (the message says how to go on).  HIDI_NOT_FINITE: the message names step, loss term or tensor; the
- * last good checkpoint is kept. */
+ * without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
+ * HIDI_INTERRUPTED: stopped on request with a checkpoint written (the message says how to go on).
+ * HIDI_NOT_FINITE: the message names step, loss term or tensor; the last good checkpoint is
+ * kept. */
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training);
 
 #endif

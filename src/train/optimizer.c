@@ -1,5 +1,5 @@
-/* All parameters of a network move together: one norm to clip by, one AdamW update, one average, each a
- * single call of the backend over the whole array   [base: AdamW, arXiv 1711.05101]. */
+/* All parameters of a network move together: one norm to clip by, one AdamW update, one average,
+ * each a single call of the backend over the whole array [base: AdamW, arXiv 1711.05101]. */
 #include "train/optimizer.h"
 
 #include <math.h>

@@ -1,5 +1,5 @@
-/* optimizer.h - AdamW with gradient clipping, learning-rate schedules, and the moving average of the
- * weights. */
+/* optimizer.h - AdamW with gradient clipping, learning-rate schedules, and the moving average of
+ * the weights. */
 #ifndef HIDI_TRAIN_OPTIMIZER_H
 #define HIDI_TRAIN_OPTIMIZER_H
 
@@ -28,8 +28,8 @@ typedef struct hidi_adamw {
     double clip;                     /* largest norm of all gradients together; 0: no clipping */
 } hidi_adamw;
 
-/* beta1 = 0.9, eps = 1e-8 [base: AdamW], no weight decay [base: DiT, SiT]; beta2 = 0.99 [ours], between
- * DiT's 0.999 and MeanFlow's 0.95; clip = 1 [ours]. */
+/* beta1 = 0.9, eps = 1e-8 [base: AdamW], no weight decay [base: DiT, SiT]; beta2 = 0.99 [ours],
+ * between DiT's 0.999 and MeanFlow's 0.95; clip = 1 [ours]. */
 hidi_adamw hidi_adamw_defaults(void);
 
 /* beta1, beta2 in [0, 1), eps > 0, decay and clip >= 0 (train/options.h). */
@@ -59,7 +59,7 @@ hidi_status hidi_optimizer_to_file(const hidi_optimizer *optimizer, const char *
 hidi_status hidi_optimizer_from_file(hidi_optimizer *optimizer, const char *prefix,
                                      const hidi_tensor_file *file);
 
-/* Decay of a moving average: in [0, 1).  With 1 the average would be the initial weights for ever. */
+/* Decay of a moving average: in [0, 1).  With 1 it would stay at the initial weights. */
 hidi_status hidi_ema_check(double decay);
 
 /* average = d average + (1 - d) params, d = min(decay, (1 + updates) / (10 + updates)): the first

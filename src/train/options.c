@@ -29,8 +29,8 @@ hidi_status hidi_require_choice(const char *option, int value, const char *choic
         n++;
     if (value >= 0 && value < n)
         return HIDI_OK;
-    return hidi_error(HIDI_BAD_ARGUMENT, "%s is %d: expected 0 to %d, one of: %s", option, value, n - 1,
-                      choices);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s is %d: expected 0 to %d, one of: %s", option, value,
+                      n - 1, choices);
 }
 
 hidi_status hidi_batch_size_check(size_t batch)
@@ -76,9 +76,9 @@ hidi_status hidi_heads_check(const hidi_heads_config *c)
 {
     HIDI_TRY(hidi_require_choice("kind", (int)c->kind, HIDI_HEAD_KINDS));
     HIDI_TRY(hidi_require(c->n >= 1 && c->n <= HIDI_MAX_TAPS, "n", c->n, "1 to 8 heads"));
-    for (int i = 0; i < c->n; i++)
-        HIDI_TRY(hidi_require(c->block[i] >= 0 && (i == 0 || c->block[i] > c->block[i - 1]), "block",
-                              c->block[i], "numbers from 0, ascending"));
+    for (int i = 0, least = 0; i < c->n; least = c->block[i++] + 1)
+        HIDI_TRY(hidi_require(c->block[i] >= least, "block", c->block[i],
+                              "numbers from 0, ascending"));
     return hidi_require(c->kind != HIDI_HEAD_AWD || (c->key_width >= 1 && c->key_width <= 65536),
                         "key_width", (double)c->key_width, "1 to 65536");
 }

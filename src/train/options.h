@@ -39,8 +39,8 @@ hidi_status hidi_interval_check(const hidi_interval_options *options);
 /* c > 0 where p > 0: with c = 0 the weight of an error of 0 is 1/0. */
 hidi_status hidi_meanflow_check(const hidi_meanflow_options *options);
 
-/* 1 .. HIDI_MAX_TAPS heads after blocks that ascend; key_width >= 1 (awd).  The width is not looked at:
- * it is the backbone's, as is the number of blocks. */
+/* 1 .. HIDI_MAX_TAPS heads after blocks that ascend; key_width >= 1 (awd).  The width is not
+ * looked at: it is the backbone's, as is the number of blocks. */
 hidi_status hidi_heads_check(const hidi_heads_config *config);
 
 #endif

@@ -1,4 +1,4 @@
-/* Stage 1: trajectory distillation by MeanFlow   [HD names it; formulas base: MeanFlow, arXiv 2505.13447]
+/* Stage 1: trajectory distillation   [HD names it; formulas base: MeanFlow, arXiv 2505.13447]
  *
  *     v     = v_w^teacher(z_t, t, y)
  *     u, du = jvp(u_theta(., r, ., y); (z_t, t); (v, 1))
@@ -14,38 +14,6 @@
 #include "model/params_file.h"
 #include "train/options.h"
 #include "train/terms.h"
-
-hidi_stage1_options hidi_stage1_defaults(void)
-{
-    return (hidi_stage1_options){
-        .batch = 64,
-        .seed = 2,
-        .ema = 0.99,
-        .interval = {.sampler = HIDI_INTERVAL_COVER, .same = 0.25, .from_zero = 0.6, .mean = -0.4,
-                     .deviation = 1},
-        .meanflow = {.guidance = 1.5, .p = 1, .c = 1, .difference = 0.05, .bound = 1},
-        .adamw = hidi_adamw_defaults(),
-        .schedule = {.rate = 1e-3, .warmup = 100, .decay = HIDI_DECAY_COSINE, .final = 0.05,
-                     .steps = 1500},
-        .student = {.start = HIDI_START_TEACHER}};
-}
-
-static hidi_status check(const hidi_stage1_options *o)
-{
-    HIDI_TRY(hidi_batch_size_check(o->batch));
-    HIDI_TRY(hidi_ema_check(o->ema));
-    HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
-    HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
-    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
-    HIDI_TRY(hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule"));
-    return hidi_error_prefix(
-        hidi_require_choice("start", o->student.start, HIDI_STUDENT_STARTS), "student");
-}
-
-hidi_status hidi_stage1_check(const hidi_stage1_options *options)
-{
-    return hidi_error_prefix(check(options), "stage 1");
-}
 
 struct hidi_stage1 {
     hidi_stage1_options options;
@@ -148,6 +116,38 @@ hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
     }
     HIDI_TRY(hidi_dit_create(student, teacher->params.backend, &c));
     return hidi_dit_initialise(*student, seed);
+}
+
+hidi_stage1_options hidi_stage1_defaults(void)
+{
+    return (hidi_stage1_options){
+        .batch = 64,
+        .seed = 2,
+        .ema = 0.99,
+        .interval = {.sampler = HIDI_INTERVAL_COVER, .same = 0.25, .from_zero = 0.6, .mean = -0.4,
+                     .deviation = 1},
+        .meanflow = {.guidance = 1.5, .p = 1, .c = 1, .difference = 0.05, .bound = 1},
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-3, .warmup = 100, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 1500},
+        .student = {.start = HIDI_START_TEACHER}};
+}
+
+static hidi_status check(const hidi_stage1_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_ema_check(o->ema));
+    HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
+    HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    HIDI_TRY(hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule"));
+    return hidi_error_prefix(
+        hidi_require_choice("start", o->student.start, HIDI_STUDENT_STARTS), "student");
+}
+
+hidi_status hidi_stage1_check(const hidi_stage1_options *options)
+{
+    return hidi_error_prefix(check(options), "stage 1");
 }
 
 static hidi_status begin(hidi_stage1 *s, const hidi_dataset *data, const char *settings)

@@ -29,13 +29,12 @@ typedef struct hidi_stage1_options {
     hidi_student_options student;
 } hidi_stage1_options;
 
-/* The defaults of the command, chosen on the validation split of shapes (docs/results.md)   [ours], but
- * for what is marked:
+/* The defaults of the command, chosen on the validation split of shapes (docs/results.md) [ours],
+ * but for what is marked:
  *
  *     batch 64, 1500 steps at 1e-3 after a warm-up of 100, cosine down to 5 %; ema 0.99
  *     interval: cover, r = 0 in 0.6 of the intervals, r = t in a share of 0.25
- *               [base: MeanFlow draws logit-normal(-0.4, 1), which `mean` and `deviation` keep, and has
- *               r = t in 0.75]
+ *               [base: r = t in 0.75; logit-normal(-0.4, 1), which mean and deviation keep]
  *     guidance 1.5
  *     p = 1 [base: MeanFlow], c = 1    [base: 0.01]
  *     difference 0.05, bound 1         [base: JVP, no bound], which ran away at this rate
@@ -52,17 +51,17 @@ hidi_dit_config hidi_student_config(const hidi_dit_config *teacher,
                                     const hidi_student_options *options);
 
 /* A student before stage 1, on the teacher's backend: with the teacher's weights [base], or with
- * initial ones of its own, drawn from the seed.  HIDI_BAD_ARGUMENT where the teacher's do not fit (see
- * hidi_student_options).  The caller destroys it. */
+ * initial ones of its own, drawn from the seed.  HIDI_BAD_ARGUMENT where the teacher's do not fit
+ * (see hidi_student_options).  The caller destroys it. */
 hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
                                 const hidi_student_options *options, uint64_t seed);
 
 /* The training of one student. */
 typedef struct hidi_stage1 hidi_stage1;
 
-/* Starts from a student of hidi_student_create.  settings: text for checkpoints (hidi_task).  teacher,
- * data and settings must outlive the training; the caller destroys it.  After an error *training is
- * NULL. */
+/* Starts from a student of hidi_student_create.  settings: text for checkpoints (hidi_task).
+ * teacher, data and settings must outlive the training; the caller destroys it.  After an error
+ * *training is NULL. */
 hidi_status hidi_stage1_create(hidi_stage1 **training, const hidi_dit *teacher,
                                const hidi_dataset *data, const hidi_stage1_options *options,
                                const char *settings);
@@ -75,7 +74,7 @@ const hidi_task *hidi_stage1_task(const hidi_stage1 *training);
 const hidi_dit *hidi_stage1_student(const hidi_stage1 *training);
 const hidi_dit *hidi_stage1_result(const hidi_stage1 *training);
 
-/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+/* Hands the result over to the caller, who destroys it; the training can then only be destroyed. */
 hidi_dit *hidi_stage1_take_result(hidi_stage1 *training);
 
 #endif

@@ -1,17 +1,21 @@
-/* Stage 2: distribution matching and an adversary   [HD names it; formulas base: DMD2, arXiv 2405.14867]
+/* Stage 2: distribution matching with an adversary
+ * [HD names it; formulas: DMD2, arXiv 2405.14867]
  *
  *     x_g    = G(e, y) = e - u_theta(e, 0, 1, y)
  *     L_G    = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow          (in every k-th iteration)
  *     L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2,            z_t = (1 - t) x_g + t e'
  *     L_D    = softplus(D(x_g)) + softplus(-D(x)) + lambda_R1 (D(x) - D(x + sigma n))^2
  *
- * An iteration puts the three on one tape and goes backward once, from their sum: each reaches its own
- * parameters alone, since the others are frozen or behind a stop-gradient in it. */
+ * An iteration puts the three on one tape and goes backward once, from L_fake + w_D L_D + L_G.
+ * Each reaches its own parameters alone, since the others are frozen or behind a stop-gradient in
+ * it; but where the heads read the fake score's features, L_D trains these as well, which is what
+ * w_D is for. */
 #include "train/stage2.h"
 
 #include <math.h>
 #include <stdlib.h>
 
+#include "method/adversarial.h"
 #include "method/flow.h"
 #include "model/params_file.h"
 #include "train/options.h"
@@ -32,78 +36,9 @@ struct hidi_stage2 {
     long step; /* the iteration that is under way: the number of its draws */
 };
 
-/* --- its options ------------------------------------------------------------------------------ */
-
-hidi_stage2_options hidi_stage2_defaults(void)
-{
-    const hidi_stage1_options stage1 = hidi_stage1_defaults();
-    return (hidi_stage2_options){
-        .batch = 64,
-        .seed = 3,
-        .ema = 0.99,
-        .guidance = 1.25,
-        .generator_every = 2,
-        .time = {.density = HIDI_TIME_UNIFORM, .least = 0.35, .most = 0.98, .mean = 0,
-                 .deviation = 1},
-        .adversary_weight = 0.005,
-        .adversary_time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 0.3, .mean = 0,
-                           .deviation = 1},
-        .adversarial = HIDI_NON_SATURATING,
-        .backbone = HIDI_BACKBONE_TEACHER,
-        .r1_weight = 0,
-        .r1_sigma = 0.05,
-        .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {1, 3}, .key_width = 32,
-                  .conditional = false},
-        .td_weight = 0.05,
-        .interval = stage1.interval,
-        .meanflow = stage1.meanflow,
-        .adamw = hidi_adamw_defaults(),
-        .schedule = {.rate = 1e-4, .warmup = 20, .decay = HIDI_DECAY_COSINE, .final = 0.05,
-                     .steps = 600},
-        .fake_rate = 2,
-        .head_rate = 10};
-}
-
-static hidi_status check_adversary(const hidi_stage2_options *o)
-{
-    HIDI_TRY(hidi_require_not_negative("adversary_weight", o->adversary_weight));
-    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->adversary_time), "adversary_time"));
-    HIDI_TRY(hidi_require_choice("adversarial", o->adversarial, HIDI_ADVERSARIAL_KINDS));
-    HIDI_TRY(hidi_require_choice("backbone", o->backbone, HIDI_BACKBONES));
-    HIDI_TRY(hidi_require_not_negative("r1_weight", o->r1_weight));
-    HIDI_TRY(hidi_require_not_negative("r1_sigma", o->r1_sigma));
-    HIDI_TRY(hidi_require(o->r1_weight == 0 || o->r1_sigma > 0, "r1_sigma", o->r1_sigma,
-                          "more than 0, where r1_weight is not 0"));
-    HIDI_TRY(hidi_require_not_negative("head_rate", o->head_rate));
-    return o->adversary_weight > 0 ? hidi_error_prefix(hidi_heads_check(&o->heads), "heads")
-                                   : HIDI_OK;
-}
-
-static hidi_status check(const hidi_stage2_options *o)
-{
-    HIDI_TRY(hidi_batch_size_check(o->batch));
-    HIDI_TRY(hidi_ema_check(o->ema));
-    HIDI_TRY(hidi_require(isfinite(o->guidance), "guidance", o->guidance, "a finite number"));
-    HIDI_TRY(hidi_require(o->generator_every >= 1, "generator_every", (double)o->generator_every,
-                          "1 or more"));
-    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
-    HIDI_TRY(check_adversary(o));
-    HIDI_TRY(hidi_require_not_negative("td_weight", o->td_weight));
-    HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
-    HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
-    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
-    HIDI_TRY(hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule"));
-    return hidi_require_not_negative("fake_rate", o->fake_rate);
-}
-
-hidi_status hidi_stage2_check(const hidi_stage2_options *options)
-{
-    return hidi_error_prefix(check(options), "stage 2");
-}
-
 /* --- the losses ------------------------------------------------------------------------------- */
 
-/* What an iteration's losses are made of; all scalars, NULL: no part of this iteration. */
+/* What an iteration's losses are made of: scalars; NULL: not part of this iteration. */
 typedef struct losses {
     hidi_var *dm, *adversarial, *td; /* of L_G                             */
     hidi_var *fake;                  /* L_fake                             */
@@ -137,12 +72,12 @@ static hidi_var *plus(hidi_tape *tape, hidi_var *a, double weight, hidi_var *b)
     return hidi_add(tape, a, hidi_scale(tape, b, (hidi_real)weight));
 }
 
-/* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: a perturbation, NULL: none. */
+/* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: perturbation, or NULL */
 static hidi_var *discriminate(hidi_stage2 *s, hidi_var *x, const level *l, hidi_var *n, bool frozen)
 {
     const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
     const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
-    hidi_head_output output;
+    hidi_head_output output = {.logits = NULL};
     hidi_var *e, *t;
     draw(s, l, &s->options.adversary_time, &e, &t);
     hidi_var *z = hidi_noised(s->tape, x, e, t);
@@ -164,7 +99,7 @@ static hidi_var *retained_loss(hidi_stage2 *s, hidi_var *x)
                               &s->options.meanflow, &meanflow);
 }
 
-/* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow of generated images x_gen, with their gradient */
+/* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow, from x_gen = G(e, y) with its gradient */
 static hidi_var *generator_loss(hidi_stage2 *s, hidi_var *x_gen, hidi_var *x, losses *L)
 {
     const hidi_stage2_options *o = &s->options;
@@ -185,7 +120,7 @@ static hidi_var *generator_loss(hidi_stage2 *s, hidi_var *x_gen, hidi_var *x, lo
     return loss;
 }
 
-/* L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2: flow matching, with G's samples as the data */
+/* L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2: flow matching on G's samples */
 static hidi_var *fake_score_loss(hidi_stage2 *s, hidi_var *x_g, losses *L)
 {
     hidi_var *e, *t;
@@ -221,8 +156,8 @@ enum {
 };
 static const char *const columns[] = {"fake_loss", "dm_loss",        "adv_loss",       "td_loss",
                                       "d_loss",    "r1_loss",        "d_real",         "d_fake",
-                                      "grad_norm", "fake_grad_norm", "head_grad_norm", "learning_rate",
-                                      NULL};
+                                      "grad_norm", "fake_grad_norm", "head_grad_norm",
+                                      "learning_rate", NULL};
 
 static hidi_status read_terms(hidi_tape *tape, const losses *L, double *values)
 {
@@ -259,7 +194,8 @@ static hidi_status step(void *self, long step, double *values)
 {
     hidi_stage2 *s = self;
     hidi_tape *tape = s->tape;
-    const bool generator_steps = step % s->options.generator_every == 0;
+    const hidi_stage2_options *o = &s->options;
+    const bool generator_steps = step % o->generator_every == 0;
     losses L = {0};
     for (int i = 0; i < COLUMNS; i++)
         values[i] = NAN;
@@ -273,13 +209,87 @@ static hidi_status step(void *self, long step, double *values)
 
     L.total = fake_score_loss(s, x_g, &L);
     if (s->heads != NULL)
-        L.total = hidi_add(tape, L.total, discriminator_loss(s, x_g, x, &L));
+        L.total = plus(tape, L.total, o->discriminator_weight, discriminator_loss(s, x_g, x, &L));
     if (generator_steps)
         L.total = hidi_add(tape, L.total, generator_loss(s, x_gen, x, &L));
 
     HIDI_TRY(read_terms(tape, &L, values));
     HIDI_TRY(hidi_tape_backward(tape, L.total, NULL));
     return update(s, generator_steps, values);
+}
+
+/* --- its options ------------------------------------------------------------------------------ */
+
+hidi_stage2_options hidi_stage2_defaults(void)
+{
+    const hidi_stage1_options stage1 = hidi_stage1_defaults();
+    return (hidi_stage2_options){
+        .batch = 64,
+        .seed = 3,
+        .ema = 0.99,
+        .guidance = 1.25,
+        .generator_every = 2,
+        .time = {.density = HIDI_TIME_UNIFORM, .least = 0.35, .most = 0.98, .mean = 0,
+                 .deviation = 1},
+        .adversary_weight = 0.005,
+        .discriminator_weight = 1,
+        .adversary_time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 0.3, .mean = 0,
+                           .deviation = 1},
+        .adversarial = HIDI_NON_SATURATING,
+        .backbone = HIDI_BACKBONE_TEACHER,
+        .r1_weight = 0,
+        .r1_sigma = 0.05,
+        .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {1, 3}, .key_width = 32,
+                  .conditional = false},
+        .td_weight = 0.05,
+        .interval = stage1.interval,
+        .meanflow = stage1.meanflow,
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-4, .warmup = 20, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 600},
+        .fake_rate = 2,
+        .head_rate = 10};
+}
+
+static hidi_status check_adversary(const hidi_stage2_options *o)
+{
+    HIDI_TRY(hidi_require_not_negative("adversary_weight", o->adversary_weight));
+    HIDI_TRY(hidi_require_not_negative("discriminator_weight", o->discriminator_weight));
+    HIDI_TRY(hidi_require(o->adversary_weight == 0 || o->discriminator_weight > 0,
+                          "discriminator_weight", o->discriminator_weight,
+                          "more than 0, where adversary_weight is not 0"));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->adversary_time), "adversary_time"));
+    HIDI_TRY(hidi_require_choice("adversarial", o->adversarial, HIDI_ADVERSARIAL_KINDS));
+    HIDI_TRY(hidi_require_choice("backbone", o->backbone, HIDI_BACKBONES));
+    HIDI_TRY(hidi_require_not_negative("r1_weight", o->r1_weight));
+    HIDI_TRY(hidi_require_not_negative("r1_sigma", o->r1_sigma));
+    HIDI_TRY(hidi_require(o->r1_weight == 0 || o->r1_sigma > 0, "r1_sigma", o->r1_sigma,
+                          "more than 0, where r1_weight is not 0"));
+    HIDI_TRY(hidi_require_not_negative("head_rate", o->head_rate));
+    return o->adversary_weight > 0 ? hidi_error_prefix(hidi_heads_check(&o->heads), "heads")
+                                   : HIDI_OK;
+}
+
+static hidi_status check(const hidi_stage2_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_ema_check(o->ema));
+    HIDI_TRY(hidi_require(isfinite(o->guidance), "guidance", o->guidance, "a finite number"));
+    HIDI_TRY(hidi_require(o->generator_every >= 1, "generator_every", (double)o->generator_every,
+                          "1 or more"));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
+    HIDI_TRY(check_adversary(o));
+    HIDI_TRY(hidi_require_not_negative("td_weight", o->td_weight));
+    HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
+    HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    HIDI_TRY(hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule"));
+    return hidi_require_not_negative("fake_rate", o->fake_rate);
+}
+
+hidi_status hidi_stage2_check(const hidi_stage2_options *options)
+{
+    return hidi_error_prefix(check(options), "stage 2");
 }
 
 /* --- the training ----------------------------------------------------------------------------- */
@@ -298,7 +308,8 @@ static hidi_status to_file(void *self, hidi_tensor_file *file)
     return hidi_optimizer_to_file(&s->head_optimizer, "discriminator_adamw.", file);
 }
 
-static hidi_status read_params(hidi_params *params, const char *prefix, const hidi_tensor_file *file)
+static hidi_status read_params(hidi_params *params, const char *prefix,
+                               const hidi_tensor_file *file)
 {
     return hidi_params_from_file(params, params->value, prefix, file);
 }
@@ -322,8 +333,8 @@ static hidi_status init_heads(hidi_stage2 *s)
     hidi_heads_config config = s->options.heads;
     config.width = s->teacher->config.width;
     if (config.block[config.n - 1] >= (int)s->teacher->config.depth)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has blocks 0 "
-                                             "to %zu",
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has blocks "
+                                             "0 to %zu",
                           config.block[config.n - 1], s->teacher->config.depth - 1);
     HIDI_TRY(hidi_heads_create(&s->heads, s->teacher->params.backend, &config));
     HIDI_TRY(hidi_heads_initialise(s->heads, s->options.seed));

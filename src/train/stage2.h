@@ -20,6 +20,12 @@ typedef struct hidi_stage2_options {
                                   * k-th                                                       */
     hidi_time_options time;      /* t of the distribution matching and of the fake score       */
     double adversary_weight;     /* lambda_adv; 0: no adversary at all                         */
+    double discriminator_weight; /* w_D: scales all of the discriminator's loss, R1 included, beside
+                                  * the fake score's; > 0.  It matters where the fake score is the
+                                  * backbone: by it the fake score weighs telling G's images from
+                                  * real ones against knowing their velocity (DMD2: 0.01).  With the
+                                  * teacher as the backbone it only scales the heads' gradients, to
+                                  * which AdamW is blind but for clipping and eps              */
     hidi_time_options adversary_time; /* the adversary's own range of noise levels             */
     int adversarial;             /* a hidi_adversarial                                         */
     int backbone;                /* a hidi_backbone: whose features the heads read.  The fake
@@ -35,14 +41,15 @@ typedef struct hidi_stage2_options {
     double fake_rate, head_rate; /* learning rates, relative to the generator's                */
 } hidi_stage2_options;
 
-/* The defaults of the command, chosen on the validation split of shapes (docs/results.md)   [ours], but
- * for what is marked:
+/* The defaults of the command, chosen on the validation split of shapes (docs/results.md) [ours],
+ * but for what is marked:
  *
  *     batch 64, 600 iterations at 1e-4 after a warm-up of 20, cosine down to 5 %; ema 0.99
  *     guidance 1.25
  *     generator_every 2                [base: DMD2 has 5]
  *     time U(0.35, 0.98)               [base: U(0.02, 0.98)]; matching below 0.35 removes detail
  *     adversary_weight 0.005           DMD2 has 3e-3 at 64 x 64; it is tuned for each resolution
+ *     discriminator_weight 1           [base: DMD2 has 0.01, on the fake score's features]
  *     adversary_time U(0, 0.3)         it is to look at the detail, which more noise covers
  *     non-saturating [base: DMD2], on the teacher's features (DMD2: the fake score's)
  *     heads: awd after blocks 1 and 3 (of the default 4), key_width 32, not conditional
@@ -61,8 +68,8 @@ hidi_status hidi_stage2_check(const hidi_stage2_options *options);
 typedef struct hidi_stage2 hidi_stage2;
 
 /* Starts the generator from `student` (stage 1's), copied, and the fake score from the teacher.
- * settings: text for checkpoints (hidi_task).  teacher, data and settings must outlive the training; the
- * caller destroys it.  After an error *training is NULL. */
+ * settings: text for checkpoints (hidi_task).  teacher, data and settings must outlive the
+ * training; the caller destroys it.  After an error *training is NULL. */
 hidi_status hidi_stage2_create(hidi_stage2 **training, const hidi_dit *student,
                                const hidi_dit *teacher, const hidi_dataset *data,
                                const hidi_stage2_options *options, const char *settings);
@@ -79,7 +86,7 @@ const hidi_dit *hidi_stage2_result(const hidi_stage2 *training);
 const hidi_dit *hidi_stage2_fake(const hidi_stage2 *training);
 const hidi_heads *hidi_stage2_heads(const hidi_stage2 *training);
 
-/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+/* Hands the result over to the caller, who destroys it; the training can then only be destroyed. */
 hidi_dit *hidi_stage2_take_result(hidi_stage2 *training);
 
 #endif

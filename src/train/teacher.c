@@ -1,9 +1,9 @@
-/* The teacher: flow matching   [base: SiT, arXiv 2401.08740]
+/* The teacher: flow matching [base: SiT, arXiv 2401.08740]
  *
  *     L = mean || v_theta(z_t, t, y) - (e - x) ||^2,   z_t = (1 - t) x + t e
  *
- * y is the null class in a share of the batch (label dropout), for guidance later; the moving average
- * of theta is the result. */
+ * y is the null class in a share of the batch (label dropout), for guidance later; the moving
+ * average of theta is the result. */
 #include "train/teacher.h"
 
 #include <stdlib.h>
@@ -12,34 +12,6 @@
 #include "model/params_file.h"
 #include "train/options.h"
 #include "train/terms.h"
-
-hidi_teacher_options hidi_teacher_defaults(void)
-{
-    return (hidi_teacher_options){
-        .batch = 64,
-        .seed = 1,
-        .label_dropout = 0.1,
-        .ema = 0.999,
-        .time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 1, .mean = 0, .deviation = 1},
-        .adamw = hidi_adamw_defaults(),
-        .schedule = {.rate = 1e-3, .warmup = 500, .decay = HIDI_DECAY_COSINE, .final = 0.05,
-                     .steps = 20000}};
-}
-
-static hidi_status check(const hidi_teacher_options *o)
-{
-    HIDI_TRY(hidi_batch_size_check(o->batch));
-    HIDI_TRY(hidi_require_share("label_dropout", o->label_dropout));
-    HIDI_TRY(hidi_ema_check(o->ema));
-    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
-    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
-    return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
-}
-
-hidi_status hidi_teacher_check(const hidi_teacher_options *options)
-{
-    return hidi_error_prefix(check(options), "teacher");
-}
 
 struct hidi_teacher {
     hidi_teacher_options options;
@@ -89,6 +61,34 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     HIDI_TRY(hidi_params_from_file(net, net->value, "net.", file));
     HIDI_TRY(hidi_params_from_file(average, average->value, "average.", file));
     return hidi_optimizer_from_file(&s->optimizer, "adamw.", file);
+}
+
+hidi_teacher_options hidi_teacher_defaults(void)
+{
+    return (hidi_teacher_options){
+        .batch = 64,
+        .seed = 1,
+        .label_dropout = 0.1,
+        .ema = 0.999,
+        .time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 1, .mean = 0, .deviation = 1},
+        .adamw = hidi_adamw_defaults(),
+        .schedule = {.rate = 1e-3, .warmup = 500, .decay = HIDI_DECAY_COSINE, .final = 0.05,
+                     .steps = 20000}};
+}
+
+static hidi_status check(const hidi_teacher_options *o)
+{
+    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_require_share("label_dropout", o->label_dropout));
+    HIDI_TRY(hidi_ema_check(o->ema));
+    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
+    HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
+    return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
+}
+
+hidi_status hidi_teacher_check(const hidi_teacher_options *options)
+{
+    return hidi_error_prefix(check(options), "teacher");
 }
 
 static hidi_status begin(hidi_teacher *s, const hidi_dataset *data, const char *settings)

@@ -17,11 +17,12 @@ typedef struct hidi_teacher_options {
     hidi_schedule schedule;
 } hidi_teacher_options;
 
-/* The defaults of the command, chosen for images of 16 x 16 on a CPU   [ours], but for what is marked:
+/* The defaults of the command, chosen for images of 16 x 16 on a CPU [ours], but for what is
+ * marked:
  *
  *     batch 64, 20000 steps at 1e-3 after a warm-up of 500, cosine down to 5 %
  *     label_dropout 0.1                [base: classifier-free guidance, DiT]
- *     ema 0.999                        DiT and SiT have 0.9999, over 20 times as many steps and more
+ *     ema 0.999                        [base: 0.9999, over 20 times as many steps and more]
  *     time uniform on (0, 1)           [base: SiT]
  *     adamw                            hidi_adamw_defaults()
  *     seed 1 */
@@ -34,8 +35,8 @@ hidi_status hidi_teacher_check(const hidi_teacher_options *options);
 typedef struct hidi_teacher hidi_teacher;
 
 /* Starts from `net`, which it takes over, whether it succeeds or not.  settings: text for
- * checkpoints (hidi_task).  data and settings must outlive the training; the caller destroys it.  After
- * an error *training is NULL. */
+ * checkpoints (hidi_task).  data and settings must outlive the training; the caller destroys it.
+ * After an error *training is NULL. */
 hidi_status hidi_teacher_create(hidi_teacher **training, hidi_dit *net, const hidi_dataset *data,
                                 const hidi_teacher_options *options, const char *settings);
 void hidi_teacher_destroy(hidi_teacher *training); /* NULL is allowed */
@@ -47,7 +48,7 @@ const hidi_task *hidi_teacher_task(const hidi_teacher *training);
 const hidi_dit *hidi_teacher_net(const hidi_teacher *training);
 const hidi_dit *hidi_teacher_result(const hidi_teacher *training);
 
-/* Hands the result over to the caller, who destroys it.  The training can then only be destroyed. */
+/* Hands the result over to the caller, who destroys it; the training can then only be destroyed. */
 hidi_dit *hidi_teacher_take_result(hidi_teacher *training);
 
 #endif

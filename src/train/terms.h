@@ -1,4 +1,4 @@
-/* terms.h - the scalars that a step logs: read back in one place, and searched for NaN and infinity.
+/* terms.h - the scalars that a step logs: read back in one place, where NaN and infinity are found.
  *
  * Reading a value waits for the device.  So a step first puts all of its losses on the tape, then
  * reads their terms, and only then goes backward: nothing is updated by a loss that is not finite.
@@ -9,13 +9,14 @@
 #include "../autograd/tape.h"
 
 typedef struct hidi_term {
-    const hidi_var *var; /* a scalar; NULL: no part of this step                     */
+    const hidi_var *var; /* a scalar; NULL: not part of this step                    */
     const char *name;    /* "the flow matching loss", for the message                */
     int column;          /* of the log: values[column] is where its value goes       */
 } hidi_term;
 
-/* Reads terms [n], in their order, into values; NaN for those that are no part of the step.  The first
- * error of the tape, or HIDI_NOT_FINITE with the first term that is not finite: "NAME is nan". */
+/* Reads terms [n], in their order, into values; NaN for those that are not part of the step.
+ * Returns the first error of the tape, or HIDI_NOT_FINITE for the first term that is not finite
+ * ("NAME is nan"). */
 hidi_status hidi_read_terms(hidi_tape *tape, const hidi_term *terms, int n, double *values);
 
 #endif

@@ -1,4 +1,5 @@
-/* control.h - what a test asks of the emulation itself; C. */
+/* control.h - what a test asks of the emulation itself, in C: orders of turns, scarce memory, and
+ * the faults that were found. */
 #ifndef HIDI_TESTS_CUDA_EMULATION_CONTROL_H
 #define HIDI_TESTS_CUDA_EMULATION_CONTROL_H
 
@@ -30,7 +31,7 @@ void cuda_emulation_set_blocking(bool blocking);
  * written, and of races. */
 void cuda_emulation_register_host(void *memory, size_t bytes);
 
-/* What the checks found first, one line: "kernel sum (cuda_rows.cu:31), block 2, thread 7: ..."; ""
+/* What the checks found first, one line: "kernel sum (rows.cu:31), block 2, thread 7: ..."; ""
  * if nothing.  From then on every call of the runtime fails, as on a device. */
 const char *cuda_emulation_fault(void);
 

@@ -1,4 +1,4 @@
-/* fault.cc - the first thing that went wrong, in one line. */
+/* fault.cc - the first thing that went wrong, in one line: kernel, block, thread, access, place. */
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 /* conv2d.c - the forward convolution: panels of positions, gathered from the image and
- * multiplied with the weights (cpu_conv_panel.h), divided among the threads.
+ * multiplied with the weights (conv_panel.h), divided among the threads.
  *
  * scratch: the packed weights, for all threads; then one panel for each.
  */

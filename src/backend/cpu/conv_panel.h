@@ -4,8 +4,8 @@
  * time: three vectors of positions, whose rows of col are gathered from the image into a buffer
  * that stays in the second-level cache, while strips of W, packed [K][strip], stream past it.  The
  * sums of a strip by a panel stay in registers all the way along K (the register tile of Goto &
- * van de Geijn, ACM TOMS 34, 2008), so that each output is one sum in a fixed order, whatever the threads.
- * Only cpu_kernels.c includes this, after cpu_small_gemm.h, whose vectors it uses.
+ * van de Geijn, ACM TOMS 34, 2008), so that each output is one sum in a fixed order, whatever the
+ * threads.  Only kernels.c includes this, after small_gemm.h, whose vectors it uses.
  */
 #ifndef HIDI_BACKEND_CPU_CONV_PANEL_H
 #define HIDI_BACKEND_CPU_CONV_PANEL_H

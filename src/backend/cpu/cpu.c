@@ -42,6 +42,8 @@ static int threads(void)
     return (int)hidi_cpu_threads();
 }
 
+/* BLAS is to use one thread, as the threads are ours (see gemm.c).  An OpenBLAS that is built
+ * with OpenMP passes that number on to the whole program's OpenMP, which is put right again. */
 static hidi_status open_cpu(void)
 {
     return HIDI_OK;

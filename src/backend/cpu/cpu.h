@@ -63,7 +63,7 @@ static inline size_t hidi_cpu_threads(void)
 #endif
 }
 
-/* --- cpu_elementwise.c ----------------------------------------------------------------------- */
+/* --- elementwise.c --------------------------------------------------------------------------- */
 void hidi_cpu_copy(hidi_real *y, const hidi_real *x, size_t n);
 void hidi_cpu_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                          size_t rows, size_t n);
@@ -77,7 +77,7 @@ void hidi_cpu_adamw(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v
                     hidi_real scale, double lr, double b1, double b2, double eps, double decay,
                     long step);
 
-/* --- cpu_rows.c ------------------------------------------------------------------------------ */
+/* --- rows.c ---------------------------------------------------------------------------------- */
 void hidi_cpu_add_rows(hidi_real *y, hidi_real beta, const hidi_real *b, size_t period, size_t rows,
                        size_t n);
 void hidi_cpu_sum_rows(hidi_real *out, hidi_real beta, const hidi_real *x, size_t period,
@@ -107,7 +107,7 @@ void hidi_cpu_sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *x, con
 void hidi_cpu_gated_residual(hidi_real *y, const hidi_real *x, const hidi_real *gate,
                              const hidi_real *h, size_t B, size_t T, size_t D);
 
-/* --- cpu_gemm.c ------------------------------------------------------------------------------ */
+/* --- gemm.c ---------------------------------------------------------------------------------- */
 /* gemm on the calling thread alone, for use inside parallel regions. */
 void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
                           hidi_real alpha, const hidi_real *a, size_t lda, const hidi_real *b,
@@ -122,7 +122,7 @@ void hidi_cpu_gemm_batched(bool transpose_a, bool transpose_b, size_t m, size_t 
 void hidi_cpu_linear(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                      const hidi_real *bias, size_t rows, size_t in, size_t out);
 
-/* --- cpu_attention.c ------------------------------------------------------------------------- */
+/* --- attention.c ----------------------------------------------------------------------------- */
 void hidi_cpu_attention(hidi_real *y, hidi_real *probs, const hidi_real *qkv, size_t B, size_t T,
                         size_t H, size_t Dh);
 void hidi_cpu_attention_jvp(hidi_real *dy, const hidi_real *qkv, const hidi_real *dqkv,
@@ -132,14 +132,14 @@ void hidi_cpu_attention_vjp(hidi_real *gqkv, hidi_real beta, const hidi_real *qk
                             const hidi_real *gy, const hidi_real *probs, hidi_real *scratch,
                             size_t B, size_t T, size_t H, size_t Dh);
 
-/* --- cpu_conv2d.c ---------------------------------------------------------------------------- */
+/* --- conv2d.c -------------------------------------------------------------------------------- */
 size_t hidi_cpu_conv2d_scratch(const hidi_window *window); /* of the first two */
 void hidi_cpu_conv2d(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                      const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
 void hidi_cpu_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
                           const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
 
-/* --- cpu_conv.c ------------------------------------------------------------------------------ */
+/* --- conv.c ---------------------------------------------------------------------------------- */
 size_t hidi_cpu_conv_scratch(const hidi_window *window); /* of all four */
 void hidi_cpu_conv2d_grad_input(hidi_real *gx, hidi_real beta, const hidi_real *w,
                                 const hidi_real *gy, const hidi_window *window,
@@ -148,7 +148,7 @@ void hidi_cpu_conv2d_grad_weight(hidi_real *gw, hidi_real beta, const hidi_real 
                                  const hidi_real *gy, const hidi_window *window,
                                  hidi_real *scratch);
 
-/* --- cpu_split.c: the reference kernels, a share of rows or images to each thread ------------ */
+/* --- split.c: the reference kernels, a share of rows or images to each thread ---------------- */
 void hidi_cpu_sincos(hidi_real *y, const hidi_real *t, hidi_real s, size_t rows, size_t n);
 void hidi_cpu_sincos_jvp(hidi_real *dy, hidi_real beta, const hidi_real *t, const hidi_real *dt,
                          hidi_real s, size_t rows, size_t n);
@@ -160,7 +160,7 @@ void hidi_cpu_unpatchify(hidi_real *image, hidi_real beta, const hidi_real *toke
                          hidi_patch_order order, size_t B, size_t C, size_t H, size_t W, size_t p);
 void hidi_cpu_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n);
 
-/* --- cpu_pool.c ------------------------------------------------------------------------------ */
+/* --- pool.c ---------------------------------------------------------------------------------- */
 /* Columns j of an output row whose tap v lies inside the image: begin <= j < end. */
 hidi_share hidi_cpu_columns_inside(const hidi_window *w, size_t v);
 void hidi_cpu_average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,

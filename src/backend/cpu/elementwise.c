@@ -1,4 +1,5 @@
-/* elementwise.c - copies, element-wise maps and AdamW: a share of the elements a thread. */
+/* elementwise.c - copies, element-wise maps and AdamW: each thread has its share of the elements,
+ * in whole cache lines, and calls the vectorised kernel on it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

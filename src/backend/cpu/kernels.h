@@ -1,8 +1,8 @@
 /* kernels.h - the vectorised inner loops of the cpu backend.
  *
- * cpu_kernels.c is compiled once for each instruction set, with -DHIDI_CPU_VARIANT=baseline, avx2
+ * kernels.c is compiled once for each instruction set, with -DHIDI_CPU_VARIANT=baseline, avx2
  * or avx512, and exports one table a variant; cpu.c chooses a table when the program runs.  Every
- * kernel is serial and works on the range it is given: threads live outside, in cpu_*.c.
+ * kernel is serial and works on the range it is given: threads live outside.
  * `beta` and aliasing are as in backend.h.
  */
 #ifndef HIDI_BACKEND_CPU_KERNELS_H
@@ -73,7 +73,7 @@ typedef struct hidi_cpu_kernels {
                  const hidi_real *a, size_t lda, const hidi_real *b, size_t ldb, hidi_real beta,
                  hidi_real *c, size_t ldc);
 
-    /* A convolution, a panel of at most conv_panel positions at a time (cpu_conv_panel.h).  Rows of
+    /* A convolution, a panel of at most conv_panel positions at a time (conv_panel.h).  Rows of
      * a panel are as many whole vectors of conv_lanes as its positions take.
      * conv_gather: the rows of one tap, one for each channel of x [channels, pixels], from segments
      * in ascending order; up to a vector behind the last row is written to. */

@@ -1,4 +1,5 @@
-/* rows.c - sums and norms of rows, and the modulation of tokens: a share of rows a thread. */
+/* rows.c - sums and norms of rows, and the modulation of tokens: each thread has its share of the
+ * rows, or of the columns where sums run down them, so that a sum is always one thread's. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

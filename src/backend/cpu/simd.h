@@ -1,6 +1,6 @@
 /* simd.h - arithmetic that the kernels' loops inline: fused multiply-add and exp.
  *
- * Only cpu_kernels.c includes this, once for each instruction set.  exp is a polynomial because the
+ * Only kernels.c includes this, once for each instruction set.  exp is a polynomial because the
  * C library's cannot be vectorised without -ffast-math; the double build, which is there to check
  * gradients, takes the C library's.
  */

@@ -4,7 +4,7 @@
  * its preparations.  Here op(B) is taken in panels of two vectors' width, and four rows of C by one
  * panel are summed in registers (the register tile of Goto & van de Geijn, ACM TOMS 34, 2008):
  * eight sums hide the latency of the fused multiply-add.  A panel that is transposed, incomplete or
- * used often is copied to a buffer first.  Only cpu_kernels.c includes this.
+ * used often is copied to a buffer first.  Only kernels.c includes this.
  */
 #ifndef HIDI_BACKEND_CPU_SMALL_GEMM_H
 #define HIDI_BACKEND_CPU_SMALL_GEMM_H

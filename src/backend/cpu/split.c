@@ -1,4 +1,5 @@
-/* split.c - slots whose reference kernel is good enough: a share of rows or images a thread. */
+/* split.c - slots whose reference kernel is good enough: it is called on a share of the rows or
+ * images by each thread, which changes no bit of the result. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

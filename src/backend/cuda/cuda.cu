@@ -1,9 +1,9 @@
-/* cuda.cu - the cuda backend: its table, the device, errors, and what launches need. */
+/* cuda.cu - the cuda backend as a whole: opening the first device, the one stream and the cuBLAS
+ * handle, the first error since the last check, and the table. */
 #include "backend/cuda/cuda.h"
 
 #include <stdio.h>
 #include <string.h>
-
 
 cudaStream_t hidi_cuda_stream;
 cublasHandle_t hidi_cuda_blas;

@@ -82,7 +82,7 @@ static __device__ inline hidi_real clamp(hidi_real x, hidi_real limit)
     return x > limit ? limit : x < -limit ? -limit : x;
 }
 
-/* GELU's tanh approximation (Hendrycks & Gimpel, arXiv 1606.08415), as in reference_elementwise.c:
+/* GELU's tanh approximation (Hendrycks & Gimpel, arXiv 1606.08415), as in reference/elementwise.c:
  * x/2 (1 + tanh g) = x sigmoid(u), u = 2 g = c x (1 + a x^2). */
 #define GELU_C ((hidi_real)1.59576912160573071176) /* 2 sqrt(2 / pi) */
 #define GELU_A ((hidi_real)0.044715)

@@ -1,4 +1,6 @@
-/* train.cu - look-up tables, sin-cos features, cross entropy and the AdamW step. */
+/* train.cu - look-up tables, sin-cos features, cross entropy and the AdamW step: the formulas of
+ * reference/train.c.  Sums over rows with the same index, and over classes, are taken in an order
+ * that the sizes and indices alone decide. */
 #include "backend/cuda/kernels.h"
 
 /* --- look-up --------------------------------------------------------------------------------- */
@@ -62,7 +64,7 @@ static __device__ inline hidi_real frequency(size_t k, size_t pairs)
 }
 
 /* (s t) w_k, with s t and the product each rounded to hidi_real, as PyTorch's DiT does (see
- * reference_train.c).  A product that is not added to anything is rounded by itself. */
+ * reference/train.c).  A product that is not added to anything is rounded by itself. */
 static __device__ inline hidi_real angle(hidi_real s, hidi_real t, hidi_real w)
 {
     hidi_real time = s * t;

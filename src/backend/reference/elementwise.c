@@ -1,4 +1,10 @@
-/* elementwise.c - copies, and maps of single elements with their derivatives. */
+/* elementwise.c - y_i from x_i alone: copies, sums, products, and maps f with their derivatives f'.
+ *
+ *   axpby            y_i = beta y_i + a x_i
+ *   multiply         y_i = beta y_i + a u_i w_i
+ *   unary            y_i = f(x_i)
+ *   unary_jacobian   out_i = beta out_i + f'(x_i) d_i
+ */
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,12 @@
-/* image.c - patches, convolution and pooling of images [B, C, H, W]. */
+/* image.c - patches, convolution and pooling of images [B, C, H, W].
+ *
+ *   patchify       a permutation of the pixels; unpatchify is its inverse and its adjoint
+ *   conv2d         y[o, i, j] = sum over c, u, v of w[o, c, u, v] x[c, i s + u - ph, j s + v - pw]
+ *                  with stride s and padding ph, pw; conv2d_grad_input and conv2d_grad_weight are
+ *                  its adjoints in x and w
+ *   average_pool   y[c, i, j] = mean of x[c, i s + u - ph, j s + v - pw] over the u, v inside of x
+ *   max_pool       the largest of the same
+ */
 #include <math.h>
 
 #include "backend/reference/reference.h"

@@ -1,4 +1,9 @@
-/* matrix.c - matrix products, and attention written with them. */
+/* matrix.c - matrix products, and what is written with them: linear layers and attention.
+ *
+ *   gemm        C = beta C + alpha op(A) op(B),  c_ij = sum_l a_il b_lj
+ *   linear      Y = beta Y + X W^T + 1 bias^T
+ *   attention   Y = softmax(Q K^T / sqrt(Dh)) V  (Vaswani et al., arXiv 1706.03762, eq. 1)
+ */
 #include <math.h>
 
 #include "backend/reference/reference.h"

@@ -1,4 +1,14 @@
-/* norm.c - softmax, layer norm, and the modulation of tokens by a condition. */
+/* norm.c - softmax, layer norm, and the modulation of tokens by a condition.
+ *
+ *   softmax          y_j = exp(x_j) / sum_l exp(x_l),  J d = y (d - <y, d>)
+ *   layer_norm       y = (x - mean) rstd,  rstd = 1 / sqrt(variance + eps),
+ *                    J d = rstd (d - mean(d) - y mean(y d))
+ *   modulate         y_t = x_t (offset + scale) + shift  for each token t
+ *   sum_tokens       sum_t x_t w_t: modulate's adjoint in scale, and with w = 1 in shift
+ *   gated_residual   y_t = x_t + gate h_t                (adaLN-Zero, arXiv 2212.09748)
+ *
+ * The Jacobians J are symmetric: tangents and gradients go through the same kernel.
+ */
 #include <math.h>
 
 #include "backend/reference/reference.h"

@@ -16,7 +16,7 @@ static inline void hidi_reference_blend(hidi_real *out, hidi_real beta, double r
     *out = (hidi_real)(beta == 0 ? result : (double)beta * *out + result);
 }
 
-/* --- reference_elementwise.c ----------------------------------------------------------------- */
+/* --- elementwise.c --------------------------------------------------------------------------- */
 void hidi_reference_copy(hidi_real *y, const hidi_real *x, size_t n);
 void hidi_reference_fill(hidi_real *y, hidi_real a, size_t n);
 void hidi_reference_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x,
@@ -29,7 +29,7 @@ void hidi_reference_unary(hidi_unary f, hidi_real *y, const hidi_real *x, size_t
 void hidi_reference_unary_jacobian(hidi_unary f, hidi_real *out, hidi_real beta, const hidi_real *x,
                                    const hidi_real *d, size_t n, const hidi_real p[2]);
 
-/* --- reference_rows.c ------------------------------------------------------------------------ */
+/* --- rows.c ---------------------------------------------------------------------------------- */
 void hidi_reference_add_rows(hidi_real *y, hidi_real beta, const hidi_real *b, size_t period,
                              size_t rows, size_t n);
 void hidi_reference_sum_rows(hidi_real *out, hidi_real beta, const hidi_real *x, size_t period,
@@ -43,7 +43,7 @@ void hidi_reference_spread_rows(hidi_real *y, hidi_real beta, hidi_real a, const
 void hidi_reference_dot(hidi_real *out, hidi_real beta, hidi_real a, const hidi_real *x,
                         const hidi_real *w, size_t n);
 
-/* --- reference_matrix.c ---------------------------------------------------------------------- */
+/* --- matrix.c -------------------------------------------------------------------------------- */
 void hidi_reference_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,
                          hidi_real alpha, const hidi_real *a, size_t lda, const hidi_real *b,
                          size_t ldb, hidi_real beta, hidi_real *c, size_t ldc);
@@ -62,7 +62,7 @@ void hidi_reference_attention_vjp(hidi_real *gqkv, hidi_real beta, const hidi_re
                                   const hidi_real *gy, const hidi_real *probs, hidi_real *scratch,
                                   size_t B, size_t T, size_t H, size_t Dh);
 
-/* --- reference_norm.c ------------------------------------------------------------------------ */
+/* --- norm.c ---------------------------------------------------------------------------------- */
 void hidi_reference_softmax(hidi_real *y, const hidi_real *x, size_t rows, size_t n);
 void hidi_reference_softmax_jacobian(hidi_real *out, hidi_real beta, const hidi_real *y,
                                      const hidi_real *d, size_t rows, size_t n);
@@ -83,7 +83,7 @@ void hidi_reference_sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *
 void hidi_reference_gated_residual(hidi_real *y, const hidi_real *x, const hidi_real *gate,
                                    const hidi_real *h, size_t B, size_t T, size_t D);
 
-/* --- reference_image.c ----------------------------------------------------------------------- */
+/* --- image.c --------------------------------------------------------------------------------- */
 void hidi_reference_patchify(hidi_real *tokens, hidi_real beta, const hidi_real *image,
                              hidi_patch_order order, size_t B, size_t C, size_t H, size_t W,
                              size_t p);
@@ -111,7 +111,7 @@ void hidi_reference_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_r
                                      const hidi_window *window);
 void hidi_reference_max_pool(hidi_real *y, const hidi_real *x, const hidi_window *window);
 
-/* --- reference_train.c ----------------------------------------------------------------------- */
+/* --- train.c --------------------------------------------------------------------------------- */
 void hidi_reference_embedding(hidi_real *y, const hidi_real *table, const int32_t *index,
                               size_t rows, size_t n);
 void hidi_reference_embedding_vjp(hidi_real *gtable, const int32_t *index, const hidi_real *gy,

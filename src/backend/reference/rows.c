@@ -1,4 +1,12 @@
-/* rows.c - sums, products and broadcasts along the rows of x [rows, n]. */
+/* rows.c - sums, products and broadcasts along the rows of x [rows, n].  The maps come with their
+ * adjoints, <A b, x> = <b, A^T x>; `beta out +` is left out below.
+ *
+ *   add_rows      y_ij = b_(i mod period, j)                   sum_rows   is its adjoint
+ *   scale_rows    y_ij = a s_i x_ij                            dot_rows   is its adjoint in s
+ *   spread_rows   y_ij = a s_i                                 dot_rows   with w = 1 is its adjoint
+ *   dot_rows      out_i = a sum_j x_ij w_ij
+ *   dot           out = a sum_i x_i w_i
+ */
 #include "backend/reference/reference.h"
 
 #define blend hidi_reference_blend

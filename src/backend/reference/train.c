@@ -1,4 +1,11 @@
-/* train.c - look-up tables, sin-cos features, cross entropy and the AdamW step. */
+/* train.c - what a training needs at its two ends: embeddings of classes and times; the cross
+ * entropy of a classifier, and AdamW.
+ *
+ *   embedding       y_i = table_(index_i)
+ *   sincos          y_i = [cos(s t_i w_k), sin(s t_i w_k)],  w_k = 10000^(-k / (n/2)),  k < n/2
+ *   cross_entropy   loss_i = -log softmax(x_i)_(label_i)
+ *   adamw           arXiv 1711.05101, algorithm 2
+ */
 #include <math.h>
 
 #include "backend/reference/reference.h"

@@ -259,7 +259,8 @@ static hidi_status train_stage2(hidi_dit *net, const hidi_dataset *data, vector 
 {
     const hidi_stage2_options options = { .batch = BATCH, .seed = 1, .ema = 0.99, .guidance = 1.5,
                                       .generator_every = 2, .time = times,
-                                      .adversary_weight = 0.1, .adversary_time = times,
+                                      .adversary_weight = 0.1, .discriminator_weight = 1,
+                                      .adversary_time = times,
                                       .backbone = HIDI_BACKBONE_TEACHER,
                                       .heads = { .kind = HIDI_HEAD_AWD, .n = 2,
                                                  .block = { 0, 1 }, .key_width = 8 },

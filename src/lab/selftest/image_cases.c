@@ -1,4 +1,5 @@
-/* image_cases.c - patches, convolutions and pools. */
+/* image_cases.c - patches, convolutions and pools, under windows that are oblong, strided, larger
+ * than the image, or reach into the padding. */
 #include "lab/selftest/trial.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* matrix_cases.c - matrix products, linear layers, attention. */
+/* matrix_cases.c - matrix products in all transpositions, linear layers, attention. */
 #include "lab/selftest/trial.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* memory_cases.c - the slots of life and memory. */
+/* memory_cases.c - the slots of life and memory: pieces are aligned and lie apart, what goes up
+ * comes down unchanged, copies may overlap. */
 #include "lab/selftest/trial.h"
 
 #include <math.h>
@@ -78,8 +79,8 @@ static void run_release(hidi_trial *t)
         t->tested->release(t->tested->allocate(t->size[0]));
 }
 
-/* There, inside of the backend, and back; the host's array is free as soon as upload returns.  Timed
- * is the upload alone. */
+/* There, inside of the backend, and back; the host's array is free as soon as upload returns.  The
+ * upload alone is timed. */
 static void run_upload(hidi_trial *t)
 {
     const size_t n = t->size[0];

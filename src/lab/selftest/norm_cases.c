@@ -1,4 +1,5 @@
-/* norm_cases.c - softmax, layer norm and modulation. */
+/* norm_cases.c - softmax, layer norm and modulation, on rows that a warp, a block or neither
+ * holds. */
 #include "lab/selftest/trial.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* row_cases.c - the slots that work on rows, and the sum over everything. */
+/* row_cases.c - the slots that work on rows, many short ones and few long ones, and the sum over
+ * everything. */
 #include "lab/selftest/trial.h"
 
 #include <math.h>

@@ -1,4 +1,5 @@
-/* slots.c - runs the cases of a slot. */
+/* slots.c - runs the cases of a slot: every size in every variant, with every beta that it has (of
+ * large sizes: with one of them); then one large size by the clock. */
 #include "lab/selftest/trial.h"
 
 #include <stdio.h>

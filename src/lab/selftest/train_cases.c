@@ -1,4 +1,4 @@
-/* train_cases.c - look-up, sin-cos features, cross entropy, AdamW. */
+/* train_cases.c - look-up with repeated indices, sin-cos features, cross entropy, AdamW. */
 #include "lab/selftest/trial.h"
 
 #include <math.h>

@@ -1,4 +1,6 @@
-/* trial.c - arrays on both sides, calls, times, comparison. */
+/* trial.c - a trial of a slot: random arrays between guards, the same on the backend under test, on
+ * the reference, and as absolute values on the reference (which gives each element's magnitude m);
+ * then |found - expected| <= roundings epsilon m, element by element. */
 #include "lab/selftest/trial.h"
 
 #include <math.h>

@@ -1,9 +1,10 @@
-/* eval_report.c */
+/* measure_table.c - rows of what was measured, once for readers and twice for programs: columns are
+ * those of the chosen metrics, and an empty cell is a number that could not be had. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
 
-#include "lab/eval_report.h"
+#include "lab/measure_table.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -35,75 +36,80 @@ static void add_note(note_list *notes, const char *format, ...)
 
 /* --- what should be known of the numbers ------------------------------------------------------ */
 
-/* The fewest images of any side of which that is known; 0: of none. */
-static long fewest(const hidi_eval_report *r)
+static long reference_count(const hidi_measure_table *t)
 {
-    long least = r->reference->images;
-    for (size_t i = 0; i < r->n; i++)
-        if (r->row[i].images > 0 && (least == 0 || r->row[i].images < least))
-            least = r->row[i].images;
+    return hidi_image_set_count(t->how->reference);
+}
+
+/* The fewest images of any side of which that is known; 0: of none. */
+static long fewest(const hidi_measure_table *t)
+{
+    long least = reference_count(t);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->row[i].images > 0 && (least == 0 || t->row[i].images < least))
+            least = t->row[i].images;
     return least;
 }
 
-static bool is_measured(const hidi_eval_report *r, hidi_value value)
+static bool is_measured(const hidi_measure_table *t, hidi_value value)
 {
-    for (size_t i = 0; i < r->n; i++)
-        if (isfinite(r->row[i].value[value]))
+    for (size_t i = 0; i < t->n; i++)
+        if (isfinite(t->row[i].value[value]))
             return true;
     return false;
 }
 
-static void note_counts(note_list *notes, const hidi_eval_report *r)
+static void note_counts(note_list *notes, const hidi_measure_table *t)
 {
-    const bool whole = is_measured(r, r->inception ? HIDI_VALUE_FID : HIDI_VALUE_DISTANCE);
-    const char *name = !r->inception ? "the Frechet distance" : whole ? "FID" : "sFID";
-    const long images = fewest(r);
-    const size_t features = whole ? r->extractor->n_features : r->extractor->n_spatial;
-    if (!whole && !is_measured(r, HIDI_VALUE_SFID))
+    const bool whole = is_measured(t, t->inception ? HIDI_VALUE_FID : HIDI_VALUE_DISTANCE);
+    const char *name = !t->inception ? "the Frechet distance" : whole ? "FID" : "sFID";
+    const long images = fewest(t);
+    const size_t features = whole ? t->how->extractor->n_features : t->how->extractor->n_spatial;
+    if (!whole && !is_measured(t, HIDI_VALUE_SFID))
         return;
     if (images > 0 && (size_t)images < features)
         add_note(notes, "warning: %ld images are fewer than the %zu features: their covariance has "
                         "no full rank, and %s is far too high", images, features, name);
-    else if (r->inception && images > 0 && images < MANY)
+    else if (t->inception && images > 0 && images < MANY)
         add_note(notes, "warning: %s of %ld images is biased upwards; compare it only with one of "
                         "as many (published ones are of 50000 and a reference of all images)",
                  name, images);
-    if (r->reference->images == 0)
+    if (reference_count(t) == 0)
         add_note(notes, "%s: it is not known how many images these statistics are of",
-                 r->reference->label);
+                 t->how->reference->label);
 }
 
-static void note_all(note_list *notes, const hidi_eval_report *r)
+static void note_all(note_list *notes, const hidi_measure_table *t)
 {
     bool missing = false;
-    note_counts(notes, r);
-    for (size_t i = 0; i < r->n; i++)
-        if (r->row[i].subset > 0 && r->row[i].subset < r->options->kernel.subset_size) {
-            add_note(notes, "warning: kernel distances of subsets of %zu, not of %zu, for want of "
-                            "images: the subsets are much the same, and their deviation says "
-                            "little",
-                     r->row[i].subset, r->options->kernel.subset_size);
+    note_counts(notes, t);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->row[i].subset > 0 && t->row[i].subset < t->how->options.kernel.subset_size) {
+            add_note(notes, "warning: kernel distances of subsets of %zu instead of %zu, because "
+                            "there are no more images: the subsets are much the same, and their "
+                            "deviation says little",
+                     t->row[i].subset, t->how->options.kernel.subset_size);
             break;
         }
     for (int v = 0; v < HIDI_VALUES; v++)
-        for (size_t i = 0; i < r->n; i++)
-            missing = missing || (r->choice->on[hidi_value_texts[v].metric] &&
-                                  isnan(r->row[i].value[v]));
+        for (size_t i = 0; i < t->n; i++)
+            missing = missing || (t->how->choice.on[hidi_value_texts[v].metric] &&
+                                  isnan(t->row[i].value[v]));
     if (missing)
         add_note(notes, "not measured: what needs images, or spatial features, that a file of "
                         "statistics has not; square images of one size (spectrum); as many images "
                         "as splits (is)");
-    if (is_measured(r, HIDI_VALUE_DISTANCE) || is_measured(r, HIDI_VALUE_KERNEL))
+    if (is_measured(t, HIDI_VALUE_DISTANCE) || is_measured(t, HIDI_VALUE_KERNEL))
         add_note(notes, "%s in these features: not FID, and not comparable with published FIDs",
-                 is_measured(r, HIDI_VALUE_DISTANCE) ? "distance is a Frechet distance"
+                 is_measured(t, HIDI_VALUE_DISTANCE) ? "distance is a Frechet distance"
                                                      : "kernel is a kernel distance");
 }
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-static bool is_shown(const hidi_eval_report *r, int value)
+static bool is_shown(const hidi_measure_table *t, int value)
 {
-    return r->choice->on[hidi_value_texts[value].metric];
+    return t->how->choice.on[hidi_value_texts[value].metric];
 }
 
 static int width_of(int value)
@@ -122,63 +128,84 @@ static void print_cell(FILE *out, int width, int decimals, double value)
         fprintf(out, " %*s", width, "-");
 }
 
-void hidi_eval_print(FILE *out, const hidi_eval_report *r)
+void hidi_measure_table_print(FILE *out, const hidi_measure_table *t)
 {
     int label = 28;
     note_list notes = {.n = 0};
-    for (size_t i = 0; i < r->n; i++)
-        label = (int)strlen(r->row[i].label) > label ? (int)strlen(r->row[i].label) : label;
+    for (size_t i = 0; i < t->n; i++)
+        label = (int)strlen(t->row[i].label) > label ? (int)strlen(t->row[i].label) : label;
     fprintf(out, "%-*s %7s %6s %10s", label, "images", "N", "NFE", "ms/image");
     for (int v = 0; v < HIDI_VALUES; v++)
-        if (is_shown(r, v))
+        if (is_shown(t, v))
             fprintf(out, " %*s", width_of(v), hidi_value_texts[v].heading);
     fputc('\n', out);
-    for (size_t i = 0; i < r->n; i++) {
-        const hidi_eval_row *row = &r->row[i];
+    for (size_t i = 0; i < t->n; i++) {
+        const hidi_measured *row = &t->row[i];
         fprintf(out, "%-*s", label, row->label);
         print_cell(out, 7, 0, row->images > 0 ? (double)row->images : NAN);
         print_cell(out, 6, 0, row->evaluations > 0 ? (double)row->evaluations : NAN);
         print_cell(out, 10, 3, 1000 * row->seconds);
         for (int v = 0; v < HIDI_VALUES; v++)
-            if (is_shown(r, v))
+            if (is_shown(t, v))
                 print_cell(out, width_of(v), hidi_value_texts[v].decimals, row->value[v]);
         fputc('\n', out);
     }
-    fprintf(out, "against %s", r->reference->label);
-    if (r->reference->images > 0)
-        fprintf(out, ", %ld images", r->reference->images);
-    fprintf(out, "; features: %s, %s\n", r->extractor->name, r->weights);
-    note_all(&notes, r);
+    fprintf(out, "against %s", t->how->reference->label);
+    if (reference_count(t) > 0)
+        fprintf(out, ", %ld images", reference_count(t));
+    fprintf(out, "; features: %s, %s\n", t->how->extractor->name, t->weights);
+    note_all(&notes, t);
     for (size_t i = 0; i < notes.n; i++)
         fprintf(out, "%s\n", notes.text[i]);
 }
 
 /* --- files for programs ----------------------------------------------------------------------- */
 
-hidi_status hidi_eval_write_csv(const char *path, const hidi_eval_report *r)
+static void print_quoted(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (const char *c = text; *c != '\0'; c++)
+        fprintf(out, *c == '"' ? "\"\"" : "%c", *c);
+    fputc('"', out);
+}
+
+void hidi_print_number(FILE *out, int digits, double value)
+{
+    fputc(',', out);
+    if (isfinite(value))
+        fprintf(out, "%.*g", digits, value);
+}
+
+void hidi_print_measured_names(FILE *out, const hidi_metric_choice *choice)
+{
+    fputs(",evaluations,seconds_per_image", out);
+    for (int v = 0; v < HIDI_VALUES; v++)
+        if (choice->on[hidi_value_texts[v].metric])
+            fprintf(out, ",%s", hidi_value_texts[v].key);
+}
+
+void hidi_print_measured(FILE *out, const hidi_metric_choice *choice, int digits,
+                         const hidi_measured *m)
+{
+    fprintf(out, ",%ld", m->evaluations);
+    hidi_print_number(out, 6, m->seconds);
+    for (int v = 0; v < HIDI_VALUES; v++)
+        if (choice->on[hidi_value_texts[v].metric])
+            hidi_print_number(out, digits, m->value[v]);
+    fprintf(out, ",%ld", m->images);
+}
+
+hidi_status hidi_measure_table_csv(const char *path, const hidi_measure_table *t)
 {
     hidi_atomic_file file;
     HIDI_TRY(hidi_atomic_open(&file, path));
-    fprintf(file.out, "images,evaluations,seconds_per_image");
-    for (int v = 0; v < HIDI_VALUES; v++)
-        if (is_shown(r, v))
-            fprintf(file.out, ",%s", hidi_value_texts[v].key);
-    fprintf(file.out, ",count\n");
-    for (size_t i = 0; i < r->n; i++) {
-        const hidi_eval_row *row = &r->row[i];
-        fputc('"', file.out);
-        for (const char *c = row->label; *c != '\0'; c++)
-            fprintf(file.out, *c == '"' ? "\"\"" : "%c", *c);
-        fprintf(file.out, "\",%ld,", row->evaluations);
-        if (isfinite(row->seconds))
-            fprintf(file.out, "%.6g", row->seconds);
-        for (int v = 0; v < HIDI_VALUES; v++) {
-            if (is_shown(r, v))
-                fputc(',', file.out);
-            if (is_shown(r, v) && isfinite(row->value[v]))
-                fprintf(file.out, "%.9g", row->value[v]);
-        }
-        fprintf(file.out, ",%ld\n", row->images);
+    fputs("images", file.out);
+    hidi_print_measured_names(file.out, &t->how->choice);
+    fputs(",count\n", file.out);
+    for (size_t i = 0; i < t->n; i++) {
+        print_quoted(file.out, t->row[i].label);
+        hidi_print_measured(file.out, &t->how->choice, t->digits, &t->row[i]);
+        fputc('\n', file.out);
     }
     return hidi_atomic_commit(&file);
 }
@@ -202,7 +229,7 @@ static json_t *json_text(const char *text)
     return json_string(copy);
 }
 
-static json_t *row_to_json(const hidi_eval_report *r, const hidi_eval_row *row)
+static json_t *row_to_json(const hidi_measure_table *t, const hidi_measured *row)
 {
     json_t *object = json_object();
     json_object_set_new(object, "name", json_text(row->label));
@@ -213,31 +240,32 @@ static json_t *row_to_json(const hidi_eval_report *r, const hidi_eval_row *row)
         json_object_set_new(object, "seconds_per_image", json_real(row->seconds));
     }
     for (int v = 0; v < HIDI_VALUES; v++)
-        if (is_shown(r, v))
+        if (is_shown(t, v))
             json_object_set_new(object, hidi_value_texts[v].key,
                                 isfinite(row->value[v]) ? json_real(row->value[v]) : json_null());
     if (row->subset > 0) {
-        const json_int_t subsets = (json_int_t)r->options->kernel.subsets;
+        const json_int_t subsets = (json_int_t)t->how->options.kernel.subsets;
         json_object_set_new(object, "kernel_subsets", json_integer(subsets));
         json_object_set_new(object, "kernel_subset_size", json_integer((json_int_t)row->subset));
     }
     return object;
 }
 
-hidi_status hidi_eval_print_json(FILE *out, const hidi_eval_report *r)
+hidi_status hidi_measure_table_json(FILE *out, const hidi_measure_table *t)
 {
     note_list notes = {.n = 0};
     json_t *rows = json_array(), *texts = json_array(), *root = json_object();
     json_t *extractor = json_object(), *reference = json_object();
-    json_object_set_new(extractor, "name", json_text(r->extractor->name));
-    json_object_set_new(extractor, "weights", json_text(r->weights));
-    json_object_set_new(extractor, "features", json_integer((json_int_t)r->extractor->n_features));
-    json_object_set_new(reference, "name", json_text(r->reference->label));
-    json_object_set_new(reference, "kind", json_string(r->reference->kind));
-    json_object_set_new(reference, "images", count_or_null(r->reference->images));
-    for (size_t i = 0; i < r->n; i++)
-        json_array_append_new(rows, row_to_json(r, &r->row[i]));
-    note_all(&notes, r);
+    json_object_set_new(extractor, "name", json_text(t->how->extractor->name));
+    json_object_set_new(extractor, "weights", json_text(t->weights));
+    json_object_set_new(extractor, "features",
+                        json_integer((json_int_t)t->how->extractor->n_features));
+    json_object_set_new(reference, "name", json_text(t->how->reference->label));
+    json_object_set_new(reference, "kind", json_string(t->how->reference->kind));
+    json_object_set_new(reference, "images", count_or_null(reference_count(t)));
+    for (size_t i = 0; i < t->n; i++)
+        json_array_append_new(rows, row_to_json(t, &t->row[i]));
+    note_all(&notes, t);
     for (size_t i = 0; i < notes.n; i++)
         json_array_append_new(texts, json_text(notes.text[i]));
     json_object_set_new(root, "version", json_string(hidi_version()));

@@ -1,0 +1,127 @@
+/* samples.c - sample number i is a function of the network, the seed and i: its noise is draw i of
+ * the seed, its class i modulo the number of classes.  The network sees sampler.batch of them at a
+ * time; what a reader does not take at once waits for its next call. */
+#include "eval/samples.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/image.h"
+
+typedef struct samples_state {
+    hidi_samples samples;
+    int32_t label;     /* the class of all, if samples.label points here */
+    hidi_tape *tape;
+    hidi_real *x;      /* [batch, C of the network, H, W] the latest batch */
+    int32_t *y;        /* [batch] */
+    size_t drawn, given; /* images in it, and how many of them are given out */
+} samples_state;
+
+/* The batch that begins with the next image to be given. */
+static hidi_status draw_batch(hidi_image_source *source, samples_state *state)
+{
+    const hidi_samples *s = &state->samples;
+    const uint64_t left = source->count - source->first;
+    const size_t n = left < s->sampler.batch ? (size_t)left : s->sampler.batch;
+    hidi_sample_inputs(s->seed, &s->net->config, (size_t)source->first, n, state->x, state->y);
+    for (size_t i = 0; s->label != NULL && i < n; i++)
+        state->y[i] = *s->label;
+    const double started = hidi_seconds();
+    HIDI_TRY(hidi_sample(&s->sampler, s->net, state->tape, state->x, state->y, n, NULL));
+    source->seconds += hidi_seconds() - started;
+    state->drawn = n;
+    state->given = 0;
+    return HIDI_OK;
+}
+
+static hidi_status samples_next(hidi_image_source *source, size_t most, hidi_image_batch *batch)
+{
+    samples_state *state = source->state;
+    const hidi_dit_config *c = &state->samples.net->config;
+    const size_t pixels = c->image_size * c->image_size;
+    if (state->given == state->drawn)
+        HIDI_TRY(draw_batch(source, state));
+    const size_t left = state->drawn - state->given;
+    const size_t n = hidi_image_source_fit(source, c->image_size, c->image_size,
+                                           left < most ? left : most);
+    batch->height = batch->width = c->image_size;
+    HIDI_TRY(hidi_image_source_room(source, batch, n));
+    hidi_image_source_spread(state->x + state->given * c->channels * pixels, n, pixels,
+                             c->channels, batch->images, source->channels);
+    if (state->samples.eight_bits)
+        hidi_round_to_bytes(batch->images, n * source->channels * pixels);
+    batch->labels = state->y + state->given;
+    state->given += n;
+    return HIDI_OK;
+}
+
+static void samples_close(hidi_image_source *source)
+{
+    samples_state *state = source->state;
+    hidi_tape_destroy(state->tape);
+    free(state->x);
+    free(state->y);
+    free(state);
+}
+
+static hidi_status check(const hidi_samples *s)
+{
+    const hidi_dit_config *c = &s->net->config;
+    if (s->channels != 0 && s->channels != c->channels && c->channels != 1)
+        return hidi_error(HIDI_BAD_SHAPE, "makes images of %zu channels, expected %zu",
+                          c->channels, s->channels);
+    if (s->label != NULL && (*s->label < 0 || (size_t)*s->label >= c->n_classes))
+        return hidi_error(HIDI_BAD_ARGUMENT, "class %ld: there are classes 0 to %zu",
+                          (long)*s->label, c->n_classes - 1);
+    if (s->sampler.batch < 1)
+        return hidi_error(HIDI_BAD_ARGUMENT, "sampling needs a batch of at least 1");
+    return HIDI_OK;
+}
+
+hidi_status hidi_image_source_samples(hidi_image_source *source, const hidi_samples *samples)
+{
+    const hidi_dit_config *c = &samples->net->config;
+    memset(source, 0, sizeof *source);
+    HIDI_TRY(check(samples));
+    const size_t count = samples->count ? samples->count : 1;
+    const size_t batch = samples->sampler.batch < count ? samples->sampler.batch : count;
+    const size_t pixels = c->channels * c->image_size * c->image_size;
+    samples_state *state = calloc(1, sizeof *state);
+    if (state == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", batch);
+    *source = (hidi_image_source){.channels = samples->channels ? samples->channels : c->channels,
+                                  .height = c->image_size,
+                                  .width = c->image_size,
+                                  .count = samples->count,
+                                  .kind = "model",
+                                  .evaluations = hidi_sampler_evaluations(&samples->sampler),
+                                  .next = samples_next,
+                                  .close = samples_close,
+                                  .state = state};
+    state->samples = *samples;
+    if (samples->label != NULL) {
+        state->label = *samples->label;
+        state->samples.label = &state->label;
+    }
+    state->tape = hidi_tape_create(samples->net->params.backend);
+    state->y = malloc(batch * sizeof *state->y);
+    if (batch <= SIZE_MAX / sizeof *state->x / pixels)
+        state->x = malloc(batch * pixels * sizeof *state->x);
+    if (state->tape != NULL && state->y != NULL && state->x != NULL)
+        return HIDI_OK;
+    hidi_image_source_close(source);
+    return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", batch);
+}
+
+hidi_status hidi_samples_draw(const hidi_samples *samples, hidi_progress *progress,
+                              hidi_real **images, int32_t **labels)
+{
+    hidi_image_source source;
+    *images = NULL;
+    if (labels != NULL)
+        *labels = NULL;
+    HIDI_TRY(hidi_image_source_samples(&source, samples));
+    hidi_status status = hidi_image_source_all(&source, progress, images, labels);
+    hidi_image_source_close(&source);
+    return status;
+}

@@ -1,0 +1,186 @@
+/* flops.c - an image costs passes x (multiply-adds of a pass), and one decoding: the teacher's
+ * solver takes many passes, twice as many with guidance, and a student one for each step. */
+#include "lab/flops.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "io/atomic_file.h"
+#include "lab/footprint.h"
+
+static double giga(double x)
+{
+    return 1e-9 * x;
+}
+
+/* --- counting --------------------------------------------------------------------------------- */
+
+static void add_sampling(hidi_flops *f, const hidi_sampler *sampler)
+{
+    hidi_sampling_cost *c = &f->sampling[f->n_samplings++];
+    const bool is_student = sampler->solver == HIDI_AVERAGE;
+    *c = (hidi_sampling_cost){.sampler = *sampler, .seconds = -1};
+    hidi_sampler_text(sampler, c->name, sizeof c->name);
+    c->passes = hidi_sampler_evaluations(sampler);
+    c->macs = (double)c->passes * (is_student ? f->student.sum : f->teacher.sum);
+    c->all = c->macs + f->decoder.sum;
+    c->ratio = c->all / (f->student.sum + f->decoder.sum);
+}
+
+static void count_samplings(hidi_flops *f, const hidi_settings *settings)
+{
+    static const long steps[] = {1, 2, 4};
+    hidi_sampler sampler = hidi_settings_sampler(settings, false);
+    add_sampling(f, &sampler);
+    if (sampler.guidance != 1) {
+        sampler.guidance = 1;
+        add_sampling(f, &sampler);
+    }
+    const hidi_sampler student = hidi_settings_sampler(settings, true);
+    bool is_listed = false;
+    sampler = student;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        sampler.steps = steps[i];
+        is_listed = is_listed || steps[i] == student.steps;
+        add_sampling(f, &sampler);
+    }
+    if (!is_listed)
+        add_sampling(f, &student);
+}
+
+hidi_status hidi_flops_count(hidi_flops *f, const char *name, const hidi_dit_config *config,
+                             bool has_decoder, const hidi_settings *settings)
+{
+    hidi_dit_config student = *config;
+    hidi_dit *dit; /* checks that the configuration fits together */
+    HIDI_TRY(hidi_dit_create(&dit, hidi_dry_backend(hidi_reference_backend()), config));
+    hidi_dit_destroy(dit);
+    memset(f, 0, sizeof *f);
+    snprintf(f->name, sizeof f->name, "%s", name);
+    f->config = *config;
+    student.has_interval = true;
+    hidi_dit_count_macs(config, &f->teacher);
+    hidi_dit_count_macs(&student, &f->student);
+    if (has_decoder)
+        hidi_vae_decoder_count_macs(&hidi_sd_vae_decoder, config->image_size, &f->decoder);
+    count_samplings(f, settings);
+    return HIDI_OK;
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+/* Seconds of one step of the sampler, for one image. */
+static hidi_status time_step(const hidi_flops *f, const hidi_sampler *sampler,
+                             const hidi_session *session, long repeat, double *seconds)
+{
+    const bool is_student = sampler->solver == HIDI_AVERAGE;
+    const hidi_step_kind kind = is_student ? HIDI_STEP_SAMPLE_STUDENT : HIDI_STEP_SAMPLE_TEACHER;
+    hidi_settings settings = session->settings;
+    hidi_footprint footprint;
+    hidi_step step;
+    if (!is_student)
+        settings.sample.guidance = sampler->guidance;
+    HIDI_TRY(hidi_step_footprint(&footprint, kind, &settings, &f->config, NULL, session->backend));
+    HIDI_TRY(hidi_footprint_fits(&footprint, hidi_step_name(kind)));
+    hidi_status status =
+        hidi_step_begin(&step, kind, &settings, &f->config, NULL, session->backend, true);
+    if (status == HIDI_OK)
+        status = hidi_step_time(&step, repeat, 0, 1, seconds);
+    hidi_step_end(&step);
+    *seconds /= (double)sampler->batch;
+    return status;
+}
+
+/* All steps of a sampler take the same time, and all of the student's samplers have the same
+ * step. */
+hidi_status hidi_flops_time(hidi_flops *f, const hidi_session *session, long repeat)
+{
+    double step = 0, student_step = 0;
+    for (int i = 0; i < f->n_samplings; i++) {
+        hidi_sampling_cost *c = &f->sampling[i];
+        const bool is_student = c->sampler.solver == HIDI_AVERAGE;
+        if (is_student && student_step > 0)
+            step = student_step;
+        else
+            HIDI_TRY(time_step(f, &c->sampler, session, repeat, &step));
+        if (is_student)
+            student_step = step;
+        c->seconds = step * (double)c->sampler.steps;
+    }
+    return HIDI_OK;
+}
+
+/* --- tables ----------------------------------------------------------------------------------- */
+
+static void print_pass(const hidi_macs *m, const char *title, bool layers)
+{
+    printf("  %-48s %10.4g GMAC %10.4g GFLOP\n", title, giga(m->sum), 2 * giga(m->sum));
+    for (int i = 0; layers && i < m->n; i++)
+        printf("    %3zu x %-40s %10.4g %14.1f %%\n", m->layer[i].count, m->layer[i].name,
+               giga(m->layer[i].macs), 100 * m->layer[i].macs / m->sum);
+}
+
+void hidi_flops_print_passes(const hidi_flops *f, bool layers)
+{
+    char text[256];
+    const size_t side = f->config.image_size;
+    printf("%s%s%s\n", f->name, f->name[0] ? ": " : "",
+           hidi_dit_text(&f->config, text, sizeof text));
+    print_pass(&f->teacher, "a pass of the teacher", layers);
+    print_pass(&f->student, "a pass of the student", layers);
+    snprintf(text, sizeof text, "decoder (SD-VAE), %zux%zux4 to %zux%zux3", side, side, 8 * side,
+             8 * side);
+    if (f->decoder.n > 0)
+        print_pass(&f->decoder, text, layers);
+}
+
+void hidi_flops_print_samplings(const hidi_flops *f)
+{
+    const bool has_decoder = f->decoder.n > 0, is_timed = f->sampling[0].seconds >= 0;
+    printf("\n  %-32s %6s %12s%s %12s%s\n", "an image, by sampling", "passes", "GMAC",
+           has_decoder ? " with decoder" : "", "/ one step", is_timed ? "           ms" : "");
+    for (int i = 0; i < f->n_samplings; i++) {
+        const hidi_sampling_cost *c = &f->sampling[i];
+        printf("  %-32s %6ld %12.4g", c->name, c->passes, giga(c->macs));
+        if (has_decoder)
+            printf(" %12.4g", giga(c->all));
+        printf(" %12.2f", c->ratio);
+        if (is_timed)
+            printf(" %12.4g", 1e3 * c->seconds);
+        printf("\n");
+    }
+}
+
+/* --- a file ----------------------------------------------------------------------------------- */
+
+static void write_layers(FILE *out, const char *model, const char *network, const hidi_macs *m)
+{
+    for (int i = 0; i < m->n; i++)
+        fprintf(out, "%s,%s,\"%s\",%zu,%.12g,,\n", model, network, m->layer[i].name,
+                m->layer[i].count, giga(m->layer[i].macs));
+}
+
+static void write_network(FILE *out, const hidi_flops *f)
+{
+    write_layers(out, f->name, "teacher", &f->teacher);
+    write_layers(out, f->name, "student", &f->student);
+    write_layers(out, f->name, "decoder", &f->decoder);
+    for (int i = 0; i < f->n_samplings; i++) {
+        const hidi_sampling_cost *c = &f->sampling[i];
+        fprintf(out, "%s,sampling,\"%s\",%ld,%.12g,%.6g,", f->name, c->name, c->passes,
+                giga(c->all), c->ratio);
+        if (c->seconds >= 0)
+            fprintf(out, "%.6g", c->seconds);
+        fprintf(out, "\n");
+    }
+}
+
+hidi_status hidi_flops_write_csv(const hidi_flops *flops, int n, const char *path)
+{
+    hidi_atomic_file file;
+    HIDI_TRY(hidi_atomic_open(&file, path));
+    fprintf(file.out, "model,kind,name,count,gmac,ratio,seconds\n");
+    for (int i = 0; i < n; i++)
+        write_network(file.out, &flops[i]);
+    return hidi_atomic_commit(&file);
+}

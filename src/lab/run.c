@@ -1,0 +1,195 @@
+/* run.c - teacher, sketch, detail: the networks are made (or read, where they are there already),
+ * then all are measured against the same real images and drawn from the same noise. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lab/measure_table.h"
+#include "lab/measuring.h"
+#include "lab/pipeline.h"
+#include "lab/report.h"
+#include "lab/run_pictures.h"
+#include "io/atomic_file.h"
+
+/* Everything of a run. */
+typedef struct distillation {
+    const hidi_session *session;
+    const char *dir;
+    hidi_dataset *data;
+    hidi_feature_net *features; /* until the extractor takes it over */
+    hidi_dit *teacher, *stage1, *stage2;
+    hidi_extractor extractor;
+    hidi_image_set real;
+    hidi_measuring how;
+    hidi_generator generator[HIDI_GENERATORS];
+    hidi_measured measured[HIDI_GENERATORS + 1]; /* the first: real training images */
+    size_t n_measured;
+} distillation;
+
+static hidi_status make_networks(distillation *d)
+{
+    const hidi_session *s = d->session;
+    HIDI_TRY(hidi_make_features(s, d->data, d->dir, &d->features));
+    HIDI_TRY(hidi_make_teacher(s, d->data, d->dir, &d->teacher));
+    HIDI_TRY(hidi_make_stage1(s, d->data, d->dir, d->teacher, &d->stage1));
+    return hidi_make_stage2(s, d->data, d->dir, d->teacher, d->stage1, &d->stage2);
+}
+
+static void list_generators(distillation *d)
+{
+    const hidi_settings *s = &d->session->settings;
+    const hidi_sampler teacher = hidi_settings_sampler(s, false);
+    const hidi_sampler student = hidi_settings_sampler(s, true);
+    hidi_generator *g = d->generator;
+    g[HIDI_GENERATOR_TEACHER] = (hidi_generator){"teacher", d->teacher, teacher};
+    g[HIDI_GENERATOR_EULER] = (hidi_generator){"teacher (Euler)", d->teacher, teacher};
+    g[HIDI_GENERATOR_EULER].sampler.solver = HIDI_EULER;
+    g[HIDI_GENERATOR_EULER].sampler.steps = 1;
+    g[HIDI_GENERATOR_STAGE1] = (hidi_generator){"stage 1", d->stage1, student};
+    g[HIDI_GENERATOR_STAGE1_4] = (hidi_generator){"stage 1", d->stage1, student};
+    g[HIDI_GENERATOR_STAGE1_4].sampler.steps = 4;
+    g[HIDI_GENERATOR_STAGE2] = (hidi_generator){"stage 2", d->stage2, student};
+}
+
+/* --- measuring -------------------------------------------------------------------------------- */
+
+/* The reference, and training images against it, for scale. */
+static hidi_status measure_real(distillation *d)
+{
+    const hidi_settings *s = &d->session->settings;
+    hidi_image_source source;
+    char label[32];
+    hidi_feature_net *net = d->features;
+    d->features = NULL;
+    HIDI_TRY(hidi_small_extractor(&d->extractor, net, d->data));
+    HIDI_TRY(hidi_settings_measuring(s, &d->extractor, &d->how));
+    HIDI_TRY(hidi_gather_real(&d->real, &d->how, s, d->data));
+    HIDI_TRY(hidi_open_split(&source, s, d->data, HIDI_TRAIN, d->extractor.channels, false));
+    const hidi_status status = hidi_measure(&d->measured[d->n_measured++], &d->how, &source,
+                                            hidi_split_label(label, sizeof label, HIDI_TRAIN));
+    hidi_image_source_close(&source);
+    return status;
+}
+
+static hidi_status measure_samples(distillation *d, const hidi_generator *g)
+{
+    const hidi_samples samples =
+        hidi_settings_samples(&d->session->settings, g->net, &g->sampler, d->real.n);
+    hidi_image_source source;
+    char label[64];
+    HIDI_TRY(hidi_image_source_samples(&source, &samples));
+    d->how.progress = d->session->progress;
+    const hidi_status status =
+        hidi_measure(&d->measured[d->n_measured++], &d->how, &source,
+                     hidi_samples_label(label, sizeof label, g->name, &g->sampler));
+    hidi_image_source_close(&source);
+    return status;
+}
+
+/* --- results ---------------------------------------------------------------------------------- */
+
+/* The settings as they were used: a preset file of its own. */
+static hidi_status write_settings(const distillation *d)
+{
+    char path[HIDI_PATH];
+    hidi_atomic_file file;
+    HIDI_TRY(hidi_make_folder(d->dir));
+    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, d->dir, "settings.ini")));
+    hidi_config_print(hidi_settings_table, &d->session->settings, file.out);
+    return hidi_atomic_commit(&file);
+}
+
+/* What the results depend on, and whether those in the folder are of just that. */
+static hidi_status results_are_there(const distillation *d, char **settings, bool *there)
+{
+    char path[HIDI_PATH];
+    unsigned char *old;
+    *there = false;
+    *settings = hidi_settings_text(&d->session->settings, HIDI_RUN_SECTIONS);
+    if (*settings == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory");
+    if (access(hidi_path(path, sizeof path, d->dir, HIDI_REPORT_FILE), F_OK) != 0 ||
+        access(hidi_path(path, sizeof path, d->dir, "results.settings"), F_OK) != 0)
+        return HIDI_OK;
+    HIDI_TRY(hidi_read_file(path, &old, NULL));
+    *there = strcmp((const char *)old, *settings) == 0;
+    free(old);
+    return HIDI_OK;
+}
+
+static hidi_status write_report(const distillation *d)
+{
+    const hidi_report report = {.dir = d->dir,
+                                .session = d->session,
+                                .data = d->data,
+                                .teacher = d->teacher,
+                                .how = &d->how,
+                                .measured = d->measured,
+                                .n_measured = d->n_measured};
+    return hidi_write_report(&report);
+}
+
+static hidi_status write_results(distillation *d, const char *settings, FILE *out)
+{
+    char path[HIDI_PATH], weights[HIDI_PATH];
+    hidi_atomic_file file;
+    const hidi_run_pictures pictures = {d->session, d->dir, d->data, d->generator};
+    HIDI_TRY(measure_real(d));
+    for (int i = 0; i < HIDI_GENERATORS; i++)
+        HIDI_TRY(measure_samples(d, &d->generator[i]));
+    const hidi_measure_table table = {
+        .row = d->measured,
+        .n = d->n_measured,
+        .how = &d->how,
+        .weights = hidi_path(weights, sizeof weights, d->dir, HIDI_FEATURES_FILE),
+        .digits = 6};
+    HIDI_TRY(hidi_measure_table_csv(hidi_path(path, sizeof path, d->dir, HIDI_RESULTS_FILE),
+                                    &table));
+    HIDI_TRY(hidi_write_run_pictures(&pictures));
+    HIDI_TRY(write_report(d));
+    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, d->dir, "results.settings")));
+    fputs(settings, file.out);
+    HIDI_TRY(hidi_atomic_commit(&file));
+    hidi_measure_table_print(out, &table);
+    fprintf(out, "pictures, logs and the report: %s/%s\n", d->dir, HIDI_REPORT_FILE);
+    return HIDI_OK;
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+static hidi_status make_all(distillation *d, FILE *out)
+{
+    char *settings;
+    bool there;
+    HIDI_TRY(hidi_session_data(d->session, &d->data));
+    HIDI_TRY(make_networks(d));
+    list_generators(d);
+    HIDI_TRY(write_settings(d));
+    hidi_status status = results_are_there(d, &settings, &there);
+    if (status == HIDI_OK && there)
+        fprintf(out, "everything is done; see %s/%s\n", d->dir, HIDI_REPORT_FILE);
+    else if (status == HIDI_OK)
+        status = write_results(d, settings, out);
+    free(settings);
+    return status;
+}
+
+hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
+{
+    distillation d = {.session = session, .dir = dir};
+    const hidi_status status = make_all(&d, out);
+    hidi_image_set_free(&d.real);
+    hidi_extractor_close(&d.extractor);
+    hidi_feature_net_destroy(d.features);
+    hidi_dit_destroy(d.teacher);
+    hidi_dit_destroy(d.stage1);
+    hidi_dit_destroy(d.stage2);
+    hidi_dataset_close(d.data);
+    return status;
+}

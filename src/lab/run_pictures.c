@@ -1,0 +1,137 @@
+/* run_pictures.c - the same noise and class in the same place of every picture, so that what a
+ * stage changes can be seen cell by cell. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/run_pictures.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lab/measuring.h"
+#include "lab/pictures.h"
+#include "lab/pipeline.h"
+
+/* The rows of the comparison, from top to bottom. */
+enum { REAL, TEACHER, EULER, STAGE1, STAGE2, ROWS };
+static const struct {
+    const char *file;
+    int generator; /* -1: real images */
+} rows[ROWS] = {[REAL] = {"real.png", -1},
+                [TEACHER] = {"teacher.png", HIDI_GENERATOR_TEACHER},
+                [EULER] = {"teacher-1-step.png", HIDI_GENERATOR_EULER},
+                [STAGE1] = {"stage1.png", HIDI_GENERATOR_STAGE1},
+                [STAGE2] = {"stage2.png", HIDI_GENERATOR_STAGE2}};
+
+/* n real images of the split that is measured against, with the classes that the samples have;
+ * white where a class has none. */
+static hidi_status real_images(const hidi_run_pictures *p, size_t n, hidi_real **x)
+{
+    enum { MOST_TRIES = 100000 }; /* of an unlimited data set; others: each image once */
+    const hidi_dataset *data = p->data;
+    const size_t pixels = data->channels * data->height * data->width;
+    const hidi_split split = hidi_settings_split(&p->session->settings);
+    const uint64_t count = data->count[split], tries = count ? count : MOST_TRIES;
+    uint64_t index = 0;
+    *x = malloc(n * pixels * sizeof **x);
+    if (*x == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for %zu images", n);
+    for (size_t i = 0; i < n; i++) {
+        hidi_real *image = *x + i * pixels;
+        int32_t label = -1;
+        for (uint64_t k = 0; k < tries && (size_t)label != i % data->n_classes; k++) {
+            data->get(data, split, index, image, &label);
+            index = count ? (index + 1) % count : index + 1;
+        }
+        for (size_t k = 0; (size_t)label != i % data->n_classes && k < pixels; k++)
+            image[k] = 1;
+    }
+    return HIDI_OK;
+}
+
+static hidi_status draw(const hidi_run_pictures *p, int row, size_t n, hidi_real **x)
+{
+    if (rows[row].generator < 0)
+        return real_images(p, n, x);
+    const hidi_generator *g = &p->generator[rows[row].generator];
+    const hidi_samples samples =
+        hidi_settings_samples(&p->session->settings, g->net, &g->sampler, n);
+    return hidi_samples_draw(&samples, NULL, x, NULL);
+}
+
+static hidi_status picture(const hidi_run_pictures *p, const char *file, const hidi_real *x,
+                           size_t n, size_t columns)
+{
+    char path[HIDI_PATH];
+    return hidi_write_grid(hidi_path(path, sizeof path, p->dir, file), x, n,
+                           &p->generator[HIDI_GENERATOR_TEACHER].net->config, columns,
+                           (size_t)p->session->settings.eval.zoom);
+}
+
+/* The first `columns` images of each row. */
+static hidi_status write_comparison(const hidi_run_pictures *p, hidi_real *const *x,
+                                    size_t columns)
+{
+    const size_t pixels = p->data->channels * p->data->height * p->data->width;
+    const size_t row = columns * pixels;
+    hidi_real *all = malloc(ROWS * row * sizeof *all);
+    if (all == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for a picture");
+    for (size_t i = 0; i < ROWS; i++)
+        memcpy(all + i * row, x[i], row * sizeof *all);
+    hidi_status status = picture(p, "compare.png", all, ROWS * columns, columns);
+    free(all);
+    return status;
+}
+
+/* The token weights of stage 2's discriminator over real images and stage 2's samples. */
+static hidi_status write_heat_maps(const hidi_run_pictures *p, hidi_real *const *x, size_t n,
+                                   size_t columns)
+{
+    char heads[HIDI_PATH], backbone[HIDI_PATH], path[HIDI_PATH];
+    const hidi_settings *s = &p->session->settings;
+    hidi_discriminator discriminator;
+    if (s->dm.head != HIDI_HEAD_AWD || s->dm.adversary_weight <= 0)
+        return HIDI_OK;
+    int32_t *y = malloc(n * sizeof *y);
+    if (y == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for a picture");
+    for (size_t i = 0; i < n; i++)
+        y[i] = (int32_t)(i % p->data->n_classes);
+    hidi_path(heads, sizeof heads, p->dir, HIDI_HEADS_FILE);
+    hidi_path(backbone, sizeof backbone, p->dir,
+              s->dm.backbone == HIDI_BACKBONE_TEACHER ? HIDI_TEACHER_FILE : HIDI_FAKE_FILE);
+    hidi_status status =
+        hidi_discriminator_load(&discriminator, p->session->backend, heads, backbone);
+    if (status == HIDI_OK) {
+        const hidi_heat heat = hidi_settings_heat(s, &discriminator, 1, columns);
+        status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-real.png"), &heat,
+                                 x[REAL], y, n);
+        if (status == HIDI_OK)
+            status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-stage2.png"),
+                                     &heat, x[STAGE2], y, n);
+    }
+    hidi_discriminator_free(&discriminator);
+    free(y);
+    return status;
+}
+
+hidi_status hidi_write_run_pictures(const hidi_run_pictures *p)
+{
+    const size_t columns = p->data->n_classes < 20 ? p->data->n_classes : 10;
+    const size_t n = columns * (size_t)p->session->settings.eval.grid_rows;
+    hidi_real *x[ROWS] = {NULL};
+    hidi_status status = HIDI_OK;
+    for (int i = 0; i < ROWS && status == HIDI_OK; i++)
+        status = draw(p, i, n, &x[i]);
+    for (int i = 0; i < ROWS && status == HIDI_OK; i++)
+        status = picture(p, rows[i].file, x[i], n, columns);
+    if (status == HIDI_OK)
+        status = write_comparison(p, x, columns);
+    if (status == HIDI_OK)
+        status = write_heat_maps(p, x, n < 2 * columns ? n : 2 * columns, columns);
+    for (int i = 0; i < ROWS; i++)
+        free(x[i]);
+    return status;
+}

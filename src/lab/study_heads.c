@@ -1,0 +1,115 @@
+/* study_heads.c - does the discriminator look at what is wrong?  The ranks of planted defects among
+ * its token weights, scores and gradients [ours], and its token weights as a picture. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/study.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "lab/measure_table.h"
+#include "lab/measuring.h"
+#include "lab/pictures.h"
+#include "lab/pipeline.h"
+#include "io/atomic_file.h"
+#include "eval/defects.h"
+
+static void write_found(FILE *out, const hidi_study_look *l, hidi_head_kind head,
+                        hidi_defect defect, hidi_finder finder, const hidi_found *found)
+{
+    static const char *const heads[] = {"awd", "gap", "token", "conv"};
+    fprintf(out, "%s,%ld,%s,%s,%s", l->task->variant->name, l->task->seed, heads[head],
+            hidi_defect_name(defect), hidi_finder_name(finder));
+    hidi_print_number(out, 6, found->auc);
+    hidi_print_number(out, 6, found->auc_clean);
+    hidi_print_number(out, 3, found->auc_error);
+    hidi_print_number(out, 6, found->top);
+    hidi_print_number(out, 6, found->top_clean);
+    fprintf(out, ",%ld\n", l->plan->study->defects);
+}
+
+static hidi_status write_defects(const hidi_study_look *l, const hidi_discriminator *d, double t)
+{
+    char path[HIDI_PATH];
+    hidi_atomic_file file;
+    hidi_found found[HIDI_FINDERS];
+    hidi_status status = HIDI_OK;
+    HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, l->task, "-defects.csv")));
+    fputs("variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,images\n", file.out);
+    for (int kind = 0; kind < HIDI_DEFECTS && status == HIDI_OK; kind++) {
+        status = hidi_find_defects(d->heads, d->backbone, l->judge,
+                                   hidi_settings_split(&l->session->settings),
+                                   (size_t)l->plan->study->defects, (hidi_defect)kind, t,
+                                   (uint64_t)l->task->seed, found);
+        for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
+            if (isfinite(found[f].auc))
+                write_found(file.out, l, d->heads->config.kind, (hidi_defect)kind, (hidi_finder)f,
+                            &found[f]);
+    }
+    if (status == HIDI_OK)
+        return hidi_atomic_commit(&file);
+    hidi_atomic_abandon(&file);
+    return status;
+}
+
+/* The token weights over the images of a source, in a row. */
+static hidi_status draw_source(const hidi_study_look *l, const hidi_heat *heat,
+                               hidi_image_source *source, const char *ending)
+{
+    char path[HIDI_PATH];
+    hidi_real *x;
+    int32_t *y;
+    const size_t n = (size_t)source->count;
+    HIDI_TRY(hidi_image_source_all(source, NULL, &x, &y));
+    const hidi_status status =
+        hidi_write_heat(hidi_task_file(path, sizeof path, l->task, ending), heat, x, y, n);
+    free(x);
+    free(y);
+    return status;
+}
+
+/* On real images and on generated ones. */
+static hidi_status draw_heat(const hidi_study_look *l, const hidi_heat *heat)
+{
+    const hidi_settings *s = &l->session->settings;
+    const hidi_samples samples = hidi_settings_samples(s, l->net, &l->sampler, heat->columns);
+    hidi_image_source source;
+    HIDI_TRY(hidi_image_source_dataset(&source, l->judge, hidi_settings_split(s), heat->columns,
+                                       l->judge->channels, false));
+    hidi_status status = draw_source(l, heat, &source, "-heat-real.png");
+    hidi_image_source_close(&source);
+    if (status != HIDI_OK)
+        return status;
+    HIDI_TRY(hidi_image_source_samples(&source, &samples));
+    status = draw_source(l, heat, &source, "-heat-samples.png");
+    hidi_image_source_close(&source);
+    return status;
+}
+
+hidi_status hidi_study_look_at_heads(const hidi_study_look *l)
+{
+    char heads[HIDI_PATH], backbone[HIDI_PATH];
+    hidi_discriminator discriminator;
+    const hidi_settings *s = &l->session->settings;
+    if (l->plan->study->defects == 0 || s->dm.adversary_weight <= 0)
+        return HIDI_OK;
+    hidi_path(heads, sizeof heads, l->dir, HIDI_HEADS_FILE);
+    if (s->dm.backbone == HIDI_BACKBONE_TEACHER)
+        hidi_task_file(backbone, sizeof backbone, &l->plan->task[0], "/" HIDI_TEACHER_FILE);
+    else
+        hidi_path(backbone, sizeof backbone, l->dir, HIDI_FAKE_FILE);
+    hidi_status status =
+        hidi_discriminator_load(&discriminator, l->session->backend, heads, backbone);
+    if (status == HIDI_OK) {
+        const hidi_heat heat =
+            hidi_settings_heat(s, &discriminator, 1, (size_t)l->plan->study->columns);
+        status = write_defects(l, &discriminator, heat.t);
+        if (status == HIDI_OK && discriminator.heads->config.kind == HIDI_HEAD_AWD &&
+            l->task->seed == l->plan->study->seed[0])
+            status = draw_heat(l, &heat);
+    }
+    hidi_discriminator_free(&discriminator);
+    return status;
+}

@@ -1,0 +1,252 @@
+/* study_run.c - runs the tasks of a study side by side, each in a process of its own, as soon as
+ * what it needs is done; one folder is worked on by one study at a time. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/study.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "io/atomic_file.h"
+#include "io/csv.h"
+
+/* --- who is at work in the folder? ------------------------------------------------------------ */
+
+/* A lock that lasts as long as this process: of byte number `byte` of OUT/lock. */
+static hidi_status lock(const hidi_plan *plan, long byte, int *file)
+{
+    char path[HIDI_PATH];
+    struct flock want = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    *file = open(hidi_path(path, sizeof path, plan->out, "lock"), O_RDWR | O_CREAT, 0666);
+    if (*file < 0)
+        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    if (fcntl(*file, F_SETLK, &want) == 0)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_FILE, "%s: another process is at work in this folder", path);
+}
+
+/* Nobody else: not even a task that a study which was killed has left running. */
+static hidi_status lock_all(const hidi_plan *plan, int *file)
+{
+    struct flock any = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
+    HIDI_TRY(hidi_make_folder(plan->out));
+    HIDI_TRY(lock(plan, 0, file));
+    if (fcntl(*file, F_GETLK, &any) == 0 && any.l_type != F_UNLCK)
+        return hidi_error(HIDI_BAD_FILE, "%s: process %ld is still at work in this folder",
+                          plan->out, (long)any.l_pid);
+    return HIDI_OK;
+}
+
+/* --- how far is it? --------------------------------------------------------------------------- */
+
+/* A task's work in steps of stage 1, roughly: ratios measured on the presets. */
+static double weight(const hidi_study_task *task)
+{
+    const hidi_settings *s = &task->variant->settings;
+    const bool is_teacher = task->variant->net == HIDI_NET_TEACHER;
+    switch (task->kind) {
+    case HIDI_DO_BASE:
+        return 20 + (*s->teacher.file == '\0' ? 0.4 * (double)s->teacher.train.steps : 0);
+    case HIDI_DO_STAGE1: return (double)s->td.train.steps;
+    case HIDI_DO_STAGE2:
+        return (double)s->dm.train.steps *
+               (0.9 + (s->dm.adversary_weight > 0 ? 0.4 : 0) + (s->dm.td_weight > 0 ? 0.5 : 0));
+    default: return 20 + (double)s->eval.images * (is_teacher ? 0.5 : 0.01);
+    }
+}
+
+/* The share of a training of so many steps that is done, by its log. */
+static double share_of(const hidi_study_task *task, const char *log, long all)
+{
+    char path[HIDI_PATH];
+    double *steps, share = 0;
+    size_t n;
+    if (hidi_csv_read(hidi_task_file(path, sizeof path, task, log), "step", &steps, &n) != HIDI_OK)
+        return 0;
+    if (n > 0)
+        share = fmin(1, steps[n - 1] / (double)all);
+    free(steps);
+    return share;
+}
+
+/* The share of a task's work that is done: a training that runs, or was interrupted, is somewhere
+ * in the middle. */
+static double share_done(const hidi_study_task *task)
+{
+    const hidi_settings *s = &task->variant->settings;
+    if (task->state == HIDI_DONE)
+        return 1;
+    switch (task->kind) {
+    case HIDI_DO_BASE: return share_of(task, "/teacher.csv", s->teacher.train.steps);
+    case HIDI_DO_STAGE1: return share_of(task, "/stage1.csv", s->td.train.steps);
+    case HIDI_DO_STAGE2: return share_of(task, "/stage2.csv", s->dm.train.steps);
+    default: return 0;
+    }
+}
+
+static long work_in_all(const hidi_plan *plan)
+{
+    double sum = 0;
+    for (int i = 0; i < plan->n; i++)
+        sum += weight(&plan->task[i]);
+    return lround(sum);
+}
+
+static long work_done(const hidi_plan *plan)
+{
+    double sum = 0;
+    for (int i = 0; i < plan->n; i++)
+        sum += weight(&plan->task[i]) * share_done(&plan->task[i]);
+    return lround(sum);
+}
+
+/* --- running ---------------------------------------------------------------------------------- */
+
+/* Runs a task in a process of its own. */
+static hidi_status start(hidi_plan *plan, int index)
+{
+    hidi_study_task *task = &plan->task[index];
+    char label[128];
+    fflush(NULL);
+    task->pid = fork();
+    if (task->pid < 0)
+        return hidi_error(HIDI_NO_MEMORY, "cannot start a process: %s", strerror(errno));
+    task->state = HIDI_RUNNING;
+    if (task->pid > 0)
+        return HIDI_OK;
+    int file;
+    /* A session of its own: a terminal's interrupt reaches the study alone, which passes it on;
+     * and a kernel that shares time between sessions counts each task. */
+    (void)setsid();
+    if (task->kind == HIDI_DO_MEASURE) /* has nothing to save */
+        signal(SIGTERM, SIG_DFL);
+    else
+        hidi_stop_flag();
+    hidi_status status = lock(plan, index + 1, &file);
+    if (status == HIDI_OK)
+        status = hidi_task_work(plan, task);
+    if (status != HIDI_OK && status != HIDI_INTERRUPTED)
+        fprintf(stderr, "hidi study: %s: %s\n", hidi_plan_label(label, sizeof label, task),
+                hidi_error_message());
+    fflush(NULL);
+    _exit(status == HIDI_OK ? EXIT_OK : status == HIDI_INTERRUPTED ? EXIT_STOPPED : EXIT_FAILED);
+}
+
+static bool is_ready(const hidi_plan *plan, const hidi_study_task *task)
+{
+    return task->state == HIDI_WAITING &&
+           (task->needs < 0 || plan->task[task->needs].state == HIDI_DONE);
+}
+
+/* Notes the processes that have ended; how many are still running. */
+static int reap(hidi_plan *plan)
+{
+    int running = 0;
+    for (int i = 0; i < plan->n; i++) {
+        hidi_study_task *task = &plan->task[i];
+        int code;
+        if (task->state != HIDI_RUNNING)
+            continue;
+        if (waitpid(task->pid, &code, WNOHANG) == 0)
+            running++;
+        else
+            task->state = hidi_task_is_done(task) ? HIDI_DONE : HIDI_FAILED;
+    }
+    return running;
+}
+
+static int count_in(const hidi_plan *plan, hidi_task_state state)
+{
+    int n = 0;
+    for (int i = 0; i < plan->n; i++)
+        n += plan->task[i].state == state;
+    return n;
+}
+
+/* Starts what is ready until `jobs` are running. */
+static hidi_status fill(hidi_plan *plan, int jobs, int *running)
+{
+    for (int i = 0; i < plan->n && *running < jobs; i++)
+        if (is_ready(plan, &plan->task[i])) {
+            HIDI_TRY(start(plan, i));
+            (*running)++;
+        }
+    return HIDI_OK;
+}
+
+static void stop_all(const hidi_plan *plan)
+{
+    for (int i = 0; i < plan->n; i++)
+        if (plan->task[i].state == HIDI_RUNNING)
+            kill(plan->task[i].pid, SIGTERM);
+}
+
+static hidi_status run_tasks(hidi_plan *plan, int jobs)
+{
+    const volatile sig_atomic_t *stop = hidi_stop_flag();
+    const struct timespec pause = {0, 200000000};
+    hidi_status status = HIDI_OK;
+    hidi_progress progress;
+    char note[64];
+    int running = 0, finished = -1;
+    bool told = false;
+    hidi_progress_begin(&progress, plan->session->progress, "study", work_done(plan),
+                        work_in_all(plan));
+    while (status == HIDI_OK) {
+        running = reap(plan);
+        if (count_in(plan, HIDI_DONE) != finished) {
+            finished = count_in(plan, HIDI_DONE);
+            status = hidi_study_collect(plan);
+        }
+        if (*stop == 0 && status == HIDI_OK)
+            status = fill(plan, jobs, &running);
+        if (*stop != 0 && !told) {
+            stop_all(plan);
+            told = true;
+        }
+        if (running == 0)
+            break;
+        if (progress.out != NULL) {
+            snprintf(note, sizeof note, "%d of %d tasks done, %d running", finished, plan->n,
+                     running);
+            hidi_progress_update(&progress, work_done(plan), note);
+        }
+        nanosleep(&pause, NULL);
+    }
+    if (status != HIDI_OK)
+        stop_all(plan);
+    while (reap(plan) > 0)
+        nanosleep(&pause, NULL);
+    hidi_progress_end(&progress, NULL);
+    if (status == HIDI_OK && *stop != 0 && count_in(plan, HIDI_DONE) < plan->n)
+        status = hidi_error(HIDI_INTERRUPTED,
+                            "stopped after %d of %d tasks; the same command goes on",
+                            count_in(plan, HIDI_DONE), plan->n);
+    return status;
+}
+
+hidi_status hidi_plan_run(hidi_plan *plan, int jobs)
+{
+    int file = -1;
+    char rows[HIDI_PATH];
+    hidi_status status = lock_all(plan, &file);
+    if (status == HIDI_OK)
+        status = hidi_make_folder(hidi_path(rows, sizeof rows, plan->out, "rows"));
+    if (status == HIDI_OK)
+        status = run_tasks(plan, jobs);
+    if (status == HIDI_OK && count_in(plan, HIDI_DONE) < plan->n)
+        status = hidi_error(HIDI_BAD_FILE,
+                            "%d of %d tasks failed, or wait for one that did (see above)",
+                            plan->n - count_in(plan, HIDI_DONE), plan->n);
+    if (file >= 0)
+        close(file);
+    return status;
+}
