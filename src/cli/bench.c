@@ -20,7 +20,7 @@ static hidi_status read_request(request *r, const hidi_session *session)
     if ((r->models != NULL) + r->inception + (session->preset != NULL) > 1)
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "--model, --inception and --preset exclude each other");
-    HIDI_TRY(hidi_dit_size_names(r->models, r->names, &r->n_names));
+    HIDI_TRY(hidi_dit_names(r->models, r->names, &r->n_names));
     HIDI_TRY(hidi_cli_number("repeat", r->repeat_text, 1, 10000, &r->repeat));
     HIDI_TRY(hidi_cli_number("image", r->image_text, 1, 16384, &r->image));
     HIDI_TRY(hidi_cli_number("channels", r->channels_text, 1, 2048, &r->channels));

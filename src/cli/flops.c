@@ -4,13 +4,13 @@
 #include <stdlib.h>
 
 #include "lab/flops.h"
-#include "model/dit_sizes.h"
+#include "lab/dit_names.h"
 
 typedef struct request {
     const char *models, *image_text, *channels_text, *batch_text, *repeat_text, *csv;
     long image, channels, batch, repeat; /* batch 0: not given */
     int layers, pixels, time;
-    hidi_dit_size_name names[HIDI_DIT_SIZE_NAMES]; /* of --model */
+    hidi_dit_name names[HIDI_DIT_NAMES]; /* of --model */
     int n_names;
 } request;
 
@@ -22,7 +22,7 @@ static hidi_status read_request(request *r, const hidi_session *session)
         return hidi_error(HIDI_BAD_ARGUMENT, "--model and --preset exclude each other");
     if (!r->time && (r->batch_text || r->repeat_text))
         return hidi_error(HIDI_BAD_ARGUMENT, "--batch and --repeat go with --time");
-    HIDI_TRY(hidi_dit_size_names(r->models, r->names, &r->n_names));
+    HIDI_TRY(hidi_dit_names(r->models, r->names, &r->n_names));
     HIDI_TRY(hidi_cli_number("image", r->image_text, 1, 16384, &r->image));
     HIDI_TRY(hidi_cli_number("channels", r->channels_text, 1, 2048, &r->channels));
     HIDI_TRY(hidi_cli_number("batch", r->batch_text, 1, 1000000, &r->batch));
@@ -50,7 +50,7 @@ static hidi_status count(hidi_flops *f, const char *name, const hidi_session *se
     if (name == NULL)
         HIDI_TRY(preset_config(session, &config));
     else
-        HIDI_TRY(hidi_dit_published_config(name, r->image, r->channels, &config));
+        HIDI_TRY(hidi_dit_published_config(name, (size_t)r->image, (size_t)r->channels, &config));
     HIDI_TRY(hidi_flops_count(f, name ? name : "", &config, name && !r->pixels,
                               &session->settings));
     hidi_flops_print_passes(f, r->layers != 0);

@@ -11,8 +11,8 @@
 
 #include <stdbool.h>
 
-#include "core/progress.h"
-#include "data/dataset.h"
+#include "../core/progress.h"
+#include "dataset.h"
 
 typedef struct hidi_image_batch {
     size_t n, height, width; /* n images of one size; 0: there are no more                */

@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/status.h"
+#include "../core/status.h"
 
 typedef struct hidi_class_counts {
     size_t n_classes;

@@ -3,12 +3,12 @@
 #ifndef HIDI_EVAL_IMAGE_SET_H
 #define HIDI_EVAL_IMAGE_SET_H
 
-#include "data/image_source.h"
-#include "eval/class_counts.h"
-#include "eval/extractor.h"
-#include "eval/frechet.h"
-#include "eval/inception_score.h"
-#include "eval/spectrum.h"
+#include "../data/image_source.h"
+#include "class_counts.h"
+#include "extractor.h"
+#include "frechet.h"
+#include "inception_score.h"
+#include "spectrum.h"
 
 typedef struct hidi_image_set {
     char label[96];        /* what it is called: "stage 2, 1 step"                          */

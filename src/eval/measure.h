@@ -19,8 +19,8 @@
 #ifndef HIDI_EVAL_MEASURE_H
 #define HIDI_EVAL_MEASURE_H
 
-#include "eval/image_set.h"
-#include "eval/metrics.h"
+#include "image_set.h"
+#include "metrics.h"
 
 /* What images are measured with. */
 typedef struct hidi_measuring {

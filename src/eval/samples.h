@@ -10,8 +10,8 @@
 #ifndef HIDI_EVAL_SAMPLES_H
 #define HIDI_EVAL_SAMPLES_H
 
-#include "data/image_source.h"
-#include "method/sampler.h"
+#include "../data/image_source.h"
+#include "../method/sampler.h"
 
 typedef struct hidi_samples {
     const hidi_dit *net;  /* a teacher or a student; borrowed                                    */

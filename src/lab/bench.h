@@ -7,8 +7,8 @@
 #define HIDI_LAB_BENCH_H
 
 #include "lab/gemm_rate.h"
+#include "lab/dit_names.h"
 #include "lab/session.h"
-#include "model/dit_sizes.h"
 
 typedef struct hidi_bench_row {
     char name[64];
@@ -17,7 +17,7 @@ typedef struct hidi_bench_row {
     size_t models, tape;  /* bytes                                     */
 } hidi_bench_row;
 
-enum { HIDI_BENCH_ROWS = 2 * HIDI_DIT_SIZE_NAMES };
+enum { HIDI_BENCH_ROWS = 2 * HIDI_DIT_NAMES };
 
 /* All 0 at first, but session (with its backend) and repeat. */
 typedef struct hidi_bench {

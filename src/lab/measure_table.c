@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/version.h"
 #include "io/atomic_file.h"
 
 enum { NOTES = 8, MANY = 10000 };
@@ -268,7 +267,7 @@ hidi_status hidi_measure_table_json(FILE *out, const hidi_measure_table *t)
     note_all(&notes, t);
     for (size_t i = 0; i < notes.n; i++)
         json_array_append_new(texts, json_text(notes.text[i]));
-    json_object_set_new(root, "version", json_string(hidi_version()));
+    json_object_set_new(root, "version", json_string(PACKAGE_VERSION));
     json_object_set_new(root, "extractor", extractor);
     json_object_set_new(root, "reference", reference);
     json_object_set_new(root, "results", rows);

@@ -75,7 +75,7 @@ static void print_cell(FILE *out, int decimals, double value)
 static void print_row(FILE *out, const hidi_report *r, const hidi_measured *m)
 {
     fprintf(out, "<tr%s><td>", strncmp(m->label, "stage 2", 7) == 0 ? " class=\"result\"" : "");
-    print_escaped(out, m->label);
+    hidi_print_markup(out, m->label);
     fputs("</td>", out);
     print_cell(out, 0, m->evaluations > 0 ? (double)m->evaluations : (double)NAN);
     print_cell(out, 2, 1000 * m->seconds);
@@ -87,29 +87,18 @@ static void print_row(FILE *out, const hidi_report *r, const hidi_measured *m)
 
 static void print_table(FILE *out, const hidi_report *r)
 {
-    fputs("<table><tr><th>images</th><th>network evaluations</th><th>ms an image</th>"
-          "<th>distance</th><th>precision</th><th>recall</th><th>high frequencies</th></tr>\n",
-          out);
-    for (size_t i = 0; i < r->n_measured; i++) {
-        const hidi_measurement *m = &r->measured[i];
-        fprintf(out, "<tr%s><td>", strncmp(m->label, "stage 2", 7) == 0 ? " class=\"result\"" : "");
-        hidi_print_markup(out, m->label);
-        if (m->evaluations > 0)
-            fprintf(out, "</td><td>%ld</td>", m->evaluations);
-        else
-            fputs("</td><td></td>", out);
-        if (isfinite(m->seconds))
-            fprintf(out, "<td>%.2f</td>", 1000 * m->seconds);
-        else
-            fputs("<td></td>", out);
-        fprintf(out, "<td>%.2f</td><td>%.3f</td><td>%.3f</td><td>%.3f</td></tr>\n", m->distance,
-                m->precision, m->recall, m->high_frequency);
-    }
+    fputs("<table><tr><th>images</th><th>network evaluations</th><th>ms per image</th>", out);
+    for (int v = 0; v < HIDI_VALUES; v++)
+        if (r->how->choice.on[hidi_value_texts[v].metric])
+            fprintf(out, "<th>%s</th>", hidi_value_texts[v].heading);
+    fputs("</tr>\n", out);
+    for (size_t i = 0; i < r->n_measured; i++)
+        print_row(out, r, &r->measured[i]);
     fprintf(out, "</table>\n<p class=\"note\">Fréchet distance of %ld images to as many real %s "
                  "images, in the features of ",
             r->n_measured ? r->measured[0].images : 0,
             hidi_split_name(hidi_settings_split(&r->session->settings)));
-    hidi_print_markup(out, r->extractor);
+    hidi_print_markup(out, r->how->extractor->name);
     fputs(": not FID, and not comparable with published FIDs. Precision and recall: k-nearest "
           "neighbours in the same features. High freq: power at half the Nyquist frequency and "
           "above, relative to the real images'. The first row compares real training images with "
@@ -196,12 +185,13 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
           "<meta name=\"viewport\" content=\"width=device-width\">\n"
           "<title>Hierarchical distillation: ",
           out);
-    hidi_print_markup(out, r->preset);
-    fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>Hierarchical distillation: ", style);
-    hidi_print_markup(out, r->preset);
-    fputs("</h1>\n<p>A teacher diffusion transformer is distilled into one that needs a single step: "
-          "stage 1, trajectory distillation (MeanFlow), makes the sketch; stage 2, distribution "
-          "matching with an adversary, the detail (arXiv 2511.08930).</p>\n<p>Teacher: ",
+    hidi_print_markup(out, r->session->preset);
+    fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>Hierarchical distillation: ",
+            style);
+    hidi_print_markup(out, r->session->preset);
+    fputs("</h1>\n<p>A teacher diffusion transformer is distilled into one that needs a single "
+          "step: stage 1, trajectory distillation (MeanFlow), makes the sketch; stage 2, "
+          "distribution matching with an adversary, the detail (arXiv 2511.08930).</p>\n<p>Teacher: ",
           out);
     hidi_print_markup(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
     fprintf(out, "; %zu parameters. Data: ", r->teacher->params.count);

@@ -48,20 +48,17 @@ static hidi_status begin_teacher(hidi_step *step, const hidi_settings *s, const 
     const hidi_teacher_options options = hidi_settings_teacher(s);
     hidi_dit *net = step->teacher;
     step->teacher = NULL; /* the training takes it over */
-    hidi_status status = hidi_teacher_init(&step->training.teacher, net, data, &options, "");
-    step->task = &step->training.teacher.task;
-    step->tape = step->training.teacher.tape;
-    return status;
+    HIDI_TRY(hidi_teacher_create(&step->training.teacher, net, data, &options, ""));
+    step->task = hidi_teacher_task(step->training.teacher);
+    return HIDI_OK;
 }
 
 static hidi_status begin_stage1(hidi_step *step, const hidi_settings *s, const hidi_dataset *data)
 {
     const hidi_stage1_options options = hidi_settings_stage1(s);
-    hidi_status status =
-        hidi_stage1_init(&step->training.stage1, step->teacher, data, &options, "");
-    step->task = &step->training.stage1.task;
-    step->tape = step->training.stage1.tape;
-    return status;
+    HIDI_TRY(hidi_stage1_create(&step->training.stage1, step->teacher, data, &options, ""));
+    step->task = hidi_stage1_task(step->training.stage1);
+    return HIDI_OK;
 }
 
 /* The student that stage 1 starts from, in place of the one that it makes. */
@@ -76,11 +73,10 @@ static hidi_status begin_stage2(hidi_step *step, const hidi_settings *s, const h
     hidi_stage2_options options;
     HIDI_TRY(hidi_settings_stage2(s, &options));
     HIDI_TRY(start_student(step, s));
-    hidi_status status =
-        hidi_stage2_init(&step->training.stage2, step->student, step->teacher, data, &options, "");
-    step->task = &step->training.stage2.task;
-    step->tape = step->training.stage2.tape;
-    return status;
+    HIDI_TRY(hidi_stage2_create(&step->training.stage2, step->student, step->teacher, data, &options,
+                                ""));
+    step->task = hidi_stage2_task(step->training.stage2);
+    return HIDI_OK;
 }
 
 static hidi_status begin_sampling(hidi_step *step, const hidi_settings *s,
@@ -139,14 +135,13 @@ hidi_status hidi_step_run(hidi_step *step, long i)
 
 void hidi_step_end(hidi_step *step)
 {
-    if (step->task == NULL)
-        hidi_tape_destroy(step->tape);
-    else if (step->kind == HIDI_STEP_TEACHER)
-        hidi_teacher_free(&step->training.teacher);
+    if (step->kind == HIDI_STEP_TEACHER)
+        hidi_teacher_destroy(step->training.teacher);
     else if (step->kind == HIDI_STEP_STAGE1)
-        hidi_stage1_free(&step->training.stage1);
-    else
-        hidi_stage2_free(&step->training.stage2);
+        hidi_stage1_destroy(step->training.stage1);
+    else if (step->kind == HIDI_STEP_STAGE2)
+        hidi_stage2_destroy(step->training.stage2);
+    hidi_tape_destroy(step->tape);
     hidi_dit_destroy(step->teacher);
     hidi_dit_destroy(step->student);
     free(step->image);

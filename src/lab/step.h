@@ -28,9 +28,9 @@ typedef struct hidi_step {
     hidi_step_kind kind;
     hidi_dit *teacher, *student; /* what it starts from; NULL: not needed                */
     union {
-        hidi_teacher_training teacher;
-        hidi_stage1_training stage1;
-        hidi_stage2_training stage2;
+        hidi_teacher *teacher;
+        hidi_stage1 *stage1;
+        hidi_stage2 *stage2;
     } training;
     const hidi_task *task; /* of the training; NULL: sampling                            */
     hidi_tape *tape;       /* of sampling                                                */

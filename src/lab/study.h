@@ -106,6 +106,20 @@ hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan,
 /* Measures a variant: rows in TASK.csv, a row of pictures in TASK.png, TASK-defects.csv. */
 hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task);
 
+/* The discriminator that a stage 2 left (study_heads.c): whether it finds planted defects, in
+ * TASK-defects.csv, and where it looks, in TASK-heat-real.png and TASK-heat-samples.png. */
+typedef struct hidi_study_look {
+    const hidi_plan *plan;
+    const hidi_study_task *task;
+    const hidi_session *session; /* the variant's settings and seed        */
+    const hidi_dataset *judge;   /* real images                            */
+    const char *dir;             /* stage 2's folder                       */
+    const hidi_dit *net;         /* its student                            */
+    hidi_sampler sampler;        /* of that                                */
+} hidi_study_look;
+
+hidi_status hidi_study_look_at_heads(const hidi_study_look *look);
+
 /* --- results (study_results.c, study_summary.c, study_plots.c) -------------------------------- */
 
 /* results.csv and defects.csv from the measurements that are there, in the study's order. */

@@ -17,9 +17,6 @@
 #include "lab/pictures.h"
 #include "lab/step_flop.h"
 #include "io/atomic_file.h"
-#include "io/choice.h"
-#include "io/csv.h"
-#include "io/number.h"
 #include "io/safetensors.h"
 
 /* A measurement in the making. */
@@ -48,7 +45,7 @@ enum { DIGITS = 6 }; /* of a number in the table */
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-static void write_header(measuring *m)
+static void write_header(const measuring *m)
 {
     fputs("variant,seed,settings,net,step,updates,cost,train_seconds,sampling_steps", m->rows);
     hidi_print_measured_names(m->rows, &m->how.choice);
@@ -162,111 +159,6 @@ static hidi_status draw_row(const measuring *m, const hidi_dit *net)
         status = hidi_write_grid(hidi_task_file(path, sizeof path, m->task, ".png"), x, columns,
                                  &net->config, columns, (size_t)s->eval.zoom);
     free(x);
-    return status;
-}
-
-static void write_found(hidi_csv *csv, const measuring *m, const char *head, hidi_defect defect,
-                        hidi_finder finder, const hidi_found *found)
-{
-    hidi_csv_text(csv, m->task->variant->name);
-    hidi_csv_integer(csv, m->task->seed);
-    hidi_csv_text(csv, head);
-    hidi_csv_text(csv, hidi_defect_name(defect));
-    hidi_csv_text(csv, hidi_finder_name(finder));
-    hidi_csv_number(csv, "%.6g", found->auc);
-    hidi_csv_number(csv, "%.6g", found->auc_clean);
-    hidi_csv_number(csv, "%.3g", found->auc_error);
-    hidi_csv_number(csv, "%.6g", found->top);
-    hidi_csv_number(csv, "%.6g", found->top_clean);
-    hidi_csv_integer(csv, m->plan->study->defects);
-    hidi_csv_end_row(csv);
-}
-
-static hidi_status write_defects(const measuring *m, const hidi_heads *heads,
-                                 const hidi_dit *backbone, double t)
-{
-    char path[HIDI_PATH], head[16];
-    hidi_csv csv;
-    hidi_found found[HIDI_FINDERS];
-    hidi_status status = HIDI_OK;
-    HIDI_TRY(hidi_csv_create(&csv, hidi_task_file(path, sizeof path, m->task, "-defects.csv")));
-    hidi_choice_name(HIDI_HEAD_KINDS, (int)heads->config.kind, head, sizeof head);
-    hidi_csv_names(&csv, "variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,"
-                         "images");
-    hidi_csv_end_row(&csv);
-    for (int kind = 0; kind < HIDI_DEFECTS && status == HIDI_OK; kind++) {
-        status = hidi_find_defects(heads, backbone, m->judge,
-                                   hidi_settings_split(&m->session.settings),
-                                   (size_t)m->plan->study->defects, (hidi_defect)kind, t,
-                                   (uint64_t)m->task->seed, found);
-        for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
-            if (isfinite(found[f].auc))
-                write_found(&csv, m, head, (hidi_defect)kind, (hidi_finder)f, &found[f]);
-    }
-    return hidi_csv_finish(&csv, status);
-}
-
-/* Where the discriminator looks: on real images and on generated ones. */
-static hidi_status draw_heat(const measuring *m, const hidi_heads *heads, const hidi_dit *backbone,
-                             const hidi_dit *net, double t)
-{
-    const size_t n = (size_t)m->plan->study->columns;
-    const size_t pixels = m->data->channels * m->data->height * m->data->width;
-    const hidi_sampler sampler = sampler_of(m, true, 0);
-    char path[HIDI_PATH];
-    double seconds;
-    hidi_real *x = NULL, *real = malloc(n * pixels * sizeof *real);
-    int32_t *y = malloc(n * sizeof *y);
-    hidi_status status = HIDI_OK;
-    if (real == NULL || y == NULL)
-        status = hidi_error(HIDI_NO_MEMORY, "out of memory");
-    if (status == HIDI_OK) {
-        hidi_dataset_range(m->judge, hidi_settings_split(&m->session.settings), 0, n, real, y);
-        hidi_task_file(path, sizeof path, m->task, "-heat-real.png");
-        status = hidi_write_heat(path, heads, backbone, real, y, n, t, 1, n,
-                                 (size_t)m->session.settings.eval.zoom);
-    }
-    if (status == HIDI_OK)
-        status = hidi_draw_samples(&m->session, net, &sampler, n, "", &x, &seconds);
-    for (size_t i = 0; i < n && status == HIDI_OK; i++)
-        y[i] = (int32_t)(i % m->data->n_classes);
-    hidi_task_file(path, sizeof path, m->task, "-heat-samples.png");
-    if (status == HIDI_OK)
-        status = hidi_write_heat(path, heads, backbone, x, y, n, t, 1, n,
-                                 (size_t)m->session.settings.eval.zoom);
-    free(x);
-    free(real);
-    free(y);
-    return status;
-}
-
-/* The discriminator that stage 2 left, in its folder. */
-static hidi_status look_at_heads(const measuring *m, const char *dir, const hidi_dit *net)
-{
-    char path[HIDI_PATH];
-    hidi_tensor_file file;
-    hidi_heads *heads = NULL;
-    hidi_dit *backbone = NULL;
-    const hidi_settings *s = &m->session.settings;
-    const double t = (s->dm.adversary_time.least + s->dm.adversary_time.most) / 2;
-    if (m->plan->study->defects == 0 || s->dm.adversary_weight <= 0)
-        return HIDI_OK;
-    HIDI_TRY(hidi_safetensors_read(&file, hidi_path(path, sizeof path, dir, HIDI_HEADS_FILE)));
-    hidi_status status = hidi_heads_from_file(&heads, m->session.backend, &file);
-    hidi_tensor_file_free(&file);
-    if (s->dm.backbone == HIDI_BACKBONE_TEACHER)
-        hidi_task_file(path, sizeof path, &m->plan->task[0], "/" HIDI_TEACHER_FILE);
-    else
-        hidi_path(path, sizeof path, dir, HIDI_FAKE_FILE);
-    if (status == HIDI_OK)
-        status = hidi_load_for(&m->session, m->data, path, &backbone);
-    if (status == HIDI_OK)
-        status = write_defects(m, heads, backbone, t);
-    if (status == HIDI_OK && heads->config.kind == HIDI_HEAD_AWD &&
-        m->task->seed == m->plan->study->seed[0])
-        status = draw_heat(m, heads, backbone, net, t);
-    hidi_heads_destroy(heads);
-    hidi_dit_destroy(backbone);
     return status;
 }
 
@@ -431,7 +323,7 @@ static hidi_status write_rows(measuring *m)
 {
     char path[HIDI_PATH];
     hidi_atomic_file file;
-    if (fflush(m->rows.out) != 0)
+    if (fflush(m->rows) != 0)
         return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
     HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, m->task, ".csv")));
     fwrite(m->text, 1, m->bytes, file.out);
@@ -450,8 +342,8 @@ hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task
         if (status == HIDI_OK)
             status = write_rows(&m);
     }
-    if (m.rows.out != NULL)
-        fclose(m.rows.out);
+    if (m.rows != NULL)
+        fclose(m.rows);
     free(m.text);
     hidi_image_set_free(&m.real);
     hidi_extractor_close(&m.extractor);
