@@ -93,7 +93,7 @@ static double *values_of(const hidi_file_tensor *tensor)
     return value;
 }
 
-static hidi_status show_values(const char *name, const char *shape, const double *value, size_t n)
+static void show_values(const char *name, const char *shape, const double *value, size_t n)
 {
     double square = 0, least = n ? value[0] : 0, largest = least;
     for (size_t i = 0; i < n; i++) {
@@ -106,7 +106,6 @@ static hidi_status show_values(const char *name, const char *shape, const double
     else
         printf("%-14s %-20s rms %7.4f   from %8.4f to %8.4f\n", name, shape,
                sqrt(square / (double)n), least, largest);
-    return HIDI_OK;
 }
 
 static hidi_status show(int n, char **argv)
@@ -122,8 +121,10 @@ static hidi_status show(int n, char **argv)
             continue;
         char shape[64];
         double *value = values_of(tensor);
-        if (value == NULL)
-            return hidi_error(HIDI_NO_MEMORY, "out of memory");
+        if (value == NULL) {
+            status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+            break;
+        }
         show_values(tensor->name, hidi_file_tensor_text(tensor, shape, sizeof shape), value,
                     tensor->count);
         free(value);
@@ -142,12 +143,18 @@ static hidi_status draw(int n, char **argv)
     for (int k = 2; k < n && status == HIDI_OK; k++) {
         const hidi_file_tensor *tensor;
         status = hidi_tensor_file_need(&file, argv[k], &tensor);
+        if (status == HIDI_OK && tensor->count != tensor->dim[0] * PIXELS)
+            status = hidi_error(HIDI_BAD_SHAPE, "%s: %s is not images of 16x16x3", argv[1], argv[k]);
         if (status != HIDI_OK)
             break;
-        hidi_real *all = malloc(tensor->count * sizeof *all);
-        hidi_file_tensor_real(tensor, all);
         columns = tensor->dim[0] < columns ? tensor->dim[0] : columns;
-        memcpy(x + (size_t)(k - 2) * columns * PIXELS, all, columns * PIXELS * sizeof *x);
+        hidi_real *all = malloc((tensor->count + 1) * sizeof *all);
+        if (all == NULL || x == NULL) {
+            status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+        } else {
+            hidi_file_tensor_real(tensor, all);
+            memcpy(x + (size_t)(k - 2) * columns * PIXELS, all, columns * PIXELS * sizeof *x);
+        }
         free(all);
     }
     if (status == HIDI_OK) { /* one image of each: side by side */
@@ -343,7 +350,7 @@ static hidi_status strip(hidi_tape *tape, const hidi_dit *dit, int steps, const 
 
 /* --- the command ------------------------------------------------------------------------------ */
 
-static hidi_status with_model(int n, char **argv)
+static hidi_status with_model(char **argv)
 {
     const hidi_backend *backend;
     hidi_dit *dit = NULL;
@@ -354,7 +361,6 @@ static hidi_status with_model(int n, char **argv)
                              ? hidi_error(HIDI_BAD_SHAPE, "%s: not for 16x16x3 images", argv[1])
                          : strcmp(argv[0], "inside") == 0 ? inside(tape, dit, argv[2])
                                                           : strip(tape, dit, atoi(argv[2]), argv[3]);
-    (void)n;
     hidi_tape_destroy(tape);
     hidi_dit_destroy(dit);
     return status;
@@ -375,7 +381,7 @@ int main(int argc, char **argv)
         status = take(n - 1, argv + 2);
     } else if ((strcmp(command, "inside") == 0 && n == 3) ||
                (strcmp(command, "strip") == 0 && n == 4 && atoi(argv[3]) > 0)) {
-        status = with_model(n, argv + 1);
+        status = with_model(argv + 1);
     } else {
         fprintf(stderr, "usage: tour inputs | show FILE [NAME...] | draw PICTURE FILE NAME... |\n"
                         "            take OUT FROM NAME AS... | inside MODEL PICTURE |\n"
