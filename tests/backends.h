@@ -4,7 +4,7 @@
 
 #include <check.h>
 
-#include "backend/backend.h"
+#include "backend/tables.h"
 #include "core/random.h"
 
 typedef struct backend_setting {

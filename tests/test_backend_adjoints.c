@@ -86,6 +86,7 @@ MAP(patchify, patchify(out, 0, in, HIDI_PATCH_CPQ, B, 3, height, width, 3))
 MAP(patchify_adjoint, unpatchify(out, 0, in, HIDI_PATCH_CPQ, B, 3, height, width, 3))
 MAP(patchify_pqc, patchify(out, 0, in, HIDI_PATCH_PQC, B, 3, height, width, 3))
 MAP(patchify_pqc_adjoint, unpatchify(out, 0, in, HIDI_PATCH_PQC, B, 3, height, width, 3))
+MAP(channels, add_channels(out, 0, in, B, T, columns))
 MAP(channels_adjoint, sum_channels(out, 0, in, B, T, columns))
 MAP(conv_input, conv2d(out, 0, in, w, NULL, &window, scratch))
 MAP(conv_input_adjoint, conv2d_grad_input(out, 0, w, in, &window, scratch))
@@ -100,12 +101,6 @@ static void map_embedding_adjoint(hidi_real *out, const hidi_real *in)
 {
     b->fill(out, 0, 5 * columns); /* embedding_vjp accumulates */
     b->embedding_vjp(out, label, in, rows, columns);
-}
-
-static void map_channels(hidi_real *out, const hidi_real *in)
-{
-    b->fill(out, 0, B * T * columns); /* add_channels accumulates */
-    b->add_channels(out, in, B, T, columns);
 }
 
 typedef struct adjoint_pair {

@@ -128,6 +128,7 @@ SLOT(conv2d_relu, conv2d_relu(out, window.out_channels * window.out_height * win
                               s, &window, scratch))
 SLOT(conv2d_grad_input, conv2d_grad_input(out, beta, w, d, &window, scratch))
 SLOT(conv2d_grad_weight, conv2d_grad_weight(out, beta, x, d, &window, scratch))
+SLOT(add_channels, add_channels(out, beta, s, B, T, columns))
 SLOT(sum_channels, sum_channels(out, beta, x, B, T, columns))
 SLOT(average_pool, average_pool(out, beta, x, &window))
 SLOT(average_pool_vjp, average_pool_vjp(out, beta, d, &window))
@@ -192,7 +193,8 @@ static void list_image_slots(void)
     BETA(conv2d_plain, window.out_channels * positions);
     OVERWRITES(conv2d_relu, window.out_channels * positions);
     BETA(conv2d_grad_input, in), BETA(conv2d_grad_weight, window.out_channels * filter);
-    BETA(sum_channels, T), BETA(average_pool, window.channels * positions);
+    BETA(add_channels, B * T * columns), BETA(sum_channels, T);
+    BETA(average_pool, window.channels * positions);
     BETA(average_pool_vjp, in), OVERWRITES(max_pool, window.channels * positions);
 }
 
@@ -429,7 +431,7 @@ START_TEST(test_empty_outputs)
     CHECK_UNTOUCHED(conv2d(out, 0, x, w, s, &none, scratch));
     CHECK_UNTOUCHED(conv2d_relu(out, 0, x, w, s, &none, scratch));
     CHECK_UNTOUCHED(conv2d_grad_input(out, 0, w, d, &none, scratch));
-    CHECK_UNTOUCHED(add_channels(out, s, 0, 4, 4));
+    CHECK_UNTOUCHED(add_channels(out, 0, s, 0, 4, 4));
     CHECK_UNTOUCHED(average_pool(out, 0, x, &none));
     CHECK_UNTOUCHED(average_pool_vjp(out, 0, d, &none));
     CHECK_UNTOUCHED(max_pool(out, x, &none));

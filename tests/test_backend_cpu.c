@@ -8,6 +8,7 @@
 
 #include <check.h>
 
+#include "backend/tables.h"
 #include "backend/cpu/cpu.h"
 
 enum { THREADS = 3, LOOPS = THREADS + 1 };

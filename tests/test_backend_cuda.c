@@ -8,7 +8,7 @@
 
 #include <check.h>
 
-#include "backend/backend.h"
+#include "backend/tables.h"
 #include "control.h"
 #include "core/random.h"
 

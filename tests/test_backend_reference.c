@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/tables.h"
 #include "near.h"
 
 static const hidi_backend *b; /* the table under test */
@@ -438,7 +438,7 @@ START_TEST(test_channels)
 
     b->sum_channels(out, 0, y, 2, 2, 2);
     assert_values(out, 0, 14, 22);
-    b->add_channels(y, R(10, -1), 2, 2, 2);
+    b->add_channels(y, 1, R(10, -1), 2, 2, 2);
     assert_values(y, 0, 11, 12, 2, 3, 15, 16, 6, 7);
 }
 END_TEST

@@ -6,6 +6,7 @@
 
 #include <check.h>
 
+#include "backend/tables.h"
 #include "backend/cpu/cpu.h"
 #include "lab/selftest/selftest.h"
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/tables.h"
 #include "train/classifier.h"
 #include "train/stage2.h"
 #include "train/stage1.h"

@@ -193,20 +193,20 @@ static hidi_dit *train_teacher(double *loss)
                                           .time = {HIDI_TIME_UNIFORM, 0, 1, 0, 0}, .adamw = adamw,
                                           .schedule = {4e-3, 20, HIDI_DECAY_COSINE, 0.05, STEPS}};
     hidi_dit *net;
-    hidi_teacher_training s;
+    hidi_teacher *s;
     double values[8];
     ck_assert_int_eq(hidi_dit_create(&net, backend, &config), HIDI_OK);
     ck_assert_int_eq(hidi_dit_initialise(net, 1), HIDI_OK);
-    ck_assert_int_eq(hidi_teacher_init(&s, net, &data, &options, ""), HIDI_OK);
+    ck_assert_int_eq(hidi_teacher_create(&s, net, &data, &options, ""), HIDI_OK);
+    const hidi_task *task = hidi_teacher_task(s);
     *loss = 0;
     for (long step = 0; step < STEPS; step++) {
-        const hidi_status status = s.task.step(s.task.self, step, values);
+        const hidi_status status = task->step(task->self, step, values);
         ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
         *loss += step >= STEPS - LAST ? values[0] / LAST : 0;
     }
-    net = s.average;
-    s.average = NULL;
-    hidi_teacher_free(&s);
+    net = hidi_teacher_take_result(s);
+    hidi_teacher_destroy(s);
     return net;
 }
 
@@ -252,20 +252,21 @@ START_TEST(trained_networks)
                                      .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 0},
                                      .meanflow = {1, 0.5, 1, 0}, .adamw = adamw,
                                      .schedule = {1e-3, 50, HIDI_DECAY_COSINE, 0.05, STEPS}};
-    hidi_stage1_training s;
-    ck_assert_int_eq(hidi_stage1_init(&s, teacher, &data, &options, ""), HIDI_OK);
+    hidi_stage1 *s;
+    ck_assert_int_eq(hidi_stage1_create(&s, teacher, &data, &options, ""), HIDI_OK);
+    const hidi_task *task = hidi_stage1_task(s);
     for (long step = 0; step < STEPS; step++) {
-        const hidi_status status = s.task.step(s.task.self, step, values);
+        const hidi_status status = task->step(task->self, step, values);
         ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
     }
-    const double one_step = error_of_map(s.average, &one);
-    const double four_steps = error_of_map(s.average, &four);
+    const double one_step = error_of_map(hidi_stage1_result(s), &one);
+    const double four_steps = error_of_map(hidi_stage1_result(s), &four);
     ck_assert_msg(one_step < 0.12, "the one-step map is off by %g", one_step);
     ck_assert_msg(four_steps < 0.12, "the four-step map is off by %g", four_steps);
     if (getenv("HIDI_TEST_VERBOSE"))
         printf("loss %.4f floor %.4f; off by: Heun %.4f, Euler %.4f, one step %.4f, four %.4f\n",
                loss, loss_floor(), teacher_error, euler_error, one_step, four_steps);
-    hidi_stage1_free(&s);
+    hidi_stage1_destroy(s);
     hidi_dit_destroy(teacher);
 }
 END_TEST

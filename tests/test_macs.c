@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/tables.h"
 #include "autograd/ops.h"
 #include "method/sampler.h"
 #include "model/macs.h"
@@ -217,13 +218,20 @@ START_TEST(published_sizes)
     } sizes[] = {{"S/2", 6.06}, {"B/2", 23.01}, {"L/2", 80.71}, {"DiT-XL/2", 118.64},
                  {"SiT-XL/4", 29.05}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        hidi_dit_config c = {.image_size = 32, .channels = 4, .out_channels = 8, .n_classes = 1000,
-                             .time_scale = 1};
-        OK(hidi_dit_named_size(sizes[i].name, &c));
+        hidi_dit_config c;
+        OK(hidi_dit_published_config(sizes[i].name, 32, 4, &c));
         const double gmac = 1e-9 * hidi_dit_macs(&c);
         ck_assert_msg(fabs(gmac / sizes[i].gmac - 1) < 2e-3, "%s: %g G, published %g",
                       sizes[i].name, gmac, sizes[i].gmac);
     }
+    hidi_dit_config c = {.patch = 4};
+    OK(hidi_dit_named_size("B", &c)); /* without /p the patch stays */
+    ck_assert(c.width == 768 && c.depth == 12 && c.heads == 12 && c.mlp_width == 3072);
+    ck_assert_uint_eq(c.patch, 4);
+    ck_assert_int_eq(hidi_dit_named_size("M/2", &c), HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_dit_named_size("B/0", &c), HIDI_BAD_ARGUMENT);
+    ck_assert_str_eq(hidi_error_message(),
+                     "\"B/0\" is not a DiT size: S, B, L or XL, with /patch");
 }
 END_TEST
 

@@ -87,10 +87,8 @@ static void conv2d_jvp(hidi_node *node, const hidi_backend *backend)
     if (dw != NULL)
         backend->conv2d(dy, beta, x, dw, NULL, window, node->scratch);
     const hidi_real *db = hidi_tangent_of(node, 2, &beta);
-    if (db != NULL && beta == 0) /* add_channels only adds */
-        backend->fill(dy, 0, window->batch * O * pixels);
     if (db != NULL)
-        backend->add_channels(dy, db, window->batch, O, pixels);
+        backend->add_channels(dy, beta, db, window->batch, O, pixels);
 }
 
 static void conv2d_vjp(hidi_node *node, const hidi_backend *backend)

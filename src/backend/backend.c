@@ -3,7 +3,7 @@
 #include <config.h>
 #endif
 
-#include "backend/backend.h"
+#include "backend/tables.h"
 
 #include <pthread.h>
 #include <string.h>

@@ -55,7 +55,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"model", "NAME", &r.models, NULL, "a published size, or several: S/2,B/2,L/4,XL/2"},
         {"image", "N", &r.image_text, NULL, "--model: N x N pixels, or latents (32)"},
         {"channels", "N", &r.channels_text, NULL, "--model: channels (4)"},
-        {"batch", "N", &r.batch_text, NULL, "--model and --inception: images a step (4)"},
+        {"batch", "N", &r.batch_text, NULL, "--model and --inception: images per step (4)"},
         {"train", NULL, NULL, &r.train, "--model: a teacher's training step as well"},
         {"inception", NULL, NULL, &r.inception, "Inception-v3 on images of 299 x 299"},
         {"csv", "FILE", &r.csv, NULL, "the table as a file, too"},

@@ -59,7 +59,7 @@ static hidi_status count(hidi_flops *f, const char *name, const hidi_session *se
     hidi_flops_print_samplings(f);
     const int threads = session->backend->threads();
     if (r->time)
-        printf("  ms: an image, in batches of %ld on %d thread%s, random weights; a step is timed "
+        printf("  ms: per image, in batches of %ld on %d thread%s, random weights; a step is timed "
                "(median of %ld)%s\n",
                session->settings.sample.batch, threads, threads == 1 ? "" : "s", r->repeat,
                f->decoder.n > 0 ? "; the decoder is not" : "");
@@ -115,7 +115,7 @@ const hidi_command hidi_command_flops = {
     "latents of Stable Diffusion's autoencoder, whose decoder then counts with every image: the\n"
     "multiply-adds of a pass, by formula (test_macs compares it with what a pass asks for), and\n"
     "of an image by the teacher's sampler (sample.steps, sample.solver, sample.guidance: Heun's\n"
-    "method takes two passes a step, guidance doubles them) and by the student's steps.  The\n"
+    "method takes two passes per step, guidance doubles them) and by the student's steps.  The\n"
     "column / one step is what it costs relative to the student's single step.\n"
     "\n"
     "The paper's factor of 69.7 is 250 passes without guidance against one:\n"

@@ -3,6 +3,7 @@
 #include "lab/describe_configuration.h"
 
 #include "lab/footprint.h"
+#include "backend/tables.h"
 #include "model/macs.h"
 
 static hidi_status print_model(const char *label, const hidi_dit_config *config)
@@ -11,7 +12,7 @@ static hidi_status print_model(const char *label, const hidi_dit_config *config)
     hidi_dit *dit;
     HIDI_TRY(hidi_dit_create(&dit, hidi_dry_backend(hidi_reference_backend()), config));
     printf("  %-10s  %s\n", label, hidi_dit_text(config, text, sizeof text));
-    printf("              %zu parameters; a forward pass: %.4g million multiply-adds an image\n",
+    printf("              %zu parameters; a forward pass: %.4g million multiply-adds per image\n",
            dit->params.count, 1e-6 * hidi_dit_macs(config));
     hidi_dit_destroy(dit);
     return HIDI_OK;

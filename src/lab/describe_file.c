@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lab/session.h"
+#include "backend/tables.h"
 #include "io/open_tensors.h"
 #include "eval/feature_net.h"
 #include "method/heads.h"
@@ -33,7 +34,7 @@ static hidi_status describe_dit(const hidi_tensor_file *file, const hidi_backend
     HIDI_TRY(hidi_dit_from_file(&dit, dry, file, "", 0, 0, 0));
     printf("  kind        %s\n", hidi_dit_text(&dit->config, text, sizeof text));
     printf("  parameters  %zu\n", dit->params.count);
-    printf("  a forward   %.4g million multiply-adds an image\n",
+    printf("  a forward   %.4g million multiply-adds per image\n",
            1e-6 * hidi_dit_macs(&dit->config));
     hidi_dit_destroy(dit);
     return HIDI_OK;

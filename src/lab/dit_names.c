@@ -1,4 +1,4 @@
-/* dit_names.c - cuts the list of --model at its commas, and refuses what is not a published size. */
+/* dit_names.c - cuts the list of --model at its commas and refuses what is not a published size. */
 #include "lab/dit_names.h"
 
 #include <stdio.h>

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "backend/tables.h"
 #include "io/atomic_file.h"
 #include "lab/footprint.h"
 

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lab/session.h"
+#include "backend/tables.h"
 
 hidi_status hidi_step_footprint(hidi_footprint *footprint, hidi_step_kind kind,
                                 const hidi_settings *settings, const hidi_dit_config *config,

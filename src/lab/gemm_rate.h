@@ -18,7 +18,7 @@ typedef struct hidi_gemm_rate {
  * finds their size: from 256 up to 2048, the first whose product takes 20 ms. */
 hidi_status hidi_gemm_rate_measure(hidi_gemm_rate *rate, const hidi_backend *backend);
 
-/* In floating-point operations a second, 2 n^3 each; p: the quantile of their times, 0.5 the
+/* In floating-point operations per second, 2 n^3 each; p: the quantile of their times, 0.5 the
  * median. */
 double hidi_gemm_rate_at(hidi_gemm_rate *rate, double p);
 

@@ -26,10 +26,10 @@ typedef struct log_figure {
 
 static const log_figure figures[] = {
     {"features", "Feature net", "cross entropy", true, {{"loss", NULL}}},
-    {"teacher", "Teacher: flow matching", "squared error a pixel", true, {{"loss", NULL}}},
+    {"teacher", "Teacher: flow matching", "squared error per pixel", true, {{"loss", NULL}}},
     {"stage1",
      "Stage 1: MeanFlow distillation",
-     "a pixel",
+     "per pixel",
      true,
      {{"error", "squared error"},
       {"u_rms", "u, root mean square"},

@@ -19,8 +19,7 @@
 static void write_found(FILE *out, const hidi_study_look *l, hidi_head_kind head,
                         hidi_defect defect, hidi_finder finder, const hidi_found *found)
 {
-    static const char *const heads[] = {"awd", "gap", "token", "conv"};
-    fprintf(out, "%s,%ld,%s,%s,%s", l->task->variant->name, l->task->seed, heads[head],
+    fprintf(out, "%s,%ld,%s,%s,%s", l->task->variant->name, l->task->seed, hidi_head_name(head),
             hidi_defect_name(defect), hidi_finder_name(finder));
     hidi_print_number(out, 6, found->auc);
     hidi_print_number(out, 6, found->auc_clean);

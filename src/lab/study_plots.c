@@ -159,7 +159,7 @@ static hidi_status draw_spectrum(const hidi_plan *plan, FILE *page)
         status = spectrum_curve(&f, plan, &plan->study->variant[i]);
     if (status == HIDI_OK)
         status = draw(plan, &f, "spectrum.svg", "Power of the samples relative to real images",
-                      "radius in cycles an image", "power / real power", false, false, page);
+                      "radius in cycles per image", "power / real power", false, false, page);
     figure_free(&f);
     return status;
 }

@@ -113,7 +113,7 @@ static hidi_status print_defects(const hidi_plan *plan, FILE *out)
     char path[HIDI_PATH];
     if (access(hidi_path(path, sizeof path, plan->out, "defects.csv"), F_OK) != 0)
         return HIDI_OK;
-    fprintf(out, "\nPlanted defects, %ld images a seed: does the damaged token stand out?\n\n"
+    fprintf(out, "\nPlanted defects, %ld images per seed: does the damaged token stand out?\n\n"
                  "| variant | defect | finder | AUC | AUC, undamaged | first | first, undamaged |\n"
                  "|---|---|---|---:|---:|---:|---:|\n",
             plan->study->defects);

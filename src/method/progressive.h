@@ -1,13 +1,10 @@
 /* progressive.h - progressive distillation: a student whose step is two of its teacher's; with
  * every round the steps are half as many [base: Salimans & Ho, arXiv 2202.00512].  Written in
- * average velocities, so that its limit can be compared with MeanFlow's (the paper's Prop. 2).
+ * average velocities, so that its limit can be compared with MeanFlow's (the paper's Prop. 2): the
+ * target is the average velocity of the teacher's two steps from t to r (progressive.c).
  *
- *     m = (t + r) / 2,   z_m = z_t - (t - m) u_T(z_t, m, t)
- *     u_tgt = [ u_T(z_t, m, t) + u_T(z_m, r, m) ] / 2
- *
- * is the average velocity of the teacher's two steps from t to r.  u_T of a velocity network is
- * v_w(z, t), an Euler step; that is a DDIM step: with x = z_t - t v and e = z_t + (1 - t) v, DDIM's
- * z_r = (1 - r) x + r e is z_t - (t - r) v.
+ * A velocity network steps by Euler's method, which here is DDIM: with x = z_t - t v and
+ * e = z_t + (1 - t) v, DDIM's z_r = (1 - r) x + r e is z_t - (t - r) v.
  */
 #ifndef HIDI_METHOD_PROGRESSIVE_H
 #define HIDI_METHOD_PROGRESSIVE_H
@@ -35,7 +32,7 @@ hidi_var *hidi_progressive_loss(hidi_tape *tape, const hidi_dit *student, const 
                                 const int32_t *y, const hidi_progressive_options *options,
                                 hidi_progressive_terms *terms);
 
-/* The target alone, at points z = z_t. */
+/* The target u_tgt alone, [B, C, H, W], at points z = z_t. */
 hidi_var *hidi_progressive_target(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z,
                                   hidi_var *t, hidi_var *r, const int32_t *y, double guidance);
 

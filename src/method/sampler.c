@@ -54,11 +54,11 @@ static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi
     const hidi_dit_config *c = &net->config;
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
     for (long k = s->steps; k > 0; k--) {
+        const double t = (double)k / (double)s->steps, r = (double)(k - 1) / (double)s->steps;
         hidi_tape_reset(tape);
         hidi_var *z = hidi_constant(tape, shape, x);
         if (z != NULL)
-            z = advance(s, net, tape, z, (double)k / (double)s->steps,
-                        (double)(k - 1) / (double)s->steps, y);
+            z = advance(s, net, tape, z, t, r, y);
         HIDI_TRY(hidi_tape_status(tape));
         HIDI_TRY(hidi_read(tape, z, x));
     }

@@ -37,8 +37,8 @@ void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_
 void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, hidi_real *t,
                          hidi_real *r, size_t n)
 {
-    /* The first `same` have r = t, those up to `zero` r = 0.  The shares of the batch are fixed, not
-     * random: less noise in the gradient. */
+    /* The first `same` have r = t, those up to `zero` r = 0.  The shares are fixed, not random, so
+     * that there is less noise in the gradient. */
     const size_t same = (size_t)(options->same * (double)n + 0.5);
     const size_t zero = same + (size_t)(options->from_zero * (double)(n - same) + 0.5);
     for (size_t i = 0; i < n; i++) {

@@ -82,7 +82,7 @@ hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
  *   y       host, [B], classes 0 .. n_classes, the last being the null class; NULL: all null
  *   frozen  no gradients for the parameters (z's still flow)
  *   taps    NULL: none.  With taps the pass ends after the last tapped block and returns that
- *           block's tokens: the output itself is not computed.
+ *           block's tokens (n = 0: the embedded image); the output itself is not computed.
  * A frozen pass whose z wants no gradient gives the memory of each block back. */
 hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                            hidi_var *t, hidi_var *r, const int32_t *y, hidi_taps *taps);

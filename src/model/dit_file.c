@@ -34,8 +34,8 @@ hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tenso
 }
 
 /* The tensor prefix + name, which must have the given rank. */
-static hidi_status find(const hidi_tensor_file *file, const char *prefix, const char *name, int rank,
-                        const hidi_file_tensor **tensor)
+static hidi_status find(const hidi_tensor_file *file, const char *prefix, const char *name,
+                        int rank, const hidi_file_tensor **tensor)
 {
     char full[128];
     snprintf(full, sizeof full, "%s%s", prefix, name);
@@ -64,8 +64,8 @@ static size_t count_blocks(const hidi_tensor_file *file, const char *prefix)
 }
 
 /* What the shapes say. */
-static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file, const char *prefix,
-                                size_t image_size)
+static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file,
+                                const char *prefix, size_t image_size)
 {
     const hidi_file_tensor *proj, *fc1, *table, *final_layer, *pos;
     HIDI_TRY(find(file, prefix, "x_embedder.proj.weight", 4, &proj));
@@ -90,8 +90,8 @@ static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file
         const size_t side = (size_t)(sqrt((double)pos->dim[1]) + 0.5);
         if (pos->dim[0] != 1 || side * side != pos->dim[1] || pos->dim[2] != c->width ||
             (image_size != 0 && image_size != side * c->patch))
-            return hidi_error(HIDI_BAD_FORMAT, "%s: pos_embed [%zu, %zu, %zu] is not [1, T, %zu] of "
-                                               "a square image",
+            return hidi_error(HIDI_BAD_FORMAT, "%s: pos_embed [%zu, %zu, %zu] is not [1, T, %zu] "
+                                               "of a square image",
                               file->path, pos->dim[0], pos->dim[1], pos->dim[2], c->width);
         c->image_size = side * c->patch;
     }
@@ -181,8 +181,8 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
 char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
 {
     snprintf(text, size,
-             "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, %zu classes, "
-             "time scale %g",
+             "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, "
+             "%zu classes, time scale %g",
              c->has_interval ? "DiT u(z, r, t, y)" : "DiT v(z, t, y)", c->image_size, c->image_size,
              c->channels, c->patch, c->image_size / c->patch * (c->image_size / c->patch), c->width,
              c->depth, c->heads, c->n_classes, c->time_scale);

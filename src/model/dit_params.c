@@ -214,8 +214,8 @@ hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed)
 
 /* --- copies and students ---------------------------------------------------------------------- */
 
-/* A network of that config with dit's values for the parameters that both have, and initial ones for
- * the others. */
+/* A network of that config with dit's values for the parameters that both have, and initial ones
+ * for the others. */
 static hidi_status copy_as(hidi_dit **copy, const hidi_dit *dit, const hidi_dit_config *config,
                            uint64_t seed)
 {

@@ -1,5 +1,5 @@
-/* dit_sizes.c - the sizes of the papers: S, B, L and XL of DiT (arXiv 2212.09748, table 1), which SiT
- * has too, and the network that they have for ImageNet. */
+/* dit_sizes.c - the sizes of the papers: S, B, L and XL of DiT (arXiv 2212.09748, table 1), which
+ * SiT has too, and the network that both have for ImageNet. */
 #include "model/dit.h"
 
 #include <stdlib.h>

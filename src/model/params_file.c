@@ -1,5 +1,5 @@
-/* params_file.c - parameters to and from named tensors; what a file holds is believed only after its
- * shapes, names and values have been checked. */
+/* params_file.c - parameters to and from named tensors; what a file holds is believed only when its
+ * names, shapes and values have been checked. */
 #include "model/params_file.h"
 
 #include <math.h>

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
+#include "backend/tables.h"
 #include "backend/cpu/cpu.h"
 #include "core/thread_local.h"
 #include "core/threads.h"

@@ -7,7 +7,7 @@
 #ifndef HIDI_BACKEND_CPU_CPU_H
 #define HIDI_BACKEND_CPU_CPU_H
 
-#include "backend/backend.h"
+#include "backend/tables.h"
 #include "backend/cpu/kernels.h"
 
 /* The kernels for this machine's instruction set: set by hidi_cpu_backend(). */
@@ -158,7 +158,8 @@ void hidi_cpu_patchify(hidi_real *tokens, hidi_real beta, const hidi_real *image
                        hidi_patch_order order, size_t B, size_t C, size_t H, size_t W, size_t p);
 void hidi_cpu_unpatchify(hidi_real *image, hidi_real beta, const hidi_real *tokens,
                          hidi_patch_order order, size_t B, size_t C, size_t H, size_t W, size_t p);
-void hidi_cpu_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n);
+void hidi_cpu_add_channels(hidi_real *y, hidi_real beta, const hidi_real *bias, size_t B, size_t O,
+                           size_t n);
 
 /* --- pool.c ---------------------------------------------------------------------------------- */
 /* Columns j of an output row whose tap v lies inside the image: begin <= j < end. */

@@ -70,11 +70,12 @@ void hidi_cpu_unpatchify(hidi_real *image, hidi_real beta, const hidi_real *toke
     }
 }
 
-void hidi_cpu_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n)
+void hidi_cpu_add_channels(hidi_real *y, hidi_real beta, const hidi_real *bias, size_t B, size_t O,
+                           size_t n)
 {
     HIDI_OMP(parallel if (B * O * n >= HIDI_CPU_MIN_WORK))
     {
         hidi_share s = hidi_cpu_share(B, 1);
-        hidi_reference_add_channels(y + s.begin * O * n, bias, s.end - s.begin, O, n);
+        hidi_reference_add_channels(y + s.begin * O * n, beta, bias, s.end - s.begin, O, n);
     }
 }

@@ -77,11 +77,6 @@ void hidi_cuda_add_channels(hidi_real *y, hidi_real beta, const hidi_real *bias,
     HIDI_LAUNCH_ROWS(add_channels_kernel, B * O, n, y, beta, bias, B, O, n);
 }
 
-static void add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n)
-{
-    hidi_cuda_add_channels(y, 1, bias, B, O, n);
-}
-
 /* Elements of a block's share when a channel is split; and so few shares that column_sums does not
  * split them again, and leaves the workspace to us. */
 enum { CHANNEL_SHARE = 4096, CHANNEL_MOST_PARTS = 128 };
@@ -221,7 +216,7 @@ void hidi_cuda_image_slots(hidi_backend *table)
 {
     table->patchify = patchify;
     table->unpatchify = unpatchify;
-    table->add_channels = add_channels;
+    table->add_channels = hidi_cuda_add_channels;
     table->sum_channels = sum_channels;
     table->average_pool = average_pool;
     table->average_pool_vjp = average_pool_vjp;

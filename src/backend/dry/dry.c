@@ -11,7 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "backend/backend.h"
+#include "backend/tables.h"
+#include "core/thread_local.h"
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic ignored "-Wunused-parameter" /* C99 cannot leave a parameter unnamed */
@@ -25,9 +26,9 @@ typedef struct piece {
     struct piece *next;
 } piece;
 
-static piece *pieces; /* handed out, the latest first */
-static size_t bytes_now, bytes_peak;
-static const hidi_backend *model; /* the backend that is mimicked */
+static HIDI_THREAD_LOCAL piece *pieces; /* handed out, the latest first */
+static HIDI_THREAD_LOCAL size_t bytes_now, bytes_peak;
+static HIDI_THREAD_LOCAL const hidi_backend *model; /* the backend that is mimicked */
 
 /* A mapping is not empty. */
 static size_t mapped(size_t bytes)
@@ -180,9 +181,9 @@ static void conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, const hidi
 /* conv2d_grad_input, conv2d_grad_weight */
 static void conv2d_grad(hidi_real *g, hidi_real beta, const hidi_real *a, const hidi_real *gy,
                         const hidi_window *window, hidi_real *scratch) {}
-static void add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n) {}
-static void sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
-                         size_t n) {}
+/* add_channels, sum_channels */
+static void channels(hidi_real *out, hidi_real beta, const hidi_real *in, size_t B, size_t O,
+                     size_t n) {}
 /* average_pool, average_pool_vjp */
 static void average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
                          const hidi_window *window) {}
@@ -199,7 +200,7 @@ static void adamw(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, 
                   hidi_real scale, double lr, double b1, double b2, double eps, double decay,
                   long step) {}
 
-static hidi_backend table = {
+static HIDI_THREAD_LOCAL hidi_backend table = {
     .name = "dry",
     .describe = describe,
     .open = succeed,
@@ -257,8 +258,8 @@ static hidi_backend table = {
     .conv2d_relu = conv2d_relu,
     .conv2d_grad_input = conv2d_grad,
     .conv2d_grad_weight = conv2d_grad,
-    .add_channels = add_channels,
-    .sum_channels = sum_channels,
+    .add_channels = channels,
+    .sum_channels = channels,
     .average_pool = average_pool,
     .average_pool_vjp = average_pool,
     .max_pool = max_pool,

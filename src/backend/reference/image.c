@@ -230,12 +230,13 @@ void hidi_reference_conv2d_relu(hidi_real *y, size_t ldy, const hidi_real *x, co
     }
 }
 
-void hidi_reference_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n)
+void hidi_reference_add_channels(hidi_real *y, hidi_real beta, const hidi_real *bias, size_t B,
+                                 size_t O, size_t n)
 {
     for (size_t b = 0; b < B; b++)
         for (size_t o = 0; o < O; o++)
             for (size_t i = 0; i < n; i++)
-                y[(b * O + o) * n + i] += bias[o];
+                blend(&y[(b * O + o) * n + i], beta, bias[o]);
 }
 
 void hidi_reference_sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B,

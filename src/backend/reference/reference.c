@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/tables.h"
 #include "backend/reference/reference.h"
 
 enum { ALIGNMENT = 64 }; /* bytes: a cache line, and the widest vector register */

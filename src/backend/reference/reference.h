@@ -102,7 +102,8 @@ void hidi_reference_conv2d_grad_input(hidi_real *gx, hidi_real beta, const hidi_
 void hidi_reference_conv2d_grad_weight(hidi_real *gw, hidi_real beta, const hidi_real *x,
                                        const hidi_real *gy, const hidi_window *window,
                                        hidi_real *scratch);
-void hidi_reference_add_channels(hidi_real *y, const hidi_real *bias, size_t B, size_t O, size_t n);
+void hidi_reference_add_channels(hidi_real *y, hidi_real beta, const hidi_real *bias, size_t B,
+                                 size_t O, size_t n);
 void hidi_reference_sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B,
                                  size_t O, size_t n);
 void hidi_reference_average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "backend/tables.h"
 #include "autograd/ops.h"
 #include "core/random.h"
 #include "train/stage2.h"

@@ -164,10 +164,10 @@ static void run_conv2d_grad_weight(hidi_trial *t)
 static void run_add_channels(hidi_trial *t)
 {
     const size_t B = t->size[0], C = t->size[1], n = t->size[2];
-    hidi_array *bias = hidi_trial_input(t, C), *y = hidi_trial_in_out(t, B * C * n);
+    hidi_array *bias = hidi_trial_input(t, C), *y = hidi_trial_output(t, B * C * n);
 
     HIDI_EACH_SIDE (t)
-        t->k->add_channels(AT(y), AT(bias), B, C, n);
+        t->k->add_channels(AT(y), t->beta, AT(bias), B, C, n);
     hidi_compare(t, y, 1);
 }
 
@@ -229,7 +229,7 @@ static const hidi_slot_case cases[] = {
     HIDI_CASE(conv2d_relu, windows, 1, false, LARGE),
     HIDI_CASE(conv2d_grad_input, windows, 1, true, LARGE),
     HIDI_CASE(conv2d_grad_weight, windows, 1, true, LARGE),
-    HIDI_CASE(add_channels, channels, 1, false, 16, 64, 1024),
+    HIDI_CASE(add_channels, channels, 1, true, 16, 64, 1024),
     HIDI_CASE(sum_channels, channels, 1, true, 16, 64, 1024),
     HIDI_CASE(average_pool, windows, 1, true, LARGE),
     HIDI_CASE(average_pool_vjp, windows, 1, true, LARGE),

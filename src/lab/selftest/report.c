@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "lab/json.h"
+#include "backend/tables.h"
 
 typedef struct report {
     const hidi_backend *tested;

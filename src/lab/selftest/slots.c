@@ -2,6 +2,8 @@
  * large sizes: with one of them); then one large size by the clock. */
 #include "lab/selftest/trial.h"
 
+#include "backend/tables.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
