@@ -1,10 +1,11 @@
-/* tour.c - docs/tour.md's companion: one image's tensors for `hidi probe`, and a look at the results.
+/* tour.c - docs/tour.md's companion: one image's tensors for `hidi probe`, and a look at what comes
+ * out.
  *
  *     ./tour inputs                          one image, its noise and times: in-*.safetensors
  *     ./tour show FILE [NAME...]             shape, root mean square, least and largest of tensors
- *     ./tour draw PICTURE.png FILE NAME...   the first images of tensors [B, C, H, W], a row for each
+ *     ./tour draw PICTURE.png FILE NAME...   the first images of tensors [B, C, H, W], a row each
  *     ./tour take OUT FROM NAME AS...        a file of tensors from others, under other names
- *     ./tour inside MODEL PICTURE.png        the network's first block from its ops; where it attends
+ *     ./tour inside MODEL PICTURE.png        the network's first block from its ops; its attention
  *     ./tour strip MODEL STEPS PICTURE.png   Heun's steps from noise to image
  */
 #include <hidi/hidi.h>
@@ -23,14 +24,15 @@ static const hidi_real T = (hidi_real)0.6, R = (hidi_real)0.2;
 /* --- tensors ---------------------------------------------------------------------------------- */
 
 typedef struct sample {
-    hidi_real x[BATCH * PIXELS], e[BATCH * PIXELS], e2[BATCH * PIXELS], z[PIXELS]; /* [B, C, H, W] */
+    hidi_real x[BATCH * PIXELS], e[BATCH * PIXELS], e2[BATCH * PIXELS]; /* [B, C, H, W] */
+    hidi_real z[PIXELS];                                                /* [1, C, H, W] */
     hidi_real t[BATCH], r[BATCH];
     int32_t y[BATCH];
 } sample;
 
 static sample s;
 
-/* BATCH images, of which number 0 is the one that is followed; z_t = (1 - t) x + t e of that one. */
+/* BATCH images, of which number 0 is the one that is followed; z_t = (1 - t) x + t e of that one */
 static hidi_status draw_inputs(void)
 {
     hidi_dataset *data;
@@ -46,7 +48,8 @@ static hidi_status draw_inputs(void)
     return HIDI_OK;
 }
 
-/* One file of inputs: the tensors whose letters are in `names` (n: y is the null class), count samples. */
+/* One file of inputs: the tensors whose letters are in `names` (n: y is the null class), of count
+ * samples. */
 static hidi_status write_inputs(const char *path, const char *names, size_t count)
 {
     const size_t images[] = {count, C, SIDE, SIDE};
@@ -144,7 +147,8 @@ static hidi_status draw(int n, char **argv)
         const hidi_file_tensor *tensor;
         status = hidi_tensor_file_need(&file, argv[k], &tensor);
         if (status == HIDI_OK && tensor->count != tensor->dim[0] * PIXELS)
-            status = hidi_error(HIDI_BAD_SHAPE, "%s: %s is not images of 16x16x3", argv[1], argv[k]);
+            status = hidi_error(HIDI_BAD_SHAPE, "%s: %s is not images of 16x16x3", argv[1],
+                                argv[k]);
         if (status != HIDI_OK)
             break;
         columns = tensor->dim[0] < columns ? tensor->dim[0] : columns;
@@ -160,7 +164,8 @@ static hidi_status draw(int n, char **argv)
     if (status == HIDI_OK) { /* one image of each: side by side */
         hidi_image picture;
         const size_t count = (size_t)(n - 2) * columns;
-        status = hidi_image_grid(&picture, x, count, C, SIDE, SIDE, columns > 1 ? columns : count, ZOOM);
+        status = hidi_image_grid(&picture, x, count, C, SIDE, SIDE, columns > 1 ? columns : count,
+                                 ZOOM);
         if (status == HIDI_OK)
             status = hidi_png_write(&picture, argv[0]);
         hidi_image_free(&picture);
@@ -239,8 +244,8 @@ static hidi_status attention_of(hidi_tape *tape, const hidi_var *qkv, size_t hea
 }
 
 /* The heat of each head over the image, side by side. */
-static hidi_status draw_heat(const char *path, const hidi_real *x, const hidi_real *heat, size_t heads,
-                             size_t side)
+static hidi_status draw_heat(const char *path, const hidi_real *x, const hidi_real *heat,
+                             size_t heads, size_t side)
 {
     const size_t width = SIDE * ZOOM, gap = ZOOM;
     hidi_image all, one;
@@ -332,8 +337,8 @@ static hidi_status strip(hidi_tape *tape, const hidi_dit *dit, int steps, const 
         hidi_var *t = hidi_filled(tape, hidi_shape1(1), (hidi_real)k * h);
         hidi_var *r = hidi_filled(tape, hidi_shape1(1), (hidi_real)(k - 1) * h);
         hidi_var *v = hidi_guided_velocity(tape, dit, z, t, s.y, w);
-        hidi_var *v_r = hidi_guided_velocity(tape, dit, hidi_sub(tape, z, hidi_scale(tape, v, h)), r,
-                                             s.y, w);
+        hidi_var *euler = hidi_sub(tape, z, hidi_scale(tape, v, h));
+        hidi_var *v_r = hidi_guided_velocity(tape, dit, euler, r, s.y, w);
         hidi_var *mean = hidi_scale(tape, hidi_add(tape, v, v_r), (hidi_real)0.5);
         HIDI_TRY(hidi_read(tape, hidi_denoised(tape, z, v, t), x_t));
         HIDI_TRY(hidi_read(tape, hidi_sub(tape, z, hidi_scale(tape, mean, h)), z_t + PIXELS));
@@ -357,10 +362,13 @@ static hidi_status with_model(char **argv)
     HIDI_TRY(hidi_backend_open("cpu", &backend));
     HIDI_TRY(hidi_dit_load(&dit, backend, argv[1]));
     hidi_tape *tape = hidi_tape_create(backend);
-    hidi_status status = dit->config.image_size != SIDE || dit->config.channels != C
-                             ? hidi_error(HIDI_BAD_SHAPE, "%s: not for 16x16x3 images", argv[1])
-                         : strcmp(argv[0], "inside") == 0 ? inside(tape, dit, argv[2])
-                                                          : strip(tape, dit, atoi(argv[2]), argv[3]);
+    hidi_status status;
+    if (dit->config.image_size != SIDE || dit->config.channels != C)
+        status = hidi_error(HIDI_BAD_SHAPE, "%s: not for images of 16x16x3", argv[1]);
+    else if (strcmp(argv[0], "inside") == 0)
+        status = inside(tape, dit, argv[2]);
+    else
+        status = strip(tape, dit, atoi(argv[2]), argv[3]);
     hidi_tape_destroy(tape);
     hidi_dit_destroy(dit);
     return status;

@@ -8,7 +8,8 @@ hidi_var *hidi_consistency_loss(hidi_tape *tape, const hidi_dit *student, hidi_v
 
 #define T 0.7
 
-/* The gradient of one loss or the other: step = 0 is MeanFlow's, else consistency's with s = t - step. */
+/* The gradient of one loss or the other: MeanFlow's if step is 0, else consistency's with
+ * s = t - step. */
 static hidi_real *gradient(hidi_tape *tape, hidi_dit *net, double step)
 {
     hidi_meanflow_terms terms;

@@ -4,9 +4,11 @@
 
 #include <string.h>
 
-static void sample(const hidi_dit *net, hidi_tape *tape, hidi_solver solver, long steps, hidi_real *x)
+static void sample(const hidi_dit *net, hidi_tape *tape, hidi_solver solver, long steps,
+                   hidi_real *x)
 {
-    const hidi_sampler sampler = {.solver = solver, .steps = steps, .guidance = 1.5, .batch = BATCH};
+    const hidi_sampler sampler = {
+        .solver = solver, .steps = steps, .guidance = 1.5, .batch = BATCH};
     draw(x, BATCH * PIXELS, 1, 1);
     if (hidi_sample(&sampler, net, tape, x, some_classes, BATCH, NULL) != HIDI_OK) {
         printf("%s\n", hidi_error_message());

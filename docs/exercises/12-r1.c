@@ -46,8 +46,9 @@ static double approximate(hidi_tape *tape, const hidi_real *x, double sigma, dou
         for (int i = 0; i < BATCH * PIXELS; i++)
             perturbed[i] += x[i];
         hidi_tape_reset(tape);
-        hidi_var *r1 = hidi_approximate_r1(tape, discriminate(tape, hidi_constant(tape, shape, x)),
-                                           discriminate(tape, hidi_constant(tape, shape, perturbed)));
+        hidi_var *d = discriminate(tape, hidi_constant(tape, shape, x));
+        hidi_var *d_near = discriminate(tape, hidi_constant(tape, shape, perturbed));
+        hidi_var *r1 = hidi_approximate_r1(tape, d, d_near);
         if (hidi_read(tape, r1, &value) != HIDI_OK)
             exit(1);
         sum += (double)value / DRAWS;

@@ -1,5 +1,5 @@
-/* 13-accumulation.c - exercise 13, solved: a batch in pieces.  The losses are means over samples, so
- * that the gradient of a batch of 4 is the mean of those of two batches of 2. */
+/* 13-accumulation.c - exercise 13, solved: a batch in pieces.  The losses are means over samples,
+ * so that the gradient of a batch of 4 is the mean of those of two batches of 2. */
 #include "method/flow.h"
 #include "random_net.h"
 

@@ -1,5 +1,5 @@
-/* 14-bias.c - exercise 14, solved: the Fréchet distance of two samples of one distribution is not 0,
- * and how large it is depends on their size: about constant / N. */
+/* 14-bias.c - exercise 14, solved: the Frechet distance of two samples of one distribution is not
+ * 0, and how large it is depends on their size: about constant / N. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,7 +31,8 @@ static double distance(size_t n)
     for (uint64_t k = 0; k < TRIALS; k++) {
         hidi_moments a, b;
         hidi_frechet d;
-        if (sample(&a, n, 2 * k + 100 * n) != HIDI_OK || sample(&b, n, 2 * k + 1 + 100 * n) != HIDI_OK ||
+        const uint64_t which = 2 * k + 100 * n;
+        if (sample(&a, n, which) != HIDI_OK || sample(&b, n, which + 1) != HIDI_OK ||
             hidi_frechet_distance(&d, &a, &b) != HIDI_OK)
             exit(2);
         sum += d.distance / TRIALS;

@@ -1,8 +1,9 @@
 /* 15-transport.c - exercise 15, solved: the MeanFlow identity as a transport equation.
  *
  * u(t), r = 0, is free at each point of a grid on [0, 1], v(t) = cos(3 t) is given.  A step of
- * training is  u <- u - eta (u - u_tgt),  u_tgt = v - t du/dt  (docs/derivations.md, sections 3, 10),
- * with du/dt from a difference over +- width points, or fewer at the ends, as in src/method/meanflow.c.
+ * training is  u <- u - eta (u - u_tgt),  u_tgt = v - t du/dt  (docs/derivations.md, sections 3 and
+ * 10), with du/dt from a difference over +- width points, or fewer at the ends, as in
+ * src/method/meanflow.c.
  */
 #include <math.h>
 #include <stdbool.h>

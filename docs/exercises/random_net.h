@@ -1,4 +1,4 @@
-/* random_net.h - a small network none of whose parameters is 0, and random numbers, for the checks. */
+/* random_net.h - a small network none of whose parameters is 0, and random numbers, for checks. */
 #ifndef HIDI_EXERCISES_RANDOM_NET_H
 #define HIDI_EXERCISES_RANDOM_NET_H
 
