@@ -1,6 +1,5 @@
 /* cuda.cu - the cuda backend as a whole: opening the first device, the one stream and the cuBLAS
  * handle, the first error since the last check, and the table. */
-#include "backend/tables.h"
 #include "backend/cuda/cuda.h"
 
 #include <stdio.h>

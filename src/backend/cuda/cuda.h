@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 extern "C" {
-#include "backend/backend.h"
+#include "backend/tables.h"
 }
 
 /* --- errors ---------------------------------------------------------------------------------- */
