@@ -5,7 +5,7 @@
  * Another reference, or pictures instead of samples, is another source of images:
  * hidi_image_source_open reads a folder or an npz.
  */
-#include <hidi.h>
+#include <hidi/hidi.h>
 
 #include <stdio.h>
 #include <stdlib.h>
