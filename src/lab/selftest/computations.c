@@ -248,8 +248,7 @@ static hidi_status train_stage1(hidi_dit *net, const hidi_dataset *data, vector 
                                           .interval = interval,
                                           .meanflow = { .guidance = 1.5, .p = 0.5, .c = 1 },
                                           .adamw = adamw, .schedule = schedule };
-    hidi_stage1_training training;
-    hidi_status status = hidi_stage1_init(&training, net, data, &options, "");
+    hidi_stage1 *training;
 
     HIDI_TRY(hidi_stage1_create(&training, net, data, &options, ""));
     hidi_status status = take_steps(hidi_stage1_task(training),
