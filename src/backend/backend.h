@@ -234,11 +234,6 @@ typedef struct hidi_backend {
                   long step);
 } hidi_backend;
 
-/* The tables.  reference is always there. */
-extern const hidi_backend *hidi_reference_backend(void);
-extern const hidi_backend *hidi_cpu_backend(void); /* the reference table if built without BLAS */
-extern const hidi_backend *hidi_cuda_backend(void); /* only if configured --with-cuda             */
-
 /* The backend called `name` ("reference", "cpu", "cuda"), opened.  A name that is unknown, was not
  * built in or finds no device: HIDI_BAD_BACKEND and a message that says which; nothing is
  * substituted for it. */
@@ -249,13 +244,5 @@ const char *hidi_backend_names(void);
 
 /* "CBLAS, LAPACK, OpenMP, kernels for baseline avx2": what this build was given. */
 const char *hidi_backend_build(void);
-
-/* The dry backend: it allocates address space instead of memory and computes nothing (what it
- * downloads is 0), so that a training step of any size can be taken to learn what memory the same
- * step needs on the backend `like`, whose scratch sizes and threads it has.  No name opens it; one
- * at a time, as its memory is counted in one place. */
-const hidi_backend *hidi_dry_backend(const hidi_backend *like);
-size_t hidi_dry_bytes(void); /* that its allocate() was asked for and that are not released yet   */
-size_t hidi_dry_peak(void);  /* the most of them at one time since the last hidi_dry_backend      */
 
 #endif
