@@ -1,5 +1,5 @@
 /* measure_table.c - rows of what was measured, once for readers and twice for programs: columns are
- * those of the chosen metrics, and an empty cell is a number that could not be had. */
+ * those of the chosen metrics, and an empty cell is a number that could not be measured. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

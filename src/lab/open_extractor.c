@@ -1,5 +1,5 @@
 /* open_extractor.c - numbers are comparable if they were measured in the same features: an
- * extractor's identity is its kind and a hash of its weights, whatever file these are from. */
+ * extractor's identity is its kind and a hash of its weights, whichever file holds them. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

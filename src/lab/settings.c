@@ -1,7 +1,7 @@
 /* Every setting once: its name, range, default and help line, from which presets, --set, the help,
  * the manual pages and the checks are made.  The defaults of the trainings are the library's
  * (hidi_stage1_defaults(), ...), written out here as they would stand in a file;
- * tests/test_options.c holds the two together. */
+ * tests/test_options.c compares the two. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -186,7 +186,7 @@ hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)
                                   .schedule = hidi_settings_schedule(t)};
 }
 
-/* The stages draw from seeds of their own, so that none repeats the teacher's draws. */
+/* The stages draw from seeds of their own, so that neither repeats the teacher's draws. */
 enum { SEED_STAGE1 = 1, SEED_STAGE2 = 2 };
 
 hidi_stage1_options hidi_settings_stage1(const hidi_settings *s)
@@ -269,8 +269,8 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
     "teacher.save_every teacher.log_every td.save_every td.log_every "                     \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 
-/* Settings that there were not always are left out while they have their default, which is what was
- * built in before: files from that time then still count as made with the same settings. */
+/* A setting that is newer than the file format is left out while it has its default, which is what
+ * was built in before: older files then still count as made with the same settings. */
 static const char *left_out(const hidi_settings *s)
 {
     return s->dm.discriminator_weight == 1 ? IMMATERIAL " dm.discriminator_weight" : IMMATERIAL;

@@ -85,7 +85,7 @@ static hidi_status check_name(const hidi_study *study, const char *name)
                               *c);
     for (int i = 0; i < study->n; i++)
         if (strcmp(study->variant[i].name, name) == 0)
-            return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s] is there twice", name);
+            return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s] appears twice", name);
     return HIDI_OK;
 }
 
