@@ -252,7 +252,7 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     if (status != HIDI_OK)
         return status;
     if ((*net)->image_size != data->height || (*net)->channels != data->channels)
-        status = hidi_error(HIDI_BAD_ARGUMENT, "%s is for other images than %s", path, data->name);
+        status = hidi_error(HIDI_BAD_ARGUMENT, "%s does not fit the images of %s", path, data->name);
     hidi_tensor_file_init(&file);
     if (status == HIDI_OK)
         status = hidi_feature_net_to_file(*net, &file);
