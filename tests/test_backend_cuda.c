@@ -171,7 +171,7 @@ START_TEST(test_errors_are_kept)
 }
 END_TEST
 
-/* A kernel that reads outside of its arrays: the error comes out, and what is downloaded then is 0
+/* A kernel that reads outside its arrays: the error comes out, and what is downloaded then is 0
  * and not what was in host memory. */
 START_TEST(test_errors_in_kernels)
 {
