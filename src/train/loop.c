@@ -1,10 +1,10 @@
 /* The loop's order, which resuming depends on: a step is taken, its row is logged, then, if it is
  * time, the checkpoint is written.  A checkpoint holds the number of complete steps, the seconds
  * they took, and what the task hands over (weights, averages, moments); draws depend on the number
- * of the step alone.  Going on reads it, cuts the log's rows of later steps off (they are about to
- * be taken again, with the same bits), and continues.  So a training in pieces leaves the weights
- * and the log of one that was not interrupted.  The file appears as a whole (io/atomic_file.c):
- * whatever ends the process, a complete checkpoint is there. */
+ * of the step alone.  Resuming reads it, cuts the rows of later steps off the log (they are about
+ * to be taken again, with the same bits), and continues.  So a training in pieces leaves the
+ * weights and the log of one that was not interrupted.  The file appears as a whole
+ * (io/atomic_file.c): whatever ends the process, a complete checkpoint is there. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
