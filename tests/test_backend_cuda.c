@@ -1,4 +1,4 @@
-/* test_backend_cuda.c - what is the cuda backend's own, on the emulation: its allocator, its
+/* test_backend_cuda.c - what the cuda backend has of its own, on the emulation: its allocator, its
  * errors, copies in several pieces, and sizes that take more than one call, pass or sweep of the
  * grid.
  */

@@ -1,5 +1,5 @@
-/* test_dry.c - a step on the dry backend asks for the very memory that the same step on a real one
- * asks for. */
+/* test_dry.c - a step on the dry backend asks for exactly the memory that the same step asks for on
+ * a real one. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
