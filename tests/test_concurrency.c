@@ -94,8 +94,9 @@ END_TEST
 /* Opens everything, trains a teacher for a few steps, draws samples from it: [SAMPLES, PIXELS]. */
 static hidi_status train_and_sample(int seed, hidi_real *x)
 {
-    const hidi_dit_config config = {.image_size = SIDE, .channels = 3, .out_channels = 3, .patch = 4,
-                                    .width = 16, .depth = 2, .heads = 2, .mlp_width = 64,
+    const hidi_dit_config config = {.image_size = SIDE, .channels = 3, .out_channels = 3,
+                                    .patch = 4, .width = 16, .depth = 2, .heads = 2,
+                                    .mlp_width = 64,
                                     .n_classes = 10, .time_scale = 1};
     const hidi_sampler sampler = {.solver = HIDI_HEUN, .steps = 2, .guidance = 1.5, .batch = 2};
     hidi_teacher_options options = hidi_teacher_defaults();

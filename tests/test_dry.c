@@ -120,7 +120,8 @@ static void stage1(const hidi_backend *backend, const hidi_dataset *data, double
     hidi_dit_destroy(net);
 }
 
-static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool everything, memory *m)
+static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool everything,
+                   memory *m)
 {
     hidi_stage2_options options = {.batch = 8,
                                .seed = 1,

@@ -596,7 +596,8 @@ START_TEST(not_finite_stops)
     begin(&a, TEACHER, "");
     const hidi_task broken = breaking(a.task, &hidi_teacher_net(a.teacher)->params);
     ck_assert_int_eq(hidi_train(&broken, &training), HIDI_NOT_FINITE);
-    ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") != NULL &&
+    ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") !=
+                          NULL &&
                       strstr(hidi_error_message(), "last.safetensors") != NULL,
                   "%s", hidi_error_message());
     ck_assert_int_eq(access(training.checkpoint, F_OK), 0);
