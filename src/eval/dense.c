@@ -1,5 +1,5 @@
-/* dense.c - c += op(a) op(b) and c += x^T x, tile by tile: which thread has a tile changes nothing
- * in it. */
+/* dense.c - c += op(a) op(b) and c += x^T x, tile by tile: which thread computes a tile changes
+ * nothing in it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

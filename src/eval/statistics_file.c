@@ -35,12 +35,12 @@ static hidi_status check_covariance(const double *sigma, size_t D, const char *p
             worst = fmax(worst, fabs(sigma[i * D + j] - sigma[j * D + i]));
         }
     if (worst > asymmetry * largest)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, and no covariance", path,
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, so not a covariance", path,
                           name);
     for (size_t i = 0; i < D; i++)
         if (sigma[i * D + i] < 0)
             return hidi_error(HIDI_BAD_FORMAT,
-                              "%s: %s has a variance below 0 (feature %zu), and is no covariance",
+                              "%s: %s has a variance below 0 (feature %zu), so is not a covariance",
                               path, name, i);
     return HIDI_OK;
 }

@@ -13,13 +13,6 @@
 #include "core/random.h"
 #include "method/flow.h"
 
-long hidi_sampler_evaluations(const hidi_sampler *s)
-{
-    if (s->solver == HIDI_AVERAGE)
-        return s->steps;
-    return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
-}
-
 /* z_r = z_t - h v */
 static hidi_var *move(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_real h)
 {
@@ -85,6 +78,13 @@ hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *t
             hidi_progress_update(progress, (long)(i + count), NULL);
     }
     return HIDI_OK;
+}
+
+long hidi_sampler_evaluations(const hidi_sampler *s)
+{
+    if (s->solver == HIDI_AVERAGE)
+        return s->steps;
+    return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
 }
 
 void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *c, size_t first, size_t n,
