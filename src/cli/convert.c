@@ -67,15 +67,15 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_convert = {
-    "convert", "FROM TO", "turns PyTorch files and npz into safetensors",
+    "convert", "FROM TO", "converts PyTorch and npz files to safetensors",
     "FROM is what torch.save wrote (.pt, .pth, of any version), an npz or safetensors, told apart\n"
     "by their content; TO is written as safetensors, whole or not at all.  Numbers keep their\n"
     "type and their bits.\n"
     "\n"
     "Of a PyTorch file with several parts, {'model': ..., 'ema': ...}, --key names the one to\n"
     "take; if only one has tensors, {'state_dict': ..., 'epoch': 3}, it is that one.  With --key\n"
-    "'' all is taken, with names joined by dots (ema.x_embedder.proj.weight).  In a flat file\n"
-    "KEY is what names begin with, up to a dot.\n"
+    "'' everything is taken, with names joined by dots (ema.x_embedder.proj.weight).  In a flat\n"
+    "file KEY is the first part of the names, up to a dot.\n"
     "\n"
     "A PyTorch file is a pickle, a program for Python, which is not run: tensors, dicts, lists,\n"
     "numbers and text are read from it, and objects of other classes are refused by their names,\n"

@@ -67,7 +67,8 @@ static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_
     return HIDI_OK;
 }
 
-/* Reads a finished stage if it is there: *found.  One of other settings is an error. */
+/* Reads a finished stage if it is there: *found.  One made with other settings is an
+ * error. */
 static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bool *found)
 {
     *found = false;
@@ -225,7 +226,7 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     if (status == HIDI_OK)
         status = hidi_classifier_finish(training, (size_t)s->features.test_images, &accuracy);
     if (status == HIDI_OK) {
-        printf("features: classifies %.1f %% of %ld test images right\n", 100 * accuracy,
+        printf("features: classifies %.1f %% of %ld test images correctly\n", 100 * accuracy,
                s->features.test_images);
         hidi_tensor_file_init(&file);
         status = hidi_feature_net_to_file(hidi_classifier_result(training), &file);
@@ -251,7 +252,7 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     if (status != HIDI_OK)
         return status;
     if ((*net)->image_size != data->height || (*net)->channels != data->channels)
-        status = hidi_error(HIDI_BAD_ARGUMENT, "%s is for other images than %s", path, data->name);
+        status = hidi_error(HIDI_BAD_ARGUMENT, "%s does not fit the images of %s", path, data->name);
     hidi_tensor_file_init(&file);
     if (status == HIDI_OK)
         status = hidi_feature_net_to_file(*net, &file);

@@ -105,7 +105,7 @@ static hidi_status write_settings(const distillation *d)
     return hidi_atomic_commit(&file);
 }
 
-/* What the results depend on, and whether those in the folder are of just that. */
+/* What the results depend on, and whether those in the folder were made with exactly that. */
 static hidi_status results_are_there(const distillation *d, char **settings, bool *there)
 {
     char path[HIDI_PATH];
