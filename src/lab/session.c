@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/stop.h"
+#include "io/atomic_file.h"
+
 #ifndef HIDI_DATADIR
 #define HIDI_DATADIR "data"
 #endif
@@ -102,5 +105,6 @@ const volatile sig_atomic_t *hidi_stop_flag(void)
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    hidi_stop_on(&stop_flag);
     return &stop_flag;
 }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "core/progress.h"
+#include "core/stop.h"
 #include "io/csv.h"
 #include "io/safetensors.h"
 #include "train/options.h"
@@ -126,8 +127,7 @@ static hidi_status open_log(hidi_csv *log, const hidi_task *task, const hidi_tra
 
 static bool stop_requested(const hidi_training *training, long done)
 {
-    return (training->stop != NULL && *training->stop != 0) ||
-           (training->stop_after > 0 && done >= training->stop_after);
+    return hidi_stop_asked() || (training->stop_after > 0 && done >= training->stop_after);
 }
 
 /* The remaining steps. */

@@ -3,7 +3,6 @@
 #ifndef HIDI_TRAIN_LOOP_H
 #define HIDI_TRAIN_LOOP_H
 
-#include <signal.h>
 #include <stdio.h>
 
 #include "../autograd/tape.h"
@@ -35,7 +34,6 @@ typedef struct hidi_training {
                                          * when the result is safe                              */
     const char *log;                    /* path of a CSV file; NULL: none                         */
     FILE *progress;                     /* NULL: silent                                           */
-    const volatile sig_atomic_t *stop;  /* becomes non-zero: finish the step, save, return        */
     long snapshot_every;                /* > 0: snapshot() after so many steps and their multiples,
                                          * the last step excepted                               */
     hidi_status (*snapshot)(void *context, long steps); /* looks at the result so far           */
@@ -48,7 +46,8 @@ typedef struct hidi_training {
  * to be called (train/options.h). */
 hidi_status hidi_training_check(const hidi_training *training);
 
-/* Runs the task's remaining steps.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
+/* Runs the task's remaining steps.  Asked to stop (core/stop.h), it finishes the step, saves and
+ * returns.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
  * without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
  * HIDI_INTERRUPTED: stopped on request with a checkpoint written (the message says how to go on).
  * HIDI_NOT_FINITE: the message names step, loss term or tensor; the last good checkpoint is
