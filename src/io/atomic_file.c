@@ -75,16 +75,26 @@ static char *folder_of(const char *path)
                            : strndup(path, (size_t)(slash - path));
 }
 
-/* A picture in a folder of pictures that is read. */
+/* A picture in a folder of pictures that is read: where the path leads to, through links. */
 static bool is_input_picture(const char *path)
 {
     struct stat info;
-    const size_t length = strlen(path);
-    char *folder = folder_of(path);
-    const bool is = length > 4 && strcasecmp(path + length - 4, ".png") == 0 && folder != NULL &&
+    char *real = realpath(path, NULL), *folder = real != NULL ? folder_of(real) : NULL;
+    const size_t length = real != NULL ? strlen(real) : 0;
+    const bool is = folder != NULL && length > 4 && strcasecmp(real + length - 4, ".png") == 0 &&
                     stat(folder, &info) == 0 && is_input(&info);
     free(folder);
+    free(real);
     return is;
+}
+
+hidi_status hidi_refuse_input(const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) == 0 && (is_input(&info) || is_input_picture(path)))
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: is an input, and is not overwritten", path);
+    return HIDI_OK;
 }
 
 /* --- temporary files -------------------------------------------------------------------------- */
@@ -96,15 +106,11 @@ static hidi_status find_target(const char *path, char **target)
     struct stat info;
 
     *target = NULL;
+    HIDI_TRY(hidi_refuse_input(path));
     if (stat(path, &info) == 0) {
         if (!S_ISREG(info.st_mode))
             return hidi_error(HIDI_BAD_FILE, "%s: exists and is not a regular file", path);
         *target = realpath(path, NULL);
-        if (*target != NULL && (is_input(&info) || is_input_picture(*target))) {
-            free(*target);
-            *target = NULL;
-            return hidi_error(HIDI_BAD_ARGUMENT, "%s: is an input, and is not overwritten", path);
-        }
     } else {
         *target = strdup(path);
     }

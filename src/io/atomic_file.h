@@ -35,6 +35,9 @@ void hidi_atomic_tidy(const char *path);
  * other threads write files. */
 hidi_status hidi_protect_input(const char *path);
 
+/* HIDI_BAD_ARGUMENT if `path` is such an input: for files that are written in place. */
+hidi_status hidi_refuse_input(const char *path);
+
 /* mkdir -p. */
 hidi_status hidi_make_folder(const char *path);
 

@@ -34,6 +34,8 @@ typedef struct hidi_training {
                                          * when the result is safe                              */
     const char *log;                    /* path of a CSV file; NULL: none                         */
     FILE *progress;                     /* NULL: silent                                           */
+    FILE *notes;                        /* a line here says what was found wrong with the log and
+                                         * does not end the training; NULL: nowhere             */
     long snapshot_every;                /* > 0: snapshot() after so many steps and their multiples,
                                          * the last step excepted                               */
     hidi_status (*snapshot)(void *context, long steps); /* looks at the result so far           */
@@ -50,6 +52,9 @@ hidi_status hidi_training_check(const hidi_training *training);
  * returns.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
  * without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
  * HIDI_INTERRUPTED: stopped on request with a checkpoint written (the message says how to go on).
+ * A log that cannot be gone on with (its rows or columns are not this training's) is set aside as
+ * LOG.damaged, and a new one begun; one that lacks rows before the checkpoint's step is gone on
+ * with: training->notes has a line about either.
  * HIDI_NOT_FINITE: the message names step, loss term or tensor; the last good checkpoint is
  * kept. */
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training);
