@@ -162,8 +162,8 @@ static hidi_status write_samples_of(const hidi_session *session, const hidi_samp
 hidi_status hidi_write_samples(const hidi_session *session, const hidi_sample_request *r)
 {
     hidi_dit *net;
-    hidi_stop_flag();
     HIDI_TRY(hidi_dit_load(&net, session->backend, r->model));
+    hidi_stop_flag();
     const hidi_status status = write_samples_of(session, r, net);
     hidi_dit_destroy(net);
     return status;
