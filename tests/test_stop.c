@@ -1,5 +1,5 @@
-/* test_stop.c - every long piece of work ends with HIDI_INTERRUPTED when its thread is asked to stop,
- * and works when it is not. */
+/* test_stop.c - every long piece of work ends with HIDI_INTERRUPTED when its thread is asked to
+ * stop, and works when it is not. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -66,8 +66,8 @@ typedef struct hidi_cli {
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
-/* Can these be written (either may be NULL)?  Asked before work is done for them: neither is an input,
- * both are not the same file, their folders are there and may be written. */
+/* Can these be written (either may be NULL)?  Asked before work is done for them: neither is an
+ * input, they are two files, and their folders are there and may be written. */
 hidi_status hidi_cli_check_outputs(const char *path, const char *other);
 
 /* Prints "hidi COMMAND: message" for a status that is not HIDI_OK; the exit code for it. */

@@ -184,8 +184,8 @@ void hidi_atomic_tidy(const char *path)
     free(folder);
 }
 
-/* A new file "path.tmp-PID"; "path.tmp-PID-1" and so on, if another thread is at the same path, or a
- * process of the same number has left one. */
+/* A new file "path.tmp-PID"; "path.tmp-PID-1" and so on, if another thread is at the same path, or
+ * a process of the same number has left one. */
 static int create_temporary(hidi_atomic_file *file, size_t size)
 {
     enum { MOST_TRIES = 1000 };

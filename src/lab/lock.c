@@ -1,5 +1,5 @@
-/* lock.c - POSIX record locks: they end with the process, however it ends, so that none is ever left
- * behind, and whoever is refused learns who has it.  They also end when the process closes any
+/* lock.c - POSIX record locks: they end with the process, however it ends, so that none is ever
+ * left behind, and whoever is refused learns who has it.  They also end when the process closes any
  * descriptor of the file, which is why a file that is locked stays open, and is opened once. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>

@@ -118,8 +118,8 @@ hidi_status hidi_task_work(const hidi_plan *plan, const hidi_study_task *task)
     hidi_dataset *data = NULL;
     if (task->kind == HIDI_DO_MEASURE)
         return hidi_task_measure(plan, task);
-    /* Another study that shares the folder of trainings may be at this one: its result is then there
-     * to be read. */
+    /* Another study that shares the folder of trainings may be at this one: its result is then
+     * there to be read. */
     HIDI_TRY(hidi_lock_folder(task->path, 0, true));
     HIDI_TRY(hidi_task_settings(&session, plan, task));
     hidi_status status = hidi_session_data(&session, &data);
