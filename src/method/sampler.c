@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "core/random.h"
+#include "core/stop.h"
 #include "method/flow.h"
 
 /* z_r = z_t - h v */
@@ -48,6 +49,7 @@ static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
     for (long k = s->steps; k > 0; k--) {
         const double t = (double)k / (double)s->steps, r = (double)(k - 1) / (double)s->steps;
+        HIDI_TRY(hidi_check_stop());
         hidi_tape_reset(tape);
         hidi_var *z = hidi_constant(tape, shape, x);
         if (z != NULL)
