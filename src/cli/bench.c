@@ -30,6 +30,7 @@ static hidi_status read_request(request *r, const hidi_session *session)
 static hidi_status bench(hidi_session *session, const request *r)
 {
     hidi_bench b = {.session = session, .repeat = r->repeat};
+    HIDI_TRY(hidi_cli_check_outputs(r->csv, NULL));
     HIDI_TRY(hidi_session_backend(session));
     const hidi_backend *backend = session->backend;
     printf("backend %s: %s; %s precision; median of %ld\n", backend->name, backend->describe(),

@@ -4,20 +4,10 @@
 #endif
 
 #include <stdio.h>
-#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
-
-/* The source is not overwritten: what was left out of it would be lost. */
-static hidi_status check_target(const char *from, const char *to)
-{
-    struct stat a, b;
-    if (stat(from, &a) == 0 && stat(to, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s and %s are the same file", from, to);
-    return HIDI_OK;
-}
 
 static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, bool tensors_only)
 {
@@ -40,7 +30,7 @@ static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, b
 static hidi_status convert(const char *from, const char *to, const char *key, bool tensors_only)
 {
     hidi_tensor_file file;
-    HIDI_TRY(check_target(from, to));
+    HIDI_TRY(hidi_cli_check_outputs(to, NULL));
     HIDI_TRY(hidi_tensor_file_open(&file, from, key));
     hidi_status status = write_tensors(&file, to, tensors_only);
     hidi_tensor_file_free(&file);

@@ -26,6 +26,7 @@ static hidi_status read_request(request *r)
 static hidi_status look(const hidi_session *session, const request *r)
 {
     hidi_dataset *data;
+    HIDI_TRY(hidi_cli_check_outputs(r->out, NULL));
     HIDI_TRY(hidi_session_data(session, &data));
     hidi_status status = hidi_describe_data(data, r->split);
     if (status == HIDI_OK)

@@ -17,6 +17,7 @@ static hidi_status report(const hidi_evaluation *e, bool json)
 
 static hidi_status evaluate(hidi_session *session, hidi_evaluation *e, bool json)
 {
+    HIDI_TRY(hidi_cli_check_outputs(session->out, e->request->statistics));
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_evaluation_run(e, json ? NULL : stdout));
     return e->table.n > 0 ? report(e, json) : HIDI_OK;

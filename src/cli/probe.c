@@ -6,6 +6,7 @@
 
 static hidi_status evaluate(hidi_cli *cli, hidi_probe *probe, const char *in, const char *out)
 {
+    HIDI_TRY(hidi_cli_check_outputs(out, NULL));
     HIDI_TRY(hidi_session_backend(&cli->session));
     probe->backend = cli->session.backend;
     return hidi_probe_evaluate(probe, in, out);

@@ -5,6 +5,7 @@
 
 static hidi_status sample(hidi_session *session, const hidi_sample_request *request)
 {
+    HIDI_TRY(hidi_cli_check_outputs(session->out, request->heads ? request->heat : NULL));
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_write_samples(session, request));
     printf("%s\n", session->out);

@@ -74,7 +74,7 @@ static hidi_status parse_shape(const hidi_tensor_file *file, const char *name, c
     *rank = (int)json_array_size(json);
     for (int i = 0; i < *rank; i++)
         if (!parse_size(json_array_get(json, (size_t)i), &dim[i]))
-            return bad(file, name, "\"shape\" holds something else than whole numbers from 0");
+            return bad(file, name, "\"shape\" holds something other than whole numbers from 0");
     return HIDI_OK;
 }
 
@@ -111,7 +111,7 @@ static hidi_status parse_tensor(layout *where, const char *name, const json_t *j
     size_t expected = file->tensor[file->n_tensors - 1].count * hidi_dtype_bytes(dtype);
     if (range->end - range->begin != expected)
         return hidi_error(HIDI_BAD_FORMAT,
-                          "%s: tensor \"%s\": its shape is of %zu bytes, it has %zu",
+                          "%s: tensor \"%s\": its shape takes %zu bytes, it has %zu",
                           file->path, name, expected, range->end - range->begin);
     return HIDI_OK;
 }
@@ -286,7 +286,7 @@ static json_t *tensor_entry(const hidi_file_tensor *tensor, size_t begin)
                      shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
-/* The header, or NULL: out of memory, or a name that is not UTF-8 or there twice, is `culprit`. */
+/* The header.  NULL when out of memory, or if a name, *culprit, is not UTF-8 or is there twice. */
 static json_t *make_header(const hidi_tensor_file *file, const size_t *begin, const char **culprit)
 {
     json_t *header = json_object(), *metadata = NULL;

@@ -16,6 +16,7 @@
 #include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
+#include "lab/lock.h"
 
 /* --- a stage's file --------------------------------------------------------------------------- */
 
@@ -39,7 +40,11 @@ static hidi_status stage_begin(run_stage *stage, const hidi_session *session, co
     hidi_path(stage->log, sizeof stage->log, dir, file);
     snprintf(file, sizeof file, "%s.checkpoint.safetensors", name);
     hidi_path(stage->checkpoint, sizeof stage->checkpoint, dir, file);
-    HIDI_TRY(hidi_make_folder(dir));
+    hidi_stop_flag();
+    HIDI_TRY(hidi_lock_folder(dir, 0, false));
+    hidi_atomic_tidy(stage->file); /* what a run that was killed has left */
+    hidi_atomic_tidy(stage->checkpoint);
+    hidi_atomic_tidy(stage->log);
     stage->settings = hidi_settings_text(&session->settings, sections);
     return stage->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
@@ -120,7 +125,7 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                                     .checkpoint = stage->checkpoint,
                                     .log = stage->log,
                                     .progress = stage->session->progress,
-                                    .stop = hidi_stop_flag(),
+                                    .notes = stderr,
                                     .snapshot_every = looks ? looks->every : 0,
                                     .snapshot = write_snapshot,
                                     .context = looks,
