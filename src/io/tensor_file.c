@@ -337,6 +337,21 @@ hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, c
     return HIDI_OK;
 }
 
+hidi_status hidi_tensor_file_set_meta(hidi_tensor_file *file, const char *key, const char *value)
+{
+    for (size_t i = 0; i < file->n_keys; i++) {
+        if (strcmp(file->key[i], key) != 0)
+            continue;
+        char *copy = strdup(value);
+        if (copy == NULL)
+            return hidi_error(HIDI_NO_MEMORY, "metadata \"%s\": out of memory", key);
+        free(file->value[i]);
+        file->value[i] = copy;
+        return HIDI_OK;
+    }
+    return hidi_tensor_file_add_meta(file, key, value);
+}
+
 hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
                                         const char *what)
 {
