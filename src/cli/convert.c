@@ -24,8 +24,8 @@ static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, b
     size_t numbers = 0;
     if (file->n_unread > 0 && !tensors_only)
         return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: not a tensor, a number or text: %s%s; --tensors-only leaves such "
-                          "things out, --key chooses a part",
+                          "%s: cannot be converted: %s%s; --tensors-only leaves such things out, "
+                          "--key chooses a part",
                           file->path, file->unread[0], file->n_unread > 1 ? ", and others" : "");
     HIDI_TRY(hidi_safetensors_write(file, to));
     for (size_t i = 0; i < file->n_tensors; i++)

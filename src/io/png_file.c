@@ -231,9 +231,13 @@ hidi_status hidi_png_write(const hidi_image *image, const char *path)
         return hidi_error_prefix(status, "%s", path);
     status = hidi_atomic_open(&file, path);
     if (status == HIDI_OK) {
-        /* A short write leaves the stream's error flag, which the commit reports. */
-        fwrite(data, 1, bytes, file.out);
-        status = hidi_atomic_commit(&file);
+        errno = 0;
+        if (fwrite(data, 1, bytes, file.out) == bytes) {
+            status = hidi_atomic_commit(&file);
+        } else {
+            status = hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", path, strerror(errno));
+            hidi_atomic_abandon(&file);
+        }
     }
     free(data);
     return status;

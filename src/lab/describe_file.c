@@ -228,7 +228,7 @@ static hidi_status open_file(hidi_tensor_file *file, const char *path, const cha
                              const char **format, bool *whole)
 {
     HIDI_TRY(hidi_tensor_file_format(path, format));
-    *whole = strcmp(*format, "npz") != 0 && (key == NULL || *key != '\0');
+    *whole = strncmp(*format, "np", 2) != 0 && (key == NULL || *key != '\0');
     if (!*whole)
         return hidi_tensor_file_list(file, path, key);
     hidi_status status = hidi_tensor_file_open(file, path, key);

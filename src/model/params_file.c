@@ -88,10 +88,30 @@ hidi_status hidi_params_from_file(const hidi_params *params, hidi_real *array, c
     return HIDI_OK;
 }
 
+/* Something of a network's that could not be read would be missing without a word: not so objects
+ * beside it, whose names have no dot. */
+static hidi_status check_unread(const char *prefix, const char *besides,
+                                const hidi_tensor_file *file)
+{
+    const size_t skip = strlen(prefix);
+    for (size_t i = 0; i < file->n_unread; i++) {
+        const char *name = file->unread[i];
+        if (strncmp(name, prefix, skip) != 0)
+            continue;
+        const size_t length = strcspn(name + skip, ":.");
+        const bool is_besides = besides != NULL && strlen(besides) == length &&
+                                strncmp(name + skip, besides, length) == 0;
+        if (name[skip + length] == '.' || is_besides)
+            return hidi_error(HIDI_UNSUPPORTED, "%s: cannot be read: %s", file->path, name);
+    }
+    return HIDI_OK;
+}
+
 hidi_status hidi_params_check_superfluous(const hidi_params *params, const char *prefix,
                                           const char *besides, const hidi_tensor_file *file)
 {
     const size_t skip = strlen(prefix);
+    HIDI_TRY(check_unread(prefix, besides, file));
     for (size_t i = 0; i < file->n_tensors; i++) {
         const char *name = file->tensor[i].name;
         if (strncmp(name, prefix, skip) != 0)

@@ -22,7 +22,7 @@ hidi_status hidi_params_from_file(const hidi_params *params, hidi_real *array, c
                                   const hidi_tensor_file *file);
 
 /* HIDI_BAD_FORMAT if the file has a tensor beginning with `prefix` that is neither a parameter nor
- * `besides` (NULL: none). */
+ * `besides` (NULL: none); HIDI_UNSUPPORTED if one there could not be read. */
 hidi_status hidi_params_check_superfluous(const hidi_params *params, const char *prefix,
                                           const char *besides, const hidi_tensor_file *file);
 
