@@ -12,6 +12,7 @@
 
 #include "backend/tables.h"
 #include "eval/feature_net.h"
+#include "io/open_tensors.h"
 #include "method/heads.h"
 #include "model/dit.h"
 #include "reader_tests.h"
@@ -299,6 +300,49 @@ START_TEST(r_embedder_is_not_taken_for_h_embedder_unasked)
 }
 END_TEST
 
+/* DataParallel's module., torch.compile's _orig_mod., a trainer's model.: offered by name, and taken. */
+START_TEST(what_wrappers_put_in_front_of_names)
+{
+    static const char *const prefixes[] = {"module", "_orig_mod", "model", "module._orig_mod.net"};
+    for (size_t i = 0; i < LENGTH(prefixes); i++) {
+        hidi_tensor_file file, wrapped;
+        char expected[96];
+        make_dit(&file);
+        hidi_tensor_file_init(&wrapped);
+        for (size_t k = 0; k < file.n_tensors; k++) {
+            const hidi_file_tensor *t = &file.tensor[k];
+            char name[128];
+            snprintf(name, sizeof name, "%s.%s", prefixes[i], t->name);
+            ck_assert_ok(hidi_tensor_file_add(&wrapped, name, t->dtype, t->rank, t->dim, t->data));
+        }
+        ck_assert_ok(hidi_tensor_file_add_meta(&wrapped, "hidi.heads", "2"));
+        ck_assert_ok(hidi_tensor_file_add_meta(&wrapped, "hidi.time_scale", "1"));
+        ck_assert_ok(hidi_safetensors_write(&wrapped, scratch("wrapped")));
+        snprintf(expected, sizeof expected, "a part that has it: --key %s (", prefixes[i]);
+        refused(read_dit(&wrapped), HIDI_BAD_FORMAT, expected);
+        hidi_tensor_file_free(&file);
+        hidi_tensor_file_free(&wrapped);
+        ck_assert_ok(hidi_tensor_file_open(&file, scratch("wrapped"), prefixes[i]));
+        ck_assert_ok(read_dit(&file));
+        hidi_tensor_file_free(&file);
+    }
+}
+END_TEST
+
+/* A student whose h_embedder is unread would pass for a teacher. */
+START_TEST(what_could_not_be_read_is_not_left_out)
+{
+    hidi_tensor_file file;
+    make_dit(&file);
+    ck_assert_ok(hidi_tensor_file_add_unread(&file, "args", "argparse.Namespace"));
+    ck_assert_ok(read_dit(&file));
+    ck_assert_ok(hidi_tensor_file_add_unread(&file, "blocks.2.attn.qkv.weight",
+                                             "a tensor of type F8_E4M3"));
+    refused(read_dit(&file), HIDI_UNSUPPORTED, "blocks.2.attn.qkv.weight: a tensor of type F8");
+    hidi_tensor_file_free(&file);
+}
+END_TEST
+
 int main(void)
 {
     scratch_begin();
@@ -315,6 +359,8 @@ int main(void)
     tcase_add_test(tcase, what_the_shapes_do_not_say_is_asked_for);
     tcase_add_test(tcase, numbers_are_the_same_in_every_locale);
     tcase_add_test(tcase, r_embedder_is_not_taken_for_h_embedder_unasked);
+    tcase_add_test(tcase, what_wrappers_put_in_front_of_names);
+    tcase_add_test(tcase, what_could_not_be_read_is_not_left_out);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
