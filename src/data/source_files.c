@@ -78,6 +78,7 @@ static hidi_status folder_next(hidi_image_source *source, size_t most, hidi_imag
         } else if (image->height != batch->height || image->width != batch->width) {
             break;
         }
+        source->deep_greys += image->deep_grey != 0;
         hidi_bytes_to_planes(image->pixel, C, pixels, batch->images + n++ * C * pixels, C);
         hidi_image_free(image);
     }
