@@ -174,7 +174,9 @@ double hidi_pipeline_seconds(const char *dir, const char *name)
     if (hidi_safetensors_read(&file, hidi_path(path, sizeof path, dir, name)) != HIDI_OK)
         return NAN;
     const char *text = hidi_tensor_file_meta(&file, "hidi.seconds");
-    const double seconds = text ? strtod(text, NULL) : NAN;
+    double seconds;
+    if (text == NULL || !hidi_parse_double(text, &seconds))
+        seconds = NAN;
     hidi_tensor_file_free(&file);
     return seconds;
 }
