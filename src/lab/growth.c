@@ -1,4 +1,4 @@
-/* growth.c - row k of n is drawn after steps (k / (n - 1))^2: most of what there is to see happens
+/* growth.c - picture k of n is drawn after steps (k / (n - 1))^2: most of what there is to see happens
  * early. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -13,9 +13,9 @@
 #include "lab/pictures.h"
 #include "io/atomic_file.h"
 
-long hidi_growth_step(long steps, int row)
+long hidi_growth_step(long steps, int picture)
 {
-    const double share = (double)row / (HIDI_GROWTH_ROWS - 1);
+    const double share = (double)picture / (HIDI_GROWTH_PICTURES - 1);
     return (long)((double)steps * share * share);
 }
 
@@ -25,10 +25,10 @@ char *hidi_growth_path(char *path, size_t size, const char *dir, int number, lon
     return path;
 }
 
-static bool has_row(long steps, long step)
+static bool has_picture(long steps, long step)
 {
-    for (int row = 0; row < HIDI_GROWTH_ROWS; row++)
-        if (hidi_growth_step(steps, row) == step)
+    for (int i = 0; i < HIDI_GROWTH_PICTURES; i++)
+        if (hidi_growth_step(steps, i) == step)
             return true;
     return false;
 }
@@ -42,7 +42,7 @@ hidi_status hidi_draw_growth(const hidi_settings *settings, const hidi_dit *net,
     const hidi_samples samples = hidi_settings_samples(settings, net, &sampler, n);
     char path[HIDI_PATH];
     hidi_real *x;
-    if (!has_row(steps, step) || (c->channels != 1 && c->channels != 3))
+    if (!has_picture(steps, step) || (c->channels != 1 && c->channels != 3))
         return HIDI_OK;
     hidi_status status = hidi_samples_draw(&samples, NULL, &x, NULL);
     if (status == HIDI_NOT_FINITE)
@@ -50,8 +50,8 @@ hidi_status hidi_draw_growth(const hidi_settings *settings, const hidi_dit *net,
     if (status == HIDI_OK)
         status = hidi_make_folder(hidi_path(path, sizeof path, dir, "growth"));
     if (status == HIDI_OK)
-        status = hidi_write_grid(hidi_growth_path(path, sizeof path, dir, number, step), x, n, c, n,
-                                 (size_t)settings->eval.zoom);
+        status = hidi_write_grid(hidi_growth_path(path, sizeof path, dir, number, step), x, n, c,
+                                 (n + 1) / 2, (size_t)settings->eval.zoom);
     free(x);
     return status;
 }

@@ -132,8 +132,7 @@ static hidi_status print_jump(FILE *out, const film *f, int row, int columns, co
     fprintf(out, "<div class=\"row\">%s</div>\n", title);
     HIDI_TRY(print_tile(out, f, row, 0, "The same noise"));
     if (columns > 2)
-        fprintf(out, "<div class=\"arrow\" style=\"grid-column:span %d\">one evaluation<i></i>"
-                     "<b>▶</b></div>",
+        fprintf(out, "<div class=\"arrow\" style=\"grid-column:span %d\"><i></i><b>▶</b></div>",
                 columns - 2);
     HIDI_TRY(print_tile(out, f, row, columns - 1, alt));
     fputc('\n', out);
@@ -159,9 +158,9 @@ static hidi_status print_film(FILE *out, const hidi_report *r, const film *f)
     HIDI_TRY(print_strip(out, f, HIDI_PATH_X, columns,
                          "Teacher: the image it predicts, x = z<sub>t</sub> − t v",
                          "predicted image"));
-    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE1, columns, "Stage 1: x = e − u(e, 0, 1)",
+    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE1, columns, "Stage 1, one evaluation: x = e − u(e, 0, 1)",
                         "Stage 1's image"));
-    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE2, columns, "Stage 2: x = e − u(e, 0, 1)",
+    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE2, columns, "Stage 2, one evaluation: x = e − u(e, 0, 1)",
                         "Stage 2's image"));
     fputs("</div>\n", out);
     return HIDI_OK;
@@ -189,9 +188,9 @@ static hidi_status print_stage1(FILE *out, const hidi_report *r)
           "way, from t to r, so that one step can stand for many (MeanFlow). What is alike in "
           "everything that a noise may become, its structure, is learned first; detail is left as "
           "a blur.</p>\n"
-          "<div class=\"formula\"><i>u</i>(<i>z<sub>t</sub></i>, <i>r</i>, <i>t</i>) = "
-          "<i>v</i>(<i>z<sub>t</sub></i>, <i>t</i>) − (<i>t</i> − <i>r</i>) d<i>u</i>/d<i>t</i>,"
-          "&emsp; one step: <i>x</i> = <i>e</i> − <i>u</i>(<i>e</i>, 0, 1)</div>\n"
+          "<div class=\"formula\"><span><i>u</i>(<i>z<sub>t</sub></i>, <i>r</i>, <i>t</i>) = "
+          "<i>v</i>(<i>z<sub>t</sub></i>, <i>t</i>) − (<i>t</i> − <i>r</i>) d<i>u</i>/d<i>t</i>"
+          "</span> <span>one step: <i>x</i> = <i>e</i> − <i>u</i>(<i>e</i>, 0, 1)</span></div>\n"
           "<p class=\"note\">In the code: <code>src/method/meanflow.c</code>, "
           "<code>hidi_meanflow_loss</code>; symbol by symbol: <code>docs/paper-map.md</code>, "
           "“Stage 1”.</p>\n<div class=\"grid\">\n",
@@ -214,10 +213,10 @@ static hidi_status print_stage2(FILE *out, const hidi_report *r)
           "fake score, which follows the student's images, predict what was there, and the "
           "difference says where to go. A discriminator on the teacher's features adds what "
           "such predictions, which are means, cannot see.</p>\n"
-          "<div class=\"formula\"><i>g</i> = (<i>x</i><sub>fake</sub> − <i>x</i><sub>real</sub>) / "
-          "mean |<i>x<sub>G</sub></i> − <i>x</i><sub>real</sub>|,&emsp; <i>L<sub>G</sub></i> = ½ "
+          "<div class=\"formula\"><span><i>g</i> = (<i>x</i><sub>fake</sub> − <i>x</i><sub>real</sub>) / "
+          "mean |<i>x<sub>G</sub></i> − <i>x</i><sub>real</sub>|</span> <span><i>L<sub>G</sub></i> = ½ "
           "mean ‖<i>x<sub>G</sub></i> − sg(<i>x<sub>G</sub></i> − <i>g</i>)‖² + "
-          "<i>λ</i> <i>L</i><sub>adv</sub></div>\n"
+          "<i>λ</i> <i>L</i><sub>adv</sub></span></div>\n"
           "<p class=\"note\">In the code: <code>src/method/dmd.c</code>, <code>hidi_dmd_loss</code>, "
           "and <code>src/train/stage2.c</code>; symbol by symbol: <code>docs/paper-map.md</code>, "
           "“Stage 2”.</p>\n<div class=\"grid\">\n",
@@ -281,9 +280,9 @@ static hidi_status print_heat_maps(FILE *out, const hidi_report *r)
           "for each image. Below each row of images are these weights; 1 times the even share, "
           "everywhere, is plain average pooling, which it starts from "
           "(<code>src/method/awd.c</code>).</p>\n"
-          "<div class=\"formula\"><i>D</i>(<i>x</i>) = Σ<sub><i>i</i></sub> <i>a<sub>i</sub></i> "
-          "<i>s<sub>i</sub></i>,&emsp; <i>a<sub>i</sub></i> = softmax<sub><i>i</i></sub>(<i>q</i> · "
-          "<i>W<sub>k</sub></i> LN(<i>h<sub>i</sub></i>) / √<i>d</i>)</div>\n"
+          "<div class=\"formula\"><span><i>D</i>(<i>x</i>) = Σ<sub><i>i</i></sub> <i>a<sub>i</sub></i> "
+          "<i>s<sub>i</sub></i></span> <span><i>a<sub>i</sub></i> = softmax<sub><i>i</i></sub>(<i>q</i> · "
+          "<i>W<sub>k</sub></i> LN(<i>h<sub>i</sub></i>) / √<i>d</i>)</span></div>\n"
           "<div class=\"grid\">\n",
           out);
     HIDI_TRY(print_heat(out, r, "heat-real.png", "Real images, and their token weights",

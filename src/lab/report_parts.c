@@ -106,13 +106,13 @@ hidi_status hidi_print_log(FILE *out, const char *dir, const char *name, const c
 
 /* --- the course of a training ------------------------------------------------------------------ */
 
-/* The steps whose row is there, each once; returns how many. */
-static int find_rows(long *found, const char *dir, int number, long steps)
+/* The steps whose picture is there, each once; returns how many. */
+static int find_pictures(long *found, const char *dir, int number, long steps)
 {
     char path[HIDI_PATH];
     int n = 0;
-    for (int row = 0; row < HIDI_GROWTH_ROWS; row++) {
-        const long step = hidi_growth_step(steps, row);
+    for (int i = 0; i < HIDI_GROWTH_PICTURES; i++) {
+        const long step = hidi_growth_step(steps, i);
         hidi_growth_path(path, sizeof path, dir, number, step);
         if ((n == 0 || found[n - 1] != step) && access(path, F_OK) == 0)
             found[n++] = step;
@@ -122,9 +122,9 @@ static int find_rows(long *found, const char *dir, int number, long steps)
 
 hidi_status hidi_print_growth(FILE *out, const char *dir, int number, long steps)
 {
-    long step[HIDI_GROWTH_ROWS];
+    long step[HIDI_GROWTH_PICTURES];
     char path[HIDI_PATH], alt[96];
-    const int n = find_rows(step, dir, number, steps);
+    const int n = find_pictures(step, dir, number, steps);
     if (n == 0)
         return HIDI_OK;
     fputs("<div class=\"growth\">\n", out);
