@@ -17,7 +17,7 @@
 #define DOTTED 40        /* curves of at most so many points show them */
 #define LARGEST 1e100
 
-#define LEFT 72
+#define LEFT 84
 #define RIGHT 14
 #define BOTTOM 52
 #define MARGIN 8        /* of the title and the legend                             */
@@ -248,7 +248,7 @@ static void put_axes(FILE *out, const hidi_plot *plot, const plot_axis *x, const
         fputs("</text>\n", out);
     }
     if (plot->y_label != NULL) {
-        fputs("<text text-anchor=\"middle\" transform=\"translate(18,", out);
+        fputs("<text text-anchor=\"middle\" transform=\"translate(16,", out);
         put(out, (y->start + y->end) / 2);
         fputs(") rotate(-90)\">", out);
         hidi_print_markup(out, plot->y_label);

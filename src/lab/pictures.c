@@ -6,6 +6,7 @@
 
 #include "lab/pictures.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,9 @@ hidi_status hidi_write_grid(const char *path, const hidi_real *x, size_t n,
     hidi_image_free(&image);
     return status;
 }
+
+/* Full red is at least so many times the even share: weights that are all alike are half red. */
+#define LEAST_FULLEST 2.0
 
 size_t hidi_picture_columns(size_t n_classes)
 {
@@ -57,14 +61,15 @@ static void paste(hidi_image *image, size_t left, size_t top, const hidi_image *
                     from->pixel[((first + i) * from->width + j) * channels + c % channels];
 }
 
-/* x [n, C, H, W] one below the other, in one picture [C, n H, W]. */
+/* x [n, C, H, W] one below the other, and a black one more, in one picture [C, (n + 1) H, W]. */
 static hidi_real *stack(const hidi_real *x, size_t n, size_t channels, size_t pixels)
 {
-    hidi_real *tall = malloc(n * channels * pixels * sizeof *tall);
-    for (size_t i = 0; tall != NULL && i < n; i++)
+    hidi_real *tall = malloc((n + 1) * channels * pixels * sizeof *tall);
+    for (size_t i = 0; tall != NULL && i <= n; i++)
         for (size_t c = 0; c < channels; c++)
-            memcpy(tall + (c * n + i) * pixels, x + (i * channels + c) * pixels,
-                   pixels * sizeof *x);
+            for (size_t k = 0; k < pixels; k++)
+                tall[(c * (n + 1) + i) * pixels + k] =
+                    i < n ? x[(i * channels + c) * pixels + k] : -1;
     return tall;
 }
 
@@ -85,21 +90,22 @@ static hidi_status lay_out(hidi_image *image, const hidi_image *heat, const hidi
     return HIDI_OK;
 }
 
-/* All heat maps are drawn as one tall picture, so that they have one scale; then it is cut. */
+/* All heat maps are drawn as one tall picture, so that they have one scale; then it is cut.  map
+ * [n + 1, side, side]: the last, which is not shown, is the end of the scale. */
 static hidi_status heat_grid(hidi_image *image, const hidi_heat *heat, const hidi_real *x,
                              const hidi_real *map, size_t n, const hidi_dit_config *c)
 {
     const size_t side = c->image_size / c->patch, H = c->image_size, zoom = heat->zoom;
-    const size_t frame = (zoom + 1) / 2; /* of hidi_image_grid */
+    const size_t lines = (n + 1) * H * zoom, frame = (zoom + 1) / 2; /* of hidi_image_grid */
     hidi_image hot = {0}, framed = {0}, plain = {0};
     hidi_real *tall = stack(x, n, c->channels, H * H);
     hidi_status status = tall != NULL ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "heat map: out of memory");
     if (status == HIDI_OK)
-        status = hidi_image_heat(&hot, tall, c->channels, n * H, H, map, n * side, side, zoom);
+        status = hidi_image_heat(&hot, tall, c->channels, (n + 1) * H, H, map, (n + 1) * side, side, zoom);
     if (status == HIDI_OK && heat->with_images)
-        status = hidi_image_grid(&framed, tall, 1, c->channels, n * H, H, 1, zoom);
+        status = hidi_image_grid(&framed, tall, 1, c->channels, (n + 1) * H, H, 1, zoom);
     if (status == HIDI_OK && heat->with_images)
-        status = hidi_image_cut(&plain, &framed, frame, frame, H * zoom, n * H * zoom);
+        status = hidi_image_cut(&plain, &framed, frame, frame, H * zoom, lines);
     if (status == HIDI_OK)
         status = lay_out(image, &hot, heat->with_images ? &plain : NULL, n, heat->columns);
     hidi_image_free(&hot);
@@ -159,17 +165,21 @@ hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_
     if (!hidi_head_of(heads->config.kind)->has_weights)
         return hidi_error(HIDI_UNSUPPORTED, "only awd heads have token weights");
     hidi_tape *tape = hidi_tape_create(backbone->params.backend);
-    hidi_real *map = malloc(n * tokens * sizeof *map);
+    hidi_real *map = malloc((n + 1) * tokens * sizeof *map);
     hidi_status status = HIDI_OK;
     if (tape == NULL || map == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "heat map: out of memory");
     if (status == HIDI_OK)
         status = hidi_token_maps(tape, heads, backbone, x, y, n, heat->t, heat->seed, UINT32_MAX,
                                  map, NULL, NULL);
-    if (status == HIDI_OK)
+    if (status == HIDI_OK) {
+        const double fullest = fmax(LEAST_FULLEST, largest(map, n * tokens) * (double)tokens);
+        for (size_t i = 0; i < tokens; i++)
+            map[n * tokens + i] = (hidi_real)(fullest / (double)tokens);
         status = heat_grid(&image, heat, x, map, n, c);
-    if (status == HIDI_OK && heat->fullest != NULL)
-        *heat->fullest = largest(map, n * tokens) * (double)tokens;
+        if (heat->fullest != NULL)
+            *heat->fullest = fullest;
+    }
     hidi_tape_destroy(tape);
     free(map);
     if (status != HIDI_OK)

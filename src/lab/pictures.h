@@ -35,8 +35,8 @@ typedef struct hidi_heat {
     uint64_t seed;        /* of the noise                                                       */
     size_t columns, zoom; /* of the picture                                                     */
     bool with_images;     /* above each row of weights the images, in their colours             */
-    double *fullest;      /* output: the largest weight, which is drawn as full red, in units of
-                           * the even share 1 / tokens; NULL: not wanted                        */
+    double *fullest;      /* output: the weight that is drawn as full red, in units of the even
+                           * share 1 / tokens; NULL: not wanted                                 */
 } hidi_heat;
 
 /* With t in the middle of dm.adversary_time, and eval.zoom. */
@@ -44,8 +44,8 @@ hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discrimin
                              uint64_t seed, size_t columns);
 
 /* Where an adaptive weighted discriminator looks: its token weights a_i (the mean over its heads)
- * in red over each image of x [n, C, H, W], classes y [n], on one scale for all: 0 is grey, the
- * largest weight of the picture full red.  Heads of another kind have no token weights:
+ * in red over each image of x [n, C, H, W], classes y [n], on one scale for all: 0 is grey; the
+ * largest weight of the picture, but at least twice the even share, is full red.  Heads of another kind have no token weights:
  * HIDI_UNSUPPORTED. */
 hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
                             const int32_t *y, size_t n);
