@@ -16,7 +16,7 @@
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 
 enum { SEED = 7, IMAGE_SEED = 11, BATCH = 16, FEATURES = 2048, CLASSES = 1008, SPATIAL = 2023 };
-enum { RESIZE_STEP = 401, BLOCK_STEP = 101 }; /* every so many elements are in the file */
+enum { RESIZE_STEP = 401, BLOCK_STEP = 101 }; /* one element in so many is in the file */
 
 static const char *const modes[] = {"pytorch-fid", "tf", "clean"};
 
@@ -328,7 +328,7 @@ START_TEST(superfluous)
     const float value = 1;
     const size_t one = 1;
     OK(hidi_tensor_file_add(&weights, "AuxLogits.conv0.bn.weight", HIDI_F32, 1, &one, &value));
-    check_refused("AuxLogits.conv0.bn.weight", "no tensor of");
+    check_refused("AuxLogits.conv0.bn.weight", "not a tensor of");
 }
 END_TEST
 

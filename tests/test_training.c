@@ -399,7 +399,7 @@ START_TEST(no_allocation_after_the_first_steps)
 }
 END_TEST
 
-/* Whichever allocation fails: an error, from the constructor or from a step, and all is released. */
+/* Whichever allocation fails: an error, from the constructor or a step, and all is released. */
 static const hidi_backend *allocates;
 static long allocations_left, pieces;
 
@@ -551,7 +551,7 @@ START_TEST(snapshots)
     snapshot_value = malloc(whole.result->count * sizeof *snapshot_value);
     n_snapshots = 0;
     ck_assert_int_eq(hidi_train(whole.task, &training), HIDI_OK);
-    ck_assert_int_eq(n_snapshots, 2); /* the end is no snapshot */
+    ck_assert_int_eq(n_snapshots, 2); /* the end is not a snapshot */
     ck_assert(snapshot_steps[0] == 2 && snapshot_steps[1] == 4);
     begin(&part, STAGE1, "");
     double values[HIDI_MAX_LOG_COLUMNS];
@@ -681,7 +681,8 @@ START_TEST(not_finite_stops)
     begin(&a, TEACHER, "");
     const hidi_task broken = breaking(a.task, &hidi_teacher_net(a.teacher)->params);
     ck_assert_int_eq(hidi_train(&broken, &training), HIDI_NOT_FINITE);
-    ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") != NULL &&
+    ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") !=
+                          NULL &&
                       strstr(hidi_error_message(), "last.safetensors") != NULL,
                   "%s", hidi_error_message());
     ck_assert_int_eq(access(training.checkpoint, F_OK), 0);

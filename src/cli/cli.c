@@ -37,10 +37,11 @@ static int common_flags(arguments *a, bool with_settings, hidi_flag *flags)
     const hidi_flag always[] = {
         {"backend", "NAME", &a->backend, NULL, help_of("run.backend")},
         {"threads", "N", &a->threads, NULL, help_of("run.threads")},
-        {"quiet", NULL, NULL, &a->quiet, "no progress"},
-        {"help", NULL, NULL, &a->help, "this text"}};
+        {"quiet", NULL, NULL, &a->quiet, "show no progress"},
+        {"help", NULL, NULL, &a->help, "print this text"}};
     const hidi_flag settings[] = {
-        {"preset", "NAME", &a->preset, NULL, "a preset, or a file of settings with a / or .ini"},
+        {"preset", "NAME", &a->preset, NULL,
+         "a preset, or a settings file (a name with / or .ini)"},
         {"set", "KEY=VALUE", NULL, NULL, "one setting; may be repeated"},
         {"seed", "N", &a->seed, NULL, "the same as --set run.seed=N"},
         {"out", "PATH", &a->out, NULL, "where results go"}};
@@ -99,7 +100,7 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
             return false;
         } else if (strcmp(flags[i].name, "set") == 0) {
             if (cli->session.n_sets == HIDI_MAX_SETS) {
-                hidi_cli_usage(cli, "more than %d --set", HIDI_MAX_SETS);
+                hidi_cli_usage(cli, "more than %d times --set", HIDI_MAX_SETS);
                 return false;
             }
             cli->session.set[cli->session.n_sets++] = optarg;

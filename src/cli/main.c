@@ -31,10 +31,11 @@ static void print_usage(FILE *out)
         fprintf(out, "  %-12s %s\n", commands[i].command->name, commands[i].command->summary);
     for (int i = 0; i < COMMANDS; i++)
         if (commands[i].earlier_name != NULL) {
-            fprintf(out, "%s%s is %s", before, commands[i].earlier_name, commands[i].command->name);
+            fprintf(out, "%s%s for %s", before, commands[i].earlier_name,
+                    commands[i].command->name);
             before = ", ";
         }
-    fprintf(out, "\nhidi COMMAND --help says more; hidi --version the version.\n");
+    fprintf(out, "\nhidi COMMAND --help says more; hidi --version prints the version.\n");
 }
 
 /* NULL: there is none of that name. */

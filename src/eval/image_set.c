@@ -1,5 +1,5 @@
 /* image_set.c - one pass over a source: every batch is clamped to [-1, 1], goes through the
- * extractor once, and is added to whatever is gathered of it. */
+ * extractor once, and is added to whatever is gathered from it. */
 #include "eval/image_set.h"
 
 #include <math.h>

@@ -37,12 +37,12 @@ static hidi_status check_covariance(const double *sigma, size_t D, const char *p
             worst = fmax(worst, fabs(sigma[i * D + j] - sigma[j * D + i]));
         }
     if (worst > asymmetry * largest)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, and no covariance", path,
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, so not a covariance", path,
                           name);
     for (size_t i = 0; i < D; i++)
         if (sigma[i * D + i] < 0)
             return hidi_error(HIDI_BAD_FORMAT,
-                              "%s: %s has a variance below 0 (feature %zu), and is no covariance",
+                              "%s: %s has a variance below 0 (feature %zu), so is not a covariance",
                               path, name, i);
     return HIDI_OK;
 }
@@ -109,7 +109,9 @@ hidi_status hidi_statistics_read(hidi_statistics *statistics, const char *path)
     HIDI_TRY(hidi_npz_open(&npz, path));
     hidi_status status = read_pair(npz, path, "mu", "sigma", &statistics->features);
     if (status == HIDI_OK && statistics->features.dim == 0)
-        status = hidi_error(HIDI_BAD_FORMAT, "%s: no arrays mu and sigma", path);
+        status = read_pair(npz, path, "mean", "cov", &statistics->features);
+    if (status == HIDI_OK && statistics->features.dim == 0)
+        status = hidi_error(HIDI_BAD_FORMAT, "%s: no arrays mu and sigma, or mean and cov", path);
     if (status == HIDI_OK)
         status = read_pair(npz, path, "mu_s", "sigma_s", &statistics->spatial);
     if (status == HIDI_OK)
@@ -123,7 +125,8 @@ hidi_status hidi_statistics_look(const char *path, bool *has_statistics, bool *h
     hidi_npz *npz;
     HIDI_TRY(hidi_npz_open(&npz, path));
     const hidi_file_tensor *images = hidi_tensor_file_find(hidi_npz_arrays(npz), "arr_0");
-    *has_statistics = hidi_tensor_file_find(hidi_npz_arrays(npz), "mu") != NULL;
+    *has_statistics = hidi_tensor_file_find(hidi_npz_arrays(npz), "mu") != NULL ||
+                      hidi_tensor_file_find(hidi_npz_arrays(npz), "cov") != NULL;
     *has_images = images != NULL && images->rank == 4;
     hidi_npz_close(npz);
     return HIDI_OK;

@@ -332,20 +332,28 @@ hidi_status hidi_read_file(const char *path, unsigned char **data, size_t *bytes
 {
     struct stat info;
     hidi_status status = HIDI_OK;
-    size_t capacity = 1 << 16, used = 0;
+    size_t capacity = 1 << 16, used = 0, most = (size_t)1 << 30;
     FILE *in = fopen(path, "rb");
 
     *data = NULL;
     if (in == NULL)
         return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-    /* One byte for the 0 and one more, so that a file of the expected size ends the loop. */
-    if (fstat(fileno(in), &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0)
+    /* What has no size, such as /dev/zero, may have no end.  One byte for the 0 and one more, so that a file of the expected size ends the loop. */
+    if (fstat(fileno(in), &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
         capacity = (size_t)info.st_size + 2;
+        most = SIZE_MAX / 2;
+    }
     unsigned char *buffer = malloc(capacity);
     while (buffer != NULL) {
         used += fread(buffer + used, 1, capacity - used - 1, in);
         if (used < capacity - 1)
             break; /* the end, or an error */
+        if (used > most) {
+            free(buffer);
+            (void)fclose(in);
+            return hidi_error(HIDI_BAD_FILE, "%s: more than %zu bytes, and not a regular file", path,
+                              most);
+        }
         unsigned char *larger = capacity > SIZE_MAX / 2 ? NULL : realloc(buffer, 2 * capacity);
         if (larger == NULL)
             free(buffer);

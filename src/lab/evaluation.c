@@ -1,5 +1,5 @@
 /* evaluation.c - the reference is gathered first and kept; then one set after the other is
- * gathered, measured against it and forgotten, so that memory is needed for two sets. */
+ * gathered, measured against it and forgotten, so that at most two sets are in memory. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

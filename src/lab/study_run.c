@@ -207,7 +207,7 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
     hidi_progress_end(&progress, NULL);
     if (status == HIDI_OK && *stop != 0 && count_in(plan, HIDI_DONE) < plan->n)
         status = hidi_error(HIDI_INTERRUPTED,
-                            "stopped after %d of %d tasks; the same command goes on",
+                            "stopped after %d of %d tasks; the same command resumes",
                             count_in(plan, HIDI_DONE), plan->n);
     return status;
 }
@@ -222,7 +222,7 @@ hidi_status hidi_plan_run(hidi_plan *plan, int jobs)
         status = run_tasks(plan, jobs);
     if (status == HIDI_OK && count_in(plan, HIDI_DONE) < plan->n)
         status = hidi_error(HIDI_BAD_FILE,
-                            "%d of %d tasks failed, or wait for one that did (see above)",
+                            "%d of %d tasks failed, or need one that failed (see above)",
                             plan->n - count_in(plan, HIDI_DONE), plan->n);
     return status;
 }

@@ -1,10 +1,10 @@
 /* The loop's order, which resuming depends on: a step is taken, its row is logged, then, if it is
  * time, the checkpoint is written.  A checkpoint holds the number of complete steps, the seconds
  * they took, and what the task hands over (weights, averages, moments); draws depend on the number
- * of the step alone.  Going on reads it, cuts the log's rows of later steps off (they are about to
- * be taken again, with the same bits), and continues.  So a training in pieces leaves the weights
- * and the log of one that was not interrupted.  The file appears as a whole (io/atomic_file.c):
- * whatever ends the process, a complete checkpoint is there. */
+ * of the step alone.  Resuming reads it, cuts the rows of later steps off the log (they are about
+ * to be taken again, with the same bits), and continues.  So a training in pieces leaves the
+ * weights and the log of one that was not interrupted.  The file appears as a whole
+ * (io/atomic_file.c): whatever ends the process, a complete checkpoint is there. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -62,8 +62,8 @@ static hidi_status check_origin(const hidi_task *task, const hidi_tensor_file *f
     if (label == NULL || settings == NULL)
         return hidi_error(HIDI_BAD_FORMAT, "%s: not a checkpoint of a training run", file->path);
     if (strcmp(label, task->label) != 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a checkpoint of \"%s\", not of \"%s\"", file->path,
-                          label, task->label);
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a checkpoint of \"%s\", not of \"%s\"",
+                          file->path, label, task->label);
     if (strcmp(settings, task->settings) != 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "%s was written with other settings: use those to go "
                                              "on, or remove it to begin anew",
@@ -272,8 +272,8 @@ hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
         *training->seconds = at.seconds;
     if (status == HIDI_INTERRUPTED) {
         HIDI_TRY(save(task, training, &at));
-        return hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command goes "
-                                            "on from %s",
+        return hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command "
+                                            "goes on from %s",
                           task->label, at.done, training->steps,
                           training->checkpoint ? training->checkpoint : "the beginning");
     }

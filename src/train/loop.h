@@ -28,15 +28,15 @@ typedef struct hidi_task {
 
 typedef struct hidi_training {
     long steps;                         /* in all                                               */
-    long save_every;                    /* steps between checkpoints; 0: only when stopped        */
-    long log_every;                     /* rows of the log: step 0, log_every, ... and the last    */
+    long save_every;                    /* steps between checkpoints; 0: only when stopped      */
+    long log_every;                     /* rows of the log: step 0, log_every, ... and the last   */
     const char *checkpoint;             /* path; resumed from if it is there; the caller removes it
                                          * when the result is safe                              */
     const char *log;                    /* path of a CSV file; NULL: none                         */
     FILE *progress;                     /* NULL: silent                                           */
     FILE *notes;                        /* a line here says what was found wrong with the log and
                                          * does not end the training; NULL: nowhere             */
-    long snapshot_every;                /* > 0: snapshot() after so many steps and their multiples,
+    long snapshot_every;                /* > 0: snapshot() after this many steps and its multiples,
                                          * the last step excepted                               */
     hidi_status (*snapshot)(void *context, long steps); /* looks at the result so far           */
     void *context;
