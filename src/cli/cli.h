@@ -61,8 +61,8 @@ typedef struct hidi_cli {
  * --help, or after an error that it has printed.  What is given is an input, which nothing that the
  * command writes replaces (hidi_protect_input): every file that is the value of an option or an
  * argument, but for the options that name results (the list is in cli.c) and an argument that
- * command->arguments calls TO.  A result that is such an input is refused at once.  A flag with the name of a common one takes
- * its place; without help, it takes it away. */
+ * command->arguments calls TO.  A result that is such an input is refused at once.  A flag with the
+ * name of a common one takes its place; without help, it takes it away. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
