@@ -69,6 +69,7 @@
 #include "eval/kernel_distance.h"
 #include "eval/measure.h"
 #include "eval/metrics.h"
+#include "eval/one_call.h"
 #include "eval/precision_recall.h"
 #include "eval/samples.h"
 #include "eval/spectrum.h"
