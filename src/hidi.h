@@ -31,6 +31,7 @@
 #include "core/random.h"
 #include "core/real.h"
 #include "core/status.h"
+#include "core/stop.h"
 #include "core/version.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"

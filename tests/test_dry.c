@@ -136,7 +136,7 @@ static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool e
                                .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 2},
                                          .key_width = 8},
                                .interval = interval,
-                               .meanflow = {1.5, 0.5, 1, 0},
+                               .meanflow = {1.5, 0.5, 1, 0, 0},
                                .adamw = adamw,
                                .schedule = schedule,
                                .fake_rate = 1,

@@ -253,7 +253,7 @@ START_TEST(trained_networks)
 
     const hidi_stage1_options options = {.batch = 64, .seed = 2, .ema = 0.98,
                                      .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 0},
-                                     .meanflow = {1, 0.5, 1, 0}, .adamw = adamw,
+                                     .meanflow = {1, 0.5, 1, 0, 0}, .adamw = adamw,
                                      .schedule = {1e-3, 50, HIDI_DECAY_COSINE, 0.05, STEPS}};
     hidi_stage1 *s;
     ck_assert_int_eq(hidi_stage1_create(&s, teacher, &data, &options, ""), HIDI_OK);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backends.h"
+#include "core/stop.h"
 #include "io/safetensors.h"
 #include "eval/inception.h"
 #include "source.h"
@@ -230,6 +231,10 @@ START_TEST(batches)
             ck_assert_double_eq_tol(one_spatial[k], spatial[i * 7 * 9 + k], 64 * HIDI_REAL_EPSILON);
     }
     OK(hidi_inception_forward(net, x, 0, SIDE, &all));
+    static volatile sig_atomic_t asked = 1;
+    hidi_stop_on(&asked);
+    ck_assert_int_eq(hidi_inception_forward(net, x, N, SIDE, &all), HIDI_INTERRUPTED);
+    hidi_stop_on(NULL);
     ck_assert_int_eq(hidi_inception_forward(net, x, 1, 74, &all), HIDI_BAD_SHAPE);
     ck_assert_int_eq(hidi_inception_forward(net, x, 1, 300, &all), HIDI_BAD_SHAPE);
     hidi_inception_destroy(net);

@@ -305,7 +305,7 @@ END_TEST
 START_TEST(bad_usage_is_explained)
 {
     static const refusal refusals[] = {
-        {"--in good.st", "what is to be evaluated?  KIND is missing\n"},
+        {"--in good.st", "KIND is missing: which computation?\n"},
         {"dot --model teacher.st --in good.st", "no kind \"dot\"\n"},
         {"dit dit --model teacher.st --in good.st", "unexpected argument dit\n"},
         {"dit --in good.st", "dit needs --model FILE\n"},

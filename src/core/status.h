@@ -17,7 +17,7 @@ typedef enum hidi_status {
     HIDI_NOT_FINITE,   /* NaN or infinity in a loss, a gradient or an input            */
     HIDI_BAD_BACKEND,  /* not built in, no device, or a failed call of its library     */
     HIDI_UNSUPPORTED,  /* legal, but not something this build or version does          */
-    HIDI_INTERRUPTED   /* stopped on request, state saved                              */
+    HIDI_INTERRUPTED   /* stopped on request; a training has saved its state           */
 } hidi_status;
 
 #if defined(__GNUC__)

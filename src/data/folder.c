@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/array.h"
+#include "core/stop.h"
 #include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
@@ -155,6 +156,7 @@ static hidi_status decode(hidi_dataset *data, listing *list)
 {
     for (size_t i = 0; i < list->n; i++) {
         picture *p = &list->item[i];
+        HIDI_TRY(hidi_check_stop());
         HIDI_TRY(hidi_png_read(&p->image, p->path, 0));
         const picture *first = &list->item[0];
         if (p->image.width != first->image.width || p->image.height != first->image.height)

@@ -318,6 +318,7 @@ static hidi_status open_log(hidi_csv *csv, const char *header, long resume_step)
 {
     bool begin = resume_step <= 0 || is_missing(csv->path);
 
+    HIDI_TRY(hidi_refuse_input(csv->path));
     if (!begin)
         HIDI_TRY(drop_rows(csv->path, header, resume_step));
     csv->out = fopen(csv->path, begin ? "wb" : "ab");

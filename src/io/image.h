@@ -12,6 +12,7 @@ typedef struct hidi_image {
     size_t width, height;
     int channels;    /* 1 grey, 3 RGB                                       */
     uint8_t *pixel;  /* [height, width, channels]; owned, freed by _free     */
+    int deep_grey;   /* 1: read from 16-bit grey, the high byte of each value */
 } hidi_image;
 
 hidi_status hidi_image_create(hidi_image *image, size_t width, size_t height, int channels,

@@ -21,11 +21,16 @@ static const struct {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+bool hidi_is_npy(const unsigned char *first)
+{
+    return memcmp(first, MAGIC, 6) == 0;
+}
+
 hidi_status hidi_npy_length(const unsigned char *prefix, const char *what, size_t *length)
 {
     const int version = prefix[6];
 
-    if (memcmp(prefix, MAGIC, 6) != 0)
+    if (!hidi_is_npy(prefix))
         return hidi_error(HIDI_BAD_FORMAT, "%s: not an array: it does not begin with \\x93NUMPY",
                           what);
     if (version < 1 || version > 3)

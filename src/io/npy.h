@@ -23,6 +23,9 @@ typedef struct hidi_npy {
 
 enum { HIDI_NPY_PREFIX = 12 }; /* bytes from which the length of the header can be told */
 
+/* Do these 6 bytes begin an array? */
+bool hidi_is_npy(const unsigned char *first);
+
 /* The whole length of the header, prefix included, from its first HIDI_NPY_PREFIX bytes; `what`
  * ("a.npz: \"mu\"") begins the messages. */
 hidi_status hidi_npy_length(const unsigned char *prefix, const char *what, size_t *length);

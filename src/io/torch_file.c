@@ -146,6 +146,7 @@ static hidi_status read_archive(hidi_tensor_file *file, archive *a, const char *
 {
     unsigned char *bytes = NULL;
     const hidi_value *part;
+    const char *prefix;
     hidi_torch_views list = { 0 };
     hidi_pickle pickle = { 0 };
     hidi_storage_source source = { data ? load_member : NULL, a, false, a->zip.file_bytes };
@@ -159,9 +160,9 @@ static hidi_status read_archive(hidi_tensor_file *file, archive *a, const char *
         status = hidi_error(HIDI_BAD_FORMAT, "%s: %zu bytes after the end of the pickle",
                             file->path, n - pickle.used);
     if (status == HIDI_OK)
-        status = hidi_torch_choose(pickle.value, key, file->path, &part);
+        status = hidi_torch_choose(pickle.value, key, file->path, &part, &prefix);
     if (status == HIDI_OK)
-        status = hidi_torch_list_part(&list, part, file);
+        status = hidi_torch_list_part(&list, part, prefix, file);
     if (status == HIDI_OK)
         status = hidi_torch_materialise(file, &list, &source);
     hidi_torch_views_free(&list);

@@ -70,6 +70,8 @@ static hidi_status infer(hidi_heads_config *config, const hidi_tensor_file *file
 {
     const hidi_file_tensor *query;
     HIDI_TRY(hidi_tensor_file_need(file, "heads.0.query", &query));
+    if (query->count == 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: heads.0.query has no elements", file->path);
     config->key_width = query->count;
     config->conditional = hidi_tensor_file_find(file, "heads.0.query_map.weight") != NULL;
     return HIDI_OK;
