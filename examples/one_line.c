@@ -2,8 +2,8 @@
  *
  *     ./one_line ../run-shapes/stage2.safetensors ../data/shapes-features.safetensors pictures others
  *
- * The last three arguments may be left out; with pytorch-fid's weights in the second place the distance
- * is the FID.
+ * The last three arguments may be left out; with pytorch-fid's weights in the second place the
+ * distance is the FID.
  */
 #include <hidi/hidi.h>
 

@@ -166,8 +166,8 @@ static hidi_status start_images(hidi_image_source *source, const char *path)
         return status;
     if (array == NULL)
         return hidi_error(HIDI_BAD_FORMAT,
-                          "%s: no array arr_0 of images, nor mu and sigma (%zu array%s%s%.40s%s)", path,
-                          arrays->n_tensors, arrays->n_tensors == 1 ? "" : "s",
+                          "%s: no array arr_0 of images, nor mu and sigma (%zu array%s%s%.40s%s)",
+                          path, arrays->n_tensors, arrays->n_tensors == 1 ? "" : "s",
                           arrays->n_tensors > 0 ? ": " : "",
                           arrays->n_tensors > 0 ? arrays->tensor[0].name : "",
                           arrays->n_tensors > 1 ? " ..." : "");

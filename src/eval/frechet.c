@@ -108,7 +108,7 @@ static hidi_status factorise(double *c, size_t D, double *w, double **b, size_t 
     HIDI_TRY(hidi_symmetric_eigen(c, w, D));
     if (w[0] < -1e-4 * fmax(w[D - 1], 0)) /* rounding in single precision leaves 1e-6 or so */
         return hidi_error(HIDI_BAD_FORMAT,
-                          "no covariance: it has an eigenvalue of %g, below 0 (the largest is %g)",
+                          "not a covariance: it has an eigenvalue of %g, below 0 (the largest: %g)",
                           w[0], w[D - 1]);
     double noise = (double)D * DBL_EPSILON * fmax(w[D - 1], 0);
     size_t first = D;

@@ -1,5 +1,5 @@
-/* one_call.c - samples, features and distances from paths alone: opening, using and closing the pieces
- * that samples.h, extractor.h and frechet.h have. */
+/* one_call.c - samples, features and distances from paths alone: opening, using and closing the
+ * pieces that samples.h, extractor.h and frechet.h have. */
 #include "eval/one_call.h"
 
 #include <stdlib.h>
@@ -103,8 +103,8 @@ hidi_status hidi_features_of(const char *images, const char *weights, double **f
 
 /* --- distances -------------------------------------------------------------------------------- */
 
-/* The moments of a set's features: read from its statistics, or gathered from its images.  set holds
- * them; free it in any case. */
+/* The moments of a set's features: read from its statistics, or gathered from its images.  set
+ * holds them; free it in any case. */
 static hidi_status gather_moments(hidi_image_set *set, hidi_extractor *extractor, const char *path)
 {
     const hidi_gathering what = {.moments = true, .label = path};
@@ -121,8 +121,8 @@ static hidi_status gather_moments(hidi_image_set *set, hidi_extractor *extractor
     hidi_statistics statistics;
     hidi_status status = hidi_statistics_read(&statistics, path);
     if (status == HIDI_OK && statistics.features.dim != extractor->n_features)
-        status = hidi_error(HIDI_BAD_SHAPE, "%s: statistics of %zu features, expected %zu of %s", path,
-                            statistics.features.dim, extractor->n_features, extractor->name);
+        status = hidi_error(HIDI_BAD_SHAPE, "%s: statistics of %zu features, expected %zu of %s",
+                            path, statistics.features.dim, extractor->n_features, extractor->name);
     if (status == HIDI_OK) { /* they are moved */
         set->moments = statistics.features;
         statistics.features = (hidi_moments){0};

@@ -11,17 +11,17 @@
 
 #include "samples.h"
 
-/* n samples of a model in a file, teacher or student: *x [n, C, H, W], about -1 to 1, which the caller
- * frees.  sampler NULL: one step of a student's average velocity, or 25 Heun steps of a teacher with
- * guidance 1.5.  seed: as in hidi_samples; classes go round.  config (NULL: not wanted): the network's,
- * which has C, H = W and the number of classes. */
+/* n samples of a model in a file, teacher or student: *x [n, C, H, W], about -1 to 1, which the
+ * caller frees.  sampler NULL: one step of a student's average velocity, or 25 Heun steps of a
+ * teacher with guidance 1.5.  seed: as in hidi_samples; classes go round.  config (NULL: not
+ * wanted): the network's, which has C, H = W and the number of classes. */
 hidi_status hidi_samples_of(const char *model, const hidi_sampler *sampler, uint64_t seed, size_t n,
                             hidi_real **x, hidi_dit_config *config);
 
 /* Features of images: *features [*n, *dim], which the caller frees.
  *   images   a folder of pictures, or an npz with arr_0
- *   weights  the extractor: pytorch-fid's Inception-v3 (pool3, dim 2048, input as pytorch-fid has it),
- *            or a small net of `hidi features`, which takes images of its own size alone */
+ *   weights  the extractor: pytorch-fid's Inception-v3 (pool3, dim 2048, pytorch-fid's input), or
+ *            a small net of `hidi features`, which only takes images of its own size */
 hidi_status hidi_features_of(const char *images, const char *weights, double **features, size_t *n,
                              size_t *dim);
 

@@ -18,10 +18,10 @@ typedef struct hidi_statistics {
 } hidi_statistics;
 
 /* Reads what is there, and nothing else of the file (a reference batch of guided-diffusion has its
- * images beside its statistics).  HIDI_BAD_FORMAT without mu and sigma (or mean and
- * cov), for shapes that do not fit each other and a sigma that is not symmetric or has a negative variance; HIDI_NOT_FINITE;
- * HIDI_UNSUPPORTED for complex numbers, and for more than hidi_file_budget allows.  Free it in any
- * case. */
+ * images beside its statistics).  HIDI_BAD_FORMAT without mu and sigma (or mean and cov), for
+ * shapes that do not fit each other and a sigma that is not symmetric or has a negative variance;
+ * HIDI_NOT_FINITE; HIDI_UNSUPPORTED for complex numbers, and for more than hidi_file_budget allows.
+ * Free it in any case. */
 hidi_status hidi_statistics_read(hidi_statistics *statistics, const char *path);
 void hidi_statistics_free(hidi_statistics *statistics);
 

@@ -125,7 +125,7 @@ static void set_lock(int descriptor)
     (void)fcntl(descriptor, F_SETLK, &all); /* a file system without locks: the number must do */
 }
 
-/* The process that a name "base.tmp-PID" or "base.tmp-PID-N" is of; 0: it is no such name. */
+/* The process that a name "base.tmp-PID" or "base.tmp-PID-N" is of; 0: it is not such a name. */
 static long process_of(const char *name, const char *base)
 {
     const size_t length = strlen(base);
@@ -338,7 +338,8 @@ hidi_status hidi_read_file(const char *path, unsigned char **data, size_t *bytes
     *data = NULL;
     if (in == NULL)
         return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-    /* What has no size, such as /dev/zero, may have no end.  One byte for the 0 and one more, so that a file of the expected size ends the loop. */
+    /* What has no size, such as /dev/zero, may have no end.  One byte for the 0 and one more, so
+     * that a file of the expected size ends the loop. */
     if (fstat(fileno(in), &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
         capacity = (size_t)info.st_size + 2;
         most = SIZE_MAX / 2;
@@ -351,8 +352,8 @@ hidi_status hidi_read_file(const char *path, unsigned char **data, size_t *bytes
         if (used > most) {
             free(buffer);
             (void)fclose(in);
-            return hidi_error(HIDI_BAD_FILE, "%s: more than %zu bytes, and not a regular file", path,
-                              most);
+            return hidi_error(HIDI_BAD_FILE, "%s: more than %zu bytes, and not a regular file",
+                              path, most);
         }
         unsigned char *larger = capacity > SIZE_MAX / 2 ? NULL : realloc(buffer, 2 * capacity);
         if (larger == NULL)

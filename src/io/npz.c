@@ -221,8 +221,8 @@ static hidi_status read_columns(hidi_npz *npz, const hidi_file_tensor *array)
 
     if (bytes > hidi_file_budget(npz->zip.file_bytes))
         return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: \"%s\": %zu bytes in Fortran order, in a file of %zu: too many to be "
-                          "read at once",
+                          "%s: \"%s\": %zu bytes in Fortran order, in a file of %zu: too many to "
+                          "be read at once",
                           npz->zip.path, array->name, bytes, npz->zip.file_bytes);
     whole = malloc(bytes + 1);
     if (whole == NULL)

@@ -8,9 +8,9 @@
  *
  * It reads members that are stored or deflated, zip64, and .npy versions 1 to 3; float64, float32,
  * float16, int64, int32, int16, int8, uint8 and bool of either byte order, in C or Fortran order.
- * Names are those of numpy.load: without ".npy".  A .npy file is read as an archive with the one array
- * arr_0, which is what numpy.savez would have called it.
- * Sources: numpy.lib.format (NEP 1); the zip container is libzip's work.
+ * Names are those of numpy.load: without ".npy".  A .npy file is read as an archive with the one
+ * array arr_0, which is what numpy.savez would have called it.  Sources: numpy.lib.format (NEP 1);
+ * the zip container is libzip's work.
  */
 #ifndef HIDI_IO_NPZ_H
 #define HIDI_IO_NPZ_H

@@ -62,8 +62,8 @@ static hidi_status refuse_json(const char *path)
                       path);
 }
 
-/* A pipe can be read once, from the beginning to the end: safetensors can be, from /dev/stdin or the
- * like.  A device has no end, and a named pipe without a writer would be waited for. */
+/* A pipe can be read once, from the beginning to the end: safetensors can be, from /dev/stdin or
+ * the like.  A device has no end, and a named pipe without a writer would be waited for. */
 static hidi_status check_irregular(const char *path, const struct stat *about)
 {
     struct stat link;

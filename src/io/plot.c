@@ -1,8 +1,8 @@
 /* plot.c - SVG by printf: data to pixels, ticks at 1, 2 and 5 times powers of ten, and a legend.
  *
- * Letters are 14 pixels high on a picture 440 wide, so that they can still be read (12 pixels) where
- * a telephone shows it 376 wide.  Colours are attributes, which every program understands; a style
- * sheet inside replaces them where the reader prefers a dark page. */
+ * Letters are 14 pixels high on a picture 440 wide, so that they can still be read (12 pixels)
+ * where a telephone shows it 376 wide.  Colours are attributes, which every program understands; a
+ * style sheet inside replaces them where the reader prefers a dark page. */
 #include "io/plot.h"
 
 #include <math.h>

@@ -75,11 +75,11 @@ static hidi_status parse_shape(const hidi_tensor_file *file, const char *name, c
     *rank = json_array_size(json);
     for (size_t i = 0; i < *rank; i++)
         if (!parse_size(json_array_get(json, i), i < HIDI_FILE_MAX_RANK ? &dim[i] : &size))
-            return bad(file, name, "\"shape\" holds something else than whole numbers from 0");
+            return bad(file, name, "\"shape\" holds something other than whole numbers from 0");
     return HIDI_OK;
 }
 
-/* Notes down a tensor that a hidi_file_tensor cannot hold. */
+/* Notes a tensor that a hidi_file_tensor cannot hold. */
 static hidi_status note_unread(hidi_tensor_file *file, const char *name, const json_t *json,
                                size_t rank)
 {
@@ -257,8 +257,8 @@ hidi_status hidi_safetensors_read(hidi_tensor_file *file, const char *path)
     if (status == HIDI_OK && is_other_format(file) && stat(path, &about) == 0 &&
         !S_ISREG(about.st_mode))
         status = hidi_error(HIDI_UNSUPPORTED,
-                            "%s: through a pipe only safetensors can be read, and this is something "
-                            "else: PyTorch's files, npz and npy have to be files",
+                            "%s: through a pipe only safetensors can be read, and this is "
+                            "something else: PyTorch's files, npz and npy have to be files",
                             path);
     if (status == HIDI_OK)
         status = parse_file(file);

@@ -90,7 +90,7 @@ hidi_status hidi_tensor_file_take(hidi_tensor_file *file, const char *name, hidi
 hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value);
 /* ... in the place of the value that the key may already have. */
 hidi_status hidi_tensor_file_set_meta(hidi_tensor_file *file, const char *key, const char *value);
-/* For readers: notes down what the file has under `name` and is neither tensor nor text. */
+/* For readers: notes what the file has under `name` that is neither a tensor nor text. */
 hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
                                         const char *what);
 

@@ -277,7 +277,7 @@ typedef struct walk {
     char name[LONGEST_NAME];
 } walk;
 
-/* The name of the value that the walk is at; NULL: it has not the prefix that is wanted. */
+/* The name of the value that the walk is at; NULL: it does not have the wanted prefix. */
 static const char *current_name(const walk *w)
 {
     const size_t length = w->prefix == NULL ? 0 : strlen(w->prefix);

@@ -31,7 +31,8 @@ typedef struct hidi_zip_member {
 /* Reads the directory.  Two members of one name: HIDI_BAD_FORMAT. */
 hidi_status hidi_zip_open(hidi_zip *zip, const char *path);
 
-/* A file of its own, such as a .npy, as if it were stored in an archive under this name, a literal. */
+/* A file of its own, such as a .npy, as if it were stored in an archive under this name, a
+ * literal. */
 hidi_status hidi_zip_open_single(hidi_zip *zip, const char *path, const char *name);
 
 void hidi_zip_close(hidi_zip *zip); /* also of a zeroed one */

@@ -89,7 +89,7 @@ static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file
                           file->path, proj->dim[2], proj->dim[3], table->dim[0]);
     if (has(file, prefix, "r_embedder.mlp.0.weight"))
         return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: r_embedder: codes of MeanFlow embed r under this name, or h = t - r, "
+                          "%s: r_embedder: codes of MeanFlow embed r under this name, or h = t - r "
                           "as hidi does in h_embedder; if it is h here, hidi convert --set "
                           "r_embedder=h gives it that name",
                           file->path);

@@ -88,7 +88,7 @@ hidi_status hidi_params_from_file(const hidi_params *params, hidi_real *array, c
     return HIDI_OK;
 }
 
-/* Something of a network's that could not be read would be missing without a word: not so objects
+/* Something of a network's that could not be read would be missing silently: not so objects
  * beside it, whose names have no dot. */
 static hidi_status check_unread(const char *prefix, const char *besides,
                                 const hidi_tensor_file *file)

@@ -116,7 +116,7 @@ static int count_columns(const hidi_task *task)
     return n;
 }
 
-/* Moves a log that cannot be gone on with, for the reason of the latest message, out of the way. */
+/* Moves a log that cannot be continued, for the reason in the latest message, out of the way. */
 static hidi_status set_aside(const hidi_task *task, const hidi_training *training)
 {
     char name[4096];
@@ -168,7 +168,7 @@ static hidi_status open_log(hidi_csv *log, const hidi_task *task, const hidi_tra
     return step > 0 && training->notes != NULL ? look_for_hole(task, training, step) : HIDI_OK;
 }
 
-/* Rows reach the disk before the checkpoint that goes on behind them. */
+/* Rows reach the disk before the checkpoint that goes on after them. */
 static void sync_log(const hidi_csv *log)
 {
     if (log->out != NULL)

@@ -49,12 +49,12 @@ typedef struct hidi_training {
 hidi_status hidi_training_check(const hidi_training *training);
 
 /* Runs the task's remaining steps.  Asked to stop (core/stop.h), it finishes the step, saves and
- * returns.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
- * without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
+ * returns.  A log that cannot be continued (its rows or columns are not this training's) is set
+ * aside as LOG.damaged, and a new one begun; one that lacks rows before the checkpoint's step is
+ * continued: training->notes has a line about either.
+ * HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task without a label, columns
+ * (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
  * HIDI_INTERRUPTED: stopped on request with a checkpoint written (the message says how to go on).
- * A log that cannot be gone on with (its rows or columns are not this training's) is set aside as
- * LOG.damaged, and a new one begun; one that lacks rows before the checkpoint's step is gone on
- * with: training->notes has a line about either.
  * HIDI_NOT_FINITE: the message names step, loss term or tensor; the last good checkpoint is
  * kept. */
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training);
