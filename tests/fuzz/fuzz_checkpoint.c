@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (sound.n_tensors == 0) {
         snprintf(path, sizeof path, "%s", fuzz_file("checkpoint", data, 0));
         unlink(path);
-        if (hidi_dataset_open(&images, "shapes", NULL, 4, 1) != HIDI_OK ||
+        if (hidi_dataset_open(&images, "shapes", NULL, 8, 1) != HIDI_OK ||
             train(path, 2, 1) != HIDI_INTERRUPTED ||
             hidi_safetensors_read(&sound, path) != HIDI_OK)
             abort();
