@@ -287,6 +287,39 @@ START_TEST(statistics_come_back_as_they_were)
 }
 END_TEST
 
+/* What is written can be read: without a count if it is unknown, and nothing that is refused. */
+START_TEST(statistics_that_are_not_written)
+{
+    hidi_moments features = some_moments(3, 30), spatial = some_moments(2, 30);
+    hidi_statistics s;
+    features.count = 0;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, NULL, "a net"), HIDI_OK);
+    ck_assert_int_eq(hidi_statistics_read(&s, scratch("u.npz")), HIDI_OK);
+    ck_assert_uint_eq(s.features.dim, 3);
+    ck_assert_uint_eq(s.features.count, 0);
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &s.features, NULL, "a net"), HIDI_OK);
+    hidi_statistics_free(&s);
+    remove(scratch("u.npz"));
+
+    features.count = 1;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, NULL, ""),
+                     HIDI_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "u.npz: statistics of 1 sample"));
+    features.count = 30;
+    features.mean[1] = (double)NAN;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, NULL, ""), HIDI_NOT_FINITE);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "u.npz: mu is not finite"));
+    features.mean[1] = 0;
+    spatial.covariance[1] += 1;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, &spatial, ""),
+                     HIDI_BAD_FORMAT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "sigma_s is not symmetric"));
+    ck_assert_int_ne(access(scratch("u.npz"), F_OK), 0);
+    hidi_moments_free(&features);
+    hidi_moments_free(&spatial);
+}
+END_TEST
+
 /* mu [n], sigma [m, m] from the elements of `sigma`, by these names. */
 static void check_named(const char *mean, const char *cov, size_t n, size_t m, const double *sigma,
                         hidi_status expected, const char *text)
@@ -364,6 +397,7 @@ int main(void)
     tcase_add_test(tcase, a_split_is_rounded_and_repeated);
     tcase_add_test(tcase, statistics_come_back_as_they_were);
     tcase_add_test(tcase, statistics_that_are_none);
+    tcase_add_test(tcase, statistics_that_are_not_written);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);

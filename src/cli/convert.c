@@ -12,15 +12,6 @@
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 
-/* The source is not overwritten: what was left out of it would be lost. */
-static hidi_status check_target(const char *from, const char *to)
-{
-    struct stat a, b;
-    if (stat(from, &a) == 0 && stat(to, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s and %s are the same file", from, to);
-    return HIDI_OK;
-}
-
 static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, bool tensors_only)
 {
     size_t numbers = 0;
@@ -87,7 +78,7 @@ static hidi_status convert(const hidi_session *session, const char *from, const 
                            const char *key, bool tensors_only)
 {
     hidi_tensor_file file;
-    HIDI_TRY(check_target(from, to));
+    HIDI_TRY(hidi_cli_check_outputs(to, NULL));
     HIDI_TRY(hidi_tensor_file_open(&file, from, key));
     hidi_status status = set_metadata(&file, session->set, session->n_sets);
     if (status == HIDI_OK)
@@ -118,7 +109,7 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_convert = {
-    "convert", "FROM TO", "turns PyTorch files, npz and npy into safetensors",
+    "convert", "FROM TO", "converts PyTorch, npz and npy files to safetensors",
     "FROM is what torch.save wrote (.pt, .pth, of any version), an npz, npy or safetensors, told\n"
     "apart by their content; TO is written as safetensors, whole or not at all.  Numbers keep their\n"
     "type and their bits.\n"

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
@@ -67,6 +68,7 @@ static hidi_status folder_next(hidi_image_source *source, size_t most, hidi_imag
     size_t n = 0, room = most;
     while (n < room && (state->image.pixel != NULL || state->next < state->path.n)) {
         hidi_image *image = &state->image;
+        HIDI_TRY(hidi_check_stop());
         if (image->pixel == NULL)
             HIDI_TRY(hidi_png_read(image, state->path.name[state->next++], (int)C));
         const size_t pixels = image->width * image->height;

@@ -28,7 +28,8 @@ void hidi_statistics_free(hidi_statistics *statistics);
 /* Does the file have mu (or cov), and an array arr_0 of images? */
 hidi_status hidi_statistics_look(const char *path, bool *has_statistics, bool *has_images);
 
-/* Writes an npz, whole or not at all; float64.  spatial (or NULL): written if its dim is not 0. */
+/* Writes an npz, whole or not at all; float64.  spatial (or NULL): written if its dim is not 0; a
+ * count of 0, unknown, is left out.  What hidi_statistics_read would refuse is refused. */
 hidi_status hidi_statistics_write(const char *path, const hidi_moments *features,
                                   const hidi_moments *spatial, const char *extractor);
 

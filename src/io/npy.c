@@ -39,7 +39,7 @@ hidi_status hidi_npy_length(const unsigned char *prefix, const char *what, size_
     *length = version == 1 ? (size_t)10 + hidi_load_16(prefix + 8)
                            : (size_t)12 + hidi_load_32(prefix + 8);
     if (*length > LONGEST)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: a header of %zu bytes; %d are read at most", what,
+        return hidi_error(HIDI_UNSUPPORTED, "%s: a header of %zu bytes; at most %d are read", what,
                           *length, LONGEST);
     return HIDI_OK;
 }

@@ -12,7 +12,7 @@
 #define HIDI_NPY_TYPE 32 /* characters of a type that are kept */
 
 typedef struct hidi_npy {
-    bool readable;            /* false: an element type that is not held, `type` says which */
+    bool readable;            /* false: an element type we cannot hold; `type` says which   */
     char type[HIDI_NPY_TYPE]; /* "<f4"; "structure"; or why not                             */
     hidi_dtype dtype;
     bool big_endian;

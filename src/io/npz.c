@@ -91,7 +91,7 @@ static hidi_status add_array(hidi_npz *npz, hidi_zip_member *member, size_t inde
                           name);
     if (count * hidi_dtype_bytes(npy.dtype) != member->left)
         return hidi_error(HIDI_BAD_FORMAT,
-                          "%s: \"%s\": its shape is of %zu bytes, it has %llu", npz->zip.path,
+                          "%s: \"%s\": its shape takes %zu bytes, it has %llu", npz->zip.path,
                           name, count * hidi_dtype_bytes(npy.dtype),
                           (unsigned long long)member->left);
     about->member = index;

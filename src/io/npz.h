@@ -6,7 +6,7 @@
  *     HIDI_TRY(hidi_npz_rows(npz, n, bytes));                  the next n of the N
  *     hidi_npz_close(npz);
  *
- * Read are members that are stored or deflated, zip64, .npy versions 1 to 3; float64, float32,
+ * It reads members that are stored or deflated, zip64, and .npy versions 1 to 3; float64, float32,
  * float16, int64, int32, int16, int8, uint8 and bool of either byte order, in C or Fortran order.
  * Names are those of numpy.load: without ".npy".  A .npy file is read as an archive with the one array
  * arr_0, which is what numpy.savez would have called it.

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "io/atomic_file.h"
 
 typedef struct png_job {
@@ -191,8 +192,11 @@ static int write_pixels(png_job *job)
                  image->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(job->png, job->info);
-    for (size_t i = 0; i < image->height; i++)
+    for (size_t i = 0; i < image->height; i++) {
+        if (hidi_check_stop() != HIDI_OK)
+            fail(job, HIDI_INTERRUPTED, hidi_error_message());
         png_write_row(job->png, image->pixel + i * image->width * (size_t)image->channels);
+    }
     png_write_end(job->png, NULL);
     return 1;
 }

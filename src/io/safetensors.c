@@ -130,7 +130,7 @@ static hidi_status parse_tensor(layout *where, const char *name, const json_t *j
     size_t expected = file->tensor[file->n_tensors - 1].count * hidi_dtype_bytes(dtype);
     if (range->end - range->begin != expected)
         return hidi_error(HIDI_BAD_FORMAT,
-                          "%s: tensor \"%s\": its shape is of %zu bytes, it has %zu",
+                          "%s: tensor \"%s\": its shape takes %zu bytes, it has %zu",
                           file->path, name, expected, range->end - range->begin);
     return HIDI_OK;
 }
@@ -321,7 +321,7 @@ static json_t *tensor_entry(const hidi_file_tensor *tensor, size_t begin)
                      shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
-/* The header, or NULL: out of memory, or a name that is not UTF-8 or there twice, is `culprit`. */
+/* The header.  NULL when out of memory, or if a name, *culprit, is not UTF-8 or is there twice. */
 static json_t *make_header(const hidi_tensor_file *file, const size_t *begin, const char **culprit)
 {
     json_t *header = json_object(), *metadata = NULL;

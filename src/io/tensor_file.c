@@ -399,7 +399,7 @@ hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name
     return HIDI_OK;
 }
 
-/* What of `name` comes after "key."; NULL: it does not begin so. */
+/* The part of `name` after "key."; NULL: it does not begin with that. */
 static char *rest_of(char *name, const char *key)
 {
     const size_t length = strlen(key);

@@ -90,7 +90,7 @@ static hidi_status load_member(void *context, const hidi_stored *storage, unsign
     return HIDI_OK;
 }
 
-/* The record "byteorder": "little", as without it, or "big". */
+/* The record "byteorder": "big", or "little", which it also is without the record. */
 static hidi_status read_byte_order(const archive *a, bool *big_endian)
 {
     unsigned char *text;

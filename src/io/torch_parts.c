@@ -88,7 +88,7 @@ static bool has_tensors(search *s, const hidi_value *value, int depth)
     return false;
 }
 
-/* Has it a tensor of its own, of this rank or above? */
+/* Does it have a tensor of its own, of this rank or above? */
 static bool holds_a_tensor(const hidi_value *value, int rank)
 {
     for (size_t i = 0; i < children(value); i++)
@@ -115,7 +115,7 @@ static hidi_status several(search *s, const hidi_value *value)
                       names);
 }
 
-/* Names the first object that may have hidden some. */
+/* Names the first object that may be hiding some. */
 static hidi_status no_tensors(search *s, const hidi_value *value)
 {
     char number[32];
@@ -348,8 +348,8 @@ static hidi_status visit_children(walk *w, const hidi_value *value, size_t lengt
     char number[32];
 
     if (depth == DEEPEST)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: dicts and lists within each other more than %d "
-                                            "deep", w->file->path, DEEPEST);
+        return hidi_error(HIDI_UNSUPPORTED, "%s: dicts and lists nested more than %d deep",
+                          w->file->path, DEEPEST);
     for (size_t i = 0; i < children(value); i++) {
         const char *name = child_name(value, i, number, sizeof number);
         const size_t left = sizeof w->name - length;

@@ -1,5 +1,5 @@
 /* zip_file.c - what libzip reads, with limits: no name twice, no member larger than its archive,
- * and every member read to its end has the checksum that it should have. */
+ * and every member that is read to its end has the right checksum. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

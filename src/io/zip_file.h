@@ -1,4 +1,4 @@
-/* zip_file.h - reading zip archives (npz, PyTorch) by way of libzip.  Private to io/. */
+/* zip_file.h - reading zip archives (npz, PyTorch) with libzip.  Private to io/. */
 #ifndef HIDI_IO_ZIP_FILE_H
 #define HIDI_IO_ZIP_FILE_H
 

@@ -1,5 +1,5 @@
 /* describe_file.c - what a file of tensors is: known kinds of networks are read on the dry backend,
- * which says whether they are complete; of anything else names, shapes and sums are listed. */
+ * which says whether they are complete; of anything else, names, shapes and totals are listed. */
 #include "lab/describe_file.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "method/heads.h"
 #include "model/macs.h"
 
-enum { SOME_KEYS = 12, SOME_TEXT = 200 }; /* of the metadata, unless all is asked for */
+enum { SOME_KEYS = 12, SOME_TEXT = 200 }; /* of the metadata, unless all of it is asked for */
 
 /* Text from a file: control characters do not reach the terminal. */
 static void print_text(const char *text, size_t length)

@@ -33,7 +33,7 @@ static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_
     HIDI_TRY(hidi_dit_from_file(&probe->dit[role], probe->backend, file, "", (size_t)heads, scale,
                                 has_positions ? 0 : given_image_size(probe)));
     if (unknown)
-        fprintf(stderr, "hidi probe: note: %s does not say what t is multiplied with; "
+        fprintf(stderr, "hidi probe: note: %s does not say what t is multiplied by; "
                         "time_scale=1 is assumed\n",
                 file->path);
     return HIDI_OK;

@@ -188,7 +188,7 @@ static hidi_status stack_pictures(const hidi_plan *plan, hidi_image *all, FILE *
         }
         hidi_image_free(&one);
         if (more == NULL)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: of another width than the others", path);
+            return hidi_error(HIDI_BAD_FORMAT, "%s: its width differs from the others'", path);
         fprintf(page, "%s%s",
                 rows++ ? "; "
                        : "\nFrom top to bottom, the same noise and class in each column: ",

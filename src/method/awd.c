@@ -1,10 +1,10 @@
 /* awd.c - the Adaptive Weighted Discriminator, which learns which tokens to look at  [HD: token
  * weights, assigned dynamically, to look at local imperfections; the form is ours].
  *
- *     x_i = LN(h_i)                                  the tokens
- *     s_i = <w, x_i> + b                             what token i says
- *     a_i = softmax_i(<q, W_k x_i> / sqrt(d))        how much it counts
- *     D   = sum_i a_i s_i
+ *     x_i  = LN(h_i)                                 the tokens
+ *     s_i  = <w, x_i> + b                            what token i says
+ *     a_i  = softmax_i(<q, W_k x_i> / sqrt(d))       how much it counts
+ *     D(h) = sum_i a_i s_i
  *
  * The query q is learned.  It is 0 at first: then a_i = 1/N, and AWD begins as global average
  * pooling (gap.c).  If conditional, q + W c takes its place, c being the backbone's conditioning on

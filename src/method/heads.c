@@ -78,6 +78,40 @@ hidi_var *hidi_head_score(const hidi_head_pass *pass, hidi_var *x)
 
 /* --- several heads ---------------------------------------------------------------------------- */
 
+hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
+                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
+                               hidi_var *t, const int32_t *y, hidi_head_output *output)
+{
+    const hidi_heads_config *c = &heads->config;
+    hidi_taps taps = {.n = c->n};
+    memset(output, 0, sizeof *output);
+    if (c->width != backbone->config.width)
+        return hidi_error(HIDI_BAD_SHAPE, "heads of width %zu on a backbone of width %zu", c->width,
+                          backbone->config.width);
+    memcpy(taps.block, c->block, sizeof taps.block);
+    hidi_dit_forward(tape, backbone, frozen_backbone, z, t, NULL, y, &taps);
+    HIDI_TRY(hidi_tape_status(tape));
+    if (taps.condition == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads: no images, or no times, to look at");
+
+    hidi_var *sum = NULL;
+    for (int j = 0; j < c->n; j++) {
+        const hidi_head_pass pass = {.tape = tape,
+                                     .heads = heads,
+                                     .j = j,
+                                     .frozen = frozen_heads,
+                                     .h = taps.tokens[j],
+                                     .c = taps.condition,
+                                     .side = backbone->config.image_size / backbone->config.patch};
+        const hidi_head_terms terms = hidi_head_of(c->kind)->forward(&pass);
+        output->scores[j] = terms.scores;
+        output->weights[j] = terms.weights;
+        sum = j ? hidi_add(tape, sum, terms.logits) : terms.logits;
+    }
+    output->logits = hidi_scale(tape, sum, (hidi_real)1 / (hidi_real)c->n);
+    return hidi_tape_status(tape);
+}
+
 /* Checks the config and declares the parameters of all heads, without memory for them. */
 static hidi_status declare(hidi_params *params, const hidi_heads_config *config)
 {
@@ -147,40 +181,6 @@ hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed)
         free(host);
     }
     return HIDI_OK;
-}
-
-hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
-                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                               hidi_var *t, const int32_t *y, hidi_head_output *output)
-{
-    const hidi_heads_config *c = &heads->config;
-    hidi_taps taps = {.n = c->n};
-    memset(output, 0, sizeof *output);
-    if (c->width != backbone->config.width)
-        return hidi_error(HIDI_BAD_SHAPE, "heads of width %zu on a backbone of width %zu", c->width,
-                          backbone->config.width);
-    memcpy(taps.block, c->block, sizeof taps.block);
-    hidi_dit_forward(tape, backbone, frozen_backbone, z, t, NULL, y, &taps);
-    HIDI_TRY(hidi_tape_status(tape));
-    if (taps.condition == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads: no images, or no times, to look at");
-
-    hidi_var *sum = NULL;
-    for (int j = 0; j < c->n; j++) {
-        const hidi_head_pass pass = {.tape = tape,
-                                     .heads = heads,
-                                     .j = j,
-                                     .frozen = frozen_heads,
-                                     .h = taps.tokens[j],
-                                     .c = taps.condition,
-                                     .side = backbone->config.image_size / backbone->config.patch};
-        const hidi_head_terms terms = hidi_head_of(c->kind)->forward(&pass);
-        output->scores[j] = terms.scores;
-        output->weights[j] = terms.weights;
-        sum = j ? hidi_add(tape, sum, terms.logits) : terms.logits;
-    }
-    output->logits = hidi_scale(tape, sum, (hidi_real)1 / (hidi_real)c->n);
-    return hidi_tape_status(tape);
 }
 
 /* --- text and files --------------------------------------------------------------------------- */

@@ -135,7 +135,7 @@ static hidi_status infer_rest(hidi_dit_config *c, const hidi_tensor_file *file, 
         return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say how many heads it has: set heads=N",
                           file->path);
     if (!(c->time_scale > 0))
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say what t in [0, 1] is multiplied with: "
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say what t in [0, 1] is multiplied by: "
                                              "set time_scale=S (1 for SiT, 1000 for DiT)",
                           file->path);
     return HIDI_OK;
