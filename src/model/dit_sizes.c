@@ -2,8 +2,9 @@
  * SiT has too, and the network that both have for ImageNet. */
 #include "model/dit.h"
 
-#include <stdlib.h>
 #include <string.h>
+
+#include "io/number.h"
 
 hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config)
 {
@@ -15,17 +16,16 @@ hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config)
     const char *letters = is_long ? name + 4 : name, *slash = strchr(letters, '/');
     size_t length = slash ? (size_t)(slash - letters) : strlen(letters);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        char *end = NULL;
-        unsigned long patch = slash ? strtoul(slash + 1, &end, 10) : config->patch;
+        long patch = (long)config->patch;
         if (strlen(sizes[i].name) != length || strncmp(sizes[i].name, letters, length) != 0)
             continue;
-        if (slash && (end == slash + 1 || *end != '\0' || patch < 1 || patch > 64))
+        if (slash && (!hidi_parse_long(slash + 1, &patch) || patch < 1 || patch > 64))
             break;
         config->depth = sizes[i].depth;
         config->width = sizes[i].width;
         config->heads = sizes[i].heads;
         config->mlp_width = 4 * sizes[i].width;
-        config->patch = patch;
+        config->patch = (size_t)patch;
         return HIDI_OK;
     }
     return hidi_error(HIDI_BAD_ARGUMENT, "\"%s\" is not a DiT size: S, B, L or XL, with /patch",

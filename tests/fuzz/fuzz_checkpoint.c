@@ -1,22 +1,22 @@
-/* fuzz_checkpoint.c - hidi_train, resuming the feature net's training from an edited checkpoint */
+/* fuzz_checkpoint.c - hidi_train, resuming the feature net's training from an edited checkpoint, after
+ * its last step unless that was edited */
 #include "fuzz_model.h"
 
 #include "io/safetensors.h"
 #include "train/classifier.h"
 
-enum { STEPS = 2 };
 static hidi_dataset *images;
 
-static hidi_status train(const char *checkpoint, long stop_after)
+static hidi_status train(const char *checkpoint, long steps, long stop_after)
 {
-    const hidi_training training = {.steps = STEPS,
+    const hidi_training training = {.steps = steps,
                                     .log_every = 1,
                                     .checkpoint = checkpoint,
                                     .stop_after = stop_after};
     hidi_classifier_options options = hidi_classifier_defaults();
     hidi_classifier *classifier;
 
-    options.batch = 2;
+    options.batch = 1;
     if (hidi_classifier_create(&classifier, hidi_reference_backend(), images, &options, "s") !=
         HIDI_OK)
         abort();
@@ -35,12 +35,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         snprintf(path, sizeof path, "%s", fuzz_file("checkpoint", data, 0));
         unlink(path);
         if (hidi_dataset_open(&images, "shapes", NULL, 8, 1) != HIDI_OK ||
-            train(path, STEPS - 1) != HIDI_INTERRUPTED ||
+            train(path, 2, 1) != HIDI_INTERRUPTED ||
             hidi_safetensors_read(&sound, path) != HIDI_OK)
             abort();
     }
     fuzz_edit(&file, &sound, data, size);
-    if (hidi_safetensors_write(&file, path) == HIDI_OK && train(path, 0) != HIDI_OK &&
+    if (hidi_safetensors_write(&file, path) == HIDI_OK && train(path, 1, 0) != HIDI_OK &&
         hidi_error_message()[0] == '\0')
         abort();
     hidi_tensor_file_free(&file);

@@ -20,11 +20,12 @@ static void read_part(const hidi_value *value, const char *key)
     hidi_torch_views views = { 0 };
     hidi_tensor_file file;
     const hidi_value *part;
+    const char *prefix;
 
     hidi_tensor_file_init(&file);
-    hidi_status status = hidi_torch_choose(value, key, "in", &part);
+    hidi_status status = hidi_torch_choose(value, key, "in", &part, &prefix);
     if (status == HIDI_OK)
-        status = hidi_torch_list_part(&views, part, &file);
+        status = hidi_torch_list_part(&views, part, prefix, &file);
     size_t bytes = 0;
     for (size_t i = 0; i < views.n && bytes <= 1 << 22; i++)
         bytes += views.item[i].view->count > 1 << 22 ? 1 << 23 : views.item[i].view->count * 8;
