@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/stop.h"
 #include "lab/measuring.h"
 #include "lab/pictures.h"
 #include "io/atomic_file.h"
@@ -44,7 +45,9 @@ hidi_status hidi_draw_growth(const hidi_settings *settings, const hidi_dit *net,
     hidi_real *x;
     if (!has_picture(steps, step) || (c->channels != 1 && c->channels != 3))
         return HIDI_OK;
+    hidi_stop_on(NULL); /* a picture left out is not made up for when the training goes on */
     hidi_status status = hidi_samples_draw(&samples, NULL, &x, NULL);
+    hidi_stop_flag();
     if (status == HIDI_NOT_FINITE)
         return HIDI_OK; /* the training will say so itself */
     if (status == HIDI_OK)

@@ -136,13 +136,8 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                                     .checkpoint = stage->checkpoint,
                                     .log = stage->log,
                                     .progress = stage->session->progress,
-<<<<<<< HEAD
-                                    .stop = hidi_stop_flag(),
-                                    .snapshot_every = looks ? 1 : 0,
-=======
                                     .notes = stderr,
-                                    .snapshot_every = looks ? looks->every : 0,
->>>>>>> main
+                                    .snapshot_every = looks ? 1 : 0,
                                     .snapshot = write_snapshot,
                                     .context = looks,
                                     .seconds = seconds};

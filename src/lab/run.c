@@ -242,16 +242,12 @@ static hidi_status make_all(distillation *d, FILE *out)
 hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
 {
     distillation d = {.session = session, .dir = dir};
-<<<<<<< HEAD
-    const hidi_status status = make_all(&d, out);
-    for (size_t i = 0; i < d.n_measured; i++)
-        free(d.power[i]);
-=======
     hidi_stop_flag();
     hidi_status status = hidi_lock_folder(dir, 0, false);
     if (status == HIDI_OK)
         status = make_all(&d, out);
->>>>>>> main
+    for (size_t i = 0; i < d.n_measured; i++)
+        free(d.power[i]);
     hidi_image_set_free(&d.real);
     hidi_extractor_close(&d.extractor);
     hidi_feature_net_destroy(d.features);
