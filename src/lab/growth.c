@@ -1,5 +1,5 @@
-/* growth.c - picture k of n is drawn after steps (k / (n - 1))^2: most of what there is to see happens
- * early. */
+/* growth.c - picture k of n is drawn after steps (k / (n - 1))^2: most of what there is to see
+ * happens early. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
