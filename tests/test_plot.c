@@ -158,7 +158,7 @@ START_TEST(labels_are_short)
         double low, high;
         const char *label[3];
     } ranges[] = { { 0, 0.5, { "0.1", "0.3", "0.5" } },
-                   { 0, 20000, { "4000", "10000", "20000" } },
+                   { 0, 20000, { "5000", "10000", "20000" } },
                    { 999990, 1000010, { "999990", "1000000", "1000010" } },
                    { -0.3, 0.3, { "-0.3", "0", "0.1" } },
                    { 7, 7, { "6.4", "7", "7.6" } } };
@@ -273,6 +273,51 @@ START_TEST(long_curves_keep_their_extremes)
 }
 END_TEST
 
+/* On 376 of its 440 pixels, as a telephone has it, a letter of 13 has 11. */
+START_TEST(letters_are_large_enough)
+{
+    const double x[] = { 1, 2 }, y[] = { 1e-8, 1 };
+    const hidi_series series = { "a", x, y, 2 };
+    const hidi_plot plot = { "t", "x", "y", true, 0, &series, 1, false };
+    int sizes = 0;
+
+    draw(&plot);
+    for (const char *at = svg; (at = strstr(at, "font-size=\"")) != NULL; at++, sizes++)
+        ck_assert_int_ge(atoi(at + strlen("font-size=\"")), 13);
+    ck_assert_int_gt(sizes, 2);
+    ck_assert_int_eq(HIDI_PLOT_WIDTH, 440);
+}
+END_TEST
+
+START_TEST(a_dark_page_has_its_colours)
+{
+    const double x[] = { 1, 2 }, y[] = { 1, 2 };
+    const hidi_series series = { "a", x, y, 2 };
+    const hidi_plot plot = { "t", "x", "y", false, 0, &series, 1, false };
+
+    draw(&plot);
+    ck_assert_ptr_nonnull(strstr(svg, "@media (prefers-color-scheme: dark)"));
+    ck_assert_ptr_nonnull(strstr(svg, "class=\"paper\""));
+    ck_assert_ptr_nonnull(strstr(svg, "<g class=\"line0\""));
+    ck_assert_ptr_nonnull(strstr(svg, "<g class=\"dots0\""));
+}
+END_TEST
+
+START_TEST(a_long_legend_makes_room_for_itself)
+{
+    const double x[] = { 1, 2 }, y[] = { 1, 2 };
+    hidi_series series[7];
+    const hidi_plot plot = { "t", "x", "y", false, 0, series, 7, false };
+    char height[40];
+
+    for (int i = 0; i < 7; i++)
+        series[i] = (hidi_series){ "a label as long as half of the picture", x, y, 2 };
+    draw(&plot);
+    snprintf(height, sizeof height, "height=\"%d\"", HIDI_PLOT_HEIGHT + 5 * 20); /* 7 rows, not 2 */
+    ck_assert_ptr_nonnull(strstr(svg, height));
+}
+END_TEST
+
 START_TEST(failed_writes_are_reported)
 {
     const hidi_plot plot = { "t", "x", "y", true, 0, NULL, 0, false };
@@ -299,6 +344,9 @@ int main(void)
     tcase_add_test(tcase, text_is_escaped);
     tcase_add_test(tcase, smoothing_averages_neighbours);
     tcase_add_test(tcase, long_curves_keep_their_extremes);
+    tcase_add_test(tcase, letters_are_large_enough);
+    tcase_add_test(tcase, a_dark_page_has_its_colours);
+    tcase_add_test(tcase, a_long_legend_makes_room_for_itself);
     tcase_add_test(tcase, failed_writes_are_reported);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

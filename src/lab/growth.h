@@ -1,5 +1,5 @@
-/* growth.h - how a student's samples change while it is trained: a picture of one-step samples, from
- * the same noise, at a few steps of the training.  Nothing of the training depends on it. */
+/* growth.h - how a student's samples change while it is trained: a picture of one-step samples,
+ * from the same noise, at a few steps of the training.  Nothing of the training depends on it. */
 #ifndef HIDI_LAB_GROWTH_H
 #define HIDI_LAB_GROWTH_H
 
@@ -16,7 +16,8 @@ char *hidi_growth_path(char *path, size_t size, const char *dir, int number, lon
 
 /* Draws the picture of this step, in two rows, into the folder dir, if the step has one.  Drawn
  * again, after an interruption, it is the same.  A net whose samples are not finite, or cannot be
- * drawn (channels other than 1 and 3), leaves none: the training goes on as if nobody had looked. */
+ * drawn (channels other than 1 and 3), leaves none: the training goes on as if nobody
+ * had looked. */
 hidi_status hidi_draw_growth(const hidi_settings *settings, const hidi_dit *net, const char *dir,
                              int number, long steps, long step);
 

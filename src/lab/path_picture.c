@@ -1,6 +1,6 @@
-/* path_picture.c - the teacher follows dz/dt = v(z, t) from z_1 = e in many small steps.  At every
- * one the velocity already points to an image, x = z_t - t v(z_t, t): a blur at first, the mean of all
- * images that this noise could become.  A student leaps from e to the end at once. */
+/* path_picture.c - the teacher follows dz/dt = v(z, t) from z_1 = e in many small steps.  At
+ * every one the velocity already points to an image, x = z_t - t v(z_t, t): a blur at first, the
+ * mean of all images that this noise could become.  A student leaps from e to the end at once. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -43,7 +43,8 @@ static hidi_status predict(const hidi_generator *teacher, hidi_tape *tape, doubl
     const hidi_dit_config *c = &teacher->net->config;
     hidi_tape_reset(tape);
     hidi_var *t_1 = hidi_filled(tape, hidi_shape1(1), (hidi_real)t);
-    hidi_var *z_t = hidi_constant(tape, hidi_shape4(1, c->channels, c->image_size, c->image_size), z);
+    const hidi_shape shape = hidi_shape4(1, c->channels, c->image_size, c->image_size);
+    hidi_var *z_t = hidi_constant(tape, shape, z);
     hidi_var *v =
         hidi_guided_velocity(tape, teacher->net, z_t, t_1, &y, teacher->sampler.guidance);
     hidi_var *image = hidi_denoised(tape, z_t, v, t_1);

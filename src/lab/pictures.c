@@ -99,9 +99,12 @@ static hidi_status heat_grid(hidi_image *image, const hidi_heat *heat, const hid
     const size_t lines = (n + 1) * H * zoom, frame = (zoom + 1) / 2; /* of hidi_image_grid */
     hidi_image hot = {0}, framed = {0}, plain = {0};
     hidi_real *tall = stack(x, n, c->channels, H * H);
-    hidi_status status = tall != NULL ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "heat map: out of memory");
+    hidi_status status = HIDI_OK;
+    if (tall == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "heat map: out of memory");
     if (status == HIDI_OK)
-        status = hidi_image_heat(&hot, tall, c->channels, (n + 1) * H, H, map, (n + 1) * side, side, zoom);
+        status = hidi_image_heat(&hot, tall, c->channels, (n + 1) * H, H, map,
+                                 (n + 1) * side, side, zoom);
     if (status == HIDI_OK && heat->with_images)
         status = hidi_image_grid(&framed, tall, 1, c->channels, (n + 1) * H, H, 1, zoom);
     if (status == HIDI_OK && heat->with_images)

@@ -12,8 +12,8 @@ hidi_status hidi_write_grid(const char *path, const hidi_real *x, size_t n,
 /* Columns of the pictures of a run: the classes, if there are not too many. */
 size_t hidi_picture_columns(size_t n_classes);
 
-/* The part of a picture of these extents whose upper left corner is at (left, top); the caller frees
- * it. */
+/* The part of a picture of these extents whose upper left corner is at (left, top); the caller
+ * frees it. */
 hidi_status hidi_image_cut(hidi_image *part, const hidi_image *image, size_t left, size_t top,
                            size_t width, size_t height);
 
@@ -45,8 +45,8 @@ hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discrimin
 
 /* Where an adaptive weighted discriminator looks: its token weights a_i (the mean over its heads)
  * in red over each image of x [n, C, H, W], classes y [n], on one scale for all: 0 is grey; the
- * largest weight of the picture, but at least twice the even share, is full red.  Heads of another kind have no token weights:
- * HIDI_UNSUPPORTED. */
+ * largest weight of the picture, but at least twice the even share, is full red.  Heads of another
+ * kind have no token weights: HIDI_UNSUPPORTED. */
 hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
                             const int32_t *y, size_t n);
 

@@ -111,8 +111,8 @@ typedef struct snapshots {
 
 static hidi_status draw_growth(const snapshots *s, long step)
 {
-    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number, s->steps,
-                            step);
+    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number,
+                            s->steps, step);
 }
 
 static hidi_status write_snapshot(void *context, long step)

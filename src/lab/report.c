@@ -61,7 +61,8 @@ static void print_table(FILE *out, const hidi_report *r)
     for (size_t i = 0; i < r->n_measured; i++)
         print_row(out, r, &r->measured[i]);
     fprintf(out, "</tbody></table>\n<p class=\"note\">Evaluations: of the network, for one image. "
-                 "Distance: Fréchet's, of %ld images to as many real %s images, in the features of ",
+                 "Distance: Fréchet's, of %ld images to as many real %s images, in the features "
+                 "of ",
             r->n_measured ? r->measured[0].images : 0,
             hidi_split_name(hidi_settings_split(&r->session->settings)));
     hidi_print_markup(out, r->how->extractor->name);
@@ -95,7 +96,8 @@ static hidi_status print_comparison(FILE *out, const hidi_report *r)
     return hidi_print_picture(
         out, r->dir, "compare.png", "Real images, and samples of teacher and students",
         "From top to bottom: real images; the teacher; the teacher in one Euler step; stage 1 in "
-        "one step; stage 2 in one step. Below the first row, a column has one noise and one class.");
+        "one step; stage 2 in one step. Below the first row, a column has one noise and one "
+        "class.");
 }
 
 /* --- one sample's way ------------------------------------------------------------------------- */
@@ -145,7 +147,8 @@ static hidi_status print_film(FILE *out, const hidi_report *r, const film *f)
     const int columns = hidi_path_columns(steps);
     fprintf(out, "<h2>One sample, the long way and at once</h2>\n<p>The teacher goes from noise "
                  "(t = 1) to data (t = 0) in %ld %s step%s of guidance %g. At each, its velocity v "
-                 "already points to an image, x = z<sub>t</sub> − t v: a blur at first, the mean of "
+                 "already points to an image, x = z<sub>t</sub> − t v: a blur at first, the mean "
+                 "of "
                  "what this noise may become; structure comes before detail. The students leap "
                  "from the same noise to the end.</p>\n"
                  "<div class=\"film\" style=\"grid-template-columns:repeat(%d,minmax(0,6rem))\">\n",
@@ -158,10 +161,10 @@ static hidi_status print_film(FILE *out, const hidi_report *r, const film *f)
     HIDI_TRY(print_strip(out, f, HIDI_PATH_X, columns,
                          "Teacher: the image it predicts, x = z<sub>t</sub> − t v",
                          "predicted image"));
-    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE1, columns, "Stage 1, one evaluation: x = e − u(e, 0, 1)",
-                        "Stage 1's image"));
-    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE2, columns, "Stage 2, one evaluation: x = e − u(e, 0, 1)",
-                        "Stage 2's image"));
+    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE1, columns,
+                        "Stage 1, one evaluation: x = e − u(e, 0, 1)", "Stage 1's image"));
+    HIDI_TRY(print_jump(out, f, HIDI_PATH_STAGE2, columns,
+                        "Stage 2, one evaluation: x = e − u(e, 0, 1)", "Stage 2's image"));
     fputs("</div>\n", out);
     return HIDI_OK;
 }
@@ -213,11 +216,14 @@ static hidi_status print_stage2(FILE *out, const hidi_report *r)
           "fake score, which follows the student's images, predict what was there, and the "
           "difference says where to go. A discriminator on the teacher's features adds what "
           "such predictions, which are means, cannot see.</p>\n"
-          "<div class=\"formula\"><span><i>g</i> = (<i>x</i><sub>fake</sub> − <i>x</i><sub>real</sub>) / "
-          "mean |<i>x<sub>G</sub></i> − <i>x</i><sub>real</sub>|</span> <span><i>L<sub>G</sub></i> = ½ "
+          "<div class=\"formula\"><span><i>g</i> = (<i>x</i><sub>fake</sub> − "
+          "<i>x</i><sub>real</sub>) / "
+          "mean |<i>x<sub>G</sub></i> − <i>x</i><sub>real</sub>|</span> "
+          "<span><i>L<sub>G</sub></i> = ½ "
           "mean ‖<i>x<sub>G</sub></i> − sg(<i>x<sub>G</sub></i> − <i>g</i>)‖² + "
           "<i>λ</i> <i>L</i><sub>adv</sub></span></div>\n"
-          "<p class=\"note\">In the code: <code>src/method/dmd.c</code>, <code>hidi_dmd_loss</code>, "
+          "<p class=\"note\">In the code: <code>src/method/dmd.c</code>, "
+          "<code>hidi_dmd_loss</code>, "
           "and <code>src/train/stage2.c</code>; symbol by symbol: <code>docs/paper-map.md</code>, "
           "“Stage 2”.</p>\n<div class=\"grid\">\n",
           out);
@@ -236,7 +242,8 @@ static hidi_status print_spectrum(FILE *out, const hidi_report *r)
     return hidi_print_log(out, r->dir, "spectrum",
                           "The power of the images at every frequency, relative to that of the "
                           "real ones: structure on the left, detail on the right. At 1 there is as "
-                          "much of it as in real images (the line “real” compares other real images, "
+                          "much of it as in real images (the line “real” compares other real "
+                          "images, "
                           "and so shows what is chance).");
 }
 
@@ -280,8 +287,10 @@ static hidi_status print_heat_maps(FILE *out, const hidi_report *r)
           "for each image. Below each row of images are these weights; 1 times the even share, "
           "everywhere, is plain average pooling, which it starts from "
           "(<code>src/method/awd.c</code>).</p>\n"
-          "<div class=\"formula\"><span><i>D</i>(<i>x</i>) = Σ<sub><i>i</i></sub> <i>a<sub>i</sub></i> "
-          "<i>s<sub>i</sub></i></span> <span><i>a<sub>i</sub></i> = softmax<sub><i>i</i></sub>(<i>q</i> · "
+          "<div class=\"formula\"><span><i>D</i>(<i>x</i>) = Σ<sub><i>i</i></sub> "
+          "<i>a<sub>i</sub></i> "
+          "<i>s<sub>i</sub></i></span> <span><i>a<sub>i</sub></i> = "
+          "softmax<sub><i>i</i></sub>(<i>q</i> · "
           "<i>W<sub>k</sub></i> LN(<i>h<sub>i</sub></i>) / √<i>d</i>)</span></div>\n"
           "<div class=\"grid\">\n",
           out);

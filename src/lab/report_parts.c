@@ -1,4 +1,5 @@
-/* report_parts.c - parts of the report.  A PNG inside HTML is base64: three bytes in four letters. */
+/* report_parts.c - parts of the report.  A PNG inside HTML is base64: three bytes in four
+ * letters. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -104,7 +105,7 @@ hidi_status hidi_print_log(FILE *out, const char *dir, const char *name, const c
     return HIDI_OK;
 }
 
-/* --- the course of a training ------------------------------------------------------------------ */
+/* --- the course of a training ----------------------------------------------------------------- */
 
 /* The steps whose picture is there, each once; returns how many. */
 static int find_pictures(long *found, const char *dir, int number, long steps)
@@ -131,9 +132,10 @@ hidi_status hidi_print_growth(FILE *out, const char *dir, int number, long steps
     for (int i = 0; i < n; i++) {
         snprintf(alt, sizeof alt, "One-step samples after %ld steps of stage %d", step[i], number);
         fprintf(out, "<figure%s>", i < n - 1 ? " hidden" : "");
-        HIDI_TRY(print_png_file(out, hidi_growth_path(path, sizeof path, dir, number, step[i]), alt));
-        fprintf(out, "<figcaption>The same noise in one step, after <b>%ld</b> of %ld training steps"
-                     "</figcaption></figure>\n",
+        hidi_growth_path(path, sizeof path, dir, number, step[i]);
+        HIDI_TRY(print_png_file(out, path, alt));
+        fprintf(out, "<figcaption>The same noise in one step, after <b>%ld</b> of %ld training "
+                     "steps</figcaption></figure>\n",
                 step[i], steps);
     }
     fprintf(out, "<input type=\"range\" min=\"0\" max=\"%d\" value=\"%d\" hidden "

@@ -22,8 +22,8 @@ hidi_status hidi_print_log(FILE *out, const char *dir, const char *name, const c
 hidi_status hidi_print_image(FILE *out, const hidi_image *image, const char *class,
                              const char *alt);
 
-/* Samples over the training of stage `number` (lab/growth.h), of which a slider shows one picture at
- * a time: the last where there is no script. */
+/* Samples over the training of stage `number` (lab/growth.h), of which a slider shows one picture
+ * at a time: the last where there is no script. */
 hidi_status hidi_print_growth(FILE *out, const char *dir, int number, long steps);
 
 /* The command that makes this run. */

@@ -1,5 +1,6 @@
 /* report_style.c - how the report looks: colours are variables, which a dark scheme sets anew; what
- * is wide is a grid that becomes one column, and the table's rows become blocks, on a narrow screen. */
+ * is wide is a grid that becomes one column, and the table's rows become blocks, on a narrow
+ * screen. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
