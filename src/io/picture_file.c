@@ -52,7 +52,7 @@ typedef struct file_kind {
 enum { PNG_KIND, JPEG_KIND, WEBP_KIND, TIFF_KIND, BMP_KIND, OTHER_KIND };
 static const file_kind kinds[] = {
     {"PNG", "libpng-dev", "png", NULL}, /* hidi_png_decode */
-    {"JPEG", "libjpeg62-turbo-dev", "jpg jpeg jpe jfif", JPEG},
+    {"JPEG", "libjpeg-dev", "jpg jpeg jpe jfif", JPEG},
     {"WebP", "libwebp-dev", "webp", WEBP},
     {"TIFF", "libtiff-dev", "tif tiff", TIFF},
     {"BMP", "", "bmp", hidi_bmp_decode},

@@ -1,5 +1,5 @@
 """Writes the pictures of this folder, and for each NAME.jpg, .webp, .tif and .bmp the pixels that Pillow
-reads from it, in NAME.EXT.png: convert("RGB"), or "L" of a grey one.  Python 3, numpy, Pillow (12.0
+reads from it, in NAME.EXT.png: convert("RGB"), or "L" of a grey one.  Python 3, numpy, Pillow (13.0
 and others that are built with libjpeg-turbo):
 
     python3 generate.py
