@@ -47,7 +47,7 @@ struct hidi_dataset {
  *   "folder"   path/train/CLASS and path/test/CLASS, or path/CLASS, of which every tenth image of a
  *              class (in name order) is the test split (at least one class must have ten); pictures
  *              of the kinds of io/image.h, and one of another kind is an error.  Images are
- *              numbered by turns, one of each class; they have 3 channels if any of them has
+ *              numbered in turns, one of each class; they have 3 channels if any of them has
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
  * seed: of procedural images.  A path that cannot be read or is not what it should be: an error
  * that names the file, the offset, what was expected and found.  The caller closes. */

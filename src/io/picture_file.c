@@ -261,6 +261,7 @@ hidi_status hidi_picture_convert(hidi_image *image, const hidi_picture *picture,
     if (channels == 0)
         channels = from >= 3 || (from == 2 && background >= 0 && !is_grey(background)) ? 3 : 1;
     HIDI_TRY(hidi_image_create(image, picture->width, picture->height, channels, 0));
+    image->deep_grey = picture->deep_grey;
     for (size_t i = 0; i < image->width * image->height; i++)
         convert_pixel(picture->pixel + i * from, (int)from, image->pixel + i * (size_t)channels,
                       channels, background);

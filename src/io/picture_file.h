@@ -9,6 +9,7 @@ typedef struct hidi_picture {
     size_t width, height;
     int channels;    /* 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha                    */
     int orientation; /* EXIF's, 1 to 8; 0: not said                                         */
+    int deep_grey;   /* as in hidi_image                                                    */
     uint8_t *pixel;  /* [height, width, channels]; owned by the caller, also after an error */
 } hidi_picture;
 

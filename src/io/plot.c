@@ -10,7 +10,7 @@
 
 #define MOST_TICKS 16
 #define MOST_POINTS 2000 /* of a curve; longer ones are drawn by their extremes */
-#define DOTTED 40        /* curves of at most so many points show them */
+#define DOTTED 40        /* curves of at most this many points show them */
 #define LARGEST 1e100
 
 #define LEFT 68
@@ -267,7 +267,7 @@ static bool collect(plot_curve *curve, const hidi_series *series, const hidi_plo
     return true;
 }
 
-/* average[i]: the mean of the `window` points around i, of those that there are at the ends. */
+/* average[i]: the mean of the `window` points around i; near the ends, of those that exist. */
 static void moving_average(const plot_curve *curve, size_t window, double *average)
 {
     size_t reach = window / 2;
@@ -292,8 +292,8 @@ static void put_point(FILE *out, const plot_axis *x_axis, const plot_axis *y_axi
     put(out, position(y_axis, y));
 }
 
-/* A line through the points.  Long curves: of each group of neighbours the least and the greatest,
- * in their order, which looks the same. */
+/* A line through the points.  In long curves, only the least and the greatest of each group of
+ * neighbours, in their order, which looks the same. */
 static void put_line(FILE *out, const plot_axis *x_axis, const plot_axis *y_axis, const double *x,
                      const double *y, size_t n, const char *style)
 {
@@ -350,7 +350,8 @@ static void put_curve(FILE *out, const hidi_plot *plot, const plot_axis *x, cons
 
 /* --- the picture ------------------------------------------------------------------------------ */
 
-/* Above the plot, in as many rows as it needs; returns where they end.  out NULL: only that. */
+/* The legend, above the plot, in as many rows as it needs; returns where they end.  out NULL: draws
+ * nothing. */
 static double put_legend(FILE *out, const hidi_plot *plot, double top)
 {
     double x = LEFT, y = top;

@@ -27,7 +27,7 @@ typedef struct hidi_series {
 typedef struct hidi_plot {
     const char *title, *x_label, *y_label; /* UTF-8; NULL: none                            */
     bool log_y;
-    size_t smooth;   /* > 1: a moving average over so many points, the points faint behind */
+    size_t smooth;   /* > 1: a moving average over this many points, these faint behind it */
     const hidi_series *series;
     size_t n_series; /* colours repeat after 7                                             */
     bool log_x;

@@ -100,5 +100,5 @@ hidi_status hidi_plot_log(const char *dir, const char *name)
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         if (strcmp(figures[i].name, name) == 0)
             return plot(&figures[i], log, svg);
-    return hidi_error(HIDI_BAD_ARGUMENT, "no log is called %s", name);
+    return hidi_error(HIDI_BAD_ARGUMENT, "there is no log %s", name);
 }

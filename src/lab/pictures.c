@@ -163,6 +163,7 @@ hidi_status hidi_write_samples(const hidi_session *session, const hidi_sample_re
 {
     hidi_dit *net;
     HIDI_TRY(hidi_dit_load(&net, session->backend, r->model));
+    hidi_stop_flag();
     const hidi_status status = write_samples_of(session, r, net);
     hidi_dit_destroy(net);
     return status;

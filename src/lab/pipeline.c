@@ -16,6 +16,7 @@
 #include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
+#include "lab/lock.h"
 
 /* --- a stage's file --------------------------------------------------------------------------- */
 
@@ -39,7 +40,11 @@ static hidi_status stage_begin(run_stage *stage, const hidi_session *session, co
     hidi_path(stage->log, sizeof stage->log, dir, file);
     snprintf(file, sizeof file, "%s.checkpoint.safetensors", name);
     hidi_path(stage->checkpoint, sizeof stage->checkpoint, dir, file);
-    HIDI_TRY(hidi_make_folder(dir));
+    hidi_stop_flag();
+    HIDI_TRY(hidi_lock_folder(dir, 0, false));
+    hidi_atomic_tidy(stage->file); /* what a run that was killed has left */
+    hidi_atomic_tidy(stage->checkpoint);
+    hidi_atomic_tidy(stage->log);
     stage->settings = hidi_settings_text(&session->settings, sections);
     return stage->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
@@ -67,7 +72,8 @@ static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_
     return HIDI_OK;
 }
 
-/* Reads a finished stage if it is there: *found.  One of other settings is an error. */
+/* Reads a finished stage if it is there: *found.  One made with other settings is an
+ * error. */
 static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bool *found)
 {
     *found = false;
@@ -119,7 +125,7 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                                     .checkpoint = stage->checkpoint,
                                     .log = stage->log,
                                     .progress = stage->session->progress,
-                                    .stop = hidi_stop_flag(),
+                                    .notes = stderr,
                                     .snapshot_every = looks ? looks->every : 0,
                                     .snapshot = write_snapshot,
                                     .context = looks,
@@ -168,7 +174,9 @@ double hidi_pipeline_seconds(const char *dir, const char *name)
     if (hidi_safetensors_read(&file, hidi_path(path, sizeof path, dir, name)) != HIDI_OK)
         return NAN;
     const char *text = hidi_tensor_file_meta(&file, "hidi.seconds");
-    const double seconds = text ? strtod(text, NULL) : NAN;
+    double seconds;
+    if (text == NULL || !hidi_parse_double(text, &seconds))
+        seconds = NAN;
     hidi_tensor_file_free(&file);
     return seconds;
 }
@@ -225,7 +233,7 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     if (status == HIDI_OK)
         status = hidi_classifier_finish(training, (size_t)s->features.test_images, &accuracy);
     if (status == HIDI_OK) {
-        printf("features: classifies %.1f %% of %ld test images right\n", 100 * accuracy,
+        printf("features: classifies %.1f %% of %ld test images correctly\n", 100 * accuracy,
                s->features.test_images);
         hidi_tensor_file_init(&file);
         status = hidi_feature_net_to_file(hidi_classifier_result(training), &file);
@@ -251,7 +259,7 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     if (status != HIDI_OK)
         return status;
     if ((*net)->image_size != data->height || (*net)->channels != data->channels)
-        status = hidi_error(HIDI_BAD_ARGUMENT, "%s is for other images than %s", path, data->name);
+        status = hidi_error(HIDI_BAD_ARGUMENT, "%s does not fit the images of %s", path, data->name);
     hidi_tensor_file_init(&file);
     if (status == HIDI_OK)
         status = hidi_feature_net_to_file(*net, &file);

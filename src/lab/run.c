@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lab/lock.h"
 #include "lab/measure_table.h"
 #include "lab/measuring.h"
 #include "lab/pipeline.h"
@@ -94,22 +95,47 @@ static hidi_status measure_samples(distillation *d, const hidi_generator *g)
 
 /* --- results ---------------------------------------------------------------------------------- */
 
-/* The settings as they were used: a preset file of its own. */
-static hidi_status write_settings(const distillation *d)
+/* Is the file this text? */
+static bool is_text(const char *path, const char *text)
 {
-    char path[HIDI_PATH];
-    hidi_atomic_file file;
-    HIDI_TRY(hidi_make_folder(d->dir));
-    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, d->dir, "settings.ini")));
-    hidi_config_print(hidi_settings_table, &d->session->settings, file.out);
-    return hidi_atomic_commit(&file);
+    unsigned char *old;
+    if (access(path, F_OK) != 0 || hidi_read_file(path, &old, NULL) != HIDI_OK)
+        return false;
+    const bool is = strcmp((const char *)old, text) == 0;
+    free(old);
+    return is;
 }
 
-/* What the results depend on, and whether those in the folder are of just that. */
+/* The settings as they were used: a preset file of its own, which may be the one that this run was
+ * started with. */
+static hidi_status write_settings(const distillation *d)
+{
+    char path[HIDI_PATH], *text = NULL;
+    size_t size;
+    hidi_atomic_file file;
+    FILE *out = open_memstream(&text, &size);
+    if (out != NULL)
+        hidi_config_print(hidi_settings_table, &d->session->settings, out);
+    if (out == NULL || fclose(out) != 0) {
+        free(text);
+        return hidi_error(HIDI_NO_MEMORY, "out of memory");
+    }
+    hidi_status status = HIDI_OK;
+    if (!is_text(hidi_path(path, sizeof path, d->dir, "settings.ini"), text)) {
+        status = hidi_atomic_open(&file, path);
+        if (status == HIDI_OK) {
+            fputs(text, file.out);
+            status = hidi_atomic_commit(&file);
+        }
+    }
+    free(text);
+    return status;
+}
+
+/* What the results depend on, and whether those in the folder were made with exactly that. */
 static hidi_status results_are_there(const distillation *d, char **settings, bool *there)
 {
     char path[HIDI_PATH];
-    unsigned char *old;
     *there = false;
     *settings = hidi_settings_text(&d->session->settings, HIDI_RUN_SECTIONS);
     if (*settings == NULL)
@@ -117,9 +143,7 @@ static hidi_status results_are_there(const distillation *d, char **settings, boo
     if (access(hidi_path(path, sizeof path, d->dir, HIDI_REPORT_FILE), F_OK) != 0 ||
         access(hidi_path(path, sizeof path, d->dir, "results.settings"), F_OK) != 0)
         return HIDI_OK;
-    HIDI_TRY(hidi_read_file(path, &old, NULL));
-    *there = strcmp((const char *)old, *settings) == 0;
-    free(old);
+    *there = is_text(path, *settings);
     return HIDI_OK;
 }
 
@@ -183,7 +207,10 @@ static hidi_status make_all(distillation *d, FILE *out)
 hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
 {
     distillation d = {.session = session, .dir = dir};
-    const hidi_status status = make_all(&d, out);
+    hidi_stop_flag();
+    hidi_status status = hidi_lock_folder(dir, 0, false);
+    if (status == HIDI_OK)
+        status = make_all(&d, out);
     hidi_image_set_free(&d.real);
     hidi_extractor_close(&d.extractor);
     hidi_feature_net_destroy(d.features);

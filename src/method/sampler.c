@@ -11,14 +11,8 @@
 #include <math.h>
 
 #include "core/random.h"
+#include "core/stop.h"
 #include "method/flow.h"
-
-long hidi_sampler_evaluations(const hidi_sampler *s)
-{
-    if (s->solver == HIDI_AVERAGE)
-        return s->steps;
-    return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
-}
 
 /* z_r = z_t - h v */
 static hidi_var *move(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_real h)
@@ -55,6 +49,7 @@ static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
     for (long k = s->steps; k > 0; k--) {
         const double t = (double)k / (double)s->steps, r = (double)(k - 1) / (double)s->steps;
+        HIDI_TRY(hidi_check_stop());
         hidi_tape_reset(tape);
         hidi_var *z = hidi_constant(tape, shape, x);
         if (z != NULL)
@@ -85,6 +80,13 @@ hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *t
             hidi_progress_update(progress, (long)(i + count), NULL);
     }
     return HIDI_OK;
+}
+
+long hidi_sampler_evaluations(const hidi_sampler *s)
+{
+    if (s->solver == HIDI_AVERAGE)
+        return s->steps;
+    return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
 }
 
 void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *c, size_t first, size_t n,

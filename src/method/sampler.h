@@ -23,7 +23,7 @@ long hidi_sampler_evaluations(const hidi_sampler *sampler);
 
 /* n images from noise: x [n, C, H, W] host memory, holds e on entry and the images on return (not
  * clamped); y [n].  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
- * not. */
+ * not, and with HIDI_INTERRUPTED between two steps (core/stop.h). */
 hidi_status hidi_sample(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
                         hidi_real *x, const int32_t *y, size_t n, hidi_progress *progress);
 
