@@ -13,8 +13,8 @@
 
 #include "../core/status.h"
 
-#define HIDI_PLOT_WIDTH 720
-#define HIDI_PLOT_HEIGHT 400
+#define HIDI_PLOT_WIDTH 440
+#define HIDI_PLOT_HEIGHT 300 /* more where the legend has more than two rows */
 
 typedef struct hidi_series {
     const char *label;   /* in the legend; NULL: none                                      */
@@ -33,7 +33,8 @@ typedef struct hidi_plot {
     bool log_x;
 } hidi_plot;
 
-/* Writes one <svg> element, which is a file of its own and can also stand in HTML. */
+/* Writes one <svg> element, which is a file of its own and can also stand in HTML.  Its letters are
+ * 14 pixels high; its colours are those of a dark page where the reader prefers one. */
 hidi_status hidi_plot_svg(const hidi_plot *plot, FILE *out);
 
 #endif

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/hash.h"
+#include "lab/growth.h"
 #include "io/atomic_file.h"
 #include "io/number.h"
 #include "io/open_tensors.h"
@@ -104,13 +105,23 @@ typedef struct snapshots {
     const run_stage *stage;
     const hidi_dit *net;
     int number; /* 1 or 2 */
-    long every;
+    long every; /* steps between files of it; 0: none */
+    long steps; /* of the training                    */
 } snapshots;
+
+static hidi_status draw_growth(const snapshots *s, long step)
+{
+    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number, s->steps,
+                            step);
+}
 
 static hidi_status write_snapshot(void *context, long step)
 {
     const snapshots *s = context;
     char path[HIDI_PATH];
+    HIDI_TRY(draw_growth(s, step));
+    if (s->every == 0 || step % s->every != 0)
+        return HIDI_OK;
     return write_net(s->stage, s->net,
                      hidi_snapshot_path(path, sizeof path, s->stage->dir, s->number, step), NAN);
 }
@@ -126,11 +137,14 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                                     .log = stage->log,
                                     .progress = stage->session->progress,
                                     .notes = stderr,
-                                    .snapshot_every = looks ? looks->every : 0,
+                                    .snapshot_every = looks ? 1 : 0,
                                     .snapshot = write_snapshot,
                                     .context = looks,
                                     .seconds = seconds};
-    return hidi_train(task, &training);
+    if (looks != NULL && access(stage->checkpoint, F_OK) != 0)
+        HIDI_TRY(draw_growth(looks, 0));
+    HIDI_TRY(hidi_train(task, &training));
+    return looks != NULL ? draw_growth(looks, looks->steps) : HIDI_OK;
 }
 
 /* Writes the result, with what made it and how long it took; then the checkpoint may go. */
@@ -361,7 +375,8 @@ static hidi_status train_stage1(const run_stage *stage, const hidi_dataset *data
     hidi_stage1 *training;
     double seconds = NAN;
     HIDI_TRY(hidi_stage1_create(&training, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every};
+    snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every,
+                       s->td.train.steps};
     const hidi_task *task = hidi_stage1_task(training);
     hidi_status status = stage_train(stage, task, &s->td.train, &looks, &seconds);
     if (status == HIDI_OK)
@@ -416,7 +431,8 @@ static hidi_status train_stage2(const run_stage *stage, const hidi_dataset *data
     double seconds = NAN;
     HIDI_TRY(hidi_settings_stage2(s, &options));
     HIDI_TRY(hidi_stage2_create(&training, stage1, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every};
+    snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every,
+                       s->dm.train.steps};
     const hidi_task *task = hidi_stage2_task(training);
     hidi_status status = stage_train(stage, task, &s->dm.train, &looks, &seconds);
     if (status == HIDI_OK)

@@ -17,6 +17,7 @@
 #include "lab/report.h"
 #include "lab/run_pictures.h"
 #include "io/atomic_file.h"
+#include "io/csv.h"
 
 /* Everything of a run. */
 typedef struct distillation {
@@ -30,6 +31,7 @@ typedef struct distillation {
     hidi_measuring how;
     hidi_generator generator[HIDI_GENERATORS];
     hidi_measured measured[HIDI_GENERATORS + 1]; /* the first: real training images */
+    double *power[HIDI_GENERATORS + 1]; /* [bins] of each, relative to the reference's */
     size_t n_measured;
 } distillation;
 
@@ -60,6 +62,26 @@ static void list_generators(distillation *d)
 
 /* --- measuring -------------------------------------------------------------------------------- */
 
+/* The next row of the results, from a source that it closes. */
+static hidi_status measure(distillation *d, hidi_image_source *source, const char *label)
+{
+    hidi_image_set set;
+    const hidi_spectrum *reference = &d->real.spectrum;
+    const hidi_gathering what = hidi_measuring_needs(&d->how, false, label);
+    hidi_status status = hidi_image_set_gather(&set, d->how.extractor, source, &what);
+    if (status == HIDI_OK)
+        status = hidi_measure_set(&d->measured[d->n_measured], &d->how, &set);
+    double *power = malloc(reference->bins * sizeof *power);
+    if (status == HIDI_OK && power == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+    for (size_t k = 0; status == HIDI_OK && k < reference->bins; k++)
+        power[k] = hidi_spectrum_ratio(&set.spectrum, reference, k);
+    d->power[d->n_measured++] = power;
+    hidi_image_set_free(&set);
+    hidi_image_source_close(source);
+    return status;
+}
+
 /* The reference, and training images against it, for scale. */
 static hidi_status measure_real(distillation *d)
 {
@@ -72,10 +94,7 @@ static hidi_status measure_real(distillation *d)
     HIDI_TRY(hidi_settings_measuring(s, &d->extractor, &d->how));
     HIDI_TRY(hidi_gather_real(&d->real, &d->how, s, d->data));
     HIDI_TRY(hidi_open_split(&source, s, d->data, HIDI_TRAIN, d->extractor.channels, false));
-    const hidi_status status = hidi_measure(&d->measured[d->n_measured++], &d->how, &source,
-                                            hidi_split_label(label, sizeof label, HIDI_TRAIN));
-    hidi_image_source_close(&source);
-    return status;
+    return measure(d, &source, hidi_split_label(label, sizeof label, HIDI_TRAIN));
 }
 
 static hidi_status measure_samples(distillation *d, const hidi_generator *g)
@@ -86,11 +105,7 @@ static hidi_status measure_samples(distillation *d, const hidi_generator *g)
     char label[64];
     HIDI_TRY(hidi_image_source_samples(&source, &samples));
     d->how.progress = d->session->progress;
-    const hidi_status status =
-        hidi_measure(&d->measured[d->n_measured++], &d->how, &source,
-                     hidi_samples_label(label, sizeof label, g->name, &g->sampler));
-    hidi_image_source_close(&source);
-    return status;
+    return measure(d, &source, hidi_samples_label(label, sizeof label, g->name, &g->sampler));
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -147,11 +162,29 @@ static hidi_status results_are_there(const distillation *d, char **settings, boo
     return HIDI_OK;
 }
 
-static hidi_status write_report(const distillation *d)
+/* Power over frequencies of everything that was measured, in its order. */
+static hidi_status write_spectra(const distillation *d)
+{
+    char path[HIDI_PATH];
+    hidi_csv csv;
+    HIDI_TRY(hidi_csv_create(&csv, hidi_path(path, sizeof path, d->dir, "spectrum.csv")));
+    hidi_csv_names(&csv, "radius,real,teacher,teacher_1_step,stage_1,stage_1_4_steps,stage_2");
+    hidi_csv_end_row(&csv);
+    for (size_t k = 0; k < d->real.spectrum.bins; k++) {
+        hidi_csv_integer(&csv, (long long)k);
+        for (size_t i = 0; i < d->n_measured; i++)
+            hidi_csv_number(&csv, "%.6g", d->power[i][k]);
+        hidi_csv_end_row(&csv);
+    }
+    return hidi_csv_finish(&csv, HIDI_OK);
+}
+
+static hidi_status write_report(const distillation *d, const hidi_run_pictures *pictures)
 {
     const hidi_report report = {.dir = d->dir,
                                 .session = d->session,
                                 .data = d->data,
+                                .pictures = pictures,
                                 .teacher = d->teacher,
                                 .how = &d->how,
                                 .measured = d->measured,
@@ -163,7 +196,8 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
 {
     char path[HIDI_PATH], weights[HIDI_PATH];
     hidi_atomic_file file;
-    const hidi_run_pictures pictures = {d->session, d->dir, d->data, d->generator};
+    hidi_run_pictures pictures = {
+        .session = d->session, .dir = d->dir, .data = d->data, .generator = d->generator};
     HIDI_TRY(measure_real(d));
     for (int i = 0; i < HIDI_GENERATORS; i++)
         HIDI_TRY(measure_samples(d, &d->generator[i]));
@@ -176,7 +210,8 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
     HIDI_TRY(hidi_measure_table_csv(hidi_path(path, sizeof path, d->dir, HIDI_RESULTS_FILE),
                                     &table));
     HIDI_TRY(hidi_write_run_pictures(&pictures));
-    HIDI_TRY(write_report(d));
+    HIDI_TRY(write_spectra(d));
+    HIDI_TRY(write_report(d, &pictures));
     HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, d->dir, "results.settings")));
     fputs(settings, file.out);
     HIDI_TRY(hidi_atomic_commit(&file));
@@ -211,6 +246,8 @@ hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
     hidi_status status = hidi_lock_folder(dir, 0, false);
     if (status == HIDI_OK)
         status = make_all(&d, out);
+    for (size_t i = 0; i < d.n_measured; i++)
+        free(d.power[i]);
     hidi_image_set_free(&d.real);
     hidi_extractor_close(&d.extractor);
     hidi_feature_net_destroy(d.features);
