@@ -1,5 +1,5 @@
-/* folder.c - trains a teacher on your own pictures: PNG files in a folder with one folder for each
- * class, all square and of one size.
+/* folder.c - trains a teacher on your own pictures, in a folder with one folder for each class, all
+ * square and of one size.
  *
  *     ./folder leaves leaves.safetensors 5000
  *

@@ -1,4 +1,4 @@
-/* test_image.c - PNG files, good and damaged, grids and heat maps. */
+/* test_image.c - pictures from files of all kinds, good and damaged; squares, grids and heat maps. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -13,6 +13,7 @@
 
 #include "io/image.h"
 #include "scratch.h"
+#include "source.h"
 #include "suite.h"
 
 static void fill(hidi_image *image, size_t width, size_t height, int channels)
@@ -200,6 +201,246 @@ START_TEST(absurd_dimensions_are_refused)
 }
 END_TEST
 
+/* --- other kinds of files ------------------------------------------------------------------- */
+
+static const char *picture_path(const char *name)
+{
+    char path[100];
+    snprintf(path, sizeof path, "tests/files/pictures/%s", name);
+    return source_file(path);
+}
+
+/* 0 if this build does not read the kind, and says so. */
+static int is_read(const char *name)
+{
+    if (hidi_image_readable(name) == HIDI_OK)
+        return 1;
+    hidi_image image;
+    ck_assert_int_eq(hidi_image_read(&image, picture_path(name), 0, HIDI_NO_BACKGROUND, NULL),
+                     HIDI_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "this build of hidi does not read"));
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), name));
+    return 0;
+}
+
+static const char *const picture_files[] = {
+    "444.jpg",    "422.jpg",   "420.jpg",      "progressive.jpg", "restart.jpg", "one.jpg",
+    "grey.jpg",   "cmyk.jpg",  "turned.jpg",   "rgb.bmp",         "grey.bmp",    "palette.bmp",
+    "lossy.webp", "alpha.webp", "lossless.webp", "rgb.tif",       "grey.tif",    "deflate.tif",
+    "alpha.tif"};
+
+/* As Pillow reads them, bit for bit (tests/files/pictures/generate.py). */
+START_TEST(other_kinds_are_read_as_pillow_does)
+{
+    const char *name = picture_files[_i];
+    hidi_image found, expected;
+    char pixels[64];
+    unsigned remarks = 99;
+    if (!is_read(name))
+        return;
+    snprintf(pixels, sizeof pixels, "%s.png", name);
+    ck_assert_int_eq(hidi_png_read(&expected, picture_path(pixels), 0), HIDI_OK);
+    ck_assert_msg(hidi_image_read(&found, picture_path(name), expected.channels,
+                                  HIDI_NO_BACKGROUND, &remarks) == HIDI_OK,
+                  "%s", hidi_error_message());
+    assert_same(&found, &expected);
+    ck_assert_uint_eq(remarks, strcmp(name, "turned.jpg") == 0        ? HIDI_IMAGE_TURNED
+                               : strncmp(name, "alpha.", 6) == 0 ? HIDI_IMAGE_TRANSPARENT
+                                                                 : 0);
+    hidi_image_free(&found);
+    hidi_image_free(&expected);
+}
+END_TEST
+
+static size_t picture_bytes(const char *name, unsigned char *out, size_t size)
+{
+    FILE *in = fopen(picture_path(name), "rb");
+    ck_assert_ptr_nonnull(in);
+    const size_t n = fread(out, 1, size, in);
+    ck_assert(n < size);
+    fclose(in);
+    return n;
+}
+
+/* Wherever the file ends: an error with its name.  `spare`: last bytes that nothing is lost with. */
+static void assert_truncation_is_seen(const char *name, size_t spare)
+{
+    unsigned char bytes[8000];
+    char copy[64];
+    if (!is_read(name))
+        return;
+    const size_t n = picture_bytes(name, bytes, sizeof bytes);
+    snprintf(copy, sizeof copy, "cut-%s", name);
+    for (size_t cut = 0; cut + spare < n; cut++) {
+        hidi_image image;
+        scratch_write(copy, bytes, cut);
+        ck_assert_msg(hidi_image_read(&image, scratch(copy), 0, HIDI_NO_BACKGROUND, NULL) ==
+                          HIDI_BAD_FORMAT,
+                      "%s cut at %zu of %zu: %s", name, cut, n, hidi_error_message());
+        ck_assert_ptr_null(image.pixel);
+        ck_assert_ptr_nonnull(strstr(hidi_error_message(), scratch(copy)));
+    }
+}
+
+START_TEST(truncated_pictures_are_errors)
+{
+    assert_truncation_is_seen("grey.jpg", 0);
+    assert_truncation_is_seen("progressive.jpg", 0);
+    assert_truncation_is_seen("grey.bmp", 2); /* a row's padding, and Pillow's own */
+    assert_truncation_is_seen("lossy.webp", 1);
+    assert_truncation_is_seen("rgb.bmp", 3);
+}
+END_TEST
+
+/* Bytes [n] at `at` of a file are changed; reading it fails with these words. */
+static void assert_change_is_refused(const char *name, size_t at, const char *change, size_t n,
+                                     hidi_status status, const char *text)
+{
+    unsigned char bytes[8000];
+    hidi_image image;
+    if (!is_read(name))
+        return;
+    const size_t size = picture_bytes(name, bytes, sizeof bytes);
+    memcpy(bytes + at, change, n);
+    scratch_write("changed", bytes, size);
+    const hidi_status found =
+        hidi_image_read(&image, scratch("changed"), 0, HIDI_NO_BACKGROUND, NULL);
+    ck_assert_msg(found == status && strstr(hidi_error_message(), text) != NULL,
+                  "%s at %zu: %s: '%s' lacks '%s'", name, at, hidi_status_name(found),
+                  hidi_error_message(), text);
+    ck_assert_ptr_null(image.pixel);
+}
+
+START_TEST(pictures_that_lie_are_refused)
+{
+    unsigned char bytes[8000];
+    size_t sof = 0;
+    const size_t n = picture_bytes("grey.jpg", bytes, sizeof bytes);
+    while (sof + 1 < n && !(bytes[sof] == 0xff && bytes[sof + 1] == 0xc0))
+        sof++;
+    assert_change_is_refused("grey.jpg", sof + 5, "\xff\xdc\xff\xdc", 4, HIDI_BAD_FORMAT, "2^26");
+    assert_change_is_refused("grey.jpg", sof + 4, "\x0c", 1, HIDI_BAD_FORMAT, "precision 12");
+    assert_change_is_refused("rgb.bmp", 18, "\xff\xff\x00\x00\xff\xff", 6, HIDI_BAD_FORMAT,
+                             "ends too early");
+    assert_change_is_refused("rgb.bmp", 18, "\x00\x00\x00\x80", 4, HIDI_BAD_FORMAT, "no pixels");
+    assert_change_is_refused("rgb.bmp", 22, "\x00\x00\x00\x80", 4, HIDI_BAD_FORMAT,
+                             "ends too early");
+    assert_change_is_refused("rgb.bmp", 30, "\x01", 1, HIDI_UNSUPPORTED, "compression 1");
+    assert_change_is_refused("rgb.bmp", 10, "\xff\xff\xff\xff", 4, HIDI_BAD_FORMAT,
+                             "ends too early");
+    assert_change_is_refused("palette.bmp", 46, "\x02", 1, HIDI_BAD_FORMAT, "not in the palette");
+    assert_change_is_refused("rgb.bmp", 0, "XX", 2, HIDI_BAD_FORMAT, "not a picture of a kind");
+}
+END_TEST
+
+START_TEST(content_and_not_the_name_says_the_kind)
+{
+    unsigned char bytes[8000];
+    hidi_image image;
+    scratch_write("named.png", bytes, picture_bytes("rgb.bmp", bytes, sizeof bytes));
+    ck_assert_int_eq(hidi_image_read(&image, scratch("named.png"), 3, HIDI_NO_BACKGROUND, NULL),
+                     HIDI_OK);
+    hidi_image_free(&image);
+    ck_assert(hidi_image_named("a.JPG") && hidi_image_named("b.gif") && hidi_image_named("x.y.TiFF"));
+    ck_assert(!hidi_image_named("jpg") && !hidi_image_named(".png") && !hidi_image_named("a.pn") &&
+              !hidi_image_named("a.txt") && !hidi_image_named("a."));
+    ck_assert_int_eq(hidi_image_readable("b.gif"), HIDI_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "b.gif: files of this kind are not read"));
+    ck_assert_int_eq(hidi_image_read(&image, scratch("nosuch.jpg"), 0, HIDI_NO_BACKGROUND, NULL),
+                     HIDI_BAD_FILE);
+    ck_assert_int_eq(hidi_image_read(&image, scratch_folder("folder.png"), 0, HIDI_NO_BACKGROUND,
+                                     NULL), HIDI_BAD_FILE);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "not a regular file"));
+    ck_assert_int_eq(hidi_image_read(&image, scratch("named.png"), 2, HIDI_NO_BACKGROUND, NULL),
+                     HIDI_BAD_ARGUMENT);
+}
+END_TEST
+
+START_TEST(transparent_pixels_take_the_background)
+{
+    static const struct {
+        const char *text;
+        uint8_t pixel[6];
+    } cases[] = {{"none", {255, 100, 10, 200, 50, 0}},
+                 {"", {255, 100, 10, 200, 50, 0}},
+                 {"0", {51, 20, 2, 0, 0, 0}},
+                 {"255", {255, 224, 206, 255, 255, 255}},
+                 {"#0080FF", {51, 122, 206, 0, 128, 255}}};
+    hidi_image image;
+    long background;
+    write_kind("alpha.png", PNG_COLOR_TYPE_RGB_ALPHA, 8, 2,
+               (const unsigned char[]){255, 100, 10, 51, 200, 50, 0, 0}, NULL, PNG_INTERLACE_NONE);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        unsigned remarks = 0;
+        ck_assert_int_eq(hidi_background_parse(cases[i].text, &background), HIDI_OK);
+        ck_assert_int_eq(hidi_image_read(&image, scratch("alpha.png"), 0, background, &remarks),
+                         HIDI_OK);
+        ck_assert_uint_eq(remarks, HIDI_IMAGE_TRANSPARENT);
+        ck_assert_mem_eq(image.pixel, cases[i].pixel, 6);
+        hidi_image_free(&image);
+    }
+    /* Grey on a colour becomes colour. */
+    write_kind("alpha.png", PNG_COLOR_TYPE_GRAY_ALPHA, 8, 2, (const unsigned char[]){9, 255, 9, 0},
+               NULL, PNG_INTERLACE_NONE);
+    ck_assert_int_eq(hidi_image_read(&image, scratch("alpha.png"), 0, background, NULL), HIDI_OK);
+    ck_assert_int_eq(image.channels, 3);
+    ck_assert_mem_eq(image.pixel, ((const uint8_t[]){9, 9, 9, 0, 128, 255}), 6);
+    hidi_image_free(&image);
+    static const char *const bad[] = {"256", "-1", "#12345", "#1234567", "#00gg00", "white", "0x10",
+                                      "1.5", " 7"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        ck_assert_int_eq(hidi_background_parse(bad[i], &background), HIDI_BAD_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(hidi_error_message(), bad[i]));
+    }
+}
+END_TEST
+
+/* A picture [height, width] of one channel with these pixels, made a square. */
+static void assert_square(size_t height, size_t width, const uint8_t *pixel, size_t side, bool crop,
+                          long background, const uint8_t *expected)
+{
+    hidi_image image;
+    ck_assert_int_eq(hidi_image_create(&image, width, height, 1, 0), HIDI_OK);
+    memcpy(image.pixel, pixel, width * height);
+    ck_assert_int_eq(hidi_image_square(&image, side, crop, background), HIDI_OK);
+    ck_assert(image.width == side && image.height == side && image.channels == 1);
+    ck_assert_mem_eq(image.pixel, expected, side * side);
+    hidi_image_free(&image);
+}
+
+START_TEST(squares_are_means_over_areas)
+{
+    /* 2 x 5, and its middle 2 x 2; padded, rows 1 above and 2 below. */
+    const uint8_t wide[10] = {10, 20, 30, 40, 50, 60, 70, 80, 90, 100};
+    assert_square(2, 5, wide, 2, true, HIDI_NO_BACKGROUND, (const uint8_t[]){20, 30, 70, 80});
+    assert_square(2, 5, wide, 1, true, HIDI_NO_BACKGROUND, (const uint8_t[]){50});
+    assert_square(5, 2, wide, 2, true, HIDI_NO_BACKGROUND, (const uint8_t[]){30, 40, 50, 60});
+    uint8_t padded[25];
+    memset(padded, 7, sizeof padded);
+    memcpy(padded + 5, wide, 10);
+    assert_square(2, 5, wide, 5, false, 0x070707, padded);
+    /* 3 to 2: a pixel covers one and a half; (2 a + b) / 3 in both directions */
+    assert_square(3, 3, (const uint8_t[]){0, 90, 180, 0, 90, 180, 90, 90, 90}, 2, true,
+                  HIDI_NO_BACKGROUND, (const uint8_t[]){30, 150, 70, 110});
+    /* 1 x 3 padded to 3 x 3 and made 1: (3 + 6 + 9 + 6 * 255) / 9 */
+    assert_square(1, 3, (const uint8_t[]){3, 6, 9}, 1, false, 0xffffff, (const uint8_t[]){172});
+    /* 1 to 2 and 2 to 3: pixels repeat, and halves meet in the middle */
+    assert_square(1, 1, (const uint8_t[]){99}, 2, true, HIDI_NO_BACKGROUND,
+                  (const uint8_t[]){99, 99, 99, 99});
+    assert_square(2, 2, (const uint8_t[]){0, 100, 200, 255}, 3, true, HIDI_NO_BACKGROUND,
+                  (const uint8_t[]){0, 50, 100, 100, 139, 178, 200, 228, 255});
+    hidi_image image;
+    fill(&image, 6, 6, 3); /* of that size already: as it was */
+    hidi_image same;
+    fill(&same, 6, 6, 3);
+    ck_assert_int_eq(hidi_image_square(&image, 6, true, HIDI_NO_BACKGROUND), HIDI_OK);
+    assert_same(&image, &same);
+    ck_assert_int_eq(hidi_image_square(&image, 0, true, HIDI_NO_BACKGROUND), HIDI_BAD_ARGUMENT);
+    hidi_image_free(&image);
+    hidi_image_free(&same);
+}
+END_TEST
+
 START_TEST(bad_calls_are_errors)
 {
     hidi_image image;
@@ -320,6 +561,13 @@ int main(void)
     tcase_add_test(files, truncated_files_are_errors_wherever_they_end);
     tcase_add_test(files, a_changed_bit_is_an_error_wherever_it_is);
     tcase_add_test(files, absurd_dimensions_are_refused);
+    tcase_add_loop_test(files, other_kinds_are_read_as_pillow_does, 0,
+                        sizeof picture_files / sizeof picture_files[0]);
+    tcase_add_test(files, truncated_pictures_are_errors);
+    tcase_add_test(files, pictures_that_lie_are_refused);
+    tcase_add_test(files, content_and_not_the_name_says_the_kind);
+    tcase_add_test(files, transparent_pixels_take_the_background);
+    tcase_add_test(files, squares_are_means_over_areas);
     tcase_add_test(files, bad_calls_are_errors);
     tcase_add_test(pictures, grid_puts_samples_row_by_row);
     tcase_add_test(pictures, grid_clamps);

@@ -219,6 +219,21 @@ START_TEST(later_settings_are_named_when_they_differ)
         free(text);
         settings.dm.discriminator_weight = 0.01;
     }
+    for (int i = 0; i < 2; i++) {
+        char *text = hidi_settings_text(&settings, "data");
+        ck_assert_ptr_nonnull(text);
+        ck_assert_ptr_nonnull(strstr(text, "data.size = "));
+        ck_assert_int_eq(strstr(text, "data.resize = pad\n") != NULL, i);
+        ck_assert_int_eq(strstr(text, "data.background = #ff0000\n") != NULL, i);
+        ck_assert_int_eq(strstr(text, "data.mirror = yes\n") != NULL, i);
+        ck_assert_int_eq(strstr(text, "data.resize") != NULL, i);
+        ck_assert_int_eq(strstr(text, "data.background") != NULL, i);
+        ck_assert_int_eq(strstr(text, "data.mirror") != NULL, i);
+        free(text);
+        settings.data.resize = HIDI_RESIZE_PAD;
+        settings.data.mirror = 1;
+        strcpy(settings.data.background, "#ff0000");
+    }
 }
 END_TEST
 

@@ -257,6 +257,82 @@ START_TEST(idx_huge_dimensions_are_refused)
 }
 END_TEST
 
+/* The four good files again, under these names. */
+static void write_idx_as(const char *folder, const char *const name[4], const unsigned char *labels)
+{
+    scratch_folder(folder);
+    for (int i = 0; i < 4; i++) {
+        unsigned char bytes[64];
+        memcpy(bytes, idx_file[i], idx_bytes[i]);
+        if (i % 2 == 1 && labels != NULL)
+            memcpy(bytes + 8, labels + (i == 1 ? 0 : 3), idx_bytes[i] - 8);
+        scratch_write(in_folder(folder, name[i]), bytes, idx_bytes[i]);
+    }
+}
+
+START_TEST(idx_names_with_a_dot_are_read)
+{
+    static const char *const dotted[4] = {"train-images.idx3-ubyte", "train-labels.idx1-ubyte",
+                                          "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"};
+    static const char *const mixed[4] = {"train-images.idx3-ubyte", "train-labels-idx1-ubyte",
+                                         "test-images-idx3-ubyte", "test-labels.idx1-ubyte"};
+    write_idx_as("dotted", dotted, NULL);
+    assert_idx_is_read("dotted");
+    write_idx_as("dot-and-dash", mixed, NULL);
+    assert_idx_is_read("dot-and-dash");
+}
+END_TEST
+
+START_TEST(emnist_has_more_classes)
+{
+    static const struct {
+        const char *set;
+        unsigned char labels[5];   /* three of training, two of test images */
+        size_t n_classes;
+        const char *first, *last;
+        int least;
+        unsigned char bad;
+    } sets[] = {{"letters", {1, 26, 2, 13, 1}, 26, "A", "Z", 1, 0},
+                {"letters", {1, 26, 2, 13, 1}, 26, "A", "Z", 1, 27},
+                {"balanced", {0, 46, 10, 36, 1}, 47, "0", "t", 0, 47},
+                {"bymerge", {0, 46, 10, 36, 1}, 47, "0", "t", 0, 47},
+                {"byclass", {61, 0, 36, 35, 9}, 62, "0", "z", 0, 62},
+                {"digits", {0, 9, 3, 4, 5}, 10, "0", "9", 0, 10},
+                {"mnist", {0, 9, 3, 4, 5}, 10, "0", "9", 0, 10}};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++) {
+        char name[4][80], path[80], text[40];
+        const char *names[4];
+        unsigned char labels[5];
+        for (int k = 0; k < 4; k++) {
+            snprintf(name[k], sizeof name[k], "emnist-%s-%s", sets[i].set,
+                     (const char *[]){"train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+                                      "test-images-idx3-ubyte", "test-labels-idx1-ubyte"}[k]);
+            names[k] = name[k];
+        }
+        write_idx_as("gzip", names, sets[i].labels);
+        snprintf(path, sizeof path, "gzip/emnist-%s", sets[i].set);
+        hidi_dataset *data = open_good("idx", path, 0);
+        ck_assert_uint_eq(data->n_classes, sets[i].n_classes);
+        ck_assert_str_eq(data->class_name[0], sets[i].first);
+        ck_assert_str_eq(data->class_name[data->n_classes - 1], sets[i].last);
+        assert_image(data, HIDI_TRAIN, 1, 127, sets[i].labels[1] - sets[i].least);
+        assert_image(data, HIDI_TEST, 1, 11, sets[i].labels[4] - sets[i].least);
+        hidi_dataset_close(data);
+        memcpy(labels, sets[i].labels, 5);
+        labels[4] = sets[i].bad;
+        write_idx_as("gzip", names, labels);
+        snprintf(text, sizeof text, "byte 9: label %d", sets[i].bad);
+        assert_refused("idx", path, 0, HIDI_BAD_FORMAT, name[3], text);
+    }
+    /* A folder of its own says it by its name. */
+    scratch_folder("EMNIST");
+    write_idx_as("EMNIST/Letters", idx_name, (const unsigned char[]){26, 1, 2, 3, 4});
+    hidi_dataset *data = open_good("idx", "EMNIST/Letters/", 0);
+    ck_assert_uint_eq(data->n_classes, 26);
+    hidi_dataset_close(data);
+}
+END_TEST
+
 START_TEST(idx_that_is_not_there_is_an_error)
 {
     assert_refused("idx", "nosuch", 0, HIDI_BAD_FILE, "nosuch", "No such file");
@@ -421,13 +497,130 @@ START_TEST(every_tenth_of_one_folder_is_test)
 }
 END_TEST
 
+/* A gradient of `width` columns, so that sides can be told apart. */
+static void write_slope(const char *folder, const char *name, size_t width)
+{
+    hidi_image image;
+    ck_assert_int_eq(hidi_image_create(&image, width, 2, 1, 0), HIDI_OK);
+    for (size_t i = 0; i < 2 * width; i++)
+        image.pixel[i] = (uint8_t)(10 * (i % width));
+    ck_assert_int_eq(hidi_png_write(&image, scratch(in_folder(folder, name))), HIDI_OK);
+    hidi_image_free(&image);
+}
+
+static void assert_bytes(const hidi_dataset *data, hidi_split split, uint64_t index,
+                         const int *bytes)
+{
+    hidi_real x[64];
+    int32_t label;
+    const size_t n = data->channels * data->height * data->width;
+    ck_assert_uint_le(n, 64);
+    data->get(data, split, index, x, &label);
+    for (size_t i = 0; i < n; i++)
+        ck_assert_int_eq((int)lround(((double)x[i] + 1) * 127.5), bytes[i]);
+}
+
+START_TEST(pictures_of_several_sizes_are_resized)
+{
+    static const char *const folders[] = {"sizes", "sizes/train", "sizes/test", "sizes/train/a",
+                                          "sizes/test/a"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        scratch_folder(folders[i]);
+    write_slope("sizes/train/a", "1.png", 2);
+    write_slope("sizes/train/a", "2.png", 4);
+    write_slope("sizes/test/a", "1.png", 3);
+    assert_refused("folder", "sizes", 0, HIDI_BAD_FORMAT, "2.png", "data.resize=crop");
+    hidi_folder_options options = hidi_folder_defaults();
+    hidi_dataset *data;
+    options.resize = HIDI_RESIZE_CROP;
+    ck_assert_int_eq(hidi_dataset_open_folder(&data, scratch("sizes"), 0, &options),
+                     HIDI_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "data.size"));
+    ck_assert_int_eq(hidi_dataset_open_folder(&data, scratch("sizes"), 2, &options), HIDI_OK);
+    ck_assert(data->height == 2 && data->width == 2 && data->count[HIDI_TRAIN] == 2);
+    assert_bytes(data, HIDI_TRAIN, 0, (const int[]){0, 10, 0, 10});
+    assert_bytes(data, HIDI_TRAIN, 1, (const int[]){10, 20, 10, 20});
+    hidi_dataset_close(data);
+    options.resize = HIDI_RESIZE_PAD;
+    options.background = 0x646464;
+    ck_assert_int_eq(hidi_dataset_open_folder(&data, scratch("sizes"), 2, &options), HIDI_OK);
+    assert_bytes(data, HIDI_TRAIN, 0, (const int[]){0, 10, 0, 10});
+    assert_bytes(data, HIDI_TRAIN, 1, (const int[]){53, 63, 53, 63}); /* half of it is 100 */
+    hidi_dataset_close(data);
+}
+END_TEST
+
+START_TEST(mirrored_copies_are_training_images)
+{
+    scratch_folder("mirror");
+    scratch_folder("mirror/a");
+    for (int i = 0; i < 11; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%02d.png", i);
+        write_slope("mirror/a", name, 3);
+    }
+    hidi_dataset *data = open_good("folder", "mirror", 0);
+    const int plain[6] = {0, 10, 20, 0, 10, 20}, mirrored[6] = {20, 10, 0, 20, 10, 0};
+    ck_assert_int_eq(hidi_dataset_hold_out(data, 2), HIDI_OK);
+    ck_assert_int_eq(hidi_dataset_mirror(data), HIDI_OK);
+    ck_assert_uint_eq(data->count[HIDI_TRAIN], 16);
+    ck_assert_uint_eq(data->count[HIDI_VALIDATION], 2);
+    ck_assert_uint_eq(data->count[HIDI_TEST], 1);
+    for (uint64_t i = 0; i < 16; i++)
+        assert_bytes(data, HIDI_TRAIN, i, i < 8 ? plain : mirrored);
+    assert_bytes(data, HIDI_VALIDATION, 1, plain);
+    assert_bytes(data, HIDI_TEST, 0, plain);
+    hidi_dataset_close(data);
+    ck_assert_int_eq(hidi_dataset_open(&data, "shapes", NULL, 8, 1), HIDI_OK);
+    ck_assert_int_eq(hidi_dataset_mirror(data), HIDI_UNSUPPORTED);
+    hidi_dataset_close(data);
+}
+END_TEST
+
+START_TEST(what_is_left_out_is_said)
+{
+    scratch_folder("said");
+    scratch_folder("said/a");
+    for (int i = 0; i < 10; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%02d.png", i);
+        write_png("said/a", name, 3, 3, 3, 5);
+    }
+    hidi_dataset *data = open_good("folder", "said", 0);
+    ck_assert_str_eq(data->note, "");
+    hidi_dataset_close(data);
+    /* One grey pixel, of opacity 0. */
+    static const unsigned char seen_through[] = {
+        0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44,
+        0x52, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x04, 0x00, 0x00, 0x00, 0xb5,
+        0x1c, 0x0c, 0x02, 0x00, 0x00, 0x00, 0x0b, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0x60,
+        0x60, 0x00, 0x00, 0x00, 0x03, 0x00, 0x01, 0x2b, 0x09, 0x4d, 0x84, 0x00, 0x00, 0x00, 0x00,
+        0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82};
+    scratch_write("said/a/09.png", seen_through, sizeof seen_through);
+    hidi_folder_options options = hidi_folder_defaults();
+    options.resize = HIDI_RESIZE_CROP;
+    ck_assert_msg(hidi_dataset_open_folder(&data, scratch("said"), 3, &options) == HIDI_OK, "%s",
+                  hidi_error_message());
+    ck_assert_ptr_nonnull(strstr(data->note, "transparency of 1 pictures is ignored"));
+    assert_image(data, HIDI_TEST, 0, 0, 0);
+    hidi_dataset_close(data);
+    options.background = 0xffffff;
+    ck_assert_int_eq(hidi_dataset_open_folder(&data, scratch("said"), 3, &options), HIDI_OK);
+    ck_assert_str_eq(data->note, "");
+    assert_image(data, HIDI_TEST, 0, 255, 0);
+    hidi_dataset_close(data);
+    scratch_write("said/a/10.gif", "x", 1);
+    assert_refused("folder", "said", 0, HIDI_UNSUPPORTED, "10.gif", "are not read");
+}
+END_TEST
+
 START_TEST(bad_folders_are_errors)
 {
     assert_refused("folder", "nosuch", 0, HIDI_BAD_FILE, "nosuch", "No such file");
     scratch_folder("bad");
     assert_refused("folder", "bad", 0, HIDI_BAD_FORMAT, "bad", "a folder for each class");
     scratch_folder("bad/ant");
-    assert_refused("folder", "bad", 0, HIDI_BAD_FORMAT, "bad/ant", "PNG files");
+    assert_refused("folder", "bad", 0, HIDI_BAD_FORMAT, "bad/ant", "expected pictures");
     write_png("bad/ant", "1.png", 2, 2, 1, 0);
     assert_refused("folder", "bad", 0, HIDI_BAD_FORMAT, "bad", "no class has 10 images");
     scratch_folder("bad/train");
@@ -457,11 +650,16 @@ int main(void)
     tcase_add_test(idx, idx_damaged_compression_is_an_error);
     tcase_add_test(idx, idx_that_disagrees_is_an_error);
     tcase_add_test(idx, idx_huge_dimensions_are_refused);
+    tcase_add_test(idx, idx_names_with_a_dot_are_read);
+    tcase_add_test(idx, emnist_has_more_classes);
     tcase_add_test(idx, idx_that_is_not_there_is_an_error);
     tcase_add_test(cifar, cifar10_is_read);
     tcase_add_test(cifar, damaged_cifar10_is_an_error);
     tcase_add_test(folder, folder_of_two_splits_is_read);
     tcase_add_test(folder, every_tenth_of_one_folder_is_test);
+    tcase_add_test(folder, pictures_of_several_sizes_are_resized);
+    tcase_add_test(folder, mirrored_copies_are_training_images);
+    tcase_add_test(folder, what_is_left_out_is_said);
     tcase_add_test(folder, bad_folders_are_errors);
     suite_add_tcase(suite, idx);
     suite_add_tcase(suite, cifar);

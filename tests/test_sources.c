@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "scratch.h"
+#include "source.h"
 
 #include "data/image_source.h"
 #include "io/image.h"
@@ -102,12 +103,48 @@ END_TEST
 START_TEST(folders_that_are_refused)
 {
     scratch_folder("none");
-    refused(scratch("none"), HIDI_BAD_FORMAT, "no PNG files");
-    scratch_folder("jpeg");
-    write_png("jpeg/a.png", 4, 4, 3, 1);
-    scratch_write("jpeg/b.jpg", "x", 1);
-    refused(scratch("jpeg"), HIDI_UNSUPPORTED, "b.jpg");
+    refused(scratch("none"), HIDI_BAD_FORMAT, "no pictures");
+    scratch_folder("gif");
+    write_png("gif/a.png", 4, 4, 3, 1);
+    scratch_write("gif/b.gif", "x", 1);
+    refused(scratch("gif"), HIDI_UNSUPPORTED, "b.gif");
     refused(scratch("nosuch"), HIDI_BAD_FILE, "nosuch");
+}
+END_TEST
+
+/* A copy of tests/files/pictures/NAME at `to`. */
+static void copy_picture(const char *name, const char *to)
+{
+    unsigned char bytes[8000];
+    char path[100];
+    snprintf(path, sizeof path, "tests/files/pictures/%s", name);
+    FILE *in = fopen(source_file(path), "rb");
+    ck_assert_ptr_nonnull(in);
+    scratch_write(to, bytes, fread(bytes, 1, sizeof bytes, in));
+    fclose(in);
+}
+
+START_TEST(kinds_of_pictures_are_mixed)
+{
+    double first[8];
+    size_t sizes[8], n = 3;
+    scratch_folder("mixed");
+    copy_picture("rgb.bmp", "mixed/a.bmp");
+    copy_picture("444.jpg.png", "mixed/b.png");
+    copy_picture("rgb.bmp", "mixed/c.png"); /* the content counts */
+    if (hidi_image_readable("x.jpg") == HIDI_OK) {
+        copy_picture("444.jpg", "mixed/d.jpg");
+        n = 4;
+    } else {
+        scratch_folder("unread");
+        copy_picture("444.jpg", "unread/d.jpg");
+        refused(scratch("unread"), HIDI_UNSUPPORTED, "does not read JPEG files");
+    }
+    ck_assert_uint_eq(read_all(scratch("mixed"), 3, 8, first, sizes), n);
+    ck_assert_uint_eq(sizes[0], n);
+    ck_assert_double_eq(first[0], first[2]);
+    if (n == 4)
+        ck_assert_double_eq(first[1], first[3]);
 }
 END_TEST
 
@@ -388,6 +425,7 @@ int main(void)
     tcase_add_test(tcase, a_folder_is_read_in_the_order_of_names);
     tcase_add_test(tcase, a_folder_of_folders_is_read_as_one);
     tcase_add_test(tcase, folders_that_are_refused);
+    tcase_add_test(tcase, kinds_of_pictures_are_mixed);
     tcase_add_test(tcase, a_picture_that_is_damaged_is_named);
     tcase_add_test(tcase, an_npz_becomes_planes);
     tcase_add_test(tcase, images_in_fortran_order_become_planes);

@@ -64,7 +64,7 @@ const hidi_command hidi_command_eval = {
     "eval", "SET...", "compares sets of images with a reference: FID and other distances",
     "Compares each SET with a reference.  Both may be\n"
     "  a model               eval.images samples of a teacher or a student (safetensors)\n"
-    "  a folder              its PNG files\n"
+    "  a folder              its pictures (PNG, BMP; JPEG, WebP and TIFF if built in)\n"
     "  an npz                arr_0, u8 [N, H, W, C]; or statistics: mu and sigma\n"
     "  data:train, data:validation, data:test   eval.images of the preset's data set\n"
     "--extractor inception with the weights of pytorch-fid gives FID, IS, sFID and KID as\n"

@@ -1,5 +1,5 @@
 /* byte_images.c - byte b of a file stands for b / 127.5 - 1; the held-out images are the last of
- * the training images. */
+ * the training images; mirrored copies are made as they are asked for. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +11,21 @@ static void byte_images_get(const hidi_dataset *data, hidi_split split, uint64_t
 {
     const hidi_byte_images *images = data->state;
     const size_t size = data->channels * data->height * data->width;
+    const uint64_t own = data->count[HIDI_TRAIN] / (data->mirrored ? 2 : 1);
+    bool flip = false;
     if (split == HIDI_VALIDATION) { /* held out: behind the training images */
         split = HIDI_TRAIN;
-        index += data->count[HIDI_TRAIN];
+        index += own;
+    } else if (split == HIDI_TRAIN && index >= own) {
+        flip = true;
+        index -= own;
     }
     const uint8_t *pixel = images->pixel[split] + index * size;
-    for (size_t i = 0; i < size; i++)
-        image[i] = (hidi_real)(pixel[i] / 127.5 - 1.0);
+    for (size_t i = 0; i < size; i++) {
+        const size_t column = i % data->width;
+        image[i] = (hidi_real)(pixel[flip ? i - column + (data->width - 1 - column) : i] / 127.5 -
+                               1.0);
+    }
     *label = images->label[split][index];
 }
 

@@ -7,9 +7,10 @@
 
 #include "core/random.h"
 #include "data/readers.h"
+#include "io/image.h"
 
 static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t image_size,
-                                uint64_t seed)
+                                uint64_t seed, const hidi_folder_options *folder)
 {
     if (strcmp(data->name, "shapes") == 0) {
         if (path != NULL && path[0] != '\0')
@@ -19,36 +20,54 @@ static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t ima
         return hidi_shapes_open(data, image_size, seed);
     }
     hidi_status (*open)(hidi_dataset *, const char *, size_t) = NULL;
+    const bool is_folder = strcmp(data->name, "folder") == 0;
     if (strcmp(data->name, "idx") == 0)
         open = hidi_idx_open;
     else if (strcmp(data->name, "cifar10") == 0)
         open = hidi_cifar10_open;
-    else if (strcmp(data->name, "folder") == 0)
-        open = hidi_folder_open;
-    else
+    else if (!is_folder)
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "no data set is called '%s'; there are shapes, idx, cifar10 and folder",
                           data->name);
     if (path == NULL || path[0] == '\0')
         return hidi_error(HIDI_BAD_ARGUMENT, "data set '%s' needs a path", data->name);
-    return open(data, path, image_size);
+    return is_folder ? hidi_folder_open(data, path, image_size, folder)
+                     : open(data, path, image_size);
 }
 
-hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char *path,
-                              size_t image_size, uint64_t seed)
+hidi_folder_options hidi_folder_defaults(void)
+{
+    return (hidi_folder_options){HIDI_RESIZE_NONE, HIDI_NO_BACKGROUND};
+}
+
+static hidi_status open_as(hidi_dataset **data, const char *name, const char *path,
+                           size_t image_size, uint64_t seed, const hidi_folder_options *folder)
 {
     *data = NULL;
     hidi_dataset *opened = calloc(1, sizeof *opened);
     if (opened == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory for a data set");
     snprintf(opened->name, sizeof opened->name, "%s", name);
-    hidi_status status = open_by_name(opened, path, image_size, seed);
+    hidi_status status = open_by_name(opened, path, image_size, seed, folder);
     if (status != HIDI_OK) {
         hidi_dataset_close(opened);
         return status;
     }
     *data = opened;
     return HIDI_OK;
+}
+
+hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char *path,
+                              size_t image_size, uint64_t seed)
+{
+    const hidi_folder_options folder = hidi_folder_defaults();
+    return open_as(data, name, path, image_size, seed, &folder);
+}
+
+hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
+                                     const hidi_folder_options *options)
+{
+    return open_as(data, "folder", path, image_size, 0, options);
 }
 
 void hidi_dataset_close(hidi_dataset *data)
@@ -78,6 +97,16 @@ hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n)
                           (unsigned long long)data->count[HIDI_TRAIN]);
     data->count[HIDI_TRAIN] -= n;
     data->count[HIDI_VALIDATION] = n;
+    return HIDI_OK;
+}
+
+hidi_status hidi_dataset_mirror(hidi_dataset *data)
+{
+    if (data->count[HIDI_TRAIN] == 0)
+        return hidi_error(HIDI_UNSUPPORTED, "%s is unlimited, and has no mirrored copies",
+                          data->name);
+    data->count[HIDI_TRAIN] *= 2;
+    data->mirrored = true;
     return HIDI_OK;
 }
 

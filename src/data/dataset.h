@@ -8,6 +8,7 @@
 #ifndef HIDI_DATA_DATASET_H
 #define HIDI_DATA_DATASET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,9 @@ struct hidi_dataset {
     size_t n_classes;
     char (*class_name)[48];     /* [n_classes]; owned                                        */
     uint64_t count[HIDI_SPLITS]; /* images of each split; all 0: unlimited (procedural)      */
+    bool mirrored;              /* the second half of the training images is the first, left
+                                 * and right exchanged                                       */
+    char note[256];             /* what there is to say of its files, one line; or ""        */
     /* Image `index` (below count, unless unlimited) into image [C, H, W] and *label.  Safe to
      * call from several threads at once; never fails after a successful open. */
     void (*get)(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
@@ -34,23 +38,50 @@ struct hidi_dataset {
 
 /* Opens a data set:
  *   "shapes"   procedural, path NULL, any image_size from 8 to 4096 (16, 32, 64)
- *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ...)
+ *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ..., or
+ *              with a dot, train-images.idx3-ubyte), or EMNIST's: path is then the folder and the
+ *              beginning of their names, FOLDER/emnist-letters.  If path mentions emnist, there are
+ *              26 classes with "letters" in its last part, 47 with "balanced" or "bymerge" and 62
+ *              with "byclass"; otherwise there are 10
  *   "cifar10"  a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin
- *   "folder"   path/train/CLASS/ *.png and path/test/CLASS/ *.png, or path/CLASS/ *.png, of which
- *              every tenth image of a class (in name order) is the test split
- *              (at least one class must have ten).  Images are numbered in turns, one of each
- *              class; they have 3 channels if any of them has
+ *   "folder"   path/train/CLASS and path/test/CLASS, or path/CLASS, of which every tenth image of a
+ *              class (in name order) is the test split (at least one class must have ten); pictures
+ *              of the kinds of io/image.h, and one of another kind is an error.  Images are
+ *              numbered in turns, one of each class; they have 3 channels if any of them has
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
  * seed: of procedural images.  A path that cannot be read or is not what it should be: an error
  * that names the file, the offset, what was expected and found.  The caller closes. */
 hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char *path,
                               size_t image_size, uint64_t seed);
+
+/* What is done with the pictures of a folder. */
+typedef enum hidi_resize { HIDI_RESIZE_NONE, HIDI_RESIZE_CROP, HIDI_RESIZE_PAD } hidi_resize;
+#define HIDI_RESIZE_KINDS "none crop pad" /* in the order of the enum */
+
+typedef struct hidi_folder_options {
+    hidi_resize resize; /* to image_size, which must not be 0 then, as hidi_image_square does it;
+                         * none: all must have one size                                       */
+    long background;    /* as in hidi_image_read                                              */
+} hidi_folder_options;
+
+/* {HIDI_RESIZE_NONE, HIDI_NO_BACKGROUND}, which hidi_dataset_open takes. */
+hidi_folder_options hidi_folder_defaults(void);
+
+/* Opens a folder with these options; data->note says what they leave out: transparency, orientation. */
+hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
+                                     const hidi_folder_options *options);
+
 void hidi_dataset_close(hidi_dataset *data); /* NULL is allowed */
 
 /* Makes the last n training images the validation split, so that no training sees them; called
  * once, before any use.  0: nothing.  At least one must be left.  An unlimited data set has its own
  * validation images and is left as it is. */
 hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n);
+
+/* Doubles the training split with a mirrored copy of each image, left and right exchanged; called
+ * once, after hidi_dataset_hold_out, so that no copy of a validation image is among them.
+ * HIDI_UNSUPPORTED for "shapes", of which there is no end anyway. */
+hidi_status hidi_dataset_mirror(hidi_dataset *data);
 
 /* "training", "test" or "validation". */
 const char *hidi_split_name(hidi_split split);

@@ -1,9 +1,10 @@
-/* folder.c - PNG files in one folder per class.
+/* folder.c - pictures in one folder per class.
  *
  * Images are numbered in turns: the first of each class, then the second of each class, and so on,
  * so that the beginning of a split is not all of one class.
  */
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static hidi_status list_names(hidi_name_list *list, const char *path, hidi_liste
     HIDI_TRY(hidi_list_folder(list, path, what));
     if (list->n == 0)
         return hidi_error(HIDI_BAD_FORMAT, "%s: expected %s, found none", path,
-                          what == HIDI_LIST_FOLDERS ? "a folder for each class" : "PNG files");
+                          what == HIDI_LIST_FOLDERS ? "a folder for each class" : "pictures");
     return HIDI_OK;
 }
 
@@ -69,7 +70,7 @@ static hidi_status list_class(listing *list, const char *folder, const char *cla
 {
     hidi_name_list names = {0};
     char *path = hidi_path_join(folder, class_name);
-    hidi_status status = path == NULL ? no_memory(folder) : list_names(&names, path, HIDI_LIST_PNG);
+    hidi_status status = path == NULL ? no_memory(folder) : list_names(&names, path, HIDI_LIST_PICTURES);
     size_t rank[2] = {0, 0};
     for (size_t i = 0; status == HIDI_OK && i < names.n; i++) {
         const bool test = divide == ALL_TEST || (divide == EVERY_TENTH_TEST && i % 10 == 9);
@@ -151,24 +152,63 @@ static int by_turns(const void *a, const void *b)
     return (p->label > q->label) - (p->label < q->label);
 }
 
-/* Decodes every picture, and finds the shape that they must share; three channels if any has. */
-static hidi_status decode(hidi_dataset *data, listing *list)
+/* What was seen of pictures, that is not in their pixels. */
+typedef struct sightings {
+    size_t transparent, turned;
+} sightings;
+
+static hidi_status decode_one(picture *p, size_t image_size, const hidi_folder_options *options,
+                              sightings *seen)
 {
+    unsigned remarks = 0;
+    HIDI_TRY(hidi_image_read(&p->image, p->path, 0, options->background, &remarks));
+    seen->transparent += (remarks & HIDI_IMAGE_TRANSPARENT) != 0;
+    seen->turned += (remarks & HIDI_IMAGE_TURNED) != 0;
+    if (options->resize == HIDI_RESIZE_NONE)
+        return HIDI_OK;
+    const bool crop = options->resize == HIDI_RESIZE_CROP;
+    return hidi_error_prefix(
+        hidi_image_square(&p->image, image_size, crop, options->background), "%s", p->path);
+}
+
+/* Into data->note. */
+static void note_sightings(hidi_dataset *data, const sightings *seen, long background)
+{
+    const size_t size = sizeof data->note;
+    const bool ignored = seen->transparent > 0 && background == HIDI_NO_BACKGROUND;
+    size_t at = 0;
+    if (ignored)
+        at = (size_t)snprintf(data->note, size, "transparency of %zu pictures is ignored, and what "
+                                                "lies under it is used (data.background)",
+                              seen->transparent);
+    if (seen->turned > 0)
+        snprintf(data->note + at, size - at, "%s%zu pictures were taken with a turned camera, and "
+                                             "are used as they are stored (EXIF orientation)",
+                 ignored ? "; " : "", seen->turned);
+}
+
+/* Decodes every picture, and finds the shape that they must share; three channels if any has. */
+static hidi_status decode(hidi_dataset *data, listing *list, size_t image_size,
+                          const hidi_folder_options *options)
+{
+    sightings seen = {0, 0};
     for (size_t i = 0; i < list->n; i++) {
         picture *p = &list->item[i];
         HIDI_TRY(hidi_check_stop());
-        HIDI_TRY(hidi_png_read(&p->image, p->path, 0));
+        HIDI_TRY(decode_one(p, image_size, options, &seen));
         const picture *first = &list->item[0];
         if (p->image.width != first->image.width || p->image.height != first->image.height)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: %zu x %zu pixels, expected %zu x %zu as in %s",
-                              p->path, p->image.height, p->image.width, first->image.height,
-                              first->image.width, first->path);
+            return hidi_error(HIDI_BAD_FORMAT,
+                              "%s: %zu x %zu pixels, expected %zu x %zu as in %s; data.resize=crop "
+                              "or pad makes all of them data.size", p->path, p->image.height,
+                              p->image.width, first->image.height, first->image.width, first->path);
         if ((size_t)p->image.channels > data->channels)
             data->channels = (size_t)p->image.channels;
         data->count[p->split]++;
     }
     data->height = list->item[0].image.height;
     data->width = list->item[0].image.width;
+    note_sightings(data, &seen, options->background);
     return HIDI_OK;
 }
 
@@ -198,7 +238,8 @@ static hidi_status keep(hidi_dataset *data, listing *list)
 }
 
 static hidi_status open_listed(hidi_dataset *data, const char *path, size_t image_size,
-                               listing *list, hidi_name_list *classes)
+                               const hidi_folder_options *options, listing *list,
+                               hidi_name_list *classes)
 {
     const bool train = hidi_has_folder(path, "train"), test = hidi_has_folder(path, "test");
     if (train != test)
@@ -207,18 +248,22 @@ static hidi_status open_listed(hidi_dataset *data, const char *path, size_t imag
     HIDI_TRY(train ? list_two_splits(list, path, classes) : list_one_folder(list, path, classes));
     qsort(list->item, list->n, sizeof *list->item, by_turns);
     HIDI_TRY(hidi_dataset_set_classes(data, (const char *const *)classes->name, classes->n));
-    HIDI_TRY(decode(data, list));
+    HIDI_TRY(decode(data, list, image_size, options));
     HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));
     return keep(data, list);
 }
 
-hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size)
+hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size,
+                             const hidi_folder_options *options)
 {
     hidi_byte_images *images;
     listing list = {0};
     hidi_name_list classes = {0};
+    if (options->resize != HIDI_RESIZE_NONE && image_size == 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: to resize pictures, their size has to be said "
+                                             "(data.size)", path);
     HIDI_TRY(hidi_byte_images_attach(data, &images));
-    const hidi_status status = open_listed(data, path, image_size, &list, &classes);
+    const hidi_status status = open_listed(data, path, image_size, options, &list, &classes);
     free_listing(&list);
     hidi_name_list_free(&classes);
     return status;

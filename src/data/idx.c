@@ -1,4 +1,6 @@
-/* idx.c - MNIST and its relatives: four IDX files, plain or compressed with gzip.
+/* idx.c - MNIST and its relatives: four IDX files, plain or compressed with gzip.  EMNIST's sets have
+ * a name in front of the files' (emnist-letters-train-images-idx3-ubyte), "test" for "t10k", and more
+ * classes; its letters are numbered from 1.
  *
  * An IDX file is a big-endian magic number (0, 0, type, rank; type 8 is unsigned bytes), `rank`
  * big-endian 32-bit dimensions, and the bytes.  Source: yann.lecun.com/exdb/mnist.
@@ -9,17 +11,18 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
 #include <zlib.h>
 
+#include "data/listing.h"
 #include "data/readers.h"
 
 #define IMAGES_MAGIC 0x00000803u
 #define LABELS_MAGIC 0x00000801u
-#define N_CLASSES 10
 
 typedef struct idx_file {
     char *path;
@@ -37,21 +40,40 @@ static void idx_close(idx_file *file)
     memset(file, 0, sizeof *file);
 }
 
-/* Opens folder/name, or folder/name.gz. */
-static hidi_status idx_open(idx_file *file, const char *folder, const char *name)
+/* Where the four files are, and which labels they may have. */
+typedef struct idx_set {
+    char *start;       /* what stands before "train-images...": "folder/" or "folder/emnist-letters-" */
+    int least, most;   /* labels */
+} idx_set;
+
+/* One of the four files, with either sign before its type and, of test images, with either word. */
+static bool find_file(char *path, size_t size, const char *start, const char *split,
+                      const char *what)
+{
+    static const char *const ends[] = {"", ".gz"};
+    const char *const words[] = {split, strcmp(split, "t10k") == 0 ? "test" : split};
+    for (int i = 0; i < 8; i++) {
+        struct stat about;
+        snprintf(path, size, "%s%s-%s%cidx%c-ubyte%s", start, words[i / 4],
+                 what, i / 2 % 2 == 0 ? '-' : '.', what[0] == 'i' ? '3' : '1', ends[i % 2]);
+        if (stat(path, &about) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Opens the file of a split ("train", "t10k") that has these ("images", "labels"). */
+static hidi_status idx_open(idx_file *file, const char *start, const char *split, const char *what)
 {
     struct stat about;
+    const size_t size = strlen(start) + sizeof "train-images-idx3-ubyte.gz";
     memset(file, 0, sizeof *file);
-    file->path = malloc(strlen(folder) + strlen(name) + sizeof "/.gz");
+    file->path = malloc(size);
     if (file->path == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "%s/%s: out of memory", folder, name);
-    strcat(strcat(strcpy(file->path, folder), "/"), name);
-    if (stat(file->path, &about) != 0) {
-        strcat(file->path, ".gz");
-        if (stat(file->path, &about) != 0)
-            return hidi_error(HIDI_BAD_FILE, "%s/%s, plain or .gz: %s", folder, name,
-                              strerror(errno));
-    }
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", start);
+    if (!find_file(file->path, size, start, split, what) || stat(file->path, &about) != 0)
+        return hidi_error(HIDI_BAD_FILE, "%s%s-%s-idx%c-ubyte, plain or .gz: %s", start, split, what,
+                          what[0] == 'i' ? '3' : '1', strerror(errno));
     errno = 0;
     file->gz = gzopen(file->path, "rb");
     if (file->gz == NULL)
@@ -147,8 +169,10 @@ static hidi_status idx_header(idx_file *file, uint32_t magic)
     return HIDI_OK;
 }
 
-static hidi_status read_images(hidi_dataset *data, hidi_split split, idx_file *file)
+static hidi_status read_images(hidi_dataset *data, hidi_split split, const idx_set *set,
+                               idx_file *file)
 {
+    (void)set;
     HIDI_TRY(idx_header(file, IMAGES_MAGIC));
     if (split == HIDI_TRAIN) {
         data->channels = 1;
@@ -167,7 +191,8 @@ static hidi_status read_images(hidi_dataset *data, hidi_split split, idx_file *f
     return idx_end(file);
 }
 
-static hidi_status read_labels(hidi_dataset *data, hidi_split split, idx_file *file)
+static hidi_status read_labels(hidi_dataset *data, hidi_split split, const idx_set *set,
+                               idx_file *file)
 {
     HIDI_TRY(idx_header(file, LABELS_MAGIC));
     if (file->dim[0] != data->count[split])
@@ -179,51 +204,118 @@ static hidi_status read_labels(hidi_dataset *data, hidi_split split, idx_file *f
     for (uint64_t i = 0; i < file->dim[0]; i++) {
         uint8_t byte;
         HIDI_TRY(idx_read(file, &byte, 1, 8 + (uint64_t)file->dim[0]));
-        if (byte >= N_CLASSES)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: byte %" PRIu64 ": label %d, expected 0 to %d",
-                              file->path, file->offset - 1, byte, N_CLASSES - 1);
-        label[i] = byte;
+        if (byte < set->least || byte > set->most)
+            return hidi_error(HIDI_BAD_FORMAT,
+                              "%s: byte %" PRIu64 ": label %d, expected %d to %d%s", file->path,
+                              file->offset - 1, byte, set->least, set->most,
+                              set->most == 9 ? " (EMNIST's other sets are known by their names)"
+                                             : "");
+        label[i] = byte - set->least;
     }
     return idx_end(file);
 }
 
-/* Does the last part of the path contain "fashion", in whatever case? */
-static int is_fashion(const char *path)
+/* Does a text contain this word, in whatever case? */
+static bool mentions(const char *text, const char *word)
 {
-    size_t end = strlen(path);
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    for (size_t i = end; i-- > 0 && path[i] != '/';)
-        if (strncasecmp(path + i, "fashion", strlen("fashion")) == 0)
-            return 1;
-    return 0;
+    for (; *text != '\0'; text++)
+        if (strncasecmp(text, word, strlen(word)) == 0)
+            return true;
+    return false;
 }
 
-typedef hidi_status split_reader(hidi_dataset *data, hidi_split split, idx_file *file);
+typedef hidi_status split_reader(hidi_dataset *data, hidi_split split, const idx_set *set,
+                                 idx_file *file);
 
-static hidi_status read_file(hidi_dataset *data, hidi_split split, const char *folder,
-                             const char *name, split_reader *read)
+static hidi_status read_file(hidi_dataset *data, hidi_split split, const idx_set *set,
+                             const char *what, split_reader *read)
 {
     idx_file file;
-    hidi_status status = idx_open(&file, folder, name);
+    hidi_status status = idx_open(&file, set->start, split == HIDI_TRAIN ? "train" : "t10k", what);
     if (status == HIDI_OK)
-        status = read(data, split, &file);
+        status = read(data, split, set, &file);
     idx_close(&file);
     return status;
 }
 
+static hidi_status read_set(hidi_dataset *data, const idx_set *set, const char *path,
+                            size_t image_size)
+{
+    HIDI_TRY(read_file(data, HIDI_TRAIN, set, "images", read_images));
+    HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));
+    HIDI_TRY(read_file(data, HIDI_TRAIN, set, "labels", read_labels));
+    HIDI_TRY(read_file(data, HIDI_TEST, set, "images", read_images));
+    return read_file(data, HIDI_TEST, set, "labels", read_labels);
+}
+
+/* The classes of EMNIST (arXiv 1702.05373, section II): all characters; those without the small
+ * letters that look like capitals; letters of either case. */
+#define DIGITS "0123456789"
+#define CAPITALS "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+static const struct {
+    const char *name, *classes;
+    int least;
+} emnist_sets[] = {{"letters", CAPITALS, 1},
+                   {"balanced", DIGITS CAPITALS "abdefghnqrt", 0},
+                   {"bymerge", DIGITS CAPITALS "abdefghnqrt", 0},
+                   {"byclass", DIGITS CAPITALS "abcdefghijklmnopqrstuvwxyz", 0}};
+
+/* One class for each character. */
+static hidi_status set_characters(hidi_dataset *data, idx_set *set, const char *characters,
+                                  int least)
+{
+    char text[62][2];
+    const char *name[62];
+    const size_t n = strlen(characters);
+    for (size_t i = 0; i < n; i++) {
+        text[i][0] = characters[i];
+        text[i][1] = '\0';
+        name[i] = text[i];
+    }
+    set->least = least;
+    set->most = least + (int)n - 1;
+    return hidi_dataset_set_classes(data, name, n);
+}
+
+/* What the path, and its last part, say of the classes. */
+static hidi_status set_classes(hidi_dataset *data, idx_set *set, const char *path, const char *last)
+{
+    static const char *const clothes[] = {"T-shirt", "Trouser", "Pullover", "Dress", "Coat",
+                                          "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"};
+    for (size_t i = 0; i < sizeof emnist_sets / sizeof emnist_sets[0]; i++)
+        if (mentions(path, "emnist") && mentions(last, emnist_sets[i].name))
+            return set_characters(data, set, emnist_sets[i].classes, emnist_sets[i].least);
+    HIDI_TRY(set_characters(data, set, DIGITS, 0));
+    if (!mentions(last, "fashion"))
+        return HIDI_OK;
+    free(data->class_name);
+    return hidi_dataset_set_classes(data, clothes, 10);
+}
+
+/* A folder, or a folder and the beginning of the files' names. */
 hidi_status hidi_idx_open(hidi_dataset *data, const char *path, size_t image_size)
 {
-    static const char *const digits[N_CLASSES] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
-    static const char *const clothes[N_CLASSES] = {"T-shirt", "Trouser", "Pullover", "Dress",
-                                                   "Coat",    "Sandal",  "Shirt",    "Sneaker",
-                                                   "Bag",     "Ankle boot"};
     hidi_byte_images *images;
+    idx_set set = {NULL, 0, 0};
     HIDI_TRY(hidi_byte_images_attach(data, &images));
-    HIDI_TRY(hidi_dataset_set_classes(data, is_fashion(path) ? clothes : digits, N_CLASSES));
-    HIDI_TRY(read_file(data, HIDI_TRAIN, path, "train-images-idx3-ubyte", read_images));
-    HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));
-    HIDI_TRY(read_file(data, HIDI_TRAIN, path, "train-labels-idx1-ubyte", read_labels));
-    HIDI_TRY(read_file(data, HIDI_TEST, path, "t10k-images-idx3-ubyte", read_images));
-    return read_file(data, HIDI_TEST, path, "t10k-labels-idx1-ubyte", read_labels);
+    set.start = malloc(strlen(path) + 2);
+    char *trimmed = strdup(path);
+    hidi_status status = HIDI_OK;
+    if (set.start == NULL || trimmed == NULL) {
+        status = hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+    } else {
+        for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/'; n--)
+            trimmed[n - 1] = '\0';
+        const char *slash = strrchr(trimmed, '/');
+        char file[4096];
+        strcat(strcpy(set.start, trimmed), "-");
+        if (hidi_is_folder(trimmed) || !find_file(file, sizeof file, set.start, "train", "images"))
+            strcat(strcpy(set.start, trimmed), "/");
+        status = set_classes(data, &set, trimmed, slash != NULL ? slash + 1 : trimmed);
+        if (status == HIDI_OK)
+            status = read_set(data, &set, path, image_size);
+    }
+    free(set.start);
+    free(trimmed);
+    return status;
 }

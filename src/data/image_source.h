@@ -42,11 +42,12 @@ struct hidi_image_source {
 };
 
 /* Images [n, channels, H, W] of 8 bits, from
- *   a folder   its PNG files, in the order of their names, and if it has none, those of all folders
- *              below it (in the order of their paths).  Sizes may differ.  Pictures of other kinds
- *              are refused: a set with some of them left out is another set
+ *   a folder   its pictures (hidi_image_kinds), in the order of their names, and if it has none,
+ *              those of all folders below it (in the order of their paths).  Sizes may differ.
+ *              Pictures of other kinds are refused: a set with some of them left out is another set.
+ *              Transparency and the orientation in a JPEG's EXIF data are ignored, as pytorch-fid does
  *   an npz     the array arr_0, u8, [N, H, W, C], as guided-diffusion has it
- * channels: 1 or 3.  Grey images become three equal channels; PNG files in colour become grey
+ * channels: 1 or 3.  Grey images become three equal channels; pictures in colour become grey
  * (Rec. 601).  Reads names and headers, no images.  HIDI_BAD_FORMAT where there is no image. */
 hidi_status hidi_image_source_open(hidi_image_source *source, const char *path, size_t channels);
 

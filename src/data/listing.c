@@ -10,11 +10,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 #include "core/array.h"
 #include "data/readers.h"
+#include "io/image.h"
 
 void hidi_name_list_free(hidi_name_list *list)
 {
@@ -60,34 +60,11 @@ bool hidi_has_folder(const char *path, const char *name)
     return has;
 }
 
-static bool ends_in(const char *name, const char *end)
-{
-    const size_t n = strlen(name), m = strlen(end);
-    return n > m && strcasecmp(name + n - m, end) == 0;
-}
-
-bool hidi_is_png_name(const char *name)
-{
-    return ends_in(name, ".png");
-}
-
-static bool is_picture(const char *name)
-{
-    static const char *const ends[] = {".png", ".jpg", ".jpeg", ".bmp", ".webp",
-                                       ".tif", ".tiff", ".ppm", ".pgm", ".gif"};
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-        if (ends_in(name, ends[i]))
-            return true;
-    return false;
-}
-
 static bool is_listed(const char *path, const char *name, hidi_listed what)
 {
     if (name[0] == '.')
         return false;
-    if (what == HIDI_LIST_FOLDERS)
-        return hidi_has_folder(path, name);
-    return what == HIDI_LIST_PNG ? hidi_is_png_name(name) : is_picture(name);
+    return what == HIDI_LIST_FOLDERS ? hidi_has_folder(path, name) : hidi_image_named(name);
 }
 
 hidi_status hidi_list_folder(hidi_name_list *list, const char *path, hidi_listed what)
@@ -105,5 +82,11 @@ hidi_status hidi_list_folder(hidi_name_list *list, const char *path, hidi_listed
         status = hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
     closedir(folder);
     hidi_name_list_sort(list);
+    for (size_t i = 0; status == HIDI_OK && what == HIDI_LIST_PICTURES && i < list->n; i++) {
+        char *joined = hidi_path_join(path, list->name[i]);
+        status = joined == NULL ? hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path)
+                                : hidi_image_readable(joined);
+        free(joined);
+    }
     return status;
 }

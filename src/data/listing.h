@@ -14,12 +14,12 @@ typedef struct hidi_name_list {
 
 typedef enum hidi_listed {
     HIDI_LIST_FOLDERS,
-    HIDI_LIST_PNG,     /* files whose names end in .png, in letters of either case        */
-    HIDI_LIST_PICTURES /* the same, and those of other kinds that tools read as pictures  */
+    HIDI_LIST_PICTURES /* names of pictures, of kinds that are not read, too (io/image.h) */
 } hidi_listed;
 
-/* The visible names of that kind in a folder, in order (strcmp).  The caller frees the list, also
- * after an error. */
+/* The visible names of that kind in a folder, in order (strcmp).  A picture of a kind that this build
+ * does not read is an error: a set with some of them left out is another set.  The caller frees the
+ * list, also after an error. */
 hidi_status hidi_list_folder(hidi_name_list *list, const char *path, hidi_listed what);
 void hidi_name_list_free(hidi_name_list *list);
 
@@ -29,6 +29,5 @@ void hidi_name_list_sort(hidi_name_list *list);
 
 bool hidi_is_folder(const char *path);
 bool hidi_has_folder(const char *path, const char *name);
-bool hidi_is_png_name(const char *name);
 
 #endif

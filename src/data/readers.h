@@ -12,7 +12,8 @@
 hidi_status hidi_shapes_open(hidi_dataset *data, size_t image_size, uint64_t seed);
 hidi_status hidi_idx_open(hidi_dataset *data, const char *path, size_t image_size);
 hidi_status hidi_cifar10_open(hidi_dataset *data, const char *path, size_t image_size);
-hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size);
+hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size,
+                             const hidi_folder_options *options);
 
 /* Copies the names of n classes, cut to what fits; sets n_classes and class_name. */
 hidi_status hidi_dataset_set_classes(hidi_dataset *data, const char *const *names, size_t n);

@@ -1,5 +1,5 @@
-/* source_files.c - images one after another, in memory for one batch at a time: the PNG files below
- * a folder, or the array arr_0 [N, H, W, C] of an npz. */
+/* source_files.c - images one after another, in memory for one batch at a time: the pictures below a
+ * folder, or the array arr_0 [N, H, W, C] of an npz. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +34,6 @@ static hidi_status append_pictures(hidi_name_list *paths, const char *folder)
         char *path = hidi_path_join(folder, names.name[i]);
         if (path == NULL || !hidi_name_list_append(paths, path))
             status = no_memory(folder);
-        else if (!hidi_is_png_name(path))
-            status = hidi_error(HIDI_UNSUPPORTED, "%s: only PNG files are read", path);
         free(path);
     }
     hidi_name_list_free(&names);
@@ -70,7 +68,8 @@ static hidi_status folder_next(hidi_image_source *source, size_t most, hidi_imag
         hidi_image *image = &state->image;
         HIDI_TRY(hidi_check_stop());
         if (image->pixel == NULL)
-            HIDI_TRY(hidi_png_read(image, state->path.name[state->next++], (int)C));
+            HIDI_TRY(hidi_image_read(image, state->path.name[state->next++], (int)C,
+                                     HIDI_NO_BACKGROUND, NULL));
         const size_t pixels = image->width * image->height;
         if (n == 0) {
             batch->height = image->height;
@@ -111,7 +110,8 @@ hidi_status hidi_folder_source(hidi_image_source *source, const char *path)
     }
     source->count = state->path.n;
     if (source->count == 0)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: no PNG files in it", path);
+        return hidi_error(HIDI_BAD_FORMAT, "%s: no pictures in it (%s)", path,
+                          hidi_image_kinds());
     return HIDI_OK;
 }
 

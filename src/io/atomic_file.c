@@ -16,9 +16,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "io/image.h"
 
 static void forget(hidi_atomic_file *file)
 {
@@ -80,9 +81,8 @@ static bool is_input_picture(const char *path)
 {
     struct stat info;
     char *real = realpath(path, NULL), *folder = real != NULL ? folder_of(real) : NULL;
-    const size_t length = real != NULL ? strlen(real) : 0;
-    const bool is = folder != NULL && length > 4 && strcasecmp(real + length - 4, ".png") == 0 &&
-                    stat(folder, &info) == 0 && is_input(&info);
+    const bool is = folder != NULL && hidi_image_named(real) && stat(folder, &info) == 0 &&
+                    is_input(&info);
     free(folder);
     free(real);
     return is;

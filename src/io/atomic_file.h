@@ -31,7 +31,7 @@ void hidi_atomic_abandon(hidi_atomic_file *file);
 void hidi_atomic_tidy(const char *path);
 
 /* From now on no file of this process replaces `path`: the file itself, by whatever name or link;
- * of a folder, the PNG files in it.  What is not there is passed over.  Not to be called while
+ * of a folder, the pictures in it.   What is not there is passed over.  Not to be called while
  * other threads write files. */
 hidi_status hidi_protect_input(const char *path);
 

@@ -4,7 +4,7 @@
  * the one setjmp in reading or writing; everything that was allocated by then hangs on a structure
  * of the caller, outside the frame of the setjmp, so that nothing is lost or clobbered.
  */
-#include "io/image.h"
+#include "io/picture_file.h"
 
 #include <errno.h>
 #include <png.h>
@@ -21,10 +21,7 @@ typedef struct png_job {
     png_infop info;
     FILE *in;                             /* reading                                          */
     size_t offset;                        /* bytes read so far                                */
-    png_uint_32 width, height;
-    int deep_grey;                        /* 16 bits, grey and nothing else                   */
-    int file_channels;                    /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha     */
-    uint8_t *pixel;                       /* [height, width, file_channels], as libpng has it */
+    hidi_picture *picture;
     png_bytep *row;
     const hidi_image *image;              /* writing                                          */
     unsigned char *data;
@@ -73,70 +70,42 @@ static void set_transforms(png_job *job)
     png_set_strip_16(job->png);
     png_set_interlace_handling(job->png);
     png_read_update_info(job->png, job->info);
-    job->file_channels = png_get_channels(job->png, job->info);
+    job->picture->channels = png_get_channels(job->png, job->info);
 }
 
-/* All of the file into job->pixel; 0 on failure, with the reason.  The only frame that libpng's
+/* All of the file into job->picture; 0 on failure, with the reason.  The only frame that libpng's
  * errors jump to while reading. */
 static int read_pixels(png_job *job)
 {
+    hidi_picture *picture = job->picture;
     if (setjmp(png_jmpbuf(job->png)))
         return 0;
     png_set_read_fn(job->png, job, read_bytes);
     png_set_user_limits(job->png, 1 << 15, 1 << 15);
     png_read_info(job->png, job->info);
-    job->width = png_get_image_width(job->png, job->info);
-    job->height = png_get_image_height(job->png, job->info);
-    if ((size_t)job->width > ((size_t)1 << 28) / job->height)
+    picture->width = png_get_image_width(job->png, job->info);
+    picture->height = png_get_image_height(job->png, job->info);
+    if (picture->width > ((size_t)1 << 28) / picture->height)
         png_error(job->png, "more than 2^28 pixels");
-    job->deep_grey = png_get_bit_depth(job->png, job->info) == 16 &&
+    picture->deep_grey = png_get_bit_depth(job->png, job->info) == 16 &&
                      png_get_color_type(job->png, job->info) == PNG_COLOR_TYPE_GRAY;
     set_transforms(job);
     const size_t row_bytes = png_get_rowbytes(job->png, job->info);
-    job->pixel = malloc(row_bytes * job->height);
-    job->row = malloc(job->height * sizeof *job->row);
-    if (job->pixel == NULL || job->row == NULL)
+    picture->pixel = malloc(row_bytes * picture->height);
+    job->row = malloc(picture->height * sizeof *job->row);
+    if (picture->pixel == NULL || job->row == NULL)
         fail(job, HIDI_NO_MEMORY, "out of memory");
-    for (size_t i = 0; i < job->height; i++)
-        job->row[i] = job->pixel + i * row_bytes;
+    for (size_t i = 0; i < picture->height; i++)
+        job->row[i] = picture->pixel + i * row_bytes;
     png_read_image(job->png, job->row);
     png_read_end(job->png, NULL);
     return 1;
 }
 
-/* One pixel of 1 to 4 channels to grey or RGB. */
-static void convert_pixel(const uint8_t *in, int in_channels, uint8_t *out, int out_channels)
+hidi_status hidi_png_decode(hidi_picture *picture, const char *path)
 {
-    const int colours = in_channels >= 3 ? 3 : 1;
-    const unsigned r = in[0], g = in[1 % colours], b = in[2 % colours];
-    if (out_channels == 3) {
-        out[0] = (uint8_t)r;
-        out[1] = (uint8_t)g;
-        out[2] = (uint8_t)b;
-    } else { /* Rec. 601 luma; of a grey pixel, itself */
-        out[0] = (uint8_t)((299u * r + 587u * g + 114u * b + 500u) / 1000u);
-    }
-}
-
-static hidi_status convert(hidi_image *image, const png_job *job, int channels)
-{
-    if (channels == 0)
-        channels = job->file_channels >= 3 ? 3 : 1;
-    HIDI_TRY(hidi_image_create(image, job->width, job->height, channels, 0));
-    image->deep_grey = job->deep_grey;
-    for (size_t i = 0; i < image->width * image->height; i++)
-        convert_pixel(job->pixel + i * (size_t)job->file_channels, job->file_channels,
-                      image->pixel + i * (size_t)channels, channels);
-    return HIDI_OK;
-}
-
-hidi_status hidi_png_read(hidi_image *image, const char *path, int channels)
-{
-    memset(image, 0, sizeof *image);
-    if (channels != 0 && channels != 1 && channels != 3)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a picture has 1 or 3 channels, expected %d", path,
-                          channels);
     png_job job = {0};
+    job.picture = picture;
     job.status = HIDI_BAD_FORMAT;
     job.in = fopen(path, "rb");
     if (job.in == NULL)
@@ -147,15 +116,26 @@ hidi_status hidi_png_read(hidi_image *image, const char *path, int channels)
         job.info = png_create_info_struct(job.png);
     if (job.info == NULL)
         status = hidi_error(HIDI_NO_MEMORY, "%s: libpng cannot be started", path);
-    else if (read_pixels(&job))
-        status = convert(image, &job, channels);
-    else
+    else if (!read_pixels(&job))
         status = hidi_error(job.status, "%s: not a readable PNG file: %s (at byte %zu)", path,
                             job.reason, job.offset);
     png_destroy_read_struct(&job.png, &job.info, NULL);
-    free(job.pixel);
     free(job.row);
     fclose(job.in);
+    return status;
+}
+
+hidi_status hidi_png_read(hidi_image *image, const char *path, int channels)
+{
+    hidi_picture picture = {0};
+    memset(image, 0, sizeof *image);
+    if (channels != 0 && channels != 1 && channels != 3)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a picture has 1 or 3 channels, expected %d", path,
+                          channels);
+    hidi_status status = hidi_png_decode(&picture, path);
+    if (status == HIDI_OK)
+        status = hidi_picture_convert(image, &picture, channels, HIDI_NO_BACKGROUND);
+    free(picture.pixel);
     return status;
 }
 

@@ -105,8 +105,9 @@ static void print_counts(const hidi_dataset *data)
         if (data->count[HIDI_TRAIN] == 0)
             printf("  %-10s  unlimited\n", split_names[split]);
         else
-            printf("  %-10s  %llu images\n", split_names[split],
-                   (unsigned long long)data->count[split]);
+            printf("  %-10s  %llu images%s\n", split_names[split],
+                   (unsigned long long)data->count[split],
+                   split == HIDI_TRAIN && data->mirrored ? ", half of them mirrored copies" : "");
     }
 }
 

@@ -16,7 +16,7 @@ typedef struct hidi_eval_context {
 
 /* Gathers what is wanted of `name`, as far as it has it (what->label is not looked at):
  *   data:train, data:validation, data:test   eval.images of that split of the settings' data set
- *   a folder                                 all its PNG files (data/image_source.h)
+ *   a folder                                 all its pictures (data/image_source.h)
  *   an npz with arr_0                        all its images, and the statistics beside them, if
  *                                            any, in place of their own
  *   an npz with mu and sigma                 statistics alone

@@ -11,6 +11,7 @@
 
 #include "core/stop.h"
 #include "io/atomic_file.h"
+#include "io/image.h"
 
 #ifndef HIDI_DATADIR
 #define HIDI_DATADIR "data"
@@ -24,19 +25,40 @@ hidi_status hidi_session_backend(hidi_session *session)
     return HIDI_OK;
 }
 
+/* The data set by its name; a folder with what is to be done with its pictures. */
+static hidi_status open_data(const hidi_settings *s, hidi_dataset **data)
+{
+    hidi_folder_options folder = {.resize = (hidi_resize)s->data.resize};
+    HIDI_TRY(hidi_error_prefix(hidi_background_parse(s->data.background, &folder.background),
+                               "data.background"));
+    if (strcmp(s->data.name, "folder") == 0)
+        return hidi_dataset_open_folder(data, s->data.path, (size_t)s->data.size, &folder);
+    if (folder.resize != HIDI_RESIZE_NONE || folder.background != HIDI_NO_BACKGROUND)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s is for data.name=folder, not for %s",
+                          folder.resize != HIDI_RESIZE_NONE ? "data.resize" : "data.background",
+                          s->data.name);
+    return hidi_dataset_open(data, s->data.name, s->data.path[0] ? s->data.path : NULL,
+                             (size_t)s->data.size, (uint64_t)s->run.seed);
+}
+
 hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data)
 {
     const hidi_settings *s = &session->settings;
-    HIDI_TRY(hidi_dataset_open(data, s->data.name, s->data.path[0] ? s->data.path : NULL,
-                               (size_t)s->data.size, (uint64_t)s->run.seed));
+    HIDI_TRY(open_data(s, data));
     hidi_status status = HIDI_OK;
     if ((*data)->height != (*data)->width)
         status = hidi_error(HIDI_UNSUPPORTED, "%s: images of %zux%zu; only square ones are "
-                                              "supported",
-                            s->data.path, (*data)->height, (*data)->width);
+                                              "supported%s",
+                            s->data.path, (*data)->height, (*data)->width,
+                            strcmp(s->data.name, "folder") == 0
+                                ? ": data.resize=crop or pad makes them so" : "");
     if (status == HIDI_OK)
         status = hidi_error_prefix(hidi_dataset_hold_out(*data, (uint64_t)s->data.validation),
                                    "data.validation");
+    if (status == HIDI_OK && s->data.mirror)
+        status = hidi_error_prefix(hidi_dataset_mirror(*data), "data.mirror");
+    if (status == HIDI_OK && (*data)->note[0] != '\0' && session->progress != NULL)
+        fprintf(session->progress, "%s: %s\n", s->data.path, (*data)->note);
     if (status == HIDI_OK)
         return HIDI_OK;
     hidi_dataset_close(*data);

@@ -62,6 +62,12 @@ const hidi_option hidi_settings_table[] = {
     INT("data.validation", data.validation, 0, 1e9, "0",
         "the last training images, this many, are held out for eval.split=validation; shapes "
         "needs none"),
+    CHOICE("data.resize", data.resize, HIDI_RESIZE_KINDS, "none",
+           "folder: pictures to data.size, cut to a square or padded; none: they must have it"),
+    TEXT("data.background", data.background, "none",
+         "folder: what is under transparent pixels, a grey level (255) or #rrggbb; none: "
+         "transparency is ignored, and padding is black"),
+    BOOL("data.mirror", data.mirror, "no", "a mirrored copy of each training image"),
 
     INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
     INT("model.width", model.width, 4, 65536, "128", "width D of the tokens"),
@@ -271,19 +277,24 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 
 /* A setting that is newer than the file format is left out while it has its default, which is what
  * was built in before: older files then still count as made with the same settings. */
-static const char *left_out(const hidi_settings *s)
+static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    return s->dm.discriminator_weight == 1 ? IMMATERIAL " dm.discriminator_weight" : IMMATERIAL;
+    snprintf(keys, size, IMMATERIAL "%s%s%s%s",
+             s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
+             s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
+             strcmp(s->data.background, "none") == 0 ? " data.background" : "",
+             s->data.mirror == 0 ? " data.mirror" : "");
 }
 
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)
 {
-    char *text = NULL;
+    char *text = NULL, keys[512];
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
         return NULL;
-    hidi_config_print_sections(hidi_settings_table, settings, sections, left_out(settings), out);
+    left_out(settings, keys, sizeof keys);
+    hidi_config_print_sections(hidi_settings_table, settings, sections, keys, out);
     if (fclose(out) != 0) {
         free(text);
         return NULL;

@@ -23,8 +23,9 @@ typedef struct hidi_settings {
         char backend[HIDI_CONFIG_TEXT];
     } run;
     struct {
-        char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT];
+        char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT], background[HIDI_CONFIG_TEXT];
         long size, validation;
+        int resize, mirror;
     } data;
     struct {
         long patch, width, depth, heads;
