@@ -219,7 +219,7 @@ START_TEST(published_sizes)
                  {"SiT-XL/4", 29.05}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         hidi_dit_config c;
-        OK(hidi_dit_published_config(sizes[i].name, 32, 4, &c));
+        OK(hidi_dit_imagenet_config(sizes[i].name, 32, 4, &c));
         const double gmac = 1e-9 * hidi_dit_macs(&c);
         ck_assert_msg(fabs(gmac / sizes[i].gmac - 1) < 2e-3, "%s: %g G, published %g",
                       sizes[i].name, gmac, sizes[i].gmac);

@@ -90,7 +90,7 @@ REFUSED(no_labels, hidi_cross_entropy(tape, X(3, 2), NULL))
 static const struct {
     build_function *build;
     hidi_status status;
-    const char *parts[3]; /* of the message; the first one begins it */
+    const char *phrases[3]; /* of the message; the first one begins it */
 } cases[] = {
     { add, HIDI_BAD_SHAPE, { "add: ", "[2, 3]", "[3, 2]" } },
     { sub, HIDI_BAD_SHAPE, { "sub: ", "[3]", "[1, 3]" } },
@@ -159,12 +159,12 @@ START_TEST(what_does_not_fit_is_refused)
     ck_assert_ptr_null(cases[_i].build(tape));
     ck_assert_int_eq(hidi_tape_status(tape), cases[_i].status);
     const char *message = hidi_error_message();
-    const char *const *parts = cases[_i].parts;
-    if (strncmp(message, parts[0], strlen(parts[0])) != 0)
-        ck_abort_msg("\"%s\" does not begin with \"%s\"", message, parts[0]);
-    for (int i = 1; i < 3 && parts[i] != NULL; i++)
-        if (strstr(message, parts[i]) == NULL)
-            ck_abort_msg("\"%s\" does not say \"%s\"", message, parts[i]);
+    const char *const *phrases = cases[_i].phrases;
+    if (strncmp(message, phrases[0], strlen(phrases[0])) != 0)
+        ck_abort_msg("\"%s\" does not begin with \"%s\"", message, phrases[0]);
+    for (int i = 1; i < 3 && phrases[i] != NULL; i++)
+        if (strstr(message, phrases[i]) == NULL)
+            ck_abort_msg("\"%s\" does not say \"%s\"", message, phrases[i]);
     hidi_tape_destroy(tape);
 }
 END_TEST

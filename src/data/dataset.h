@@ -8,6 +8,7 @@
 #ifndef HIDI_DATA_DATASET_H
 #define HIDI_DATA_DATASET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -52,7 +53,11 @@ void hidi_dataset_close(hidi_dataset *data); /* NULL is allowed */
  * validation images and is left as it is. */
 hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n);
 
-/* "training", "test" or "validation". */
+/* In commands and file names: "train", "test" or "validation"; false: `word` is none of them. */
+const char *hidi_split_word(hidi_split split);
+bool hidi_split_find(const char *word, hidi_split *split);
+
+/* In sentences: "training", "test" or "validation". */
 const char *hidi_split_name(hidi_split split);
 
 /* Are there n images in this split?  Else an error that says how many there are. */

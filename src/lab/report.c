@@ -6,6 +6,7 @@
 
 #include "lab/report.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "lab/pipeline.h"
 #include "lab/run.h"
 #include "io/atomic_file.h"
+#include "io/choice.h"
 #include "io/markup.h"
 
 static const char style[] =
@@ -110,17 +112,17 @@ static void print_times(FILE *out, const hidi_report *r)
 {
     static const struct {
         const char *file, *name;
-    } parts[] = {{HIDI_FEATURES_FILE, "feature net"},
-                 {HIDI_TEACHER_FILE, "teacher"},
-                 {HIDI_STAGE1_FILE, "stage 1: trajectory distillation"},
-                 {HIDI_STAGE2_FILE, "stage 2: distribution matching"}};
+    } trainings[] = {{HIDI_FEATURES_FILE, "feature net"},
+                     {HIDI_TEACHER_FILE, "teacher"},
+                     {HIDI_STAGE1_FILE, "stage 1: trajectory distillation"},
+                     {HIDI_STAGE2_FILE, "stage 2: distribution matching"}};
     fputs("<table><tr><th>part</th><th>training time</th></tr>\n", out);
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+    for (size_t i = 0; i < sizeof trainings / sizeof trainings[0]; i++) {
         char text[64] = "ready-made";
-        const double seconds = hidi_pipeline_seconds(r->dir, parts[i].file);
+        const double seconds = hidi_pipeline_seconds(r->dir, trainings[i].file);
         if (isfinite(seconds))
             hidi_duration(text, sizeof text, seconds);
-        fprintf(out, "<tr><td>%s</td><td>%s</td></tr>\n", parts[i].name, text);
+        fprintf(out, "<tr><td>%s</td><td>%s</td></tr>\n", trainings[i].name, text);
     }
     fprintf(out, "</table>\n<p class=\"note\">On the backend \"%s\"", r->session->backend->name);
     if (r->session->backend->describe != NULL) {
@@ -132,7 +134,7 @@ static void print_times(FILE *out, const hidi_report *r)
 
 static hidi_status print_pictures(FILE *out, const hidi_report *r)
 {
-    char caption[256];
+    char caption[256], solver[16];
     fputs("<h2>Side by side</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "compare.png",
                            "From top to bottom: real images; the teacher; the teacher in one Euler "
@@ -140,10 +142,10 @@ static hidi_status print_pictures(FILE *out, const hidi_report *r)
                            "class in each column but the first row's."));
     fputs("<h2>Samples</h2>\n", out);
     HIDI_TRY(print_picture(out, r->dir, "real.png", "Real images, a class in each column"));
+    hidi_choice_name(HIDI_SOLVERS, r->session->settings.sample.solver, solver, sizeof solver);
+    solver[0] = (char)toupper((unsigned char)solver[0]);
     snprintf(caption, sizeof caption, "The teacher: %ld %s steps, guidance %g",
-             r->session->settings.sample.steps,
-             r->session->settings.sample.solver == HIDI_HEUN ? "Heun" : "Euler",
-             r->session->settings.sample.guidance);
+             r->session->settings.sample.steps, solver, r->session->settings.sample.guidance);
     HIDI_TRY(print_picture(out, r->dir, "teacher.png", caption));
     HIDI_TRY(print_picture(out, r->dir, "stage1.png", "Stage 1, one step: the sketch"));
     HIDI_TRY(print_picture(out, r->dir, "stage2.png", "Stage 2, one step: the detail"));
