@@ -1,10 +1,15 @@
 /* test_op_errors.c - every op refuses what does not fit, with its name and the shapes found. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "autograd/ops.h"
+#include "suite.h"
 
 static const hidi_backend *backend; /* set by main */
 
@@ -184,9 +189,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("op errors");
+    Suite *suite = begin_suite("op errors");
     TCase *tcase = tcase_create("op errors");
-    SRunner *runner = srunner_create(suite);
     if (hidi_backend_open("reference", &backend) != HIDI_OK) {
         fprintf(stderr, "%s\n", hidi_error_message());
         return EXIT_FAILURE;
@@ -194,9 +198,5 @@ int main(void)
     tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, N_CASES);
     tcase_add_loop_test(tcase, after_an_error_nothing_runs, 0, N_CASES);
     suite_add_tcase(suite, tcase);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_in_process(suite);
 }

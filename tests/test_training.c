@@ -16,6 +16,7 @@
 #include "method/progressive.h"
 #include "train/teacher.h"
 #include "scratch.h"
+#include "suite.h"
 
 static const hidi_backend *backend; /* set by main */
 static hidi_dataset *data;
@@ -677,9 +678,8 @@ int main(void)
         hidi_dataset_open(&data, "shapes", NULL, 8, 1) != HIDI_OK)
         return EXIT_FAILURE;
     scratch_begin();
-    Suite *suite = suite_create("training");
+    Suite *suite = begin_suite("training");
     TCase *tcase = tcase_create("training");
-    tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, learning_rates);
     tcase_add_test(tcase, moving_average);
     tcase_add_test(tcase, intervals);
@@ -699,11 +699,7 @@ int main(void)
     tcase_add_loop_test(tcase, not_finite_is_named, 0, 8);
     tcase_add_test(tcase, not_finite_gradient);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int result = run_suite_in_process(suite);
     hidi_dataset_close(data);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

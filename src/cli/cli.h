@@ -63,6 +63,10 @@ typedef struct hidi_cli {
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
+/* The same for a command without other arguments that cannot do without --out DIR. */
+bool hidi_cli_begin_with_out(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags,
+                             int argc, char **argv, int *code);
+
 /* Prints "hidi COMMAND: message" for a status that is not HIDI_OK; the exit code for it. */
 int hidi_cli_end(const hidi_cli *cli, hidi_status status);
 
