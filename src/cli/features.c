@@ -33,7 +33,7 @@ const hidi_command hidi_command_features = {
     .summary = "trains the feature net that distances are measured with",
     .description =
         "A small convolutional classifier, trained on the data set's classes, whose inner\n"
-        "activations are the features of the Frechet distance.  Leaves features.safetensors and\n"
-        "features.csv in the folder given by --out.\n",
+        "activations are the features of the Frechet distance.  Writes features.safetensors and\n"
+        "features.csv to the folder given by --out.\n",
     .sections = "run data features",
     .run = run};

@@ -5,6 +5,7 @@
 
 static hidi_status sample(hidi_session *session, const hidi_sample_request *request)
 {
+    HIDI_TRY(hidi_cli_check_outputs(session->out, request->heads ? request->heat : NULL));
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_write_samples(session, request));
     printf("%s\n", session->out);
@@ -19,12 +20,12 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_sample_request r = {.heat = "heat.png", .count = 60, .columns = 10, .label = -1};
     const hidi_flag flags[] = {
         {"model", "FILE", &r.model, NULL, "a teacher or a student"},
-        {"count", "N", &count, NULL, "samples (60)"},
-        {"columns", "N", &columns, NULL, "samples in a row of the picture (10)"},
-        {"class", "Y", &label, NULL, "one class for all; else they go round"},
+        {"count", "N", &count, NULL, "number of samples (60)"},
+        {"columns", "N", &columns, NULL, "samples per row of the picture (10)"},
+        {"class", "Y", &label, NULL, "one class for all; otherwise every class in turn"},
         {"heads", "FILE", &r.heads, NULL, "awd heads, for a picture of their token weights"},
         {"backbone", "FILE", &r.backbone, NULL, "the network that these heads read (the teacher)"},
-        {"heat", "FILE", &r.heat, NULL, "that picture (heat.png)"},
+        {"heat", "FILE", &r.heat, NULL, "where that picture goes (heat.png)"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

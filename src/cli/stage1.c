@@ -39,7 +39,7 @@ const hidi_command hidi_command_stage1 = {
     .arguments = "",
     .summary = "stage 1: trajectory distillation with the MeanFlow objective",
     .description =
-        "Leaves stage1.safetensors and stage1.csv in the folder given by --out.  Interrupted, it\n"
-        "leaves a checkpoint, and the same command goes on.\n",
+        "Writes stage1.safetensors and stage1.csv to the folder given by --out.  An interruption\n"
+        "leaves a checkpoint, from which the same command resumes.\n",
     .sections = "run data student td",
     .run = run};

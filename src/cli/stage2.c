@@ -44,8 +44,8 @@ const hidi_command hidi_command_stage2 = {
     .arguments = "",
     .summary = "stage 2: distribution matching with an adversary",
     .description =
-        "Leaves stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv in the\n"
-        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes "
-        "on.\n",
+        "Writes stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv to the\n"
+        "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
+        "resumes.\n",
     .sections = "run data td dm",
     .run = run};

@@ -32,8 +32,8 @@ const hidi_command hidi_command_teacher = {
     .arguments = "",
     .summary = "trains a teacher DiT by flow matching",
     .description =
-        "Leaves teacher.safetensors (the moving average of the weights) and teacher.csv in the\n"
-        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes "
-        "on.\n",
+        "Writes teacher.safetensors (the moving average of the weights) and teacher.csv to the\n"
+        "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
+        "resumes.\n",
     .sections = "run data model teacher",
     .run = run};

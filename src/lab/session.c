@@ -9,6 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/stop.h"
+#include "io/atomic_file.h"
+
 #ifndef HIDI_DATADIR
 #define HIDI_DATADIR "data"
 #endif
@@ -44,8 +47,10 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data)
 hidi_status hidi_read_preset(const char *preset, hidi_settings *settings)
 {
     char path[HIDI_PATH], name[HIDI_PATH];
-    if (strchr(preset, '/') != NULL || strstr(preset, ".ini") != NULL)
+    if (strchr(preset, '/') != NULL || strstr(preset, ".ini") != NULL) {
+        HIDI_TRY(hidi_protect_input(preset));
         return hidi_config_read(hidi_settings_table, settings, preset);
+    }
     snprintf(name, sizeof name, "presets/%s.ini", preset);
     HIDI_TRY(hidi_find_data_file(path, sizeof path, name));
     return hidi_config_read(hidi_settings_table, settings, path);
@@ -63,7 +68,7 @@ hidi_status hidi_find_data_file(char *path, size_t size, const char *name)
             continue;
         hidi_path(path, size, folders[i], name);
         if (access(path, R_OK) == 0)
-            return HIDI_OK;
+            return hidi_protect_input(path);
     }
     return hidi_error(HIDI_BAD_FILE, "%s is not in %s%s%s", name, folders[0] ? folders[0] : "",
                       folders[0] ? " nor in " : "", HIDI_DATADIR);
@@ -102,5 +107,6 @@ const volatile sig_atomic_t *hidi_stop_flag(void)
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    hidi_stop_on(&stop_flag);
     return &stop_flag;
 }

@@ -44,8 +44,9 @@ char *hidi_path(char *path, size_t size, const char *dir, const char *name);
 /* "812 B", "3.4 MiB" into text[size]; returns text. */
 char *hidi_bytes_text(char *text, size_t size, double bytes);
 
-/* Installs handlers for SIGINT and SIGTERM; the flag becomes non-zero when one arrives.  A second
- * signal ends the process at once. */
+/* Installs handlers for SIGINT and SIGTERM, and has the library look at the flag (core/stop.h),
+ * which becomes non-zero when one arrives.  A second signal ends the process at once.  A command
+ * that does not call it, because its work is short or has nothing to keep, ends at the first one. */
 const volatile sig_atomic_t *hidi_stop_flag(void);
 
 #endif
