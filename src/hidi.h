@@ -37,6 +37,7 @@
 #include "io/csv.h"
 #include "io/image.h"
 #include "io/open_tensors.h"
+#include "io/picture_file.h"
 #include "io/plot.h"
 #include "io/safetensors.h"
 #include "io/tensor_file.h"

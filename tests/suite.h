@@ -16,14 +16,28 @@ static inline Suite *begin_suite(const char *name)
     return suite_create(name);
 }
 
-/* Runs it, printing what fails (and more, if CK_VERBOSITY says so); what main is to return. */
-static inline int run_suite(Suite *suite)
+/* Runs it, printing what fails (and more, if CK_VERBOSITY says so), each test in a process as `how`
+ * says; what main is to return. */
+static inline int run_suite_as(Suite *suite, enum fork_status how)
 {
     SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, how);
     srunner_run_all(runner, CK_ENV);
     const int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+/* Each test in a process of its own, unless CK_FORK is "no". */
+static inline int run_suite(Suite *suite)
+{
+    return run_suite_as(suite, CK_FORK_GETENV);
+}
+
+/* All tests in this process: they share a device, or what earlier ones have set up. */
+static inline int run_suite_in_process(Suite *suite)
+{
+    return run_suite_as(suite, CK_NOFORK);
 }
 
 #endif

@@ -2,10 +2,15 @@
  * <A d, g> = <d, A^T g> for each linear map and its adjoint, and each Jacobian against central
  * differences of the map it belongs to.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <stdlib.h>
 
 #include "backends.h"
 #include "near.h"
+#include "suite.h"
 
 /* Elements of every array: more than any map reads or writes here; and of the scratch memory. */
 enum { POOL = 1 << 17, SCRATCH = 1 << 20 };
@@ -301,19 +306,13 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("backend adjoints");
+    Suite *suite = begin_suite("backend adjoints");
     TCase *tests = tcase_create("every backend");
-    SRunner *runner;
-    int failed;
 
     suite_add_tcase(suite, tests);
     tcase_add_loop_test(tests, test_adjoints, 0, RUNS);
     tcase_add_loop_test(tests, test_window_adjoints, 0, SETTINGS);
     tcase_add_loop_test(tests, test_derivatives, 0, RUNS);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

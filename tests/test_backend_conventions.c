@@ -1,11 +1,16 @@
 /* test_backend_conventions.c - what backend.h promises for all slots, on every backend:
  * beta, aliasing, empty sizes, and that nothing outside the output is written.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <stdlib.h>
 #include <string.h>
 
 #include "backends.h"
 #include "near.h"
+#include "suite.h"
 
 enum {
     POOL = 1 << 17, /* elements of every input: more than any slot reads here */
@@ -483,10 +488,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("backend conventions");
+    Suite *suite = begin_suite("backend conventions");
     TCase *tests = tcase_create("every backend");
-    SRunner *runner;
-    int failed;
 
     suite_add_tcase(suite, tests);
     tcase_add_loop_test(tests, test_beta, 0, RUNS);
@@ -497,9 +500,5 @@ int main(void)
     tcase_add_loop_test(tests, test_empty_outputs, 0, SETTINGS);
     tcase_add_loop_test(tests, test_empty_sums, 0, SETTINGS);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -2,6 +2,10 @@
  * threads with this machine's kernels, and on two with those that run on all.  The slots
  * themselves: test_backend_slots.c.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +14,7 @@
 
 #include "backend/tables.h"
 #include "backend/cpu/cpu.h"
+#include "suite.h"
 
 enum { THREADS = 3, LOOPS = THREADS + 1 };
 
@@ -98,10 +103,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("cpu backend");
+    Suite *suite = begin_suite("cpu backend");
     TCase *cases = tcase_create("extremes and threads");
-    SRunner *runner = srunner_create(suite);
-    int failed;
 
     if (hidi_cpu_backend() == hidi_reference_backend())
         return 77; /* built without BLAS: automake's "skipped" */
@@ -109,8 +112,5 @@ int main(void)
     tcase_add_loop_test(cases, test_conv_edges, 0, LOOPS);
     tcase_add_loop_test(cases, test_threads, 0, LOOPS);
     suite_add_tcase(suite, cases);
-    srunner_run_all(runner, CK_NORMAL);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

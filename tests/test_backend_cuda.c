@@ -2,6 +2,10 @@
  * errors, copies in several pieces, and sizes that take more than one call, pass or sweep of the
  * grid.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +15,7 @@
 #include "backend/tables.h"
 #include "control.h"
 #include "core/random.h"
+#include "suite.h"
 
 static const hidi_backend *cuda, *ref;
 
@@ -274,10 +279,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("cuda backend");
+    Suite *suite = begin_suite("cuda backend");
     TCase *tests = tcase_create("on the emulation");
     TCase *without = tcase_create("without a device"); /* no fixture: it would open the backend */
-    SRunner *runner = srunner_create(suite);
 
     suite_add_tcase(suite, without);
     tcase_add_test(without, test_no_device);
@@ -293,8 +297,5 @@ int main(void)
     tcase_add_test(tests, test_many_heads);
     tcase_add_test(tests, test_convolution_in_passes);
     tcase_add_test(tests, test_long_arrays);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

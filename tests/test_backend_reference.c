@@ -3,12 +3,17 @@
  * Most inputs are small integers and halves, so that the expected result is exact (0 roundings).
  * Irrational values were computed with 40 decimal digits.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "backend/tables.h"
 #include "near.h"
+#include "suite.h"
 
 static const hidi_backend *b; /* the table under test */
 
@@ -556,10 +561,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("reference backend");
+    Suite *suite = begin_suite("reference backend");
     TCase *tests = tcase_create("known values");
-    SRunner *runner;
-    int failed;
 
     b = hidi_reference_backend();
     suite_add_tcase(suite, tests);
@@ -571,9 +574,5 @@ int main(void)
     ADD(patchify), ADD(conv2d), ADD(channels), ADD(average_pool), ADD(max_pool);
     ADD(embedding), ADD(sincos), ADD(sincos_rounding), ADD(cross_entropy), ADD(adamw);
 
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

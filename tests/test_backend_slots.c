@@ -1,6 +1,10 @@
 /* test_backend_slots.c - every slot of a backend's table against the reference (lab/selftest), on
  * every number of threads and set of kernels; and that the comparison finds what is wrong.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +13,7 @@
 #include "backend/tables.h"
 #include "backend/cpu/cpu.h"
 #include "lab/selftest/selftest.h"
+#include "suite.h"
 
 #ifdef HIDI_CUDA_EMULATION
 #include "control.h"
@@ -271,9 +276,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("slots");
+    Suite *suite = begin_suite("slots");
     TCase *tests = tcase_create("against the reference");
-    SRunner *runner = srunner_create(suite);
 
     suite_add_tcase(suite, tests);
     tcase_set_timeout(tests, 600);
@@ -288,8 +292,5 @@ int main(void)
     tcase_add_test(tests, test_wrong_computations);
     tcase_add_test(tests, test_times);
 #endif
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

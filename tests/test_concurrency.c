@@ -22,6 +22,7 @@
 #include "data/dataset.h"
 #include "method/sampler.h"
 #include "train/teacher.h"
+#include "suite.h"
 
 enum { THREADS = 2, STEPS = 3, SAMPLES = 4, SIDE = 8, PIXELS = 3 * SIDE * SIDE };
 
@@ -184,16 +185,11 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("concurrency");
+    Suite *suite = begin_suite("concurrency");
     TCase *tcase = tcase_create("concurrency");
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, messages_and_shape_texts_are_per_thread);
     tcase_add_test(tcase, trainings_at_once_are_trainings_alone);
     tcase_add_test(tcase, numbers_of_threads_are_put_back);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -17,6 +17,7 @@
 #include "core/threads.h"
 #include "core/version.h"
 #include "autograd/shape.h"
+#include "suite.h"
 
 /* --- version -------------------------------------------------------------------------------- */
 
@@ -390,17 +391,11 @@ int main(void)
     const TTest *const progress_tests[] = { durations, progress_lines, progress_can_be_silent,
                                             NULL };
     const TTest *const shape_tests[] = { shapes, shapes_as_text, NULL };
-    Suite *suite = suite_create("core");
-    SRunner *runner;
-    int failed;
+    Suite *suite = begin_suite("core");
 
     add_case(suite, "status", status_tests);
     add_case(suite, "arena", arena_tests);
     add_case(suite, "progress", progress_tests);
     add_case(suite, "shape", shape_tests);
-    runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -2,6 +2,7 @@
  * runtime's calls keep their promises.  For what it must find, see test_cuda_faults.cc.
  */
 #include "cuda_launch.h"
+#include "suite.h"
 
 /* --- kernels that are right ------------------------------------------------------------------- */
 
@@ -308,9 +309,8 @@ END_TEST
 
 int main()
 {
-    Suite *suite = suite_create("CUDA emulation");
+    Suite *suite = begin_suite("CUDA emulation");
     TCase *right = tcase_create("kernels that are right"), *runtime = tcase_create("runtime");
-    SRunner *runner = srunner_create(suite);
 
     tcase_add_checked_fixture(right, setup, nullptr);
     tcase_add_loop_test(right, test_indices, 0, ORDERS);
@@ -330,8 +330,5 @@ int main()
     tcase_add_test(runtime, test_products);
     suite_add_tcase(suite, runtime);
 
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

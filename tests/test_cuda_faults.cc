@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cuda_launch.h"
+#include "suite.h"
 
 /* --- planted races ---------------------------------------------------------------------------- */
 
@@ -302,9 +303,8 @@ END_TEST
 
 int main()
 {
-    Suite *suite = suite_create("CUDA emulation: faults");
+    Suite *suite = begin_suite("CUDA emulation: faults");
     TCase *planted = tcase_create("planted faults");
-    SRunner *runner = srunner_create(suite);
 
     tcase_add_checked_fixture(planted, setup, nullptr);
     tcase_add_loop_test(planted, test_races, 0, ORDERS);
@@ -318,8 +318,5 @@ int main()
     tcase_add_test(planted, test_masks);
     suite_add_tcase(suite, planted);
 
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed > 0;
+    return run_suite(suite);
 }

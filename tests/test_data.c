@@ -11,6 +11,7 @@
 
 #include "data/dataset.h"
 #include "near.h"
+#include "suite.h"
 
 static hidi_dataset *open_shapes(size_t size, uint64_t seed)
 {
@@ -238,9 +239,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("data");
+    Suite *suite = begin_suite("data");
     TCase *shapes = tcase_create("shapes"), *batches = tcase_create("batches");
-    tcase_set_timeout(shapes, 60);
     tcase_add_test(shapes, images_are_a_function_of_split_and_index);
     tcase_add_test(shapes, no_two_images_are_equal);
     tcase_add_test(shapes, values_and_labels_are_in_range);
@@ -251,9 +251,5 @@ int main(void)
     tcase_add_test(batches, ranges_begin_again_at_the_end);
     suite_add_tcase(suite, shapes);
     suite_add_tcase(suite, batches);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,4 +1,8 @@
 /* test_defects.c - token maps of discriminators, planted defects, and finding them. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -8,6 +12,7 @@
 #include "eval/defects.h"
 #include "backbone.h"
 #include "near.h"
+#include "suite.h"
 
 enum { SIZE = 8, C = 2, PATCH = 4, N = 4, PIXELS = C * SIZE * SIZE, B = 3, D = BACKBONE_WIDTH };
 
@@ -249,9 +254,8 @@ int main(void)
     if (hidi_backend_open("cpu", &backend) != HIDI_OK)
         return EXIT_FAILURE;
     draw(x, B * PIXELS, 0);
-    Suite *suite = suite_create("defects");
+    Suite *suite = begin_suite("defects");
     TCase *tcase = tcase_create("defects");
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, blur_is_a_mean_of_the_neighbourhood);
     tcase_add_test(tcase, broken_is_a_quarter_turn);
     tcase_add_test(tcase, defects_are_where_detail_is);
@@ -261,9 +265,5 @@ int main(void)
     tcase_add_test(tcase, maps_that_there_are);
     tcase_add_test(tcase, found_by_chance);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

@@ -1,5 +1,9 @@
 /* test_dry.c - a step on the dry backend asks for exactly the memory that the same step asks for on
  * a real one. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +14,7 @@
 #include "train/stage1.h"
 #include "method/sampler.h"
 #include "train/teacher.h"
+#include "suite.h"
 
 /* --- a real backend that counts --------------------------------------------------------------- */
 
@@ -280,17 +285,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("dry backend");
+    Suite *suite = begin_suite("dry backend");
     TCase *tests = tcase_create("dry");
-    SRunner *runner = srunner_create(suite);
-    tcase_set_timeout(tests, 120);
     tcase_add_test(tests, fills_every_slot);
     tcase_add_test(tests, counts_bytes);
     tcase_add_test(tests, is_opened_by_no_name);
     tcase_add_test(tests, asks_for_what_a_real_one_asks_for);
     suite_add_tcase(suite, tests);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

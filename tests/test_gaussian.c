@@ -9,6 +9,10 @@
  *     u(z_t, r, t) = (z_t - z_r) / (t - r)                     the exact average velocity
  *     e - u(e, 0, 1) = m + s e                                 the one-step map
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -19,6 +23,7 @@
 #include "method/flow.h"
 #include "method/sampler.h"
 #include "train/teacher.h"
+#include "suite.h"
 
 #define M 0.3
 #define S 0.5
@@ -278,17 +283,11 @@ int main(void)
 {
     if (hidi_backend_open("cpu", &backend) != HIDI_OK)
         return EXIT_FAILURE;
-    Suite *suite = suite_create("gaussian");
+    Suite *suite = begin_suite("gaussian");
     TCase *tcase = tcase_create("closed form");
-    tcase_set_timeout(tcase, 600);
     tcase_add_test(tcase, meanflow_identity);
     tcase_add_test(tcase, floor_of_flow_matching);
     tcase_add_test(tcase, trained_networks);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_in_process(suite);
 }

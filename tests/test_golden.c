@@ -1,5 +1,9 @@
 /* test_golden.c - golden values of what `hidi probe` does not show: AdamW and metrics.
  * tests/golden/README.md says where they come from. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,6 +17,7 @@
 #include "eval/kernel_distance.h"
 #include "eval/numpy_random.h"
 #include "eval/precision_recall.h"
+#include "each_backend.h"
 #include "source.h"
 
 static const hidi_backend *backend; /* set by main */
@@ -233,45 +238,22 @@ START_TEST(numpys_permutation)
 }
 END_TEST
 
-static int run(const char *name, void (*add)(TCase *tcase))
-{
-    Suite *suite = suite_create("golden");
-    TCase *tcase = tcase_create(name);
-    SRunner *runner = srunner_create(suite);
-    add(tcase);
-    suite_add_tcase(suite, tcase);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed;
-}
-
 static void add_adamw(TCase *tcase)
 {
     tcase_add_test(tcase, adamw_is_pytorchs);
 }
 
-static void add_metrics(TCase *tcase)
-{
-    tcase_add_test(tcase, precision_and_recall);
-    tcase_add_test(tcase, frechet_by_the_root_of_a_matrix);
-    tcase_add_test(tcase, inception_score);
-    tcase_add_test(tcase, kernel_distance);
-    tcase_add_test(tcase, numpys_permutation);
-}
-
 int main(void)
 {
-    char names[64];
-    int failed = run("metrics", add_metrics);
-    strcpy(names, hidi_backend_names());
-    for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) {
-        if (hidi_backend_open(name, &backend) != HIDI_OK) {
-            fprintf(stderr, "%s\n", hidi_error_message());
-            return EXIT_FAILURE;
-        }
-        failed += run(name, add_adamw);
-    }
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    Suite *suite = begin_suite("golden");
+    TCase *metrics = tcase_create("metrics");
+    tcase_add_test(metrics, precision_and_recall);
+    tcase_add_test(metrics, frechet_by_the_root_of_a_matrix);
+    tcase_add_test(metrics, inception_score);
+    tcase_add_test(metrics, kernel_distance);
+    tcase_add_test(metrics, numpys_permutation);
+    suite_add_tcase(suite, metrics);
+    const int of_metrics = run_suite_in_process(suite);
+    const int of_adamw = run_on_each_backend("golden", &backend, add_adamw);
+    return of_metrics == EXIT_SUCCESS ? of_adamw : of_metrics;
 }

@@ -10,6 +10,10 @@
  *
  * Differences are of fourth order, as in test_ops.c, along v of length 1.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +22,7 @@
 #include "method/heads.h"
 #include "backbone.h"
 #include "near.h"
+#include "suite.h"
 
 enum { B = 3, SIZE = 8, PIXELS = SIZE * SIZE, IMAGES = B * PIXELS, N = 16, D = BACKBONE_WIDTH };
 enum { KEY = 8, LARGEST = 4096, DIRECTIONS = 3 };
@@ -495,7 +500,7 @@ int main(void)
     if (hidi_backend_open("cpu", &backend) != HIDI_OK)
         return EXIT_FAILURE;
     draw(z, IMAGES, 0);
-    Suite *suite = suite_create("heads");
+    Suite *suite = begin_suite("heads");
     TCase *every = tcase_create("every kind"), *weights = tcase_create("weights");
     tcase_add_loop_test(every, gradients_are_those_of_differences, 0, VARIANTS);
     tcase_add_loop_test(every, tangents_are_those_of_differences, 0, VARIANTS);
@@ -508,10 +513,5 @@ int main(void)
     tcase_add_loop_test(weights, begins_as_average_pooling, 0, VARIANTS);
     tcase_add_test(weights, conditional_query);
     suite_add_tcase(suite, weights);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_in_process(suite);
 }

@@ -1,6 +1,10 @@
 /* test_inception.c - Inception-v3 and its inputs against PyTorch, PIL and numpy (golden values of
  * tests/golden/inception.py), and what is done with files and images that do not fit.
  */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -12,6 +16,7 @@
 #include "io/safetensors.h"
 #include "eval/inception.h"
 #include "source.h"
+#include "suite.h"
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 
@@ -398,7 +403,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("Inception-v3");
+    Suite *suite = begin_suite("Inception-v3");
     TCase *inputs = tcase_create("inputs"), *network = tcase_create("network");
     TCase *files = tcase_create("files");
     TCase *all[] = {inputs, network, files};
@@ -422,9 +427,5 @@ int main(void)
         tcase_set_timeout(all[i], 600);
         suite_add_tcase(suite, all[i]);
     }
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

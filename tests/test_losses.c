@@ -1,10 +1,15 @@
 /* test_losses.c - the adversary's losses by their formulas. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
 
 #include "method/adversarial.h"
 #include "near.h"
+#include "suite.h"
 
 enum { B = 4 };
 static const hidi_real d_fake[B] = {-1.5f, -0.25f, 0.5f, 3}, d_real[B] = {2, 0.75f, -0.5f, -4};
@@ -94,16 +99,12 @@ int main(void)
     const hidi_backend *backend;
     if (hidi_backend_open("cpu", &backend) != HIDI_OK || !(tape = hidi_tape_create(backend)))
         return EXIT_FAILURE;
-    Suite *suite = suite_create("losses");
+    Suite *suite = begin_suite("losses");
     TCase *tcase = tcase_create("formulas");
     tcase_add_loop_test(tcase, adversarial_losses, HIDI_NON_SATURATING, HIDI_HINGE + 1);
     tcase_add_test(tcase, approximate_r1);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int result = run_suite_in_process(suite);
     hidi_tape_destroy(tape);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

@@ -1,4 +1,8 @@
 /* test_measure.c - images of any source against any reference; a network's samples as a source. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdlib.h>
@@ -8,6 +12,7 @@
 #include "eval/measure.h"
 #include "eval/samples.h"
 #include "backbone.h"
+#include "suite.h"
 
 enum { SIZE = 8, C = 3, CLASSES = 10, PIXELS = C * SIZE * SIZE, N = 37 };
 
@@ -323,7 +328,7 @@ int main(void)
     if (hidi_backend_open("cpu", &backend) != HIDI_OK ||
         hidi_dataset_open(&data, "shapes", NULL, SIZE, 1) != HIDI_OK)
         return EXIT_FAILURE;
-    Suite *suite = suite_create("measure");
+    Suite *suite = begin_suite("measure");
     TCase *tcase = tcase_create("measure");
     tcase_add_test(tcase, samples_do_not_depend_on_the_reader);
     tcase_add_test(tcase, samples_of_one_class_in_grey);
@@ -335,10 +340,7 @@ int main(void)
     tcase_add_test(tcase, classes_are_counted);
     tcase_add_test(tcase, classes_of_images);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int result = run_suite(suite);
     hidi_dataset_close(data);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

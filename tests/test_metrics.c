@@ -1,4 +1,8 @@
 /* test_metrics.c - Frechet distance, precision and recall. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -10,6 +14,7 @@
 #include "eval/frechet.h"
 #include "eval/precision_recall.h"
 #include "doubles.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -349,9 +354,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("metrics");
+    Suite *suite = begin_suite("metrics");
     TCase *tcase = tcase_create("metrics");
-    tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, frechet_in_one_dimension);
     tcase_add_test(tcase, frechet_of_covariances_that_commute);
     tcase_add_test(tcase, frechet_of_a_rotated_pair);
@@ -367,9 +371,5 @@ int main(void)
     tcase_add_test(tcase, precision_and_recall_as_defined);
     tcase_add_test(tcase, precision_and_recall_of_nonsense);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

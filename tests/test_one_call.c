@@ -16,6 +16,7 @@
 #include "io/safetensors.h"
 #include "backbone.h"
 #include "scratch.h"
+#include "suite.h"
 
 enum { SIZE = 8, C = 3, CLASSES = 10, PIXELS = C * SIZE * SIZE, N = 20 };
 
@@ -152,17 +153,14 @@ int main(void)
     if (hidi_backend_open("cpu", &backend) != HIDI_OK ||
         hidi_dataset_open(&data, "shapes", NULL, SIZE, 1) != HIDI_OK)
         return EXIT_FAILURE;
-    Suite *suite = suite_create("one_call");
+    Suite *suite = begin_suite("one_call");
     TCase *tcase = tcase_create("one_call");
     tcase_add_unchecked_fixture(tcase, write_all, NULL);
     tcase_add_test(tcase, samples);
     tcase_add_test(tcase, features_and_distances);
     tcase_add_test(tcase, what_does_not_fit);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int result = run_suite(suite);
     hidi_dataset_close(data);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

@@ -1,10 +1,15 @@
 /* test_op_errors.c - every op refuses what does not fit, with its name and the shapes found. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "autograd/ops.h"
+#include "suite.h"
 
 static const hidi_backend *backend; /* set by main */
 
@@ -90,7 +95,7 @@ REFUSED(no_labels, hidi_cross_entropy(tape, X(3, 2), NULL))
 static const struct {
     build_function *build;
     hidi_status status;
-    const char *parts[3]; /* of the message; the first one begins it */
+    const char *phrases[3]; /* of the message; the first one begins it */
 } cases[] = {
     { add, HIDI_BAD_SHAPE, { "add: ", "[2, 3]", "[3, 2]" } },
     { sub, HIDI_BAD_SHAPE, { "sub: ", "[3]", "[1, 3]" } },
@@ -159,12 +164,12 @@ START_TEST(what_does_not_fit_is_refused)
     ck_assert_ptr_null(cases[_i].build(tape));
     ck_assert_int_eq(hidi_tape_status(tape), cases[_i].status);
     const char *message = hidi_error_message();
-    const char *const *parts = cases[_i].parts;
-    if (strncmp(message, parts[0], strlen(parts[0])) != 0)
-        ck_abort_msg("\"%s\" does not begin with \"%s\"", message, parts[0]);
-    for (int i = 1; i < 3 && parts[i] != NULL; i++)
-        if (strstr(message, parts[i]) == NULL)
-            ck_abort_msg("\"%s\" does not say \"%s\"", message, parts[i]);
+    const char *const *phrases = cases[_i].phrases;
+    if (strncmp(message, phrases[0], strlen(phrases[0])) != 0)
+        ck_abort_msg("\"%s\" does not begin with \"%s\"", message, phrases[0]);
+    for (int i = 1; i < 3 && phrases[i] != NULL; i++)
+        if (strstr(message, phrases[i]) == NULL)
+            ck_abort_msg("\"%s\" does not say \"%s\"", message, phrases[i]);
     hidi_tape_destroy(tape);
 }
 END_TEST
@@ -184,9 +189,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("op errors");
+    Suite *suite = begin_suite("op errors");
     TCase *tcase = tcase_create("op errors");
-    SRunner *runner = srunner_create(suite);
     if (hidi_backend_open("reference", &backend) != HIDI_OK) {
         fprintf(stderr, "%s\n", hidi_error_message());
         return EXIT_FAILURE;
@@ -194,9 +198,5 @@ int main(void)
     tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, N_CASES);
     tcase_add_loop_test(tcase, after_an_error_nothing_runs, 0, N_CASES);
     suite_add_tcase(suite, tcase);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_in_process(suite);
 }

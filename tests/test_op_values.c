@@ -1,5 +1,9 @@
 /* test_op_values.c - small results known by hand: each op computes what ops.h says, in that shape.
  * (test_ops.c proves that derivatives belong to the function, not that it is the right one.) */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,6 +11,7 @@
 #include <string.h>
 
 #include "autograd/ops.h"
+#include "each_backend.h"
 #include "near.h"
 
 static const hidi_backend *backend; /* set by main */
@@ -194,35 +199,22 @@ START_TEST(pools)
 }
 END_TEST
 
+static void add(TCase *tcase)
+{
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, elementwise);
+    tcase_add_test(tcase, reductions);
+    tcase_add_test(tcase, pieces);
+    tcase_add_test(tcase, patches);
+    tcase_add_test(tcase, products);
+    tcase_add_test(tcase, attention);
+    tcase_add_test(tcase, normalisation);
+    tcase_add_test(tcase, embeddings);
+    tcase_add_test(tcase, convolutions);
+    tcase_add_test(tcase, pools);
+}
+
 int main(void)
 {
-    int failed = 0;
-    char names[64];
-    strcpy(names, hidi_backend_names());
-    for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) {
-        Suite *suite = suite_create("op values");
-        TCase *tcase = tcase_create(name);
-        SRunner *runner = srunner_create(suite);
-        if (hidi_backend_open(name, &backend) != HIDI_OK) {
-            fprintf(stderr, "%s\n", hidi_error_message());
-            return EXIT_FAILURE;
-        }
-        tcase_add_checked_fixture(tcase, begin, end);
-        tcase_add_test(tcase, elementwise);
-        tcase_add_test(tcase, reductions);
-        tcase_add_test(tcase, pieces);
-        tcase_add_test(tcase, patches);
-        tcase_add_test(tcase, products);
-        tcase_add_test(tcase, attention);
-        tcase_add_test(tcase, normalisation);
-        tcase_add_test(tcase, embeddings);
-        tcase_add_test(tcase, convolutions);
-        tcase_add_test(tcase, pools);
-        suite_add_tcase(suite, tcase);
-        srunner_set_fork_status(runner, CK_NOFORK);
-        srunner_run_all(runner, CK_NORMAL);
-        failed += srunner_ntests_failed(runner);
-        srunner_free(runner);
-    }
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_on_each_backend("op values", &backend, add);
 }

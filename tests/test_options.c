@@ -1,5 +1,9 @@
 /* test_options.c - the defaults of the settings are those of the library; options that make no
  * sense are refused by name, by the checks, the constructors and the loop. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdbool.h>
@@ -10,6 +14,7 @@
 
 #include "lab/settings.h"
 #include "train/options.h"
+#include "suite.h"
 
 /* --- the fields of all options ---------------------------------------------------------------- */
 
@@ -476,7 +481,7 @@ int main(void)
     if (hidi_backend_open("reference", &backend) != HIDI_OK ||
         hidi_dataset_open(&data, "shapes", NULL, 8, 1) != HIDI_OK)
         return EXIT_FAILURE;
-    Suite *suite = suite_create("options");
+    Suite *suite = begin_suite("options");
     TCase *tcase = tcase_create("options");
     tcase_add_loop_test(tcase, settings_have_the_defaults_of_the_library, 0, KINDS);
     tcase_add_loop_test(tcase, defaults_are_good, 0, KINDS);
@@ -488,11 +493,7 @@ int main(void)
     tcase_add_test(tcase, optimizers_check);
     tcase_add_test(tcase, loop_checks);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int result = run_suite_in_process(suite);
     hidi_dataset_close(data);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

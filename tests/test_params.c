@@ -1,4 +1,8 @@
 /* test_params.c - the named parameters of a model. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,6 +11,7 @@
 
 #include "autograd/ops.h"
 #include "autograd/params.h"
+#include "each_backend.h"
 
 static const hidi_backend *backend; /* set by main */
 static hidi_params params;          /* a [2, 3], b.0 [3], b.1 [], b.2 [0]; values 1, 2, ... */
@@ -176,30 +181,17 @@ START_TEST(without_memory_there_is_an_error)
 }
 END_TEST
 
+static void add(TCase *tcase)
+{
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, declared_in_one_piece);
+    tcase_add_test(tcase, gradients_add_up_unless_frozen);
+    tcase_add_test(tcase, copied_by_name);
+    tcase_add_test(tcase, what_is_not_finite_is_named);
+    tcase_add_test(tcase, without_memory_there_is_an_error);
+}
+
 int main(void)
 {
-    int failed = 0;
-    char names[64];
-    strcpy(names, hidi_backend_names());
-    for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) {
-        Suite *suite = suite_create("params");
-        TCase *tcase = tcase_create(name);
-        SRunner *runner = srunner_create(suite);
-        if (hidi_backend_open(name, &backend) != HIDI_OK) {
-            fprintf(stderr, "%s\n", hidi_error_message());
-            return EXIT_FAILURE;
-        }
-        tcase_add_checked_fixture(tcase, begin, end);
-        tcase_add_test(tcase, declared_in_one_piece);
-        tcase_add_test(tcase, gradients_add_up_unless_frozen);
-        tcase_add_test(tcase, copied_by_name);
-        tcase_add_test(tcase, what_is_not_finite_is_named);
-        tcase_add_test(tcase, without_memory_there_is_an_error);
-        suite_add_tcase(suite, tcase);
-        srunner_set_fork_status(runner, CK_NOFORK);
-        srunner_run_all(runner, CK_NORMAL);
-        failed += srunner_ntests_failed(runner);
-        srunner_free(runner);
-    }
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_on_each_backend("params", &backend, add);
 }

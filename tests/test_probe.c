@@ -22,6 +22,7 @@
 #include "model/params_file.h"
 #include "near.h"
 #include "scratch.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 enum { B = 2, SIDE = 4, PIXELS = SIDE * SIDE, CLASSES = 3 };
@@ -461,7 +462,7 @@ static void find_command(void)
 
 int main(void)
 {
-    Suite *suite = suite_create("probe");
+    Suite *suite = begin_suite("probe");
     TCase *refused = tcase_create("refused"), *options = tcase_create("options");
     find_command();
     scratch_begin();
@@ -469,8 +470,6 @@ int main(void)
         fprintf(stderr, "%s\n", hidi_error_message());
         return EXIT_FAILURE;
     }
-    tcase_set_timeout(refused, 300);
-    tcase_set_timeout(options, 300);
     tcase_add_unchecked_fixture(refused, write_models, NULL);
     tcase_add_unchecked_fixture(refused, write_points, NULL);
     tcase_add_unchecked_fixture(options, write_models, NULL);
@@ -488,10 +487,5 @@ int main(void)
     tcase_add_test(options, heads_need_no_gradient);
     suite_add_tcase(suite, refused);
     suite_add_tcase(suite, options);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_in_process(suite);
 }

@@ -17,6 +17,7 @@
 #include "io/image.h"
 #include "io/npz.h"
 #include "eval/statistics_file.h"
+#include "suite.h"
 
 /* A PNG file whose first byte is `value`, and the next ones one more each. */
 static void write_png(const char *name, size_t width, size_t height, int channels, uint8_t value)
@@ -420,7 +421,7 @@ END_TEST
 int main(void)
 {
     scratch_begin();
-    Suite *suite = suite_create("sources");
+    Suite *suite = begin_suite("sources");
     TCase *tcase = tcase_create("sources");
     tcase_add_test(tcase, a_folder_is_read_in_the_order_of_names);
     tcase_add_test(tcase, a_folder_of_folders_is_read_as_one);
@@ -437,10 +438,5 @@ int main(void)
     tcase_add_test(tcase, statistics_that_are_none);
     tcase_add_test(tcase, statistics_that_are_not_written);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite_in_process(suite);
 }

@@ -1,4 +1,8 @@
 /* test_spectrum.c - the radial power spectrum of images. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <float.h>
 #include <math.h>
@@ -6,20 +10,13 @@
 
 #include "core/random.h"
 #include "eval/spectrum.h"
+#include "doubles.h"
 #include "near.h"
+#include "suite.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const double pi = 3.14159265358979323846;
-
-/* The metric is in double precision in both builds. */
-#define assert_double_near(x, y, allowed)                                                          \
-    do {                                                                                           \
-        double near_x = (x), near_y = (y), near_allowed = (allowed);                               \
-        if (!(fabs(near_x - near_y) <= near_allowed))                                              \
-            ck_abort_msg("%s:%d: %.17g and %.17g are %.3g apart, allowed %.3g", __FILE__,          \
-                         __LINE__, near_x, near_y, fabs(near_x - near_y), near_allowed);           \
-    } while (0)
 
 static hidi_spectrum spectrum_of(const hidi_real *images, size_t n, size_t C, size_t size)
 {
@@ -147,7 +144,7 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("spectrum");
+    Suite *suite = begin_suite("spectrum");
     TCase *tcase = tcase_create("spectrum");
     tcase_add_test(tcase, a_cosine_is_in_one_bin);
     tcase_add_test(tcase, a_single_pixel_has_all_frequencies_alike);
@@ -155,9 +152,5 @@ int main(void)
     tcase_add_test(tcase, spectrum_does_not_depend_on_batches);
     tcase_add_test(tcase, high_frequencies_are_those_from_a_quarter_of_the_size);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_suite(suite);
 }

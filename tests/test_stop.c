@@ -19,6 +19,7 @@
 #include "eval/samples.h"
 #include "io/image.h"
 #include "scratch.h"
+#include "suite.h"
 
 enum { SIZE = 8, C = 3, CLASSES = 10, N = 6, DIM = 4 };
 
@@ -230,18 +231,13 @@ int main(void)
         hidi_dataset_open(&data, "shapes", NULL, SIZE, 1) != HIDI_OK)
         return EXIT_FAILURE;
     scratch_begin();
-    Suite *suite = suite_create("stop");
+    Suite *suite = begin_suite("stop");
     TCase *tcase = tcase_create("stop");
-    tcase_set_timeout(tcase, 120);
     tcase_add_unchecked_fixture(tcase, set_up, NULL);
     tcase_add_loop_test(tcase, work_ends_when_it_is_asked_to, 0, WORKS);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int result = run_suite_in_process(suite);
     hidi_dit_destroy(net);
     hidi_dataset_close(data);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

@@ -1,5 +1,9 @@
 /* test_tape.c - the tape: gradients and tangents through compositions (the chain rule, with values
  * that are used twice or not at all), errors, memory. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include <check.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,6 +12,7 @@
 
 #include "autograd/ops.h"
 #include "core/random.h"
+#include "each_backend.h"
 
 static const hidi_backend *backend; /* set by main */
 static hidi_tape *tape;             /* a new one for each test */
@@ -558,44 +563,31 @@ START_TEST(release_is_refused_where_a_gradient_needs_it)
 }
 END_TEST
 
+static void add(TCase *tcase)
+{
+    tcase_add_checked_fixture(tcase, begin, end);
+    tcase_add_test(tcase, tangent_of_a_net_is_its_total_derivative);
+    tcase_add_test(tcase, tangents_leave_gradients_alone);
+    tcase_add_test(tcase, dual_tangent_and_primal);
+    tcase_add_test(tcase, reshape_keeps_tangent_and_gradient);
+    tcase_add_test(tcase, reused_vars_collect_all_contributions);
+    tcase_add_test(tcase, stop_gradient_stops);
+    tcase_add_test(tcase, backward_takes_a_seed_once);
+    tcase_add_test(tcase, parameters_accumulate_over_passes);
+    tcase_add_test(tcase, frozen_parameters_cost_nothing);
+    tcase_add_test(tcase, frozen_attention_gives_its_probabilities_back);
+    tcase_add_test(tcase, first_error_is_kept);
+    tcase_add_test(tcase, later_failures_do_not_replace_the_first);
+    tcase_add_test(tcase, missing_inputs_are_errors);
+    tcase_add_test(tcase, indices_are_checked);
+    tcase_add_test(tcase, backend_errors_surface);
+    tcase_add_test(tcase, later_steps_allocate_nothing);
+    tcase_add_test(tcase, release_gives_memory_back);
+    tcase_add_test(tcase, release_moves_overlapping_arrays);
+    tcase_add_test(tcase, release_is_refused_where_a_gradient_needs_it);
+}
+
 int main(void)
 {
-    int failed = 0;
-    char names[64];
-    strcpy(names, hidi_backend_names());
-    for (char *name = strtok(names, " "); name != NULL; name = strtok(NULL, " ")) {
-        Suite *suite = suite_create("tape");
-        TCase *tcase = tcase_create(name);
-        SRunner *runner = srunner_create(suite);
-        if (hidi_backend_open(name, &backend) != HIDI_OK) {
-            fprintf(stderr, "%s\n", hidi_error_message());
-            return EXIT_FAILURE;
-        }
-        tcase_add_checked_fixture(tcase, begin, end);
-        tcase_add_test(tcase, tangent_of_a_net_is_its_total_derivative);
-        tcase_add_test(tcase, tangents_leave_gradients_alone);
-        tcase_add_test(tcase, dual_tangent_and_primal);
-        tcase_add_test(tcase, reshape_keeps_tangent_and_gradient);
-        tcase_add_test(tcase, reused_vars_collect_all_contributions);
-        tcase_add_test(tcase, stop_gradient_stops);
-        tcase_add_test(tcase, backward_takes_a_seed_once);
-        tcase_add_test(tcase, parameters_accumulate_over_passes);
-        tcase_add_test(tcase, frozen_parameters_cost_nothing);
-        tcase_add_test(tcase, frozen_attention_gives_its_probabilities_back);
-        tcase_add_test(tcase, first_error_is_kept);
-        tcase_add_test(tcase, later_failures_do_not_replace_the_first);
-        tcase_add_test(tcase, missing_inputs_are_errors);
-        tcase_add_test(tcase, indices_are_checked);
-        tcase_add_test(tcase, backend_errors_surface);
-        tcase_add_test(tcase, later_steps_allocate_nothing);
-        tcase_add_test(tcase, release_gives_memory_back);
-        tcase_add_test(tcase, release_moves_overlapping_arrays);
-        tcase_add_test(tcase, release_is_refused_where_a_gradient_needs_it);
-        suite_add_tcase(suite, tcase);
-        srunner_set_fork_status(runner, CK_NOFORK);
-        srunner_run_all(runner, CK_NORMAL);
-        failed += srunner_ntests_failed(runner);
-        srunner_free(runner);
-    }
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return run_on_each_backend("tape", &backend, add);
 }

@@ -17,6 +17,7 @@
 #include "method/progressive.h"
 #include "train/teacher.h"
 #include "scratch.h"
+#include "suite.h"
 
 static const hidi_backend *backend; /* set by main */
 static hidi_dataset *data;
@@ -244,27 +245,28 @@ START_TEST(resumed_is_uninterrupted)
 {
     any_training whole, first, second;
     const hidi_training through = {.steps = STEPS, .log_every = 1, .log = scratch("whole.csv")};
-    hidi_training parts = {.steps = STEPS, .log_every = 1, .save_every = 2, .stop_after = STOP,
-                           .checkpoint = scratch("state.safetensors"), .log = scratch("parts.csv")};
+    hidi_training halves = {.steps = STEPS, .log_every = 1, .save_every = 2, .stop_after = STOP,
+                            .checkpoint = scratch("state.safetensors"),
+                            .log = scratch("halves.csv")};
     double *a, *b;
     size_t n_a, n_b;
-    remove(parts.checkpoint);
+    remove(halves.checkpoint);
     begin(&whole, _i, "same");
     ck_assert_int_eq(hidi_train(whole.task, &through), HIDI_OK);
 
     begin(&first, _i, "same");
-    ck_assert_int_eq(hidi_train(first.task, &parts), HIDI_INTERRUPTED);
+    ck_assert_int_eq(hidi_train(first.task, &halves), HIDI_INTERRUPTED);
     ck_assert_msg(strstr(hidi_error_message(), "3 of 6 steps") != NULL, "%s", hidi_error_message());
     end(&first);
     begin(&second, _i, "same");
-    parts.stop_after = 0;
-    ck_assert_msg(hidi_train(second.task, &parts) == HIDI_OK, "%s", hidi_error_message());
+    halves.stop_after = 0;
+    ck_assert_msg(hidi_train(second.task, &halves) == HIDI_OK, "%s", hidi_error_message());
 
     ck_assert_uint_eq(whole.result->count, second.result->count);
     ck_assert_mem_eq(whole.result->value, second.result->value,
                      whole.result->count * sizeof(hidi_real));
     ck_assert_int_eq(hidi_csv_read(through.log, whole.task->columns[0], &a, &n_a), HIDI_OK);
-    ck_assert_int_eq(hidi_csv_read(parts.log, whole.task->columns[0], &b, &n_b), HIDI_OK);
+    ck_assert_int_eq(hidi_csv_read(halves.log, whole.task->columns[0], &b, &n_b), HIDI_OK);
     ck_assert_uint_eq(n_a, STEPS);
     ck_assert_uint_eq(n_b, STEPS);
     ck_assert_mem_eq(a, b, STEPS * sizeof *a);
@@ -273,7 +275,7 @@ START_TEST(resumed_is_uninterrupted)
     end(&second);
 
     begin(&second, _i, "other");
-    ck_assert_int_eq(hidi_train(second.task, &parts), HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_train(second.task, &halves), HIDI_BAD_ARGUMENT);
     ck_assert_msg(strstr(hidi_error_message(), "other settings") != NULL, "%s",
                   hidi_error_message());
     end(&second);
@@ -762,9 +764,8 @@ int main(void)
         hidi_dataset_open(&data, "shapes", NULL, 8, 1) != HIDI_OK)
         return EXIT_FAILURE;
     scratch_begin();
-    Suite *suite = suite_create("training");
+    Suite *suite = begin_suite("training");
     TCase *tcase = tcase_create("training");
-    tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, learning_rates);
     tcase_add_test(tcase, moving_average);
     tcase_add_test(tcase, intervals);
@@ -787,11 +788,7 @@ int main(void)
     tcase_add_loop_test(tcase, not_finite_is_named, 0, 8);
     tcase_add_test(tcase, not_finite_gradient);
     suite_add_tcase(suite, tcase);
-    SRunner *runner = srunner_create(suite);
-    srunner_set_fork_status(runner, CK_NOFORK);
-    srunner_run_all(runner, CK_NORMAL);
-    const int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
+    const int result = run_suite_in_process(suite);
     hidi_dataset_close(data);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return result;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
+
 void hidi_params_init(hidi_params *params, const hidi_backend *backend)
 {
     *params = (hidi_params){.backend = backend};
@@ -38,10 +40,8 @@ hidi_status hidi_params_declare(hidi_params *params, hidi_shape shape, const cha
     if (params->value != NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "parameter %s: declared after the allocation",
                           param.name);
-    hidi_param *grown = realloc(params->param, ((size_t)params->n_params + 1) * sizeof *grown);
-    if (grown == NULL)
+    if (!hidi_array_room(&params->param, (size_t)params->n_params, NULL, sizeof *params->param))
         return hidi_error(HIDI_NO_MEMORY, "parameter %s: out of memory", param.name);
-    params->param = grown;
     params->param[params->n_params++] = param;
     params->count += hidi_count(shape);
     return HIDI_OK;

@@ -259,6 +259,16 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
     return status == HIDI_OK;
 }
 
+bool hidi_cli_begin_with_out(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags,
+                             int argc, char **argv, int *code)
+{
+    if (!hidi_cli_begin(cli, command, flags, argc, argv, NULL, code))
+        return false;
+    if (cli->session.out == NULL)
+        *code = hidi_cli_usage(cli, "--out DIR is missing");
+    return cli->session.out != NULL;
+}
+
 int hidi_cli_end(const hidi_cli *cli, hidi_status status)
 {
     if (status == HIDI_OK) {

@@ -66,6 +66,10 @@ typedef struct hidi_cli {
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
+/* The same for a command without other arguments that cannot do without --out DIR. */
+bool hidi_cli_begin_with_out(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags,
+                             int argc, char **argv, int *code);
+
 /* Can these be written (either may be NULL)?  Asked before work is done for them: neither is an
  * input, they are two files, and their folders are there and may be written. */
 hidi_status hidi_cli_check_outputs(const char *path, const char *other);

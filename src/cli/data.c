@@ -16,7 +16,7 @@ static hidi_status read_request(request *r)
     const size_t length = strlen(r->out);
     if (length < 4 || strcmp(r->out + length - 4, ".png") != 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "--out %s: expected a name that ends in .png", r->out);
-    if (!hidi_split_by_name(r->split_text, &r->split))
+    if (!hidi_split_find(r->split_text, &r->split))
         return hidi_error(HIDI_BAD_ARGUMENT, "--split %s: expected train, test or validation",
                           r->split_text);
     HIDI_TRY(hidi_cli_number("columns", r->columns_text, 1, 1000, &r->columns));

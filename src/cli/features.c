@@ -22,10 +22,8 @@ static int run(const hidi_command *command, int argc, char **argv)
 {
     hidi_cli cli;
     int code;
-    if (!hidi_cli_begin(&cli, command, NULL, argc, argv, NULL, &code))
+    if (!hidi_cli_begin_with_out(&cli, command, NULL, argc, argv, &code))
         return code;
-    if (cli.session.out == NULL)
-        return hidi_cli_usage(&cli, "--out DIR is missing");
     return hidi_cli_end(&cli, features(&cli.session));
 }
 

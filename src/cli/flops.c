@@ -50,7 +50,7 @@ static hidi_status count(hidi_flops *f, const char *name, const hidi_session *se
     if (name == NULL)
         HIDI_TRY(preset_config(session, &config));
     else
-        HIDI_TRY(hidi_dit_published_config(name, (size_t)r->image, (size_t)r->channels, &config));
+        HIDI_TRY(hidi_dit_imagenet_config(name, (size_t)r->image, (size_t)r->channels, &config));
     HIDI_TRY(hidi_flops_count(f, name ? name : "", &config, name && !r->pixels,
                               &session->settings));
     hidi_flops_print_passes(f, r->layers != 0);

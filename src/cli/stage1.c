@@ -27,10 +27,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     int code;
     const char *teacher = NULL;
     const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher to distill"}, {0}};
-    if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
+    if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
-    if (cli.session.out == NULL)
-        return hidi_cli_usage(&cli, "--out DIR is missing");
     if (teacher == NULL)
         return hidi_cli_usage(&cli, "--teacher FILE is missing");
     return hidi_cli_end(&cli, stage1(teacher, &cli.session));

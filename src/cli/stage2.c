@@ -32,10 +32,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher"},
                                {"student", "FILE", &student, NULL, "stage 1's student"},
                                {0}};
-    if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
+    if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
-    if (cli.session.out == NULL)
-        return hidi_cli_usage(&cli, "--out DIR is missing");
     if (teacher == NULL || student == NULL)
         return hidi_cli_usage(&cli, "--teacher FILE and --student FILE are needed");
     return hidi_cli_end(&cli, stage2(teacher, student, &cli.session));

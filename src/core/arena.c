@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "core/array.h"
+
 #define ALIGNMENT ((size_t)64) /* a cache line, and the widest vector register */
 
 typedef struct chunk {
@@ -57,16 +59,14 @@ void hidi_arena_destroy(hidi_arena *arena)
 static int append_chunk(hidi_arena *arena, size_t bytes)
 {
     size_t capacity = bytes > arena->chunk_bytes ? bytes : arena->chunk_bytes;
-    chunk *chunks, *added;
+    chunk *added;
     size_t misaligned;
 
     if (capacity > SIZE_MAX - ALIGNMENT)
         return 0;
-    chunks = realloc(arena->chunks, (arena->count + 1) * sizeof *chunks);
-    if (!chunks)
+    if (!hidi_array_room(&arena->chunks, arena->count, NULL, sizeof *arena->chunks))
         return 0;
-    arena->chunks = chunks;
-    added = &chunks[arena->count];
+    added = &arena->chunks[arena->count];
     added->memory = arena->allocate(capacity + ALIGNMENT);
     arena->allocations++;
     if (!added->memory)

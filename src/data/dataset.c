@@ -80,10 +80,28 @@ void hidi_dataset_close(hidi_dataset *data)
     free(data);
 }
 
+static const struct {
+    const char *word, *name;
+} splits[HIDI_SPLITS] = {{"train", "training"}, {"test", "test"}, {"validation", "validation"}};
+
+const char *hidi_split_word(hidi_split split)
+{
+    return splits[split].word;
+}
+
+bool hidi_split_find(const char *word, hidi_split *split)
+{
+    for (int i = 0; i < HIDI_SPLITS; i++)
+        if (strcmp(word, splits[i].word) == 0) {
+            *split = (hidi_split)i;
+            return true;
+        }
+    return false;
+}
+
 const char *hidi_split_name(hidi_split split)
 {
-    static const char *const names[HIDI_SPLITS] = {"training", "test", "validation"};
-    return names[split];
+    return splits[split].name;
 }
 
 hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n)

@@ -83,7 +83,11 @@ hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n);
  * HIDI_UNSUPPORTED for "shapes", of which there is no end anyway. */
 hidi_status hidi_dataset_mirror(hidi_dataset *data);
 
-/* "training", "test" or "validation". */
+/* In commands and file names: "train", "test" or "validation"; false: `word` is none of them. */
+const char *hidi_split_word(hidi_split split);
+bool hidi_split_find(const char *word, hidi_split *split);
+
+/* In sentences: "training", "test" or "validation". */
 const char *hidi_split_name(hidi_split split);
 
 /* Are there n images in this split?  Else an error that says how many there are. */

@@ -2,7 +2,7 @@
 #ifndef HIDI_IO_PICTURE_FILE_H
 #define HIDI_IO_PICTURE_FILE_H
 
-#include "io/image.h"
+#include "image.h"
 
 /* A picture as its file has it: 8 bits, alpha not yet dealt with. */
 typedef struct hidi_picture {

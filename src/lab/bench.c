@@ -136,7 +136,7 @@ hidi_status hidi_bench_dit_size(hidi_bench *b, const char *name, long image, lon
 {
     hidi_settings s = b->session->settings;
     hidi_dit_config config;
-    HIDI_TRY(hidi_dit_published_config(name, (size_t)image, (size_t)channels, &config));
+    HIDI_TRY(hidi_dit_imagenet_config(name, (size_t)image, (size_t)channels, &config));
     const hidi_dataset noise = {.name = "noise",
                                 .channels = config.channels,
                                 .height = config.image_size,

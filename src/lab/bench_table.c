@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "io/atomic_file.h"
+#include "io/csv.h"
 
 static double giga(double x)
 {
@@ -44,17 +44,27 @@ hidi_status hidi_bench_print(hidi_bench *b)
 
 hidi_status hidi_bench_write_csv(hidi_bench *b, const char *path)
 {
-    hidi_atomic_file file;
+    char gemm_rate[64];
+    hidi_csv csv;
     const double rate = hidi_gemm_rate_at(&b->gemm, 0.5);
-    HIDI_TRY(hidi_atomic_open(&file, path));
-    fprintf(file.out, "work,batch,seconds,gflop,gflop_per_second,%s_gflop_per_second,"
-                      "images_per_second,model_bytes,tape_bytes\n",
-            hidi_gemm_name());
+    HIDI_TRY(hidi_csv_create(&csv, path));
+    hidi_csv_names(&csv, "work,batch,seconds,gflop,gflop_per_second");
+    snprintf(gemm_rate, sizeof gemm_rate, "%s_gflop_per_second", hidi_gemm_name());
+    hidi_csv_names(&csv, gemm_rate);
+    hidi_csv_names(&csv, "images_per_second,model_bytes,tape_bytes");
+    hidi_csv_end_row(&csv);
     for (int i = 0; i < b->n_rows; i++) {
         const hidi_bench_row *r = &b->row[i];
-        fprintf(file.out, "\"%s\",%zu,%.9g,%.9g,%.6g,%.6g,%.6g,%zu,%zu\n", r->name, r->batch,
-                r->seconds, giga(r->flop), giga(r->flop) / r->seconds, giga(rate),
-                (double)r->batch / r->seconds, r->models, r->tape);
+        const double rates[] = {giga(r->flop) / r->seconds, giga(rate),
+                                (double)r->batch / r->seconds};
+        hidi_csv_quoted(&csv, r->name);
+        hidi_csv_integer(&csv, (long long)r->batch);
+        hidi_csv_number(&csv, "%.9g", r->seconds);
+        hidi_csv_number(&csv, "%.9g", giga(r->flop));
+        hidi_csv_numbers(&csv, "%.6g", 3, rates);
+        hidi_csv_integer(&csv, (long long)r->models);
+        hidi_csv_integer(&csv, (long long)r->tape);
+        hidi_csv_end_row(&csv);
     }
-    return hidi_atomic_commit(&file);
+    return hidi_csv_finish(&csv, HIDI_OK);
 }

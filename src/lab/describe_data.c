@@ -11,18 +11,6 @@
 
 enum { SAMPLE = 2048, MOST_ROWS = 64 };
 
-static const char *const split_names[HIDI_SPLITS] = {"train", "test", "validation"};
-
-bool hidi_split_by_name(const char *name, hidi_split *split)
-{
-    for (int i = 0; i < HIDI_SPLITS; i++)
-        if (strcmp(name, split_names[i]) == 0) {
-            *split = (hidi_split)i;
-            return true;
-        }
-    return false;
-}
-
 static size_t pixels_of(const hidi_dataset *data)
 {
     return data->channels * data->height * data->width;
@@ -65,7 +53,7 @@ static void print_summary(const hidi_dataset *data, hidi_split split, const summ
 {
     const double n = (double)(s->n * data->height * data->width);
     printf("  values      %g to %g in %zu %s images\n", s->least, s->most, s->n,
-           split_names[split]);
+           hidi_split_word(split));
     for (size_t c = 0; c < data->channels; c++) {
         const double mean = s->channel[2 * c] / n;
         const double variance = s->channel[2 * c + 1] / n - mean * mean;
@@ -102,10 +90,11 @@ static void print_counts(const hidi_dataset *data)
     printf("%s: images of %zux%zux%zu, %zu classes\n", data->name, data->height, data->width,
            data->channels, data->n_classes);
     for (int split = 0; split < HIDI_SPLITS; split++) {
+        const char *word = hidi_split_word((hidi_split)split);
         if (data->count[HIDI_TRAIN] == 0)
-            printf("  %-10s  unlimited\n", split_names[split]);
+            printf("  %-10s  unlimited\n", word);
         else
-            printf("  %-10s  %llu images%s\n", split_names[split],
+            printf("  %-10s  %llu images%s\n", word,
                    (unsigned long long)data->count[split],
                    split == HIDI_TRAIN && data->mirrored ? ", half of them mirrored copies" : "");
     }
@@ -170,6 +159,6 @@ hidi_status hidi_write_examples(const hidi_dataset *data, hidi_split split, size
     hidi_image_free(&picture);
     if (status == HIDI_OK)
         printf("%s: a row for each of %s%zu classes, %s images\n", path,
-               rows < data->n_classes ? "the first " : "", rows, split_names[split]);
+               rows < data->n_classes ? "the first " : "", rows, hidi_split_word(split));
     return status;
 }

@@ -2,12 +2,7 @@
 #ifndef HIDI_LAB_DESCRIBE_DATA_H
 #define HIDI_LAB_DESCRIBE_DATA_H
 
-#include <stdbool.h>
-
 #include "data/dataset.h"
-
-/* "train", "test" or "validation" to the split; false: none of them. */
-bool hidi_split_by_name(const char *name, hidi_split *split);
 
 /* Prints how many images there are, and of the split (2048 images of it, or all): the values of
  * each channel, and the share of each class.  A split without images: HIDI_BAD_ARGUMENT. */

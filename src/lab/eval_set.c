@@ -74,20 +74,16 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
 static hidi_status gather_split(hidi_image_set *set, hidi_eval_context *context, const char *name,
                                 const hidi_gathering *what)
 {
-    static const hidi_split splits[] = {HIDI_TRAIN, HIDI_VALIDATION, HIDI_TEST};
-    static const char *const names[] = {"train", "validation", "test"};
     hidi_image_source source;
     char label[32];
-    size_t i = 0;
-    while (i < 3 && strcmp(names[i], name) != 0)
-        i++;
-    if (i == 3)
+    hidi_split split;
+    if (!hidi_split_find(name, &split))
         return hidi_error(HIDI_BAD_ARGUMENT, "data:%s: expected data:train, data:validation or "
                                              "data:test", name);
     HIDI_TRY(hidi_eval_data(context));
-    HIDI_TRY(hidi_open_split(&source, &context->session->settings, context->data, splits[i],
+    HIDI_TRY(hidi_open_split(&source, &context->session->settings, context->data, split,
                              context->extractor->channels, context->eight_bits));
-    return gather(set, context, &source, hidi_split_label(label, sizeof label, splits[i]), what);
+    return gather(set, context, &source, hidi_split_label(label, sizeof label, split), what);
 }
 
 static hidi_status gather_images(hidi_image_set *set, const hidi_eval_context *context,

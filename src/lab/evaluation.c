@@ -34,7 +34,7 @@ hidi_status hidi_evaluation_init(hidi_evaluation *e, const hidi_session *session
                                     .how = &e->how,
                                     .weights = e->extractor.weights,
                                     .inception = e->extractor.inception,
-                                    .digits = 9};
+                                    .format = "%.9g"};
     return hidi_metrics_choose(&e->how.choice, request->metrics, e->extractor.inception);
 }
 

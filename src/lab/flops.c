@@ -2,11 +2,12 @@
  * solver takes many passes, twice as many with guidance, and a student one for each step. */
 #include "lab/flops.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "backend/tables.h"
-#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "lab/footprint.h"
 
 static double giga(double x)
@@ -154,34 +155,46 @@ void hidi_flops_print_samplings(const hidi_flops *f)
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
-static void write_layers(FILE *out, const char *model, const char *network, const hidi_macs *m)
+/* ratio, seconds: NAN for a row that has none. */
+static void write_row(hidi_csv *csv, const char *model, const char *kind, const char *name,
+                      long count, double macs, double ratio, double seconds)
 {
-    for (int i = 0; i < m->n; i++)
-        fprintf(out, "%s,%s,\"%s\",%zu,%.12g,,\n", model, network, m->layer[i].name,
-                m->layer[i].count, giga(m->layer[i].macs));
+    hidi_csv_text(csv, model);
+    hidi_csv_text(csv, kind);
+    hidi_csv_quoted(csv, name);
+    hidi_csv_integer(csv, count);
+    hidi_csv_number(csv, "%.12g", giga(macs));
+    hidi_csv_number(csv, "%.6g", ratio);
+    hidi_csv_number(csv, "%.6g", seconds);
+    hidi_csv_end_row(csv);
 }
 
-static void write_network(FILE *out, const hidi_flops *f)
+static void write_layers(hidi_csv *csv, const char *model, const char *network, const hidi_macs *m)
 {
-    write_layers(out, f->name, "teacher", &f->teacher);
-    write_layers(out, f->name, "student", &f->student);
-    write_layers(out, f->name, "decoder", &f->decoder);
+    for (int i = 0; i < m->n; i++)
+        write_row(csv, model, network, m->layer[i].name, (long)m->layer[i].count, m->layer[i].macs,
+                  NAN, NAN);
+}
+
+static void write_network(hidi_csv *csv, const hidi_flops *f)
+{
+    write_layers(csv, f->name, "teacher", &f->teacher);
+    write_layers(csv, f->name, "student", &f->student);
+    write_layers(csv, f->name, "decoder", &f->decoder);
     for (int i = 0; i < f->n_samplings; i++) {
         const hidi_sampling_cost *c = &f->sampling[i];
-        fprintf(out, "%s,sampling,\"%s\",%ld,%.12g,%.6g,", f->name, c->name, c->passes,
-                giga(c->all), c->ratio);
-        if (c->seconds >= 0)
-            fprintf(out, "%.6g", c->seconds);
-        fprintf(out, "\n");
+        write_row(csv, f->name, "sampling", c->name, c->passes, c->all, c->ratio,
+                  c->seconds >= 0 ? c->seconds : (double)NAN);
     }
 }
 
 hidi_status hidi_flops_write_csv(const hidi_flops *flops, int n, const char *path)
 {
-    hidi_atomic_file file;
-    HIDI_TRY(hidi_atomic_open(&file, path));
-    fprintf(file.out, "model,kind,name,count,gmac,ratio,seconds\n");
+    hidi_csv csv;
+    HIDI_TRY(hidi_csv_create(&csv, path));
+    hidi_csv_names(&csv, "model,kind,name,count,gmac,ratio,seconds");
+    hidi_csv_end_row(&csv);
     for (int i = 0; i < n; i++)
-        write_network(file.out, &flops[i]);
-    return hidi_atomic_commit(&file);
+        write_network(&csv, &flops[i]);
+    return hidi_csv_finish(&csv, HIDI_OK);
 }

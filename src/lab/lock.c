@@ -9,12 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/array.h"
 #include "core/stop.h"
 #include "io/atomic_file.h"
 #include "lab/session.h"
@@ -41,14 +41,12 @@ static int find_opened(const char *path)
 static hidi_status remember(const char *path, int descriptor)
 {
     struct stat info;
-    struct opened *file = realloc(all.file, (all.n + 1) * sizeof *file);
-    if (file == NULL || fstat(descriptor, &info) != 0) {
+    if (!hidi_array_room(&all.file, all.n, NULL, sizeof *all.file) ||
+        fstat(descriptor, &info) != 0) {
         close(descriptor);
-        all.file = file != NULL ? file : all.file;
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
     }
-    file[all.n++] = (struct opened){info.st_dev, info.st_ino, descriptor};
-    all.file = file;
+    all.file[all.n++] = (struct opened){info.st_dev, info.st_ino, descriptor};
     return HIDI_OK;
 }
 

@@ -6,13 +6,11 @@
 
 #include "lab/measure_table.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "io/atomic_file.h"
+#include "lab/json.h"
 
 enum { NOTES = 8, MANY = 10000 };
 
@@ -160,53 +158,39 @@ void hidi_measure_table_print(FILE *out, const hidi_measure_table *t)
 
 /* --- files for programs ----------------------------------------------------------------------- */
 
-static void print_quoted(FILE *out, const char *text)
+void hidi_csv_measured_names(hidi_csv *csv, const hidi_metric_choice *choice)
 {
-    fputc('"', out);
-    for (const char *c = text; *c != '\0'; c++)
-        fprintf(out, *c == '"' ? "\"\"" : "%c", *c);
-    fputc('"', out);
-}
-
-void hidi_print_number(FILE *out, int digits, double value)
-{
-    fputc(',', out);
-    if (isfinite(value))
-        fprintf(out, "%.*g", digits, value);
-}
-
-void hidi_print_measured_names(FILE *out, const hidi_metric_choice *choice)
-{
-    fputs(",evaluations,seconds_per_image", out);
+    hidi_csv_names(csv, "evaluations,seconds_per_image");
     for (int v = 0; v < HIDI_VALUES; v++)
         if (choice->on[hidi_value_texts[v].metric])
-            fprintf(out, ",%s", hidi_value_texts[v].key);
+            hidi_csv_names(csv, hidi_value_texts[v].key);
 }
 
-void hidi_print_measured(FILE *out, const hidi_metric_choice *choice, int digits,
-                         const hidi_measured *m)
+void hidi_csv_measured(hidi_csv *csv, const hidi_metric_choice *choice, const char *format,
+                       const hidi_measured *m)
 {
-    fprintf(out, ",%ld", m->evaluations);
-    hidi_print_number(out, 6, m->seconds);
+    hidi_csv_integer(csv, m->evaluations);
+    hidi_csv_number(csv, "%.6g", m->seconds);
     for (int v = 0; v < HIDI_VALUES; v++)
         if (choice->on[hidi_value_texts[v].metric])
-            hidi_print_number(out, digits, m->value[v]);
-    fprintf(out, ",%ld", m->images);
+            hidi_csv_number(csv, format, m->value[v]);
+    hidi_csv_integer(csv, m->images);
 }
 
 hidi_status hidi_measure_table_csv(const char *path, const hidi_measure_table *t)
 {
-    hidi_atomic_file file;
-    HIDI_TRY(hidi_atomic_open(&file, path));
-    fputs("images", file.out);
-    hidi_print_measured_names(file.out, &t->how->choice);
-    fputs(",count\n", file.out);
+    hidi_csv csv;
+    HIDI_TRY(hidi_csv_create(&csv, path));
+    hidi_csv_names(&csv, "images");
+    hidi_csv_measured_names(&csv, &t->how->choice);
+    hidi_csv_names(&csv, "count");
+    hidi_csv_end_row(&csv);
     for (size_t i = 0; i < t->n; i++) {
-        print_quoted(file.out, t->row[i].label);
-        hidi_print_measured(file.out, &t->how->choice, t->digits, &t->row[i]);
-        fputc('\n', file.out);
+        hidi_csv_quoted(&csv, t->row[i].label);
+        hidi_csv_measured(&csv, &t->how->choice, t->format, &t->row[i]);
+        hidi_csv_end_row(&csv);
     }
-    return hidi_atomic_commit(&file);
+    return hidi_csv_finish(&csv, HIDI_OK);
 }
 
 static json_t *count_or_null(long images)
@@ -214,24 +198,10 @@ static json_t *count_or_null(long images)
     return images > 0 ? json_integer(images) : json_null();
 }
 
-/* A text that JSON can have: bytes that are not UTF-8 become '?'. */
-static json_t *json_text(const char *text)
-{
-    json_t *value = json_string(text);
-    char copy[1024];
-    if (value != NULL)
-        return value;
-    snprintf(copy, sizeof copy, "%s", text);
-    for (char *c = copy; *c != '\0'; c++)
-        if ((unsigned char)*c > 127)
-            *c = '?';
-    return json_string(copy);
-}
-
 static json_t *row_to_json(const hidi_measure_table *t, const hidi_measured *row)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "name", json_text(row->label));
+    json_object_set_new(object, "name", hidi_json_text(row->label));
     json_object_set_new(object, "kind", json_string(row->kind));
     json_object_set_new(object, "images", count_or_null(row->images));
     if (row->evaluations > 0) {
@@ -241,7 +211,7 @@ static json_t *row_to_json(const hidi_measure_table *t, const hidi_measured *row
     for (int v = 0; v < HIDI_VALUES; v++)
         if (is_shown(t, v))
             json_object_set_new(object, hidi_value_texts[v].key,
-                                isfinite(row->value[v]) ? json_real(row->value[v]) : json_null());
+                                hidi_json_number(row->value[v]));
     if (row->subset > 0) {
         const json_int_t subsets = (json_int_t)t->how->options.kernel.subsets;
         json_object_set_new(object, "kernel_subsets", json_integer(subsets));
@@ -255,25 +225,22 @@ hidi_status hidi_measure_table_json(FILE *out, const hidi_measure_table *t)
     note_list notes = {.n = 0};
     json_t *rows = json_array(), *texts = json_array(), *root = json_object();
     json_t *extractor = json_object(), *reference = json_object();
-    json_object_set_new(extractor, "name", json_text(t->how->extractor->name));
-    json_object_set_new(extractor, "weights", json_text(t->weights));
+    json_object_set_new(extractor, "name", hidi_json_text(t->how->extractor->name));
+    json_object_set_new(extractor, "weights", hidi_json_text(t->weights));
     json_object_set_new(extractor, "features",
                         json_integer((json_int_t)t->how->extractor->n_features));
-    json_object_set_new(reference, "name", json_text(t->how->reference->label));
+    json_object_set_new(reference, "name", hidi_json_text(t->how->reference->label));
     json_object_set_new(reference, "kind", json_string(t->how->reference->kind));
     json_object_set_new(reference, "images", count_or_null(reference_count(t)));
     for (size_t i = 0; i < t->n; i++)
         json_array_append_new(rows, row_to_json(t, &t->row[i]));
     note_all(&notes, t);
     for (size_t i = 0; i < notes.n; i++)
-        json_array_append_new(texts, json_text(notes.text[i]));
+        json_array_append_new(texts, hidi_json_text(notes.text[i]));
     json_object_set_new(root, "version", json_string(PACKAGE_VERSION));
     json_object_set_new(root, "extractor", extractor);
     json_object_set_new(root, "reference", reference);
     json_object_set_new(root, "results", rows);
     json_object_set_new(root, "notes", texts);
-    const int code = json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
-    json_decref(root);
-    fputc('\n', out);
-    return code == 0 ? HIDI_OK : hidi_error(HIDI_BAD_FILE, "cannot write JSON to standard output");
+    return hidi_json_print(out, root, 17);
 }

@@ -4,6 +4,7 @@
 #define HIDI_LAB_MEASURE_TABLE_H
 
 #include "eval/measure.h"
+#include "io/csv.h"
 
 typedef struct hidi_measure_table {
     const hidi_measured *row; /* [n]                                                */
@@ -11,7 +12,7 @@ typedef struct hidi_measure_table {
     const hidi_measuring *how; /* the columns are those of the chosen metrics       */
     const char *weights;      /* the extractor's file                               */
     bool inception;           /* the extractor is Inception, and a distance an FID  */
-    int digits;               /* of a value in the CSV file                         */
+    const char *format;       /* of a value in the CSV file, "%.6g"                 */
 } hidi_measure_table;
 
 /* With notes on the numbers: how many images they are of, and what they are not. */
@@ -21,11 +22,10 @@ hidi_status hidi_measure_table_json(FILE *out, const hidi_measure_table *table);
 /* Columns images (the label), evaluations, seconds_per_image, one for each value, count. */
 hidi_status hidi_measure_table_csv(const char *path, const hidi_measure_table *table);
 
-/* Parts of a line of CSV, each cell with a comma in front: the names ",evaluations,..." up to the
- * last value; a row's cells, up to the number of images; one number, empty if it is not finite. */
-void hidi_print_measured_names(FILE *out, const hidi_metric_choice *choice);
-void hidi_print_measured(FILE *out, const hidi_metric_choice *choice, int digits,
-                         const hidi_measured *measured);
-void hidi_print_number(FILE *out, int digits, double value);
+/* Cells of a row: the names evaluations, ... up to the last value; what was measured, up to the
+ * number of images. */
+void hidi_csv_measured_names(hidi_csv *csv, const hidi_metric_choice *choice);
+void hidi_csv_measured(hidi_csv *csv, const hidi_metric_choice *choice, const char *format,
+                       const hidi_measured *measured);
 
 #endif

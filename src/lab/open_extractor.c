@@ -14,7 +14,7 @@
 #include "io/open_tensors.h"
 #include "eval/inception.h"
 
-static const char published_weights[] = "pt_inception-2015-12-05-6726825d.pth";
+static const char weights_of_fid[] = "pt_inception-2015-12-05-6726825d.pth";
 
 hidi_status hidi_extractor_choose(hidi_opened_extractor *o, const hidi_extractor_request *r)
 {
@@ -42,7 +42,7 @@ hidi_status hidi_extractor_find(hidi_opened_extractor *o, const hidi_extractor_r
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "--extractor inception needs --weights %s, the file of pytorch-fid's "
                           "releases; --extractor small compares in features of hidi's own, and "
-                          "not by FID", published_weights);
+                          "not by FID", weights_of_fid);
     if (settings->features.file[0] == '\0')
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "no feature net: --features FILE, or features.file in the preset");

@@ -6,6 +6,7 @@
 
 #include "lab/report.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,11 +20,15 @@
 #include "lab/report_parts.h"
 #include "lab/run.h"
 #include "io/atomic_file.h"
+#include "io/choice.h"
 #include "io/markup.h"
 
-static const char *solver_name(const hidi_report *r)
+/* "Euler", "Heun": named after people. */
+static char *solver_name(const hidi_report *r, char *text, size_t size)
 {
-    return r->session->settings.sample.solver == HIDI_HEUN ? "Heun" : "Euler";
+    hidi_choice_name(HIDI_SOLVERS, r->session->settings.sample.solver, text, size);
+    text[0] = (char)toupper((unsigned char)text[0]);
+    return text;
 }
 
 /* --- what came out ---------------------------------------------------------------------------- */
@@ -145,6 +150,7 @@ static hidi_status print_film(FILE *out, const hidi_report *r, const film *f)
 {
     const long steps = r->session->settings.sample.steps;
     const int columns = hidi_path_columns(steps);
+    char solver[16];
     fprintf(out, "<h2>One sample, the long way and at once</h2>\n<p>The teacher goes from noise "
                  "(t = 1) to data (t = 0) in %ld %s step%s of guidance %g. At each, its velocity v "
                  "already points to an image, x = z<sub>t</sub> − t v: a blur at first, the mean "
@@ -152,8 +158,8 @@ static hidi_status print_film(FILE *out, const hidi_report *r, const film *f)
                  "what this noise may become; structure comes before detail. The students leap "
                  "from the same noise to the end.</p>\n"
                  "<div class=\"film\" style=\"grid-template-columns:repeat(%d,minmax(0,6rem))\">\n",
-            steps, solver_name(r), steps == 1 ? "" : "s", r->session->settings.sample.guidance,
-            columns);
+            steps, solver_name(r, solver, sizeof solver), steps == 1 ? "" : "s",
+            r->session->settings.sample.guidance, columns);
     for (int i = 0; i < columns; i++)
         fprintf(out, "<div class=\"t\">t = %.2g</div>",
                 (double)hidi_path_step(steps, i) / (double)steps);
@@ -251,9 +257,9 @@ static hidi_status print_spectrum(FILE *out, const hidi_report *r)
 
 static hidi_status print_samples(FILE *out, const hidi_report *r)
 {
-    char caption[128];
+    char caption[128], solver[16];
     snprintf(caption, sizeof caption, "The teacher: %ld %s steps, guidance %g",
-             r->session->settings.sample.steps, solver_name(r),
+             r->session->settings.sample.steps, solver_name(r, solver, sizeof solver),
              r->session->settings.sample.guidance);
     fputs("<h2>Samples</h2>\n<p class=\"note\">A class in each column; the same noise at the same "
           "place.</p>\n<div class=\"grid\">\n",
@@ -329,12 +335,12 @@ static double stage_seconds(const hidi_report *r, size_t i, const char **name)
 {
     static const struct {
         const char *file, *name;
-    } parts[] = {{HIDI_FEATURES_FILE, "feature net"},
-                 {HIDI_TEACHER_FILE, "teacher"},
-                 {HIDI_STAGE1_FILE, "stage 1: trajectory distillation"},
-                 {HIDI_STAGE2_FILE, "stage 2: distribution matching"}};
-    *name = i < sizeof parts / sizeof parts[0] ? parts[i].name : NULL;
-    return *name != NULL ? hidi_pipeline_seconds(r->dir, parts[i].file) : (double)NAN;
+    } trainings[] = {{HIDI_FEATURES_FILE, "feature net"},
+                     {HIDI_TEACHER_FILE, "teacher"},
+                     {HIDI_STAGE1_FILE, "stage 1: trajectory distillation"},
+                     {HIDI_STAGE2_FILE, "stage 2: distribution matching"}};
+    *name = i < sizeof trainings / sizeof trainings[0] ? trainings[i].name : NULL;
+    return *name != NULL ? hidi_pipeline_seconds(r->dir, trainings[i].file) : (double)NAN;
 }
 
 static void print_times(FILE *out, const hidi_report *r)

@@ -206,7 +206,7 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
         .n = d->n_measured,
         .how = &d->how,
         .weights = hidi_path(weights, sizeof weights, d->dir, HIDI_FEATURES_FILE),
-        .digits = 6};
+        .format = "%.6g"};
     HIDI_TRY(hidi_measure_table_csv(hidi_path(path, sizeof path, d->dir, HIDI_RESULTS_FILE),
                                     &table));
     HIDI_TRY(hidi_write_run_pictures(&pictures));

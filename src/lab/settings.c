@@ -143,7 +143,7 @@ const hidi_option hidi_settings_table[] = {
 
     INT("sample.steps", sample.steps, 1, 10000, "25", "teacher's sampling steps"),
     INT("sample.student_steps", sample.student_steps, 1, 10000, "1", "student's sampling steps"),
-    CHOICE("sample.solver", sample.solver, "euler heun", "heun", "teacher's sampler"),
+    CHOICE("sample.solver", sample.solver, HIDI_SOLVERS, "heun", "teacher's sampler"),
     REAL("sample.guidance", sample.guidance, 0, 100, "1.5", "teacher's guidance w"),
     INT("sample.batch", sample.batch, 1, 1e6, "128", "images at a time"),
     INT("sample.seed", sample.seed, 0, 1e15, "1000", "seed of the samples that are measured"),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "lab/timing.h"
+#include "io/choice.h"
 
 const char *hidi_step_name(hidi_step_kind kind)
 {
@@ -17,12 +18,13 @@ const char *hidi_step_name(hidi_step_kind kind)
 
 char *hidi_sampler_text(const hidi_sampler *sampler, char *text, size_t size)
 {
-    static const char *const solvers[] = {"euler", "heun"};
+    char solver[16];
     const long steps = sampler->steps;
     if (sampler->solver == HIDI_AVERAGE)
         snprintf(text, size, "student, %ld step%s", steps, steps == 1 ? "" : "s");
     else
-        snprintf(text, size, "teacher, %ld %s, w = %g", steps, solvers[sampler->solver],
+        snprintf(text, size, "teacher, %ld %s, w = %g", steps,
+                 hidi_choice_name(HIDI_SOLVERS, sampler->solver, solver, sizeof solver),
                  sampler->guidance);
     return text;
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/array.h"
 #include "io/choice.h"
 #include "io/number.h"
 
@@ -130,13 +131,11 @@ static hidi_status begin_variant(reader *r, const char *name)
         HIDI_TRY(apply_sets(r));
     if (study->n > 0)
         HIDI_TRY(check_variant(&study->variant[study->n - 1]));
-    hidi_variant *more = realloc(study->variant, (size_t)(study->n + 1) * sizeof *more);
-    if (more == NULL)
+    if (!hidi_array_room(&study->variant, (size_t)study->n, NULL, sizeof *study->variant))
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    study->variant = more;
-    more[study->n] = study->all;
-    snprintf(more[study->n].name, sizeof more->name, "%s", name);
-    study->n++;
+    hidi_variant *v = &study->variant[study->n++];
+    *v = study->all;
+    snprintf(v->name, sizeof v->name, "%s", name);
     r->place = IN_VARIANT;
     return HIDI_OK;
 }

@@ -9,34 +9,38 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "lab/measure_table.h"
 #include "lab/measuring.h"
 #include "lab/pictures.h"
 #include "lab/pipeline.h"
-#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "eval/defects.h"
 
-static void write_found(FILE *out, const hidi_study_look *l, hidi_head_kind head,
+static void write_found(hidi_csv *csv, const hidi_study_look *l, hidi_head_kind head,
                         hidi_defect defect, hidi_finder finder, const hidi_found *found)
 {
-    fprintf(out, "%s,%ld,%s,%s,%s", l->task->variant->name, l->task->seed, hidi_head_name(head),
-            hidi_defect_name(defect), hidi_finder_name(finder));
-    hidi_print_number(out, 6, found->auc);
-    hidi_print_number(out, 6, found->auc_clean);
-    hidi_print_number(out, 3, found->auc_error);
-    hidi_print_number(out, 6, found->top);
-    hidi_print_number(out, 6, found->top_clean);
-    fprintf(out, ",%ld\n", l->plan->study->defects);
+    hidi_csv_text(csv, l->task->variant->name);
+    hidi_csv_integer(csv, l->task->seed);
+    hidi_csv_text(csv, hidi_head_name(head));
+    hidi_csv_text(csv, hidi_defect_name(defect));
+    hidi_csv_text(csv, hidi_finder_name(finder));
+    hidi_csv_number(csv, "%.6g", found->auc);
+    hidi_csv_number(csv, "%.6g", found->auc_clean);
+    hidi_csv_number(csv, "%.3g", found->auc_error);
+    hidi_csv_number(csv, "%.6g", found->top);
+    hidi_csv_number(csv, "%.6g", found->top_clean);
+    hidi_csv_integer(csv, l->plan->study->defects);
+    hidi_csv_end_row(csv);
 }
 
 static hidi_status write_defects(const hidi_study_look *l, const hidi_discriminator *d, double t)
 {
     char path[HIDI_PATH];
-    hidi_atomic_file file;
+    hidi_csv csv;
     hidi_found found[HIDI_FINDERS];
     hidi_status status = HIDI_OK;
-    HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, l->task, "-defects.csv")));
-    fputs("variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,images\n", file.out);
+    HIDI_TRY(hidi_csv_create(&csv, hidi_task_file(path, sizeof path, l->task, "-defects.csv")));
+    hidi_csv_names(&csv, "variant,seed,head,defect,finder,auc,auc_clean,error,top,top_clean,images");
+    hidi_csv_end_row(&csv);
     for (int kind = 0; kind < HIDI_DEFECTS && status == HIDI_OK; kind++) {
         status = hidi_find_defects(d->heads, d->backbone, l->judge,
                                    hidi_settings_split(&l->session->settings),
@@ -44,13 +48,10 @@ static hidi_status write_defects(const hidi_study_look *l, const hidi_discrimina
                                    (uint64_t)l->task->seed, found);
         for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
             if (isfinite(found[f].auc))
-                write_found(file.out, l, d->heads->config.kind, (hidi_defect)kind, (hidi_finder)f,
+                write_found(&csv, l, d->heads->config.kind, (hidi_defect)kind, (hidi_finder)f,
                             &found[f]);
     }
-    if (status == HIDI_OK)
-        return hidi_atomic_commit(&file);
-    hidi_atomic_abandon(&file);
-    return status;
+    return hidi_csv_finish(&csv, status);
 }
 
 /* The token weights over the images of a source, in a row. */

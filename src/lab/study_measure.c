@@ -17,6 +17,7 @@
 #include "lab/pictures.h"
 #include "lab/step_flop.h"
 #include "io/atomic_file.h"
+#include "io/csv.h"
 #include "io/safetensors.h"
 
 /* A measurement in the making. */
@@ -28,7 +29,7 @@ typedef struct measuring {
     hidi_extractor extractor;
     hidi_image_set real;
     hidi_measuring how;
-    FILE *rows;                  /* in memory: an interrupted measurement leaves nothing         */
+    hidi_csv rows;               /* in memory: an interrupted measurement leaves nothing         */
     char *text;
     size_t bytes;
 } measuring;
@@ -41,38 +42,46 @@ typedef struct row {
     double train_seconds;
 } row;
 
-enum { DIGITS = 6 }; /* of a number in the table */
+#define FORMAT "%.6g" /* of a number in the table */
 
 /* --- rows ------------------------------------------------------------------------------------- */
 
-static void write_header(const measuring *m)
+static void write_header(measuring *m)
 {
-    fputs("variant,seed,settings,net,step,updates,cost,train_seconds,sampling_steps", m->rows);
-    hidi_print_measured_names(m->rows, &m->how.choice);
-    fputs(",images,diverged", m->rows);
-    for (size_t k = 0; k < m->real.spectrum.bins; k++)
-        fprintf(m->rows, ",power_%zu", k);
-    fputc('\n', m->rows);
+    char name[32];
+    hidi_csv_names(&m->rows, "variant,seed,settings,net,step,updates,cost,train_seconds");
+    hidi_csv_names(&m->rows, "sampling_steps");
+    hidi_csv_measured_names(&m->rows, &m->how.choice);
+    hidi_csv_names(&m->rows, "images,diverged");
+    for (size_t k = 0; k < m->real.spectrum.bins; k++) {
+        snprintf(name, sizeof name, "power_%zu", k);
+        hidi_csv_names(&m->rows, name);
+    }
+    hidi_csv_end_row(&m->rows);
 }
 
 /* spectrum NULL: of a training or sampling that diverged.  The last part of a task's path is the
  * hash of its settings. */
-static void write_row(const measuring *m, const row *r, const hidi_measured *measured,
+static void write_row(measuring *m, const row *r, const hidi_measured *measured,
                       const hidi_spectrum *spectrum)
 {
-    FILE *out = m->rows;
-    fprintf(out, "%s,%ld,%s,%s,%ld,%ld", m->task->variant->name, m->task->seed,
-            strrchr(m->task->path, '-') + 1, r->net, r->step, r->updates);
-    hidi_print_number(out, DIGITS, r->cost);
-    hidi_print_number(out, DIGITS, r->train_seconds);
-    fprintf(out, ",%ld", r->sampling_steps);
-    hidi_print_measured(out, &m->how.choice, DIGITS, measured);
-    fprintf(out, ",%d", spectrum == NULL);
+    hidi_csv *csv = &m->rows;
+    hidi_csv_text(csv, m->task->variant->name);
+    hidi_csv_integer(csv, m->task->seed);
+    hidi_csv_text(csv, strrchr(m->task->path, '-') + 1);
+    hidi_csv_text(csv, r->net);
+    hidi_csv_integer(csv, r->step);
+    hidi_csv_integer(csv, r->updates);
+    hidi_csv_number(csv, FORMAT, r->cost);
+    hidi_csv_number(csv, FORMAT, r->train_seconds);
+    hidi_csv_integer(csv, r->sampling_steps);
+    hidi_csv_measured(csv, &m->how.choice, FORMAT, measured);
+    hidi_csv_integer(csv, spectrum == NULL);
     for (size_t k = 0; k < m->real.spectrum.bins; k++)
-        hidi_print_number(out, DIGITS,
-                          spectrum == NULL ? (double)NAN
-                                           : hidi_spectrum_ratio(spectrum, &m->real.spectrum, k));
-    fputc('\n', out);
+        hidi_csv_number(csv, FORMAT,
+                        spectrum == NULL ? (double)NAN
+                                         : hidi_spectrum_ratio(spectrum, &m->real.spectrum, k));
+    hidi_csv_end_row(csv);
 }
 
 /* --- one set of images ------------------------------------------------------------------------ */
@@ -87,7 +96,7 @@ static hidi_sampler sampler_of(const measuring *m, bool is_student, int i)
 }
 
 /* A row without numbers. */
-static void write_diverged(const measuring *m, row *r, const hidi_sampler *sampler)
+static void write_diverged(measuring *m, row *r, const hidi_sampler *sampler)
 {
     hidi_measured measured;
     hidi_measured_init(&measured, r->net);
@@ -99,7 +108,7 @@ static void write_diverged(const measuring *m, row *r, const hidi_sampler *sampl
 
 /* Measures the images of a source, closes it, and writes their row.  sampler NULL: real images,
  * else samples; a sample that is not finite makes a row without numbers. */
-static hidi_status measure_images(const measuring *m, row *r, hidi_image_source *source,
+static hidi_status measure_images(measuring *m, row *r, hidi_image_source *source,
                                   const hidi_sampler *sampler)
 {
     hidi_image_set set;
@@ -120,7 +129,7 @@ static hidi_status measure_images(const measuring *m, row *r, hidi_image_source 
     return HIDI_OK;
 }
 
-static hidi_status measure_samples(const measuring *m, row *r, const hidi_dit *net,
+static hidi_status measure_samples(measuring *m, row *r, const hidi_dit *net,
                                    const hidi_sampler *sampler)
 {
     hidi_image_source source;
@@ -131,7 +140,7 @@ static hidi_status measure_samples(const measuring *m, row *r, const hidi_dit *n
     return measure_images(m, r, &source, sampler);
 }
 
-static hidi_status measure_net(const measuring *m, row *r, const hidi_dit *net)
+static hidi_status measure_net(measuring *m, row *r, const hidi_dit *net)
 {
     const int times = m->task->variant->n_steps > 0 ? m->task->variant->n_steps : 1;
     for (int i = 0; i < times; i++) {
@@ -165,7 +174,7 @@ static hidi_status draw_row(const measuring *m, const hidi_dit *net)
 /* --- what a variant measures ------------------------------------------------------------------ */
 
 /* Training images, of the seed's own data: as near as a distance of so many images gets. */
-static hidi_status measure_real(const measuring *m)
+static hidi_status measure_real(measuring *m)
 {
     row r = {.net = "real", .train_seconds = NAN};
     hidi_image_source source;
@@ -220,10 +229,10 @@ static double training_cost(const measuring *m, const stage *s, long steps)
     const hidi_settings *all = &m->plan->study->all.settings, *own = &m->task->variant->settings;
     const hidi_dit_config unit = hidi_settings_dit(all, m->data);
     const hidi_dit_config config = hidi_settings_dit(own, m->data);
-    const hidi_step_kind work = s->number == 1 ? HIDI_STEP_STAGE1 : HIDI_STEP_STAGE2;
+    const hidi_step_kind kind = s->number == 1 ? HIDI_STEP_STAGE1 : HIDI_STEP_STAGE2;
     const double updates = (double)updates_in(s, steps);
-    const double flop = updates * hidi_step_flop(work, own, &config, 0) +
-                        ((double)steps - updates) * hidi_step_flop(work, own, &config, 1);
+    const double flop = updates * hidi_step_flop(kind, own, &config, 0) +
+                        ((double)steps - updates) * hidi_step_flop(kind, own, &config, 1);
     return flop / hidi_step_flop(HIDI_STEP_STAGE1, all, &unit, 0);
 }
 
@@ -240,9 +249,9 @@ static void after_steps(const measuring *m, const stage *s, long steps, double s
 static hidi_status measure_stage(measuring *m, const stage *s, bool snapshots, long last,
                                  bool is_last)
 {
-    char path[HIDI_PATH], name[32];
+    char path[HIDI_PATH];
     const bool finished = access(s->task->done, F_OK) == 0;
-    snprintf(name, sizeof name, "stage%d.safetensors", s->number);
+    const char *name = s->number == 1 ? HIDI_STAGE1_FILE : HIDI_STAGE2_FILE;
     const double seconds = finished ? hidi_pipeline_seconds(s->task->path, name) : (double)NAN;
     row r = s->before;
     r.net = s->number == 1 ? "stage1" : "stage2";
@@ -313,8 +322,8 @@ static hidi_status open_all(measuring *m)
     HIDI_TRY(open_features(m));
     HIDI_TRY(hidi_settings_measuring(s, &m->extractor, &m->how));
     m->how.choice.on[HIDI_METRIC_CLASSES] = true;
-    m->rows = open_memstream(&m->text, &m->bytes);
-    if (m->rows == NULL)
+    m->rows.out = open_memstream(&m->text, &m->bytes);
+    if (m->rows.out == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
     return hidi_gather_real(&m->real, &m->how, s, m->judge);
 }
@@ -323,7 +332,7 @@ static hidi_status write_rows(measuring *m)
 {
     char path[HIDI_PATH];
     hidi_atomic_file file;
-    if (fflush(m->rows) != 0)
+    if (fflush(m->rows.out) != 0)
         return hidi_error(HIDI_NO_MEMORY, "no memory for rows");
     HIDI_TRY(hidi_atomic_open(&file, hidi_task_file(path, sizeof path, m->task, ".csv")));
     fwrite(m->text, 1, m->bytes, file.out);
@@ -342,8 +351,8 @@ hidi_status hidi_task_measure(const hidi_plan *plan, const hidi_study_task *task
         if (status == HIDI_OK)
             status = write_rows(&m);
     }
-    if (m.rows != NULL)
-        fclose(m.rows);
+    if (m.rows.out != NULL)
+        fclose(m.rows.out);
     free(m.text);
     hidi_image_set_free(&m.real);
     hidi_extractor_close(&m.extractor);

@@ -17,7 +17,7 @@
 
 enum { MOST_POINTS = 256 };
 
-/* A plot with a curve for each variant that has one. */
+/* A plot with a series for each variant that has one. */
 typedef struct figure {
     hidi_series *series; /* [variants] */
     size_t n;
@@ -39,8 +39,8 @@ static void figure_free(figure *f)
     free(f->series);
 }
 
-static hidi_status add_curve(figure *f, const char *label, const double *x, const double *y,
-                             size_t n)
+static hidi_status add_series(figure *f, const char *label, const double *x, const double *y,
+                              size_t n)
 {
     double *xs = malloc(n * sizeof *xs), *ys = malloc(n * sizeof *ys);
     if (xs == NULL || ys == NULL) {
@@ -55,9 +55,8 @@ static hidi_status add_curve(figure *f, const char *label, const double *x, cons
 }
 
 /* Distance against the number of updates (over the training) or of sampling steps. */
-static hidi_status distance_curve(figure *f, const hidi_plan *plan, const hidi_variant *v,
-                                  const char *against, bool from_end, size_t first, size_t stride,
-                                  size_t most)
+static hidi_status add_distances(figure *f, const hidi_plan *plan, const hidi_variant *v,
+                                 const char *against, bool from_end, size_t stride, size_t most)
 {
     hidi_seed_column x, y;
     double xs[MOST_POINTS], ys[MOST_POINTS];
@@ -68,7 +67,7 @@ static hidi_status distance_curve(figure *f, const hidi_plan *plan, const hidi_v
         hidi_seed_column_free(&x);
         return status;
     }
-    for (size_t row = first; n < most && n < MOST_POINTS; row += stride, n++) {
+    for (size_t row = 0; n < most && n < MOST_POINTS; row += stride, n++) {
         const hidi_seed_mean mx = hidi_seed_column_mean(&x, row, from_end);
         const hidi_seed_mean my = hidi_seed_column_mean(&y, row, from_end);
         if (mx.n == 0)
@@ -78,10 +77,25 @@ static hidi_status distance_curve(figure *f, const hidi_plan *plan, const hidi_v
     }
     hidi_seed_column_free(&x);
     hidi_seed_column_free(&y);
-    return n > 0 ? add_curve(f, v->name, xs, ys, n) : HIDI_OK;
+    return n > 0 ? add_series(f, v->name, xs, ys, n) : HIDI_OK;
 }
 
-static hidi_status spectrum_curve(figure *f, const hidi_plan *plan, const hidi_variant *v)
+/* --- what is drawn of a variant: nothing, if it has no such numbers --------------------------- */
+
+static hidi_status add_training(figure *f, const hidi_plan *plan, const hidi_variant *v)
+{
+    const size_t rows = v->n_steps > 0 ? (size_t)v->n_steps : 1; /* of a snapshot */
+    return v->snapshots ? add_distances(f, plan, v, "cost", false, rows, MOST_POINTS) : HIDI_OK;
+}
+
+static hidi_status add_steps(figure *f, const hidi_plan *plan, const hidi_variant *v)
+{
+    if (v->n_steps <= 1)
+        return HIDI_OK;
+    return add_distances(f, plan, v, "sampling_steps", true, 1, (size_t)v->n_steps);
+}
+
+static hidi_status add_spectrum(figure *f, const hidi_plan *plan, const hidi_variant *v)
 {
     double x[MOST_POINTS], y[MOST_POINTS];
     const size_t times = v->n_steps > 0 ? (size_t)v->n_steps : 1;
@@ -96,72 +110,50 @@ static hidi_status spectrum_curve(figure *f, const hidi_plan *plan, const hidi_v
         x[n] = (double)(n + 1);
         hidi_seed_column_free(&c);
     }
-    return n > 0 ? add_curve(f, v->name, x, y, n) : HIDI_OK;
+    return n > 0 ? add_series(f, v->name, x, y, n) : HIDI_OK;
 }
 
-static hidi_status draw(const hidi_plan *plan, const figure *f, const char *name, const char *title,
-                        const char *x, const char *y, bool log_x, bool log_y, FILE *page)
+/* --- drawing ---------------------------------------------------------------------------------- */
+
+typedef hidi_status add_function(figure *f, const hidi_plan *plan, const hidi_variant *v);
+
+static hidi_status draw(const hidi_plan *plan, add_function *add, const char *name, hidi_plot plot,
+                        FILE *page)
 {
     char path[HIDI_PATH];
-    if (f->n == 0)
-        return HIDI_OK;
-    const hidi_plot plot = {.title = title,
-                            .x_label = x,
-                            .y_label = y,
-                            .log_x = log_x,
-                            .log_y = log_y,
-                            .smooth = 1,
-                            .series = f->series,
-                            .n_series = f->n};
-    HIDI_TRY(hidi_write_plot(&plot, hidi_path(path, sizeof path, plan->out, name)));
-    fprintf(page, "\n![%s](%s)\n", title, name);
-    return HIDI_OK;
-}
-
-static hidi_status draw_training(const hidi_plan *plan, FILE *page)
-{
-    figure f;
-    hidi_status status = figure_init(&f, plan);
-    for (int i = 0; i < plan->study->n && status == HIDI_OK; i++) {
-        const hidi_variant *v = &plan->study->variant[i];
-        if (v->snapshots)
-            status = distance_curve(&f, plan, v, "cost", false, 0,
-                                    v->n_steps > 0 ? (size_t)v->n_steps : 1, MOST_POINTS);
-    }
-    if (status == HIDI_OK)
-        status = draw(plan, &f, "training.svg", "Distance over training",
-                      "training, in steps of stage 1", "distance", false, true, page);
-    figure_free(&f);
-    return status;
-}
-
-static hidi_status draw_steps(const hidi_plan *plan, FILE *page)
-{
-    figure f;
-    hidi_status status = figure_init(&f, plan);
-    for (int i = 0; i < plan->study->n && status == HIDI_OK; i++) {
-        const hidi_variant *v = &plan->study->variant[i];
-        if (v->n_steps > 1)
-            status = distance_curve(&f, plan, v, "sampling_steps", true, 0, 1, (size_t)v->n_steps);
-    }
-    if (status == HIDI_OK)
-        status = draw(plan, &f, "steps.svg", "Distance by the number of sampling steps",
-                      "sampling steps", "distance", true, true, page);
-    figure_free(&f);
-    return status;
-}
-
-static hidi_status draw_spectrum(const hidi_plan *plan, FILE *page)
-{
     figure f;
     hidi_status status = figure_init(&f, plan);
     for (int i = 0; i < plan->study->n && status == HIDI_OK; i++)
-        status = spectrum_curve(&f, plan, &plan->study->variant[i]);
-    if (status == HIDI_OK)
-        status = draw(plan, &f, "spectrum.svg", "Power of the samples relative to real images",
-                      "radius in cycles per image", "power / real power", false, false, page);
+        status = add(&f, plan, &plan->study->variant[i]);
+    if (status == HIDI_OK && f.n > 0) {
+        plot.smooth = 1;
+        plot.series = f.series;
+        plot.n_series = f.n;
+        status = hidi_write_plot(&plot, hidi_path(path, sizeof path, plan->out, name));
+        if (status == HIDI_OK)
+            fprintf(page, "\n![%s](%s)\n", plot.title, name);
+    }
     figure_free(&f);
     return status;
+}
+
+static hidi_status draw_plots(const hidi_plan *plan, FILE *page)
+{
+    const hidi_plot training = {.title = "Distance over training",
+                                .x_label = "training, in steps of stage 1",
+                                .y_label = "distance",
+                                .log_y = true};
+    const hidi_plot steps = {.title = "Distance by the number of sampling steps",
+                             .x_label = "sampling steps",
+                             .y_label = "distance",
+                             .log_x = true,
+                             .log_y = true};
+    const hidi_plot spectrum = {.title = "Power of the samples relative to real images",
+                                .x_label = "radius in cycles per image",
+                                .y_label = "power / real power"};
+    HIDI_TRY(draw(plan, add_training, "training.svg", training, page));
+    HIDI_TRY(draw(plan, add_steps, "steps.svg", steps, page));
+    return draw(plan, add_spectrum, "spectrum.svg", spectrum, page);
 }
 
 /* --- pictures --------------------------------------------------------------------------------- */
@@ -212,8 +204,6 @@ static hidi_status write_pictures(const hidi_plan *plan, FILE *page)
 
 hidi_status hidi_study_draw(const hidi_plan *plan, FILE *page)
 {
-    HIDI_TRY(draw_training(plan, page));
-    HIDI_TRY(draw_steps(plan, page));
-    HIDI_TRY(draw_spectrum(plan, page));
+    HIDI_TRY(draw_plots(plan, page));
     return write_pictures(plan, page);
 }

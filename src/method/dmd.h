@@ -4,7 +4,7 @@
 #ifndef HIDI_METHOD_DMD_H
 #define HIDI_METHOD_DMD_H
 
-#include "heads.h"
+#include "../model/dit.h"
 
 /* G(e, y) = e - u(e, 0, 1, y): one step from noise to image;  e [B, C, H, W], y host [B] */
 hidi_var *hidi_generate(hidi_tape *tape, const hidi_dit *student, bool frozen, hidi_var *e,

@@ -9,7 +9,6 @@
 #ifndef HIDI_METHOD_PROGRESSIVE_H
 #define HIDI_METHOD_PROGRESSIVE_H
 
-#include "../core/random.h"
 #include "../model/dit.h"
 
 typedef struct hidi_progressive_options {

@@ -11,6 +11,9 @@ typedef enum hidi_solver {
     HIDI_AVERAGE /* z_r = z_t - (t - r) u(z_t, r, t), for a network with an interval embedder */
 } hidi_solver;
 
+/* Of the teacher's, in the order above. */
+#define HIDI_SOLVERS "euler heun"
+
 typedef struct hidi_sampler {
     int solver;      /* a hidi_solver                                                         */
     long steps;      /* equal steps from t = 1 to 0                                           */

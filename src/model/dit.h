@@ -99,7 +99,7 @@ hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config);
 
 /* A size as DiT has it for ImageNet: 1000 classes, and twice the channels put out; on images, or
  * latents, of `side` x `side` x `channels`.  A name without /p has patches of 2. */
-hidi_status hidi_dit_published_config(const char *name, size_t side, size_t channels,
+hidi_status hidi_dit_imagenet_config(const char *name, size_t side, size_t channels,
                                       hidi_dit_config *config);
 
 /* --- files (dit_file.c) ----------------------------------------------------------------------- */

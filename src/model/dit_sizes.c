@@ -32,7 +32,7 @@ hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config)
                       name);
 }
 
-hidi_status hidi_dit_published_config(const char *name, size_t side, size_t channels,
+hidi_status hidi_dit_imagenet_config(const char *name, size_t side, size_t channels,
                                       hidi_dit_config *config)
 {
     *config = (hidi_dit_config){.image_size = side,

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "method/adversarial.h"
+#include "method/dmd.h"
 #include "method/flow.h"
 #include "model/params_file.h"
 #include "train/options.h"

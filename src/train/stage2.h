@@ -3,7 +3,7 @@
 #define HIDI_TRAIN_STAGE2_H
 
 #include "batch.h"
-#include "../method/dmd.h"
+#include "../method/heads.h"
 #include "../method/meanflow.h"
 #include "optimizer.h"
 #include "loop.h"
