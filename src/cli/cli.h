@@ -63,6 +63,9 @@ typedef struct hidi_cli {
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
+/* Sets a setting as an option of the command's own says (value NULL: leaves it). */
+hidi_status hidi_cli_set(hidi_cli *cli, const char *key, const char *value);
+
 /* Prints "hidi COMMAND: message" for a status that is not HIDI_OK; the exit code for it. */
 int hidi_cli_end(const hidi_cli *cli, hidi_status status);
 

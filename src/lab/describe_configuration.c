@@ -42,8 +42,8 @@ hidi_status hidi_describe_configuration(const hidi_session *session)
     hidi_dataset *data;
     HIDI_TRY(hidi_session_data(session, &data));
     const hidi_dit_config teacher = hidi_settings_dit(&session->settings, data);
-    hidi_dit_config student = teacher;
-    student.has_interval = true;
+    const hidi_student_options options = hidi_settings_stage1(&session->settings).student;
+    const hidi_dit_config student = hidi_student_config(&teacher, &options);
     printf("\nconfiguration: %s%s\n", session->preset ? session->preset : "the defaults",
            session->n_sets > 0 ? " and --set" : "");
     printf("  data        %s, %zux%zux%zu, %zu classes\n", data->name, data->height, data->width,

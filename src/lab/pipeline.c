@@ -16,23 +16,26 @@
 #include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
+#include "lab/classes.h"
 
 /* --- a stage's file --------------------------------------------------------------------------- */
 
 /* A stage in the making: where its files go and what it depends on. */
 typedef struct run_stage {
     const hidi_session *session;
+    const hidi_dataset *data;
     const char *dir;
     const char *name;  /* "stage1": stage1.safetensors, stage1.csv, stage1.checkpoint.safetensors */
     char *settings;
     char file[HIDI_PATH], log[HIDI_PATH], checkpoint[HIDI_PATH];
 } run_stage;
 
-static hidi_status stage_begin(run_stage *stage, const hidi_session *session, const char *dir,
-                               const char *name, const char *sections)
+static hidi_status stage_begin(run_stage *stage, const hidi_session *session,
+                               const hidi_dataset *data, const char *dir, const char *name,
+                               const char *sections)
 {
     char file[64];
-    *stage = (run_stage){.session = session, .dir = dir, .name = name};
+    *stage = (run_stage){.session = session, .data = data, .dir = dir, .name = name};
     snprintf(file, sizeof file, "%s.safetensors", name);
     hidi_path(stage->file, sizeof stage->file, dir, file);
     snprintf(file, sizeof file, "%s.csv", name);
@@ -147,6 +150,8 @@ static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const 
     hidi_tensor_file file;
     hidi_tensor_file_init(&file);
     hidi_status status = hidi_dit_to_file(net, "", &file);
+    if (status == HIDI_OK)
+        status = hidi_classes_to_file(stage->data, &file);
     if (status != HIDI_OK) {
         hidi_tensor_file_free(&file);
         return status;
@@ -270,7 +275,7 @@ hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *
     bool found;
     hidi_tensor_file file;
     *net = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "features", "run data features"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "features", "run data features"));
     hidi_status status = stage_read(&stage, &file, &found);
     if (status == HIDI_OK && found) {
         status = hidi_feature_net_from_file(net, session->backend, &file);
@@ -329,7 +334,7 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
     char path[HIDI_PATH];
     const char *ready = session->settings.teacher.file;
     *teacher = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "teacher",
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "teacher",
                         ready[0] ? "run data teacher" : "run data model teacher"));
     hidi_status status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
@@ -370,7 +375,7 @@ hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "stage1", "run data student td"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage1", "run data student td"));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = read_net(&stage, student, &found);
@@ -427,7 +432,7 @@ hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "stage2", "run data td dm"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage2", "run data td dm"));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = stage_depends(&stage, "student", stage1);

@@ -38,8 +38,15 @@ hidi_status hidi_read_preset(const char *preset, hidi_settings *settings);
  * else in the source tree if the command is run from its build, else where it was installed. */
 hidi_status hidi_find_data_file(char *path, size_t size, const char *name);
 
+/* "fashion mini shapes", the presets that are found, in text[size]; returns text. */
+char *hidi_preset_names(char *text, size_t size);
+
 /* "dir/name" in path[size]; returns path. */
 char *hidi_path(char *path, size_t size, const char *dir, const char *name);
+
+/* Can a file be written there?  Asked before what is to be written is computed: its folder must be
+ * there and writable, and it must not be a folder itself. */
+hidi_status hidi_check_output(const char *path);
 
 /* "812 B", "3.4 MiB" into text[size]; returns text. */
 char *hidi_bytes_text(char *text, size_t size, double bytes);
