@@ -30,6 +30,8 @@ static hidi_status read_request(request *r, const hidi_session *session)
 static hidi_status bench(hidi_session *session, const request *r)
 {
     hidi_bench b = {.session = session, .repeat = r->repeat};
+    if (r->csv != NULL)
+        HIDI_TRY(hidi_check_output(r->csv));
     HIDI_TRY(hidi_session_backend(session));
     const hidi_backend *backend = session->backend;
     printf("backend %s: %s; %s precision; median of %ld\n", backend->name, backend->describe(),

@@ -70,6 +70,8 @@ static hidi_status count(hidi_flops *f, const char *name, const hidi_session *se
 static hidi_status flops(hidi_session *session, const request *r)
 {
     const int n = r->models != NULL ? r->n_names : 1;
+    if (r->csv != NULL)
+        HIDI_TRY(hidi_check_output(r->csv));
     HIDI_TRY(hidi_session_backend(session));
     if (r->batch > 0 || r->models != NULL)
         session->settings.sample.batch = r->batch > 0 ? r->batch : 1;

@@ -66,23 +66,30 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
     return status;
 }
 
+hidi_status hidi_eval_split(const char *name, hidi_split *split)
+{
+    static const hidi_split splits[] = {HIDI_TRAIN, HIDI_VALIDATION, HIDI_TEST};
+    static const char *const names[] = {"data:train", "data:validation", "data:test"};
+    for (size_t i = 0; i < 3; i++)
+        if (strcmp(names[i], name) == 0) {
+            *split = splits[i];
+            return HIDI_OK;
+        }
+    return hidi_error(HIDI_BAD_ARGUMENT,
+                      "%s: expected data:train, data:validation or data:test", name);
+}
+
 static hidi_status gather_split(hidi_image_set *set, hidi_eval_context *context, const char *name,
                                 const hidi_gathering *what)
 {
-    static const hidi_split splits[] = {HIDI_TRAIN, HIDI_VALIDATION, HIDI_TEST};
-    static const char *const names[] = {"train", "validation", "test"};
     hidi_image_source source;
+    hidi_split split = HIDI_TEST;
     char label[32];
-    size_t i = 0;
-    while (i < 3 && strcmp(names[i], name) != 0)
-        i++;
-    if (i == 3)
-        return hidi_error(HIDI_BAD_ARGUMENT, "data:%s: expected data:train, data:validation or "
-                                             "data:test", name);
+    HIDI_TRY(hidi_eval_split(name, &split));
     HIDI_TRY(hidi_eval_data(context));
-    HIDI_TRY(hidi_open_split(&source, &context->session->settings, context->data, splits[i],
+    HIDI_TRY(hidi_open_split(&source, &context->session->settings, context->data, split,
                              context->extractor->channels, context->eight_bits));
-    return gather(set, context, &source, hidi_split_label(label, sizeof label, splits[i]), what);
+    return gather(set, context, &source, hidi_split_label(label, sizeof label, split), what);
 }
 
 static hidi_status gather_images(hidi_image_set *set, const hidi_eval_context *context,
@@ -154,7 +161,7 @@ hidi_status hidi_eval_set_gather(hidi_image_set *set, hidi_eval_context *context
     const char *format;
     hidi_image_set_init(set, name);
     if (strncmp(name, "data:", 5) == 0)
-        return gather_split(set, context, name + 5, what);
+        return gather_split(set, context, name, what);
     if (stat(name, &about) == 0 && S_ISDIR(about.st_mode))
         return gather_images(set, context, name, what);
     HIDI_TRY(hidi_tensor_file_format(name, &format));
