@@ -34,6 +34,7 @@ typedef struct hidi_command {
     ENTRY(teacher, NULL)                                                                           \
     ENTRY(stage1, "distill-td")                                                                    \
     ENTRY(stage2, "distill-dm")                                                                    \
+    ENTRY(finish, NULL)                                                                            \
     ENTRY(sample, NULL)                                                                            \
     ENTRY(eval, NULL)                                                                              \
     ENTRY(probe, NULL)                                                                             \

@@ -13,6 +13,7 @@
 
 #include "core/hash.h"
 #include "io/atomic_file.h"
+#include "io/differences.h"
 #include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
@@ -78,13 +79,16 @@ static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bo
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(file, stage->file));
     const char *settings = hidi_tensor_file_meta(file, "hidi.settings");
+    char differences[512] = "it does not say with which";
     *found = settings != NULL && strcmp(settings, stage->settings) == 0;
     if (*found)
         return HIDI_OK;
+    if (settings != NULL)
+        hidi_text_differences(differences, sizeof differences, settings, stage->settings);
     hidi_tensor_file_free(file);
-    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights: remove it, or use "
-                                         "another --out",
-                      stage->file);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights (%s): remove it, "
+                                         "or use another --out",
+                      stage->file, differences);
 }
 
 static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const char *path,
@@ -92,7 +96,8 @@ static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const 
 
 char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step)
 {
-    snprintf(path, size, "%s/stage%d-%06ld.safetensors", dir, number, step);
+    static const char *const names[] = {"teacher", "stage1", "stage2"};
+    snprintf(path, size, "%s/%s-%06ld.safetensors", dir, names[number], step);
     return path;
 }
 
@@ -100,7 +105,7 @@ char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, l
 typedef struct snapshots {
     const run_stage *stage;
     const hidi_dit *net;
-    int number; /* 1 or 2 */
+    int number; /* 0: the teacher; 1, 2 */
     long every;
 } snapshots;
 
@@ -317,7 +322,8 @@ static hidi_status train_teacher(const run_stage *stage, const hidi_dataset *dat
         return status;
     }
     HIDI_TRY(hidi_teacher_create(&training, net, data, &options, stage->settings));
-    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, NULL, &seconds);
+    snapshots looks = {stage, hidi_teacher_result(training), 0, s->teacher.snapshot_every};
+    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, &looks, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_teacher_result(training), stage->file, seconds);
     if (status == HIDI_OK)

@@ -25,7 +25,7 @@ hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tenso
     if (status == HIDI_OK)
         status = hidi_tensor_file_add_real(file, name, 3, (size_t[]){1, T, c->width}, host);
     free(host);
-    if (status != HIDI_OK || prefix[0] != '\0')
+    if (status != HIDI_OK || (prefix[0] != '\0' && strcmp(prefix, "average.") != 0))
         return status;
     snprintf(text, sizeof text, "%zu", c->heads);
     HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.heads", text));
