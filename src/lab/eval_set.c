@@ -44,8 +44,7 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
                                   const char *path, const hidi_gathering *what)
 {
     const hidi_settings *s = &context->session->settings;
-    const char *base = strrchr(path, '/');
-    char name[48], label[sizeof set->label];
+    char label[sizeof set->label];
     hidi_image_source source;
     hidi_dit *net;
     if (context->data != NULL)
@@ -56,12 +55,11 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
     hidi_samples samples = hidi_settings_samples(s, net, &sampler, (size_t)s->eval.images);
     samples.channels = context->extractor->channels;
     samples.eight_bits = context->eight_bits;
-    snprintf(name, sizeof name, "%.40s", base ? base + 1 : path);
     hidi_status status =
         hidi_error_prefix(hidi_image_source_samples(&source, &samples), "%s", path);
     if (status == HIDI_OK)
         status = gather(set, context, &source,
-                        hidi_samples_label(label, sizeof label, name, &sampler), what);
+                        hidi_samples_label(label, sizeof label, path, &sampler), what);
     hidi_dit_destroy(net);
     return status;
 }

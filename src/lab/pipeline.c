@@ -18,6 +18,7 @@
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "lab/classes.h"
+#include "lab/measure_table.h"
 
 /* --- a stage's file --------------------------------------------------------------------------- */
 
@@ -228,17 +229,24 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     hidi_classifier *training;
     hidi_tensor_file file;
     double seconds = NAN, accuracy = NAN;
+    char text[HIDI_NUMBER_TEXT];
+    long n = s->features.test_images;
+    if (data->count[HIDI_TRAIN] > 0 && data->count[HIDI_TEST] < (uint64_t)n)
+        n = (long)data->count[HIDI_TEST]; /* none is counted twice */
     HIDI_TRY(hidi_classifier_create(&training, stage->session->backend, data, &options,
                                     stage->settings));
     const hidi_task *task = hidi_classifier_task(training);
     hidi_status status = stage_train(stage, task, &s->features.train, NULL, &seconds);
     if (status == HIDI_OK)
-        status = hidi_classifier_finish(training, (size_t)s->features.test_images, &accuracy);
+        status = hidi_classifier_finish(training, (size_t)n, &accuracy);
     if (status == HIDI_OK) {
         printf("features: classifies %.1f %% of %ld test images right\n", 100 * accuracy,
-               s->features.test_images);
+               n);
         hidi_tensor_file_init(&file);
         status = hidi_feature_net_to_file(hidi_classifier_result(training), &file);
+        if (status == HIDI_OK)
+            status = hidi_tensor_file_add_meta(&file, HIDI_ACCURACY_KEY,
+                                               hidi_print_double(text, sizeof text, "%.4f", accuracy));
         if (status == HIDI_OK)
             status = stage_write(stage, &file, stage->file, seconds);
     }
@@ -256,6 +264,10 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     hidi_tensor_file file;
     HIDI_TRY(hidi_find_ready(stage->session->settings.features.file, path, sizeof path));
     HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
+    char accuracy[HIDI_NUMBER_TEXT] = "";
+    const char *known = hidi_tensor_file_meta(&file, HIDI_ACCURACY_KEY);
+    if (known != NULL)
+        snprintf(accuracy, sizeof accuracy, "%s", known);
     hidi_status status = hidi_feature_net_from_file(net, stage->session->backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)
@@ -265,6 +277,8 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     hidi_tensor_file_init(&file);
     if (status == HIDI_OK)
         status = hidi_feature_net_to_file(*net, &file);
+    if (status == HIDI_OK && accuracy[0] != '\0')
+        status = hidi_tensor_file_add_meta(&file, HIDI_ACCURACY_KEY, accuracy);
     if (status == HIDI_OK)
         return stage_write(stage, &file, stage->file, NAN);
     hidi_tensor_file_free(&file);
