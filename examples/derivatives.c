@@ -11,7 +11,7 @@
 
 enum { B = 2, C = 1, SIDE = 8, PIXELS = B * C * SIDE * SIDE };
 
-/* The error of the differences is of order STEP^2, and float's rounding, 6e-8, comes back 1 / STEP
+/* The error of the differences is of order STEP^2, and float's rounding, 6e-8, grows 1 / STEP
  * fold. */
 static const double STEP = 1e-2, TOLERANCE = 2e-3;
 

@@ -22,7 +22,7 @@ static volatile sig_atomic_t stop;
 static void on_interrupt(int number)
 {
     (void)number;
-    stop = 1; /* the training looks at it after each step */
+    stop = 1; /* the library looks at it: a training after each step */
 }
 
 /* A DiT for these images, in at most about 8 x 8 tokens. */
@@ -57,8 +57,7 @@ static hidi_status train(hidi_dit *net, const hidi_dataset *data, long steps, co
     snprintf(settings, sizeof settings, "steps = %ld, images %zux%zux%zu, %zu classes", steps,
              data->height, data->width, data->channels, data->n_classes);
     const hidi_training training = {.steps = steps, .save_every = 500, .log_every = 10,
-                                    .checkpoint = checkpoint, .log = log, .progress = stderr,
-                                    .stop = &stop};
+                                    .checkpoint = checkpoint, .log = log, .progress = stderr};
     hidi_teacher *teacher; /* takes the network over */
     HIDI_TRY(hidi_teacher_create(&teacher, net, data, &options, settings));
     hidi_status status = hidi_train(hidi_teacher_task(teacher), &training);
@@ -96,6 +95,7 @@ int main(int argc, char **argv)
         return 2;
     }
     signal(SIGINT, on_interrupt);
+    hidi_stop_on(&stop);
     if (run(argv[1], argv[2], atol(argv[3])) != HIDI_OK) {
         fprintf(stderr, "folder: %s\n", hidi_error_message());
         return 1;

@@ -10,8 +10,8 @@ AC_ARG_WITH([cuda],
     [], [with_cuda=no])
 AC_ARG_VAR([NVCC], [the CUDA compiler])
 AC_ARG_VAR([NVCCFLAGS], [flags for it (default: -O3)])
-AC_ARG_VAR([CUDA_ARCHS], [compute capabilities to build for, as "80 90"; the last one as PTX, too
-            (default: the major ones that the toolkit knows, from 70)])
+AC_ARG_VAR([CUDA_ARCHS], [compute capabilities to build for, as "80 90"; the last one also as PTX
+            (default: the major ones that the toolkit knows, from 70 on)])
 have_cuda=no
 cuda_text="no (--with-cuda)"
 CUDA_GENCODE=
@@ -100,7 +100,7 @@ cuda_text="toolkit $CUDA_VERSION in $cuda_root, for sm_$(echo $CUDA_ARCHS | sed 
 ])
 
 # HIDI_CUDA_EMULATION: can the tests compile the kernels for this machine?  Sets the conditional
-# CUDA_EMULATION, WARN_CXXFLAGS, ACCESS_CXXFLAGS, and emulation_text; EMULATION_MISSING says why not.
+# CUDA_EMULATION, WARN_CXXFLAGS, ACCESS_CXXFLAGS, emulation_text; EMULATION_MISSING says why not.
 AC_DEFUN([HIDI_CUDA_EMULATION], [
 AC_LANG_PUSH([C++])
 EMULATION_MISSING=

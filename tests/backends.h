@@ -17,7 +17,7 @@ typedef struct backend_setting {
 extern char __data_start, _end; /* of all static variables: from the linker */
 static const backend_setting backend_settings[] = { { "cuda", 1 } };
 #else
-/* Three threads: more than some of the sizes, and no divisor of most. */
+/* Three threads: more than some of the sizes, and not a divisor of most. */
 static const backend_setting backend_settings[] = {
     { "reference", 1 }, { "cpu", 1 }, { "cpu", 2 }, { "cpu", 3 }
 };

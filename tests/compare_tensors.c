@@ -24,7 +24,7 @@ typedef struct error {
     double worse;   /* of the two; infinite if anything is not finite */
 } error;
 
-/* a / b, where 0 / 0 is no error and anything else that is not a number the largest one. */
+/* a / b, where 0 / 0 is an error of 0 and anything else that is not a number the largest error. */
 static double ratio(double a, double b)
 {
     if (a == 0.0 && b == 0.0)

@@ -1,4 +1,4 @@
-/* doubles.h - for tests of what is in double precision in both builds: the metrics and their matrices. */
+/* doubles.h - for tests of what both builds have in double precision: the metrics and matrices. */
 #ifndef HIDI_TESTS_DOUBLES_H
 #define HIDI_TESTS_DOUBLES_H
 

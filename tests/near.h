@@ -37,8 +37,8 @@ static inline void near_compare(const char *file, int line, const hidi_real *fou
     near_compare(__FILE__, __LINE__, found, (const double[]){ __VA_ARGS__ },                       \
                  sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double), roundings)
 
-/* ck_assert_msg for the elements of long arrays.  That one writes its place to a file each time,
- * also if all is well, which takes longer than most computations here. */
+/* ck_assert_msg for the elements of long arrays.  That macro itself writes its position to a file
+ * each time, even if all is well, which takes longer than most computations here. */
 #define check_element(condition, ...)                                                              \
     do {                                                                                           \
         if (!(condition))                                                                          \

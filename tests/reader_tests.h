@@ -64,7 +64,7 @@ static inline void assert_like_safetensors(const hidi_tensor_file *file, const c
     hidi_tensor_file_free(&expected);
 }
 
-/* Of a file in tests/files, any number of the first bytes is refused, by its name. */
+/* A file of tests/files is refused, by its name, wherever it is cut short. */
 static inline void assert_truncation_is_refused(const char *name, const char *ending,
                                                 tensor_reader *read)
 {

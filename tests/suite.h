@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* A suite whose tests have two minutes each where check stops them (it does if it runs each in a
- * process of its own): its four seconds are few on a busy machine. */
+ * process of its own): its own four seconds are too few on a busy machine. */
 static inline Suite *begin_suite(const char *name)
 {
     setenv("CK_DEFAULT_TIMEOUT", "120", 0);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# symbols.sh - prints what the public headers declare, one name a line: functions and objects.
+# symbols.sh - prints what the public headers declare, one name per line: functions and objects.
 #
 #   sh tests/symbols.sh >src/libhidi.sym       (from the top of the source tree; CC: the compiler)
 #

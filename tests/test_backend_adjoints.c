@@ -12,7 +12,7 @@ enum { POOL = 1 << 17, SCRATCH = 1 << 20 };
 
 static const hidi_backend *b; /* the backend under test */
 
-/* Sizes: odd, so that they are no multiple of a vector or of the number of threads. */
+/* Sizes: odd, so that they are not multiples of a vector or of the number of threads. */
 static size_t rows, columns, size; /* size = rows * columns      */
 static size_t B, T, H, Dh, D;      /* D = H * Dh                 */
 static size_t height, width;       /* of images cut into patches */

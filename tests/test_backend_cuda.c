@@ -1,4 +1,4 @@
-/* test_backend_cuda.c - what is the cuda backend's own, on the emulation: its allocator, its
+/* test_backend_cuda.c - what the cuda backend has of its own, on the emulation: its allocator, its
  * errors, copies in several pieces, and sizes that take more than one call, pass or sweep of the
  * grid.
  */
@@ -171,7 +171,7 @@ START_TEST(test_errors_are_kept)
 }
 END_TEST
 
-/* A kernel that reads outside of its arrays: the error comes out, and what is downloaded then is 0
+/* A kernel that reads outside its arrays: the error comes out, and what is downloaded then is 0
  * and not what was in host memory. */
 START_TEST(test_errors_in_kernels)
 {

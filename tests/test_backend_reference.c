@@ -205,7 +205,7 @@ START_TEST(test_rows)
     assert_values(out, 0, 16, 20);
     b->sum_rows(out, 0, x, 2, 4, 2);
     assert_values(out, 0, 6, 8, 10, 12);
-    b->sum_rows(out, 0, x, 3, 4, 1); /* 4 rows are no multiple of the period 3 */
+    b->sum_rows(out, 0, x, 3, 4, 1); /* 4 rows are not a multiple of the period 3 */
     assert_values(out, 0, 1 + 4, 2, 3);
 
     b->scale_rows(y, 0, 2, R(1, 0.5, -1, 0), x, 4, 2);

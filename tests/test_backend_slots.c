@@ -117,7 +117,7 @@ START_TEST(test_no_allocation)
                       cuda_emulation_allocations() - before);
     }
     ck_assert_str_eq(cuda_emulation_fault(), "");
-    ck_assert_uint_gt(cuda_emulation_accesses(), 1000000); /* they are checked indeed */
+    ck_assert_uint_gt(cuda_emulation_accesses(), 1000000); /* they really are checked */
 }
 END_TEST
 

@@ -1,5 +1,5 @@
-/* test_concurrency.c - two threads of a program use the library at the same time, on objects of their
- * own, and get what one thread gets; what belongs to the program is put back.
+/* test_concurrency.c - two threads of a program use the library at the same time, on objects of
+ * their own, and get what one thread gets; what belongs to the program is put back.
  *
  * tests/tsan.test runs it under the thread sanitizer. */
 #ifdef HAVE_CONFIG_H
@@ -65,7 +65,7 @@ static void *complain(void *number)
     return right;
 }
 
-/* Runs work in THREADS threads at the same time; results[i] is what the thread of number[i] returned. */
+/* Runs work in THREADS threads at the same time; results[i]: what thread number[i] returned. */
 static void in_threads(void *(*work)(void *number), void *results[THREADS])
 {
     static int number[THREADS];
@@ -91,11 +91,12 @@ END_TEST
 
 /* --- two trainings at once -------------------------------------------------------------------- */
 
-/* Opens everything, trains a teacher for a few steps and draws samples from it: [SAMPLES, PIXELS]. */
+/* Opens everything, trains a teacher for a few steps, draws samples from it: [SAMPLES, PIXELS]. */
 static hidi_status train_and_sample(int seed, hidi_real *x)
 {
-    const hidi_dit_config config = {.image_size = SIDE, .channels = 3, .out_channels = 3, .patch = 4,
-                                    .width = 16, .depth = 2, .heads = 2, .mlp_width = 64,
+    const hidi_dit_config config = {.image_size = SIDE, .channels = 3, .out_channels = 3,
+                                    .patch = 4, .width = 16, .depth = 2, .heads = 2,
+                                    .mlp_width = 64,
                                     .n_classes = 10, .time_scale = 1};
     const hidi_sampler sampler = {.solver = HIDI_HEUN, .steps = 2, .guidance = 1.5, .batch = 2};
     hidi_teacher_options options = hidi_teacher_defaults();

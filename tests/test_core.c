@@ -378,8 +378,9 @@ static void add_case(Suite *suite, const char *name, const TTest *const *tests)
 
 int main(void)
 {
-    const TTest *const status_tests[] = { versions_agree, error_keeps_its_message, prefix_is_put_in_front,
-                                          long_messages_are_cut, messages_are_one_line,
+    const TTest *const status_tests[] = { versions_agree, error_keeps_its_message,
+                                          prefix_is_put_in_front, long_messages_are_cut,
+                                          messages_are_one_line,
                                           status_names_differ, try_returns_the_first_failure,
                                           hash_rule, thread_limit_is_given_back, NULL };
     const TTest *const arena_tests[] = { second_pass_allocates_nothing,

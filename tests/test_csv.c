@@ -222,9 +222,9 @@ START_TEST(damaged_logs_are_errors)
         { "step,loss\n1,2\n2\n", "loss", ":3: not 2 cells", HIDI_BAD_FORMAT },
         { "step,loss\n1,2\n2\n", "step", ":3: not 2 cells", HIDI_BAD_FORMAT },
         { "step,loss\n1,2,3\n", "loss", ":2: not 2 cells", HIDI_BAD_FORMAT },
-        { "step,loss\n1,two\n", "loss", ":2: not 2 cells, or no number", HIDI_BAD_FORMAT },
+        { "step,loss\n1,two\n", "loss", ":2: not 2 cells, or not a number", HIDI_BAD_FORMAT },
         { "step,loss\n\"1,2\n", "step", ":2: not 2 cells", HIDI_BAD_FORMAT },
-        { "step,loss\n1, 2\n", "loss", ":2: not 2 cells, or no number", HIDI_BAD_FORMAT },
+        { "step,loss\n1, 2\n", "loss", ":2: not 2 cells, or not a number", HIDI_BAD_FORMAT },
     };
     double *values;
     size_t n;

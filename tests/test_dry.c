@@ -1,5 +1,5 @@
-/* test_dry.c - a step on the dry backend asks for the very memory that the same step on a real one
- * asks for. */
+/* test_dry.c - a step on the dry backend asks for exactly the memory that the same step asks for on
+ * a real one. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -120,7 +120,8 @@ static void stage1(const hidi_backend *backend, const hidi_dataset *data, double
     hidi_dit_destroy(net);
 }
 
-static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool everything, memory *m)
+static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool everything,
+                   memory *m)
 {
     hidi_stage2_options options = {.batch = 8,
                                .seed = 1,
@@ -135,7 +136,7 @@ static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool e
                                .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 2},
                                          .key_width = 8},
                                .interval = interval,
-                               .meanflow = {1.5, 0.5, 1, 0},
+                               .meanflow = {1.5, 0.5, 1, 0, 0},
                                .adamw = adamw,
                                .schedule = schedule,
                                .fake_rate = 1,

@@ -62,14 +62,16 @@ static hidi_dataset data = {.name = "gaussian",
 
 /* a(t) as a var with its tangent: value f(t_i), tangent f'(t_i) by a central difference whose error
  * is far below the test's tolerance. */
-static hidi_var *function_of_time(hidi_tape *tape, const hidi_real *t, size_t n, double (*f)(double))
+static hidi_var *function_of_time(hidi_tape *tape, const hidi_real *t, size_t n,
+                                  double (*f)(double))
 {
     const double h = 1e-5;
     hidi_real *value = malloc(n * sizeof *value), *slope = malloc(n * sizeof *slope);
     for (size_t i = 0; i < n; i++) {
         const double x = (double)t[i];
         value[i] = (hidi_real)f(x);
-        slope[i] = (hidi_real)((8 * (f(x + h) - f(x - h)) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h));
+        slope[i] = (hidi_real)((8 * (f(x + h) - f(x - h)) - (f(x + 2 * h) - f(x - 2 * h))) /
+                               (12 * h));
     }
     hidi_var *x = hidi_constant(tape, hidi_shape1(n), value);
     hidi_var *y = hidi_dual(tape, x, hidi_constant(tape, hidi_shape1(n), slope));
@@ -149,7 +151,8 @@ END_TEST
 START_TEST(floor_of_flow_matching)
 {
     enum { B = 20000 };
-    hidi_real *x = malloc(B * sizeof *x), *e = malloc(B * sizeof *e), *z_host = malloc(B * sizeof *x);
+    hidi_real *x = malloc(B * sizeof *x), *e = malloc(B * sizeof *e);
+    hidi_real *z_host = malloc(B * sizeof *z_host);
     double *u = malloc(B * sizeof *u), sum = 0, square = 0;
     hidi_real *t = malloc(B * sizeof *t);
     hidi_tape *tape = hidi_tape_create(backend);
@@ -172,8 +175,8 @@ START_TEST(floor_of_flow_matching)
         square += d * d / B;
     }
     const double error = sqrt((square - sum * sum) / B);
-    ck_assert_msg(fabs(sum - loss_floor()) < 4 * error, "loss %.5f, floor %.5f, standard error %.5f",
-                  sum, loss_floor(), error);
+    ck_assert_msg(fabs(sum - loss_floor()) < 4 * error,
+                  "loss %.5f, floor %.5f, standard error %.5f", sum, loss_floor(), error);
     hidi_tape_destroy(tape);
     free(x), free(e), free(z_host), free(u), free(t);
 }
@@ -233,9 +236,9 @@ START_TEST(trained_networks)
     enum { STEPS = 600 };
     double loss, values[16];
     hidi_dit *teacher = train_teacher(&loss);
-    /* 200 steps of 64 x 16 squared errors, each at most about chi^2 distributed: the mean's standard
-     * error is floor sqrt(2 / 204800) = 0.3 %.  The network may be a little above the floor, and
-     * cannot be below it. */
+    /* 200 steps of 64 x 16 squared errors, each at most about chi^2 distributed: the mean's
+     * standard error is floor sqrt(2 / 204800) = 0.3 %.  The network may be a little above the
+     * floor, and cannot be below it. */
     ck_assert_msg(loss > loss_floor() * (1 - 4 * 0.0032), "loss %g is below the floor %g", loss,
                   loss_floor());
     ck_assert_msg(loss < loss_floor() * 1.05, "loss %g, floor %g", loss, loss_floor());
@@ -250,7 +253,7 @@ START_TEST(trained_networks)
 
     const hidi_stage1_options options = {.batch = 64, .seed = 2, .ema = 0.98,
                                      .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 0},
-                                     .meanflow = {1, 0.5, 1, 0}, .adamw = adamw,
+                                     .meanflow = {1, 0.5, 1, 0, 0}, .adamw = adamw,
                                      .schedule = {1e-3, 50, HIDI_DECAY_COSINE, 0.05, STEPS}};
     hidi_stage1 *s;
     ck_assert_int_eq(hidi_stage1_create(&s, teacher, &data, &options, ""), HIDI_OK);

@@ -77,7 +77,7 @@ static hidi_real *on_backend(const double *host, size_t n)
 }
 
 /* A step moves a parameter by about lr = 0.01 and rounds it once or twice: the parameters, of size
- * 1, are good to a few roundings a step. */
+ * 1, are good to a few roundings per step. */
 START_TEST(adamw_is_pytorchs)
 {
     const hidi_file_tensor *shape;
@@ -135,7 +135,7 @@ START_TEST(precision_and_recall)
 }
 END_TEST
 
-/* Relative, to 1e-12: sums of some hundred terms of one sign, or that nearly cancel (1e-15 / 1e-3). */
+/* Relative, to 1e-12: sums of some hundred terms of one sign, or that nearly cancel: 1e-15/1e-3. */
 static void expect(const char *name, double found)
 {
     const double right = scalar(&expected, name);

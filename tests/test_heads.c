@@ -1,4 +1,4 @@
-/* test_heads.c - the discriminator's heads: every kind in the table of method/heads.h.
+/* test_heads.c - the discriminator's heads: every kind in the list of method/heads.h.
  *
  * With D(z, t) the logits, g their gradient in whatever is moved, J their derivative in (z, t), and
  * random v and u:

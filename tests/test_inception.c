@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "backends.h"
+#include "core/stop.h"
 #include "io/safetensors.h"
 #include "eval/inception.h"
 #include "source.h"
@@ -15,7 +16,7 @@
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 
 enum { SEED = 7, IMAGE_SEED = 11, BATCH = 16, FEATURES = 2048, CLASSES = 1008, SPATIAL = 2023 };
-enum { RESIZE_STEP = 401, BLOCK_STEP = 101 }; /* every so many elements are in the file */
+enum { RESIZE_STEP = 401, BLOCK_STEP = 101 }; /* one element in so many is in the file */
 
 static const char *const modes[] = {"pytorch-fid", "tf", "clean"};
 
@@ -230,6 +231,10 @@ START_TEST(batches)
             ck_assert_double_eq_tol(one_spatial[k], spatial[i * 7 * 9 + k], 64 * HIDI_REAL_EPSILON);
     }
     OK(hidi_inception_forward(net, x, 0, SIDE, &all));
+    static volatile sig_atomic_t asked = 1;
+    hidi_stop_on(&asked);
+    ck_assert_int_eq(hidi_inception_forward(net, x, N, SIDE, &all), HIDI_INTERRUPTED);
+    hidi_stop_on(NULL);
     ck_assert_int_eq(hidi_inception_forward(net, x, 1, 74, &all), HIDI_BAD_SHAPE);
     ck_assert_int_eq(hidi_inception_forward(net, x, 1, 300, &all), HIDI_BAD_SHAPE);
     hidi_inception_destroy(net);
@@ -323,7 +328,7 @@ START_TEST(superfluous)
     const float value = 1;
     const size_t one = 1;
     OK(hidi_tensor_file_add(&weights, "AuxLogits.conv0.bn.weight", HIDI_F32, 1, &one, &value));
-    check_refused("AuxLogits.conv0.bn.weight", "no tensor of");
+    check_refused("AuxLogits.conv0.bn.weight", "not a tensor of");
 }
 END_TEST
 

@@ -11,7 +11,9 @@
 #include <sys/resource.h>
 #include <zip.h>
 
+#include "io/npy.h"
 #include "io/npz.h"
+#include "io/open_tensors.h"
 #include "reader_tests.h"
 #include "suite.h"
 
@@ -42,7 +44,8 @@ START_TEST(what_is_not_held_is_listed)
 {
     static const char *const lines[] = {
         "text: an array of type <U2", "complex: an array of type <c16", "u2: an array of type <u2",
-        "fields: an array of type structure", "object: an array of type |O",
+        "fields: an array of type structure", "object: an array of type |O, objects: as NumPy makes of images or rows of several "
+        "sizes",
         "notes.txt: not a .npy array"
     };
     hidi_tensor_file file;
@@ -110,7 +113,8 @@ END_TEST
 
 START_TEST(rows_are_read_in_pieces)
 {
-    static const char *const names[] = { "mu", "arr_0", "big", "big_i4", "fortran_1d" };
+    static const char *const names[] = { "mu",         "arr_0",   "big",        "big_i4",
+                                         "fortran_1d", "fortran", "fortran_big" };
     hidi_tensor_file expected;
     hidi_npz *npz;
 
@@ -134,10 +138,47 @@ START_TEST(rows_are_read_in_pieces)
             ck_assert_ok(hidi_npz_rows(npz, 0, bytes));
             refused(hidi_npz_rows(npz, 1, bytes), HIDI_BAD_ARGUMENT, "1 rows asked for, 0 are");
         }
-    refused(hidi_npz_start(npz, "fortran", NULL), HIDI_UNSUPPORTED, "Fortran order");
     refused(hidi_npz_start(npz, "nosuch", NULL), HIDI_BAD_FORMAT, "\"nosuch\"");
     hidi_npz_close(npz);
     hidi_tensor_file_free(&expected);
+}
+END_TEST
+
+/* What numpy.save writes: one array, in a file of its own. */
+START_TEST(an_array_in_a_file_of_its_own)
+{
+    const size_t dim[2] = { 2, 3 };
+    const uint8_t numbers[6] = { 1, 2, 3, 4, 5, 6 };
+    unsigned char bytes[HIDI_NPY_HEADER + 6], rows[6];
+    const hidi_file_tensor *array;
+    hidi_tensor_file file;
+    const char *format;
+    hidi_npz *npz;
+    size_t length;
+
+    ck_assert_ok(hidi_npy_header(bytes, &length, HIDI_U8, 2, dim));
+    memcpy(bytes + length, numbers, 6);
+    scratch_write("alone.npy", bytes, length + 6);
+    ck_assert_ok(hidi_tensor_file_format(scratch("alone.npy"), &format));
+    ck_assert_str_eq(format, "npy");
+    ck_assert_ok(hidi_tensor_file_open(&file, scratch("alone.npy"), NULL));
+    ck_assert_uint_eq(file.n_tensors, 1);
+    ck_assert_str_eq(file.tensor[0].name, "arr_0");
+    ck_assert_mem_eq(file.tensor[0].data, numbers, 6);
+    hidi_tensor_file_free(&file);
+    ck_assert_ok(hidi_npz_open(&npz, scratch("alone.npy")));
+    for (int again = 0; again < 2; again++) {
+        ck_assert_ok(hidi_npz_start(npz, "arr_0", &array));
+        ck_assert_ok(hidi_npz_rows(npz, 1, rows));
+        ck_assert_ok(hidi_npz_rows(npz, 1, rows + 3));
+        ck_assert_mem_eq(rows, numbers, 6);
+    }
+    hidi_npz_close(npz);
+    for (size_t n = 6; n < length + 6; n++) {
+        scratch_write("cut.npy", bytes, n);
+        ck_assert_int_eq(hidi_npz_read(&file, scratch("cut.npy")), HIDI_BAD_FORMAT);
+        ck_assert_ptr_nonnull(strstr(hidi_error_message(), "cut.npy: "));
+    }
 }
 END_TEST
 
@@ -303,8 +344,8 @@ static const struct {
     { "{'shape':(2,),'fortran_order':True,'descr':'|b1'}", 3, 2, HIDI_OK, "" },
     { HEADER("'<f4'", "(2,)"), 4, 8, HIDI_UNSUPPORTED, "version 4" },
     { HEADER("'<f4'", "(2,)"), 0, 8, HIDI_UNSUPPORTED, "version 0" },
-    { HEADER("'<f4'", "(2,)"), 1, 7, HIDI_BAD_FORMAT, "is of 8 bytes, it has 7" },
-    { HEADER("'<f4'", "(2,)"), 1, 9, HIDI_BAD_FORMAT, "is of 8 bytes, it has 9" },
+    { HEADER("'<f4'", "(2,)"), 1, 7, HIDI_BAD_FORMAT, "takes 8 bytes, it has 7" },
+    { HEADER("'<f4'", "(2,)"), 1, 9, HIDI_BAD_FORMAT, "takes 8 bytes, it has 9" },
     { HEADER("'<f8'", "(4294967296, 4294967296)"), 1, 0, HIDI_BAD_FORMAT, "overflows" },
     { HEADER("'<f8'", "(18446744073709551616,)"), 1, 0, HIDI_BAD_FORMAT, "not a dict" },
     { HEADER("'<f8'", "(-1,)"), 1, 0, HIDI_BAD_FORMAT, "not a dict" },
@@ -438,6 +479,7 @@ int main(void)
     tcase_add_test(tests, what_is_written_is_read);
     tcase_add_test(tests, headers_are_those_of_numpy);
     tcase_add_test(tests, rows_are_read_in_pieces);
+    tcase_add_test(tests, an_array_in_a_file_of_its_own);
     tcase_add_test(tests, scalars_and_empty_arrays_have_rows);
     tcase_add_test(tests, rows_are_written_as_they_come);
     tcase_add_test(tests, an_error_while_writing_leaves_the_old_file);

@@ -102,7 +102,7 @@ static const struct {
     { mean_samples, HIDI_BAD_SHAPE, { "mean_samples: ", "[2, 0]" } },
     { mean, HIDI_BAD_SHAPE, { "mean: ", "[0, 2]" } },
     { reshape, HIDI_BAD_SHAPE, { "reshape: ", "[2, 3]", "[5]" } },
-    { columns_of, HIDI_BAD_SHAPE, { "columns_of: ", "2 from 2", "[2, 3]" } },
+    { columns_of, HIDI_BAD_SHAPE, { "columns_of: ", "2 entries from 2 on", "[2, 3]" } },
     { columns_first, HIDI_BAD_SHAPE, { "columns_of: ", "[2, 3]" } },
     { columns_scalar, HIDI_BAD_SHAPE, { "columns_of: ", "[]" } },
     { channels_of, HIDI_BAD_SHAPE, { "channels_of: ", "[2, 3, 4, 5]" } },

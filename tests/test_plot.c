@@ -134,7 +134,7 @@ START_TEST(decades_are_alike_on_a_logarithmic_axis)
     double third = (point[0][1] - point[3][1]) / 3;
     for (int i = 1; i < 4; i++)
         ck_assert_double_eq_tol(point[i - 1][1] - point[i][1], third, 0.2);
-    ck_assert(has_label("10<tspan dy=\"-4\" font-size=\"9\">-6</tspan>") && has_label("0.001"));
+    ck_assert(has_label("10<tspan dy=\"-5\" font-size=\"13\">-6</tspan>") && has_label("0.001"));
     ck_assert(has_label("1"));
 }
 END_TEST

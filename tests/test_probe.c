@@ -1,5 +1,5 @@
 /* test_probe.c - `hidi probe` as a command: what it refuses and how, and what its options mean.
- * That its numbers are right is golden.test's to show.
+ * That its numbers are right, golden.test shows.
  *
  * HIDI names the command; without it, it is ./hidi, or ./hidi_double of the same precision. */
 #ifdef HAVE_CONFIG_H
@@ -222,7 +222,7 @@ typedef struct refusal {
     const char *message;   /* after "hidi probe: " */
 } refusal;
 
-/* Each ends with this code and a message of so many lines, and leaves no result. */
+/* Each ends with this code and a message of that many lines, and leaves no result. */
 static void check_refusals(const refusal *refusals, size_t n, int code, int lines)
 {
     for (size_t i = 0; i < n; i++) {
@@ -305,7 +305,7 @@ END_TEST
 START_TEST(bad_usage_is_explained)
 {
     static const refusal refusals[] = {
-        {"--in good.st", "what is to be evaluated?  KIND is missing\n"},
+        {"--in good.st", "KIND is missing: which computation?\n"},
         {"dot --model teacher.st --in good.st", "no kind \"dot\"\n"},
         {"dit dit --model teacher.st --in good.st", "unexpected argument dit\n"},
         {"dit --in good.st", "dit needs --model FILE\n"},

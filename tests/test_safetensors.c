@@ -348,14 +348,15 @@ static const struct {
     { "{\"a\":1}", 0, HIDI_BAD_FORMAT, "not a JSON object" },
     { "{\"a\":{}}", 0, HIDI_BAD_FORMAT, "\"dtype\"" },
     { "{\"a\":{\"dtype\":1,\"shape\":[],\"data_offsets\":[0,1]}}", 1, HIDI_BAD_FORMAT, "dtype" },
-    { "{\"a\":" T("F8_E4M3", "[1]", "[0,1]") "}", 1, HIDI_UNSUPPORTED, "F8_E4M3" },
-    { "{\"a\":" T("f32", "[1]", "[0,4]") "}", 4, HIDI_UNSUPPORTED, "f32" },
     { "{\"a\":" T("U8", "1", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "shape" },
     { "{\"a\":" T("U8", "[-1]", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "shape" },
     { "{\"a\":" T("U8", "[1.0]", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "shape" },
     { "{\"a\":" T("U8", "[\"1\"]", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "shape" },
     { "{\"a\":" T("U8", "[99999999999999999999]", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "header" },
-    { "{\"a\":" T("U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") "}", 1, HIDI_UNSUPPORTED, "rank 9" },
+    { "{\"a\":" T("F8_E4M3", "[1]", "[0,2]") "}", 1, HIDI_BAD_FORMAT, "not within" },
+    { "{\"a\":" T("U16", "[-1]", "[0,2]") "}", 2, HIDI_BAD_FORMAT, "shape" },
+    { "{\"a\":" T("U16", "[1]", "[0,2]") "}", 3, HIDI_BAD_FORMAT, "take 2 bytes" },
+    { "{\"a\":" T("U8", "[1,1,1,1,1,1,1,1,-1]", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "shape" },
     { "{\"a\":" T("F32", "[2147483648,2147483648]", "[0,0]") "}", 0, HIDI_BAD_FORMAT, "overflow" },
     { "{\"a\":" T("U8", "[4294967296,4294967297]", "[0,0]") "}", 0, HIDI_BAD_FORMAT, "overflow" },
     { "{\"a\":" T("F64", "[9223372036854775807]", "[0,8]") "}", 8, HIDI_BAD_FORMAT, "overflow" },
@@ -367,9 +368,9 @@ static const struct {
     { "{\"a\":" T("U8", "[2]", "[0,2]") "}", 1, HIDI_BAD_FORMAT, "not within" },
     { "{\"a\":" T("U8", "[1]", "[9223372036854775806,9223372036854775807]") "}", 1,
       HIDI_BAD_FORMAT, "not within" },
-    { "{\"a\":" T("F32", "[2]", "[0,4]") "}", 4, HIDI_BAD_FORMAT, "is of 8 bytes, it has 4" },
-    { "{\"a\":" T("U8", "[]", "[0,0]") "}", 0, HIDI_BAD_FORMAT, "is of 1 bytes, it has 0" },
-    { "{\"a\":" T("U8", "[0]", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "is of 0 bytes, it has 1" },
+    { "{\"a\":" T("F32", "[2]", "[0,4]") "}", 4, HIDI_BAD_FORMAT, "takes 8 bytes, it has 4" },
+    { "{\"a\":" T("U8", "[]", "[0,0]") "}", 0, HIDI_BAD_FORMAT, "takes 1 bytes, it has 0" },
+    { "{\"a\":" T("U8", "[0]", "[0,1]") "}", 1, HIDI_BAD_FORMAT, "takes 0 bytes, it has 1" },
     { "{\"a\":" T("U8", "[1]", "[1,2]") "}", 2, HIDI_BAD_FORMAT, "after a gap" },
     { "{\"a\":" T("U8", "[1]", "[0,1]") "}", 2, HIDI_BAD_FORMAT, "take 1 bytes" },
     { "{\"a\":" T("U8", "[2]", "[0,2]") ",\"b\":" T("U8", "[2]", "[1,3]") "}", 3, HIDI_BAD_FORMAT,
@@ -424,6 +425,38 @@ START_TEST(unusual_headers_are_read)
         }
         hidi_tensor_file_free(&file);
     }
+}
+END_TEST
+
+/* What hidi does not compute with does not hide what it does. */
+START_TEST(other_types_are_listed_as_not_read)
+{
+    static const char *const types[] = { "F8_E4M3", "F8_E5M2", "U16", "U32", "U64", "C64", "f32" };
+    const hidi_file_tensor *tensor;
+    hidi_tensor_file file;
+    char header[256], expected[64];
+
+    for (size_t i = 0; i < COUNT(types); i++) {
+        snprintf(header, sizeof header,
+                 "{\"x\":{\"dtype\":\"%s\",\"shape\":[1],\"data_offsets\":[0,8]},\"a\":%s}",
+                 types[i], T("U8", "[2]", "[8,10]"));
+        write_file("types", header, 10);
+        read_as(&file, "types", HIDI_OK, "");
+        ck_assert_uint_eq(file.n_tensors, 1);
+        ck_assert_int_eq(file.tensor[0].data[1], 9);
+        ck_assert_uint_eq(file.n_unread, 1);
+        snprintf(expected, sizeof expected, "x: a tensor of type %s", types[i]);
+        ck_assert_str_eq(file.unread[0], expected);
+        ck_assert_int_eq(hidi_tensor_file_need(&file, "x", &tensor), HIDI_UNSUPPORTED);
+        ck_assert_ptr_nonnull(strstr(hidi_error_message(), types[i]));
+        hidi_tensor_file_free(&file);
+    }
+    write_file("types", "{\"__metadata__\":null,\"a\":" T("U8", "[1,1,1,1,1,1,1,1,1]", "[0,1]") "}",
+               1);
+    read_as(&file, "types", HIDI_OK, "");
+    ck_assert_uint_eq(file.n_tensors + file.n_keys, 0);
+    ck_assert_str_eq(file.unread[0], "a: a tensor of rank 9");
+    hidi_tensor_file_free(&file);
 }
 END_TEST
 
@@ -563,6 +596,7 @@ int main(void)
     tcase_add_test(damaged, a_changed_byte_does_no_harm);
     tcase_add_loop_test(damaged, hostile_headers_are_refused, 0, COUNT(hostile));
     tcase_add_test(damaged, unusual_headers_are_read);
+    tcase_add_test(damaged, other_types_are_listed_as_not_read);
     tcase_add_test(damaged, absurd_header_lengths_are_refused);
     tcase_add_test(damaged, deep_nesting_is_refused);
     tcase_add_test(damaged, what_is_no_file_is_an_error);

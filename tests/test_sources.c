@@ -162,6 +162,36 @@ START_TEST(an_npz_becomes_planes)
 }
 END_TEST
 
+/* A .npy file with these entries of its header. */
+static void write_npy(const char *name, const char *entries, const uint8_t *data, size_t n)
+{
+    unsigned char bytes[512] = "\x93NUMPY\x01";
+    const int length = snprintf((char *)bytes + 10, sizeof bytes - 10, "{%s}\n", entries);
+    bytes[8] = (unsigned char)length;
+    memcpy(bytes + 10 + length, data, n);
+    scratch_write(name, bytes, 10 + (size_t)length + n);
+}
+
+/* [2, 1, 2, 3], the first index being the fastest. */
+START_TEST(images_in_fortran_order_become_planes)
+{
+    const uint8_t columns[12] = {0, 6, 3, 9, 1, 7, 4, 10, 2, 8, 5, 11};
+    static const double planes[2][6] = {{0, 3, 1, 4, 2, 5}, {6, 9, 7, 10, 8, 11}};
+    hidi_image_source source;
+    hidi_image_batch batch;
+    write_npy("f.npy", "'descr': '|u1', 'fortran_order': True, 'shape': (2, 1, 2, 3), ", columns,
+              12);
+    ck_assert_int_eq(hidi_image_source_open(&source, scratch("f.npy"), 3), HIDI_OK);
+    ck_assert_uint_eq(source.count, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(hidi_image_source_next(&source, 1, &batch), HIDI_OK);
+        for (int k = 0; k < 6; k++)
+            ck_assert_double_eq_tol(byte(batch.images[k]), planes[i][k], 1e-3);
+    }
+    hidi_image_source_close(&source);
+}
+END_TEST
+
 START_TEST(npz_files_without_such_images)
 {
     const float x[12] = {0};
@@ -175,6 +205,9 @@ START_TEST(npz_files_without_such_images)
     refused(scratch("none.npz"), HIDI_BAD_FORMAT, "no images");
     write_npz("other.npz", "images", HIDI_U8, 4, shape, bytes);
     refused(scratch("other.npz"), HIDI_BAD_FORMAT, "arr_0");
+    refused(scratch("other.npz"), HIDI_BAD_FORMAT, "(1 array: images)");
+    write_npy("ragged.npy", "'descr': '|O', 'fortran_order': False, 'shape': (2,), ", bytes, 8);
+    refused(scratch("ragged.npy"), HIDI_UNSUPPORTED, "arr_0: an array of type |O, objects");
     scratch_write("text.npz", "text", 4);
     refused(scratch("text.npz"), HIDI_BAD_FORMAT, "text.npz");
 }
@@ -254,18 +287,51 @@ START_TEST(statistics_come_back_as_they_were)
 }
 END_TEST
 
-/* mu [n], sigma [m, m] from the elements of `sigma`. */
-static void check_statistics(size_t n, size_t m, const double *sigma, hidi_status expected,
-                             const char *text)
+/* What is written can be read: without a count if it is unknown, and nothing that is refused. */
+START_TEST(statistics_that_are_not_written)
+{
+    hidi_moments features = some_moments(3, 30), spatial = some_moments(2, 30);
+    hidi_statistics s;
+    features.count = 0;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, NULL, "a net"), HIDI_OK);
+    ck_assert_int_eq(hidi_statistics_read(&s, scratch("u.npz")), HIDI_OK);
+    ck_assert_uint_eq(s.features.dim, 3);
+    ck_assert_uint_eq(s.features.count, 0);
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &s.features, NULL, "a net"), HIDI_OK);
+    hidi_statistics_free(&s);
+    remove(scratch("u.npz"));
+
+    features.count = 1;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, NULL, ""),
+                     HIDI_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "u.npz: statistics of 1 sample"));
+    features.count = 30;
+    features.mean[1] = (double)NAN;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, NULL, ""), HIDI_NOT_FINITE);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "u.npz: mu is not finite"));
+    features.mean[1] = 0;
+    spatial.covariance[1] += 1;
+    ck_assert_int_eq(hidi_statistics_write(scratch("u.npz"), &features, &spatial, ""),
+                     HIDI_BAD_FORMAT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "sigma_s is not symmetric"));
+    ck_assert_int_ne(access(scratch("u.npz"), F_OK), 0);
+    hidi_moments_free(&features);
+    hidi_moments_free(&spatial);
+}
+END_TEST
+
+/* mu [n], sigma [m, m] from the elements of `sigma`, by these names. */
+static void check_named(const char *mean, const char *cov, size_t n, size_t m, const double *sigma,
+                        hidi_status expected, const char *text)
 {
     const double mu[4] = {0};
     const size_t dim[2] = {m, m};
     hidi_tensor_file file;
     hidi_statistics s;
     hidi_tensor_file_init(&file);
-    ck_assert_int_eq(hidi_tensor_file_add(&file, "mu", HIDI_F64, 1, &n, mu), HIDI_OK);
+    ck_assert_int_eq(hidi_tensor_file_add(&file, mean, HIDI_F64, 1, &n, mu), HIDI_OK);
     if (m > 0)
-        ck_assert_int_eq(hidi_tensor_file_add(&file, "sigma", HIDI_F64, 2, dim, sigma), HIDI_OK);
+        ck_assert_int_eq(hidi_tensor_file_add(&file, cov, HIDI_F64, 2, dim, sigma), HIDI_OK);
     ck_assert_int_eq(hidi_npz_write(&file, scratch("bad.npz")), HIDI_OK);
     hidi_tensor_file_free(&file);
     ck_assert_int_eq(hidi_statistics_read(&s, scratch("bad.npz")), expected);
@@ -274,12 +340,35 @@ static void check_statistics(size_t n, size_t m, const double *sigma, hidi_statu
     hidi_statistics_free(&s);
 }
 
+static void check_statistics(size_t n, size_t m, const double *sigma, hidi_status expected,
+                             const char *text)
+{
+    check_named("mu", "sigma", n, m, sigma, expected, text);
+}
+
+START_TEST(a_covariance_with_an_eigenvalue_below_0_is_none)
+{
+    double mean[2] = {0, 0}, good[4] = {1, 0.5, 0.5, 1}, bad[4] = {1, 2, 2, 1}; /* 3 and -1 */
+    const hidi_moments a = {.dim = 2, .mean = mean, .covariance = good};
+    const hidi_moments b = {.dim = 2, .mean = mean, .covariance = bad};
+    hidi_frechet result;
+    ck_assert_int_eq(hidi_frechet_distance(&result, &a, &a), HIDI_OK);
+    ck_assert_int_eq(hidi_frechet_distance(&result, &a, &b), HIDI_BAD_FORMAT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "second set's covariance"));
+    ck_assert_int_eq(hidi_frechet_distance(&result, &b, &a), HIDI_BAD_FORMAT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "eigenvalue of -1, below 0"));
+}
+END_TEST
+
 START_TEST(statistics_that_are_none)
 {
     const double good[4] = {1, 0.5, 0.5, 1}, skew[4] = {1, 0.5, -0.5, 1};
     const double nan_[4] = {1, (double)NAN, (double)NAN, 1}, below[4] = {1, 0, 0, -1};
     hidi_statistics s;
     check_statistics(2, 2, good, HIDI_OK, "");
+    check_named("mean", "cov", 2, 2, good, HIDI_OK, "");
+    check_named("mean", "cov", 2, 2, skew, HIDI_BAD_FORMAT, "cov is not symmetric");
+    check_named("m", "s", 2, 2, good, HIDI_BAD_FORMAT, "no arrays mu and sigma, or mean and cov");
     check_statistics(3, 2, good, HIDI_BAD_FORMAT, "expected [D] and [D, D]");
     check_statistics(2, 0, good, HIDI_BAD_FORMAT, "mu without sigma");
     check_statistics(2, 2, skew, HIDI_BAD_FORMAT, "not symmetric");
@@ -301,11 +390,14 @@ int main(void)
     tcase_add_test(tcase, folders_that_are_refused);
     tcase_add_test(tcase, a_picture_that_is_damaged_is_named);
     tcase_add_test(tcase, an_npz_becomes_planes);
+    tcase_add_test(tcase, images_in_fortran_order_become_planes);
     tcase_add_test(tcase, npz_files_without_such_images);
+    tcase_add_test(tcase, a_covariance_with_an_eigenvalue_below_0_is_none);
     tcase_add_test(tcase, an_image_that_is_too_large_is_refused);
     tcase_add_test(tcase, a_split_is_rounded_and_repeated);
     tcase_add_test(tcase, statistics_come_back_as_they_were);
     tcase_add_test(tcase, statistics_that_are_none);
+    tcase_add_test(tcase, statistics_that_are_not_written);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "io/csv.h"
 #include "train/classifier.h"
 #include "train/stage2.h"
@@ -279,6 +280,90 @@ START_TEST(resumed_is_uninterrupted)
 }
 END_TEST
 
+/* What hidi_train notes of a log, going on from the checkpoint after STOP steps. */
+static void go_on_with(const char *log_text, char *notes, size_t size)
+{
+    any_training a;
+    FILE *out = tmpfile();
+    ck_assert_ptr_nonnull(out);
+    hidi_training training = {.steps = STEPS, .log_every = 1, .stop_after = STOP, .notes = out,
+                              .checkpoint = scratch("noted.safetensors"),
+                              .log = scratch("noted.csv")};
+    remove(training.checkpoint);
+    begin(&a, TEACHER, "same");
+    ck_assert_int_eq(hidi_train(a.task, &training), HIDI_INTERRUPTED);
+    end(&a);
+    if (log_text != NULL)
+        scratch_write("noted.csv", log_text, strlen(log_text));
+    begin(&a, TEACHER, "same");
+    training.stop_after = 0;
+    ck_assert_msg(hidi_train(a.task, &training) == HIDI_OK, "%s", hidi_error_message());
+    end(&a);
+    rewind(out);
+    notes[fread(notes, 1, size - 1, out)] = '\0';
+    fclose(out);
+}
+
+START_TEST(damaged_logs_are_set_aside)
+{
+    static const char *const damaged[] = {"step,loss,seconds\n0,1,1,what\nthis is no row\n",
+                                          "other,columns\n1,2\n"};
+    char notes[1024], text[64];
+    double *step;
+    size_t n;
+    for (int i = 0; i < 2; i++) {
+        go_on_with(damaged[i], notes, sizeof notes);
+        ck_assert_msg(strstr(notes, i == 0 ? "noted.csv.damaged, and a new log is begun\n"
+                                           : "noted.csv.damaged-2, and a new log is begun\n"),
+                      "%s", notes);
+        ck_assert_msg(strstr(notes, "has no rows of steps 0 to 2: they were lost\n"), "%s", notes);
+        ck_assert_uint_eq(scratch_read(i == 0 ? "noted.csv.damaged" : "noted.csv.damaged-2", text,
+                                       sizeof text),
+                          strlen(damaged[i]));
+        ck_assert_int_eq(hidi_csv_read(scratch("noted.csv"), "step", &step, &n), HIDI_OK);
+        ck_assert_uint_eq(n, STEPS - STOP);
+        ck_assert(step[0] >= STOP && step[0] <= STOP);
+        free(step);
+    }
+}
+END_TEST
+
+START_TEST(lost_rows_are_noted)
+{
+    char notes[1024], text[4096];
+    go_on_with(NULL, notes, sizeof notes);
+    ck_assert_str_eq(notes, "");
+    const size_t n = scratch_read("noted.csv", text, sizeof text - 1);
+    text[n] = '\0';
+    char *end = strchr(strchr(text, '\n') + 1, '\n');
+    end[1] = '\0'; /* the header, and the row of step 0 */
+    go_on_with(text, notes, sizeof notes);
+    ck_assert_msg(strstr(notes, "teacher: ") == notes &&
+                      strstr(notes, "noted.csv has no rows of steps 1 to 2: they were lost\n"),
+                  "%s", notes);
+}
+END_TEST
+
+/* Asked to stop, it ends after a step, with a checkpoint. */
+START_TEST(asked_to_stop)
+{
+    static volatile sig_atomic_t flag;
+    any_training a;
+    const hidi_training training = {.steps = STEPS, .log_every = 1,
+                                    .checkpoint = scratch("asked.safetensors")};
+    begin(&a, _i, "same");
+    flag = 1;
+    hidi_stop_on(&flag);
+    ck_assert_int_eq(hidi_train(a.task, &training), HIDI_INTERRUPTED);
+    hidi_stop_on(NULL);
+    ck_assert_msg(strstr(hidi_error_message(), "1 of 6 steps") != NULL, "%s", hidi_error_message());
+    ck_assert_int_eq(access(training.checkpoint, F_OK), 0);
+    ck_assert_msg(hidi_train(a.task, &training) == HIDI_OK, "%s", hidi_error_message());
+    remove(training.checkpoint);
+    end(&a);
+}
+END_TEST
+
 /* Training changes the parameters it is about, and the frozen teacher not at all. */
 START_TEST(teacher_is_frozen)
 {
@@ -314,7 +399,7 @@ START_TEST(no_allocation_after_the_first_steps)
 }
 END_TEST
 
-/* Whichever allocation fails: an error, from the constructor or from a step, and all is released. */
+/* Whichever allocation fails: an error, from the constructor or a step, and all is released. */
 static const hidi_backend *allocates;
 static long allocations_left, pieces;
 
@@ -466,7 +551,7 @@ START_TEST(snapshots)
     snapshot_value = malloc(whole.result->count * sizeof *snapshot_value);
     n_snapshots = 0;
     ck_assert_int_eq(hidi_train(whole.task, &training), HIDI_OK);
-    ck_assert_int_eq(n_snapshots, 2); /* the end is no snapshot */
+    ck_assert_int_eq(n_snapshots, 2); /* the end is not a snapshot */
     ck_assert(snapshot_steps[0] == 2 && snapshot_steps[1] == 4);
     begin(&part, STAGE1, "");
     double values[HIDI_MAX_LOG_COLUMNS];
@@ -598,7 +683,8 @@ START_TEST(not_finite_stops)
     begin(&a, TEACHER, "");
     const hidi_task broken = breaking(a.task, &hidi_teacher_net(a.teacher)->params);
     ck_assert_int_eq(hidi_train(&broken, &training), HIDI_NOT_FINITE);
-    ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") != NULL &&
+    ck_assert_msg(strstr(hidi_error_message(), "teacher, step 2: the flow matching loss is") !=
+                          NULL &&
                       strstr(hidi_error_message(), "last.safetensors") != NULL,
                   "%s", hidi_error_message());
     ck_assert_int_eq(access(training.checkpoint, F_OK), 0);
@@ -687,6 +773,9 @@ int main(void)
     tcase_add_test(tcase, grid_steps);
     tcase_add_test(tcase, times);
     tcase_add_loop_test(tcase, resumed_is_uninterrupted, 0, KINDS);
+    tcase_add_test(tcase, damaged_logs_are_set_aside);
+    tcase_add_test(tcase, lost_rows_are_noted);
+    tcase_add_loop_test(tcase, asked_to_stop, 0, KINDS);
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
     tcase_add_loop_test(tcase, no_memory_is_an_error, 0, KINDS);

@@ -6,8 +6,8 @@
  * A consistency function f(z_t, t) is constant along a trajectory and the identity at t = 0, so it
  * is where the trajectory ends.  From it alone u = (z_t - f(z_t, t)) / t is computed, and compared
  * with the integral 1/t int_0^t v(z_s, s) ds.  On the line f comes from quantiles (mixture.h), and
- * no ODE is solved anywhere; on the ring from Dormand and Prince's pair, which the line gives the
- * error of.
+ * no ODE is solved anywhere; on the ring from Dormand and Prince's pair, whose error is known
+ * from the line.
  */
 #include <stdio.h>
 

@@ -2,7 +2,7 @@
  *
  *     ./identity [DIR]        writes DIR/identity.csv, differences.csv, differences.svg
  *
- * du/dt comes once from dual numbers, that went through every step of the ODE solver, along
+ * du/dt comes once from dual numbers that went through every step of the ODE solver, along
  * (z, t) -> (v, 1); and once from central differences,
  *     [u(z + eps v, r, t + eps) - u(z - eps v, r, t - eps)] / (2 eps),
  * whose error falls with eps^2 and grows with rounding / eps: in double precision, and with points

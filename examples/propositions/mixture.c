@@ -1,4 +1,5 @@
-/* mixture.c */
+/* mixture.c - the velocity as the mean of the components' velocities under their posterior weights;
+ * quantiles by bisection. */
 #include "mixture.h"
 
 #include <hidi/hidi.h>

@@ -1,7 +1,7 @@
 /* objectives.c - a small network, trained by each kind of trajectory distillation from the same
  * exact velocity, ends at the same function: the average velocity u(e, 0, 1).
  *
- *     ./objectives [DIR [UPDATES [SEEDS]]]      (16000 and 3)
+ *     ./objectives [DIR [UPDATES [SEEDS]]]      (16000 and 3 by default)
  *         writes DIR/objectives.csv, pairs.csv, curves.csv, curves-line.svg, curves-ring.svg,
  *         map.svg
  *
@@ -9,8 +9,8 @@
  *     consistency   the same with r = 0 alone: a continuous-time consistency model
  *     progressive   from 64 Euler steps to 1 in 6 rounds: method/progressive.h
  *
- * All have the same network, number of updates, points a batch and optimiser.  A point is an image
- * of 1 x 1 pixels with dim channels, so that hidi's DiT is a small adaLN network.
+ * All have the same network, number of updates, points per batch and optimiser.  A point is an
+ * image of 1 x 1 pixels with dim channels, so that hidi's DiT is a small adaLN network.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* ode.c */
+/* ode.c - an embedded Runge-Kutta pair: the difference of its two orders sets the step. */
 #include "ode.h"
 
 #include <stdbool.h>

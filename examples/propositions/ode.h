@@ -18,8 +18,8 @@ void solver_step(const mixture *m, solver s, const double *z, double t, double r
  * from quantiles, elsewhere by `solve`.  r = 0: z - t u is the consistency function f(z, t). */
 void average_velocity(const mixture *m, const double *z, double t, double r, double *u);
 
-/* The same as an integral, 1/(t - r) int_r^t v(z_s, s) ds along the trajectory through z_t, by
- * Gauss and Legendre's rule with `panels` times 8 nodes. */
+/* The same as an integral, 1/(t - r) int_r^t v(z_s, s) ds along the trajectory through z_t, by the
+ * Gauss-Legendre rule with `panels` times 8 nodes. */
 void integrated_velocity(const mixture *m, const double *z, double t, double r, int panels,
                          double *u);
 

@@ -111,7 +111,7 @@ class Networks:
 
 
 def bench_steps(a):
-    """Counted: 2 flop a multiply-add; a backward pass as two forward passes (one, where the
+    """Counted: 2 flop per multiply-add; a backward pass as two forward passes (one, where the
     weights are frozen), a tangent as one."""
     n = Networks(a)
     forward = 2.0 * macs(n.teacher) * a.batch

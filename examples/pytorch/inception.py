@@ -1,4 +1,4 @@
-"""Images a second of Inception-v3, in PyTorch and by `hidi bench --inception`, taken in turn.
+"""Images per second of Inception-v3, in PyTorch and by `hidi bench --inception`, taken in turn.
 
     python examples/pytorch/inception.py --hidi build/hidi --batch 32 --threads 1 2 --rounds 5
 
@@ -33,7 +33,7 @@ def pool3(net, x):
 
 
 def pytorch_rate(net, x, repeat):
-    """Images a second: the median of some passes, after one that does not count."""
+    """Images per second: the median of some passes, after one that does not count."""
     times = []
     with torch.no_grad():
         pool3(net, x)

@@ -13,7 +13,7 @@
  *             backend->multiply(dy, beta, 2, x, dx, s->n);
  *     }
  *
- * Its vjp reads alike, with gx = hidi_grad_of(node, 0, &beta), and gy = node->out->grad.
+ * Its vjp looks the same, with gx = hidi_grad_of(node, 0, &beta), and gy = node->out->grad.
  */
 #ifndef HIDI_AUTOGRAD_OP_H
 #define HIDI_AUTOGRAD_OP_H

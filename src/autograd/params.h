@@ -45,7 +45,7 @@ int hidi_params_find(const hidi_params *params, const char *name);
 /* Parameter number i on a tape.  With frozen, or without gradients, it costs no gradient. */
 hidi_var *hidi_param_var(hidi_tape *tape, const hidi_params *params, int i, bool frozen);
 
-/* Host copies of one parameter's value or gradient, and back. */
+/* One parameter's value or gradient, to host memory and back. */
 void hidi_params_read(const hidi_params *params, int i, hidi_real *host);
 void hidi_params_read_grad(const hidi_params *params, int i, hidi_real *host);
 void hidi_params_write(hidi_params *params, int i, const hidi_real *host);

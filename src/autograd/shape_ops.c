@@ -65,7 +65,8 @@ static hidi_var *apply_piece(hidi_tape *tape, const hidi_node *node, int axis, s
     const hidi_var *x = node->in[0];
     if (first > x->shape.dim[axis] || n > x->shape.dim[axis] - first)
         return hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
-                                               "%s: %zu from %zu on are not in extent %d of %s",
+                                               "%s: %zu entries from %zu on are not in "
+                                               "extent %d of %s",
                                                node->op->name, n, first, axis,
                                                hidi_shape_text(x->shape)));
     size_t rows = 1, inner = 1;

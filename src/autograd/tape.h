@@ -34,7 +34,7 @@ typedef struct hidi_var {
     hidi_real *value;   /* backend memory                                               */
     hidi_real *tangent; /* NULL: zero                                                   */
     hidi_real *grad;    /* NULL: not reached by the backward pass (yet)                 */
-    bool needs_grad;    /* some parameter or input that wants a gradient is behind it   */
+    bool needs_grad;    /* it depends on a parameter or input that wants a gradient     */
     bool grad_is_set;   /* grad holds something: the next contribution is added         */
 } hidi_var;
 
@@ -93,8 +93,8 @@ hidi_var *hidi_stop_gradient(hidi_tape *tape, const hidi_var *y);
 /* --- gradients -------------------------------------------------------------------------------- */
 
 /* Adds d<seed, y>/d(leaf) to every leaf that wants a gradient.  seed: host [y's shape], or NULL for
- * ones (a scalar loss).  May be called once per tape between resets.  A y that no such leaf is
- * behind is not an error: there is nothing to add to. */
+ * ones (a scalar loss).  May be called once per tape between resets.  A y that depends on no such
+ * leaf is not an error: there is nothing to add to. */
 hidi_status hidi_tape_backward(hidi_tape *tape, hidi_var *y, const hidi_real *seed);
 
 /* --- reading back: into host memory of hidi_count(shape) elements ----------------------------- */

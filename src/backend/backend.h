@@ -166,7 +166,7 @@ typedef struct hidi_backend {
                            const hidi_real *h, size_t B, size_t T, size_t D);
 
     /* --- look-up and sin-cos features --------------------------------------------------------- */
-    /* y[i, :] = table[index[i], :];  y [rows, n]; that 0 <= index[i] < entries the caller checks */
+    /* y[i, :] = table[index[i], :];  y [rows, n]; the caller checks that 0 <= index[i] < entries */
     void (*embedding)(hidi_real *y, const hidi_real *table, const int32_t *index, size_t rows,
                       size_t n);
     /* gtable[index[i], :] += gy[i, :] (accumulates, in order of i)                              */
@@ -196,7 +196,8 @@ typedef struct hidi_backend {
     void (*conv2d)(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                    const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
     /* For inference: y = max(w * x + bias, 0), with image b of y at y + b ldy, ldy >= O OH OW, so
-     * that the branches of a block write their channels of its output; the rest stays as it is. */
+     * that each branch of a block writes its own channels of the output; the rest stays as it
+     * is. */
     void (*conv2d_relu)(hidi_real *y, size_t ldy, const hidi_real *x, const hidi_real *w,
                         const hidi_real *bias, const hidi_window *window, hidi_real *scratch);
     void (*conv2d_grad_input)(hidi_real *gx, hidi_real beta, const hidi_real *w,

@@ -1,4 +1,4 @@
-/* tables.h - the tables of the backends themselves; programs get them by name, from hidi_backend_open. */
+/* tables.h - the backends' tables; programs get them by name, from hidi_backend_open. */
 #ifndef HIDI_BACKEND_TABLES_H
 #define HIDI_BACKEND_TABLES_H
 
@@ -10,10 +10,11 @@ extern const hidi_backend *hidi_cuda_backend(void); /* only if configured --with
 
 /* The dry backend: it allocates address space instead of memory and computes nothing (what it
  * downloads is 0), so that a training step of any size can be taken to learn what memory the same
- * step needs on the backend `like`, whose scratch sizes and threads it has.  No name opens it.  Each
- * thread has one, with a count of its own; what is allocated is released by the same thread. */
+ * step needs on the backend `like`, whose scratch sizes and threads it has.  No name opens it.
+ * Each thread has one, with a count of its own; what is allocated is released by the same
+ * thread. */
 const hidi_backend *hidi_dry_backend(const hidi_backend *like);
-size_t hidi_dry_bytes(void); /* that its allocate() was asked for and that are not released yet    */
-size_t hidi_dry_peak(void);  /* the most of them at one time since the last hidi_dry_backend       */
+size_t hidi_dry_bytes(void); /* asked of its allocate() and not yet released                    */
+size_t hidi_dry_peak(void);  /* the most of them at one time since the last hidi_dry_backend    */
 
 #endif

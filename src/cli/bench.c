@@ -1,4 +1,4 @@
-/* bench.c - hidi bench: how long do steps take, and how does that compare with a matrix product? */
+/* bench.c - hidi bench: how long steps take, compared with a matrix product. */
 #include "cli/cli.h"
 
 #include "lab/bench.h"
@@ -30,8 +30,7 @@ static hidi_status read_request(request *r, const hidi_session *session)
 static hidi_status bench(hidi_session *session, const request *r)
 {
     hidi_bench b = {.session = session, .repeat = r->repeat};
-    if (r->csv != NULL)
-        HIDI_TRY(hidi_check_output(r->csv));
+    HIDI_TRY(hidi_cli_check_outputs(r->csv, NULL));
     HIDI_TRY(hidi_session_backend(session));
     const hidi_backend *backend = session->backend;
     printf("backend %s: %s; %s precision; median of %ld\n", backend->name, backend->describe(),
@@ -60,7 +59,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"batch", "N", &r.batch_text, NULL, "--model and --inception: images per step (4)"},
         {"train", NULL, NULL, &r.train, "--model: a teacher's training step as well"},
         {"inception", NULL, NULL, &r.inception, "Inception-v3 on images of 299 x 299"},
-        {"csv", "FILE", &r.csv, NULL, "the table as a file, too"},
+        {"csv", "FILE", &r.csv, NULL, "also write the table to FILE"},
         {"out", NULL, NULL, NULL, NULL},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
@@ -71,16 +70,17 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_bench = {
-    "bench", "", "times steps of all stages and sampling, beside a large matrix product",
+    "bench", "", "times the steps of all stages and of sampling, against a large matrix product",
     "Takes the real steps of a run with the given settings (on random weights): teacher, stage 1,\n"
     "stage 2, and sampling; or, with --model, those of a published DiT size on noise; or, with\n"
     "--inception, the network of the FID.\n"
     "\n"
-    "GFLOP are those of the matrix products, or convolutions, by formula: 1 forward pass, 1 more\n"
-    "for its tangent (JVP), 2 more for its backward pass (1 if the parameters are frozen).  The\n"
-    "column sgemm is the rate as a share of the rate of large square matrix products, which are\n"
-    "timed between the steps.  Of a sampler one step is timed, and multiplied.  models and tape:\n"
-    "memory of parameters, gradients, moments and averages, and of activations at their peak.\n"
+    "GFLOP counts the matrix products, or convolutions, by formula: those of a forward pass once,\n"
+    "once more for its tangent (JVP), twice more for its backward pass (once if the parameters\n"
+    "are frozen).  The column sgemm is the rate as a share of that of large square matrix\n"
+    "products, which are timed between the steps.  One step of a sampler is timed, and multiplied\n"
+    "by their number.  The column models is the memory of parameters, gradients, moments and\n"
+    "averages; tape that of activations at their peak.\n"
     "\n"
     "The machine should be idle: other work shows in the quartiles of the matrix product.\n",
     "run data model teacher student td dm sample", run};

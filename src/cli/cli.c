@@ -10,7 +10,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "io/atomic_file.h"
 #include "io/choice.h"
 #include "io/number.h"
 
@@ -36,10 +38,11 @@ static int common_flags(arguments *a, bool with_settings, hidi_flag *flags)
     const hidi_flag always[] = {
         {"backend", "NAME", &a->backend, NULL, help_of("run.backend")},
         {"threads", "N", &a->threads, NULL, help_of("run.threads")},
-        {"quiet", NULL, NULL, &a->quiet, "no progress"},
-        {"help", NULL, NULL, &a->help, "this text"}};
+        {"quiet", NULL, NULL, &a->quiet, "show no progress"},
+        {"help", NULL, NULL, &a->help, "print this text"}};
     const hidi_flag settings[] = {
-        {"preset", "NAME", &a->preset, NULL, "a preset, or a file of settings with a / or .ini"},
+        {"preset", "NAME", &a->preset, NULL,
+         "a preset, or a settings file (a name with / or .ini)"},
         {"set", "KEY=VALUE", NULL, NULL, "one setting; may be repeated"},
         {"seed", "N", &a->seed, NULL, "the same as --set run.seed=N"},
         {"out", "PATH", &a->out, NULL, "where results go"}};
@@ -116,7 +119,7 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
             return false;
         } else if (strcmp(flags[i].name, "set") == 0) {
             if (cli->session.n_sets == HIDI_MAX_SETS) {
-                hidi_cli_usage(cli, "more than %d --set", HIDI_MAX_SETS);
+                hidi_cli_usage(cli, "more than %d times --set", HIDI_MAX_SETS);
                 return false;
             }
             cli->session.set[cli->session.n_sets++] = optarg;
@@ -165,6 +168,80 @@ static int add_flag(hidi_flag *all, int n, const hidi_flag *flag)
     return i < n ? n - 1 : n;
 }
 
+/* --- what is read, and what is written -------------------------------------------------------- */
+
+/* Options that name what a command writes.  Any other one's value, if it is a file, is an input: one
+ * that is missing here is refused as soon as its file is there. */
+static bool names_result(const char *option)
+{
+    static const char *const names[] = {"csv", "heat", "out", "parts", "save-noise",
+                                        "save-statistics"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(option, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A folder is an input only where one can be meant: the name of a preset may be that of a folder of
+ * results. */
+static hidi_status protect(const char *path, bool folders)
+{
+    struct stat info;
+    if (stat(path, &info) != 0 || !(S_ISREG(info.st_mode) || (folders && S_ISDIR(info.st_mode))))
+        return HIDI_OK;
+    return hidi_protect_input(path);
+}
+
+static hidi_status protect_inputs(const hidi_cli *cli, const hidi_flag *flags, int n, int argc,
+                                  char **argv)
+{
+    const hidi_settings *s = &cli->session.settings;
+    const bool writes_last = strstr(cli->command->arguments, " TO") != NULL;
+    for (int i = 0; i < n; i++)
+        if (flags[i].text != NULL && *flags[i].text != NULL && !names_result(flags[i].name))
+            HIDI_TRY(protect(*flags[i].text, strcmp(flags[i].value, "SET") == 0));
+    for (int i = optind; i < argc - writes_last; i++)
+        HIDI_TRY(protect(argv[i], true));
+    HIDI_TRY(protect(s->data.path, true));
+    HIDI_TRY(protect(s->features.file, false));
+    HIDI_TRY(protect(s->teacher.file, false));
+    for (int i = 0; i < n; i++)
+        if (flags[i].text != NULL && *flags[i].text != NULL && names_result(flags[i].name))
+            HIDI_TRY(hidi_refuse_input(*flags[i].text));
+    return HIDI_OK;
+}
+
+/* Two names of one file, which need not be there yet. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat of_a, of_b;
+    char folder[2][HIDI_PATH];
+    const char *path[2] = {a, b}, *base[2];
+    if (stat(a, &of_a) == 0 && stat(b, &of_b) == 0)
+        return of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+    for (int i = 0; i < 2; i++) {
+        const char *slash = strrchr(path[i], '/');
+        base[i] = slash != NULL ? slash + 1 : path[i];
+        snprintf(folder[i], sizeof folder[i], "%.*s", slash ? (int)(base[i] - path[i]) : 1,
+                 slash ? path[i] : ".");
+    }
+    return strcmp(base[0], base[1]) == 0 && stat(folder[0], &of_a) == 0 &&
+           stat(folder[1], &of_b) == 0 && of_a.st_dev == of_b.st_dev && of_a.st_ino == of_b.st_ino;
+}
+
+hidi_status hidi_cli_check_outputs(const char *path, const char *other)
+{
+    if (path != NULL)
+        HIDI_TRY(hidi_atomic_check(path));
+    if (other != NULL)
+        HIDI_TRY(hidi_atomic_check(other));
+    if (path != NULL && other != NULL && is_same_file(path, other))
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s and %s are the same file", path, other);
+    return HIDI_OK;
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code)
 {
@@ -197,7 +274,10 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
         hidi_cli_usage(cli, "%s", hidi_error_message());
         return false;
     }
-    return true;
+    const hidi_status status = protect_inputs(cli, all, n, argc, argv);
+    if (status != HIDI_OK)
+        *code = hidi_cli_end(cli, status);
+    return status == HIDI_OK;
 }
 
 int hidi_cli_end(const hidi_cli *cli, hidi_status status)

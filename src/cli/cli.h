@@ -59,13 +59,19 @@ typedef struct hidi_cli {
  * Presets first, then --set in order.  A command without settings may have a flag "set" of its own:
  * it finds what was given in cli->session.set. *first: index of the first argument that is not an
  * option; first NULL: there may be none.  Returns false if the command is to end with *code: after
- * --help, or after a usage error that it has printed.  A flag with the name of a common one takes
+ * --help, or after an error that it has printed.  What is given is an input, which nothing that the
+ * command writes replaces (hidi_protect_input): every file that is the value of an option or an
+ * argument, but for the options that name results (the list is in cli.c) and an argument that
+ * command->arguments calls TO.  A result that is such an input is refused at once.  A flag with the name of a common one takes
  * its place; without help, it takes it away. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,
                     char **argv, int *first, int *code);
 
 /* Sets a setting as an option of the command's own says (value NULL: leaves it). */
 hidi_status hidi_cli_set(hidi_cli *cli, const char *key, const char *value);
+/* Can these be written (either may be NULL)?  Asked before work is done for them: neither is an
+ * input, they are two files, and their folders are there and may be written. */
+hidi_status hidi_cli_check_outputs(const char *path, const char *other);
 
 /* Prints "hidi COMMAND: message" for a status that is not HIDI_OK; the exit code for it. */
 int hidi_cli_end(const hidi_cli *cli, hidi_status status);

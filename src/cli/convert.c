@@ -4,28 +4,21 @@
 #endif
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "cli/cli.h"
+#include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
-
-/* The source is not overwritten: what was left out of it would be lost. */
-static hidi_status check_target(const char *from, const char *to)
-{
-    struct stat a, b;
-    if (stat(from, &a) == 0 && stat(to, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s and %s are the same file", from, to);
-    return HIDI_OK;
-}
 
 static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, bool tensors_only)
 {
     size_t numbers = 0;
     if (file->n_unread > 0 && !tensors_only)
         return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: not a tensor, a number or text: %s%s; --tensors-only leaves such "
-                          "things out, --key chooses a part",
+                          "%s: cannot be converted: %s%s; --tensors-only leaves such things out, "
+                          "--key chooses a part",
                           file->path, file->unread[0], file->n_unread > 1 ? ", and others" : "");
     HIDI_TRY(hidi_safetensors_write(file, to));
     for (size_t i = 0; i < file->n_tensors; i++)
@@ -37,12 +30,59 @@ static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, b
     return HIDI_OK;
 }
 
-static hidi_status convert(const char *from, const char *to, const char *key, bool tensors_only)
+/* r_embedder.NAME becomes h_embedder.NAME. */
+static hidi_status rename_embedder(hidi_tensor_file *file)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < file->n_tensors; i++) {
+        char *name = file->tensor[i].name;
+        if (strncmp(name, "r_embedder.", strlen("r_embedder.")) != 0)
+            continue;
+        name[0] = 'h';
+        n++;
+        for (size_t k = 0; k < file->n_tensors; k++)
+            if (k != i && strcmp(file->tensor[k].name, name) == 0)
+                return hidi_error(HIDI_BAD_ARGUMENT, "%s: %s is there as well", file->path, name);
+    }
+    return n > 0 ? HIDI_OK
+                 : hidi_error(HIDI_BAD_ARGUMENT, "%s: it has no r_embedder", file->path);
+}
+
+/* What the shapes of a DiT do not say, from the texts of --set. */
+static hidi_status set_metadata(hidi_tensor_file *file, const char *const *set, int n)
+{
+    for (int i = 0; i < n; i++) {
+        char text[HIDI_NUMBER_TEXT];
+        double scale;
+        long heads;
+        if (strncmp(set[i], "heads=", 6) == 0 && hidi_parse_long(set[i] + 6, &heads) && heads > 0) {
+            snprintf(text, sizeof text, "%ld", heads);
+            HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.heads", text));
+        } else if (strncmp(set[i], "time_scale=", 11) == 0 &&
+                   hidi_parse_double(set[i] + 11, &scale) && scale > 0) {
+            hidi_format_double(text, scale);
+            HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.time_scale", text));
+        } else if (strcmp(set[i], "r_embedder=h") == 0) {
+            HIDI_TRY(rename_embedder(file));
+        } else {
+            return hidi_error(HIDI_BAD_ARGUMENT,
+                              "--set %s: there are heads=N, time_scale=S (above 0) and "
+                              "r_embedder=h",
+                              set[i]);
+        }
+    }
+    return HIDI_OK;
+}
+
+static hidi_status convert(const hidi_session *session, const char *from, const char *to,
+                           const char *key, bool tensors_only)
 {
     hidi_tensor_file file;
-    HIDI_TRY(check_target(from, to));
+    HIDI_TRY(hidi_cli_check_outputs(to, NULL));
     HIDI_TRY(hidi_tensor_file_open(&file, from, key));
-    hidi_status status = write_tensors(&file, to, tensors_only);
+    hidi_status status = set_metadata(&file, session->set, session->n_sets);
+    if (status == HIDI_OK)
+        status = write_tensors(&file, to, tensors_only);
     hidi_tensor_file_free(&file);
     return status;
 }
@@ -51,9 +91,10 @@ static int run(const hidi_command *command, int argc, char **argv)
 {
     hidi_cli cli;
     int first, code, tensors_only = 0;
-    const char *key = NULL;
+    const char *key = NULL, *set = NULL;
     const hidi_flag flags[] = {
         {"key", "KEY", &key, NULL, "the part of a PyTorch file (ema, state_dict); '': all of it"},
+        {"set", "NAME=VALUE", &set, NULL, "heads=N, time_scale=S: what a DiT's shapes do not say"},
         {"tensors-only", NULL, NULL, &tensors_only, "leave out what safetensors cannot hold"},
         {"backend", NULL, NULL, NULL, NULL},
         {"threads", NULL, NULL, NULL, NULL},
@@ -63,19 +104,25 @@ static int run(const hidi_command *command, int argc, char **argv)
         return code;
     if (argc - first != 2)
         return hidi_cli_usage(&cli, "two files are needed: one to read, one to write");
-    return hidi_cli_end(&cli, convert(argv[first], argv[first + 1], key, tensors_only != 0));
+    return hidi_cli_end(&cli, convert(&cli.session, argv[first], argv[first + 1], key,
+                                      tensors_only != 0));
 }
 
 const hidi_command hidi_command_convert = {
-    "convert", "FROM TO", "turns PyTorch files and npz into safetensors",
-    "FROM is what torch.save wrote (.pt, .pth, of any version), an npz or safetensors, told apart\n"
-    "by their content; TO is written as safetensors, whole or not at all.  Numbers keep their\n"
+    "convert", "FROM TO", "converts PyTorch, npz and npy files to safetensors",
+    "FROM is what torch.save wrote (.pt, .pth, of any version), an npz, npy or safetensors, told\n"
+    "apart by their content; TO is written as safetensors, whole or not at all.  Numbers keep their\n"
     "type and their bits.\n"
     "\n"
     "Of a PyTorch file with several parts, {'model': ..., 'ema': ...}, --key names the one to\n"
     "take; if only one has tensors, {'state_dict': ..., 'epoch': 3}, it is that one.  With --key\n"
     "'' all is taken, with names joined by dots (ema.x_embedder.proj.weight).  In a flat file\n"
-    "KEY is what names begin with, up to a dot.\n"
+    "KEY is what names begin with, up to a dot: --key module takes module.x_embedder.proj.weight\n"
+    "as x_embedder.proj.weight, as --key _orig_mod.module does with _orig_mod.module.\n"
+    "\n"
+    "A DiT's shapes say neither its heads nor what t in [0, 1] is multiplied with: --set heads=6\n"
+    "--set time_scale=1000 writes both into TO.  Codes of MeanFlow embed r as r_embedder, or\n"
+    "h = t - r; where it is h, --set r_embedder=h gives its tensors hidi's name, h_embedder.\n"
     "\n"
     "A PyTorch file is a pickle, a program for Python, which is not run: tensors, dicts, lists,\n"
     "numbers and text are read from it, and objects of other classes are refused by their names,\n"

@@ -26,6 +26,7 @@ static hidi_status read_request(request *r)
 static hidi_status look(const hidi_session *session, const request *r)
 {
     hidi_dataset *data;
+    HIDI_TRY(hidi_cli_check_outputs(r->out, NULL));
     HIDI_TRY(hidi_session_data(session, &data));
     hidi_status status = hidi_describe_data(data, r->split);
     if (status == HIDI_OK)
@@ -41,8 +42,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     request r = {.out = "data.png", .split_text = "train", .columns = 10, .zoom = 3};
     const hidi_flag flags[] = {
         {"out", "FILE.png", &r.out, NULL, "the picture (data.png)"},
-        {"columns", "N", &r.columns_text, NULL, "images of each class in it (10)"},
-        {"zoom", "N", &r.zoom_text, NULL, "their enlargement (3)"},
+        {"columns", "N", &r.columns_text, NULL, "images per class in it (10)"},
+        {"zoom", "N", &r.zoom_text, NULL, "enlargement of the images (3)"},
         {"split", "NAME", &r.split_text, NULL, "train, test or validation (train)"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
@@ -53,7 +54,7 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_data = {
-    "data", "", "looks at a data set: numbers, and a picture with a row for each class",
-    "Prints how many images there are, their values (of 2048 images, or all) and classes, and\n"
-    "draws examples of each class into a PNG file; of more than 64 classes, the first 64.\n",
+    "data", "", "describes a data set: numbers, and a picture with a row per class",
+    "Prints how many images there are, the range of their values (from 2048 images, or all of\n"
+    "them) and their classes, and draws examples of up to 64 classes into a PNG file.\n",
     "run data", run};

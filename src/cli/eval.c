@@ -17,6 +17,7 @@ static hidi_status report(const hidi_evaluation *e, bool json)
 
 static hidi_status evaluate(hidi_session *session, hidi_evaluation *e, bool json)
 {
+    HIDI_TRY(hidi_cli_check_outputs(session->out, e->request->statistics));
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_evaluation_run(e, json ? NULL : stdout));
     return e->table.n > 0 ? report(e, json) : HIDI_OK;
@@ -33,15 +34,15 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"reference", "SET", &r.reference, NULL, "what to compare with (data:test, or eval.split)"},
         {"extractor", "NAME", &x->name, NULL, "inception or small (small)"},
         {"weights", "FILE", &x->weights, NULL, "the extractor's weights"},
-        {"key", "KEY", &x->key, NULL, "the part of that file that has them (ema, state_dict)"},
+        {"key", "KEY", &x->key, NULL, "the part of that file that holds them (ema, state_dict)"},
         {"features", "FILE", &x->features, NULL,
-         "the same, for the small net (else features.file of the preset)"},
+         "the small net's weights (the preset's features.file)"},
         {"input", "NAME", &x->input, NULL, "how Inception sees images: pytorch-fid, tf, clean"},
         {"metrics", "LIST", &r.metrics, NULL,
          "all, or some of fid,is,sfid,kid,pr,spectrum; small: distance,kernel,pr,spectrum"},
         {"save-statistics", "FILE", &r.statistics, NULL,
-         "writes mu and sigma of the set to an npz"},
-        {"json", NULL, NULL, &json, "prints JSON"},
+         "write mu and sigma of the set to an npz file"},
+        {"json", NULL, NULL, &json, "print JSON"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
@@ -49,7 +50,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     r.n = (size_t)(argc - first);
     if (r.n == 0)
         return hidi_cli_usage(&cli,
-                              "no set of images given: a model, a folder, an npz, data:train");
+                              "no set of images given: a model, a folder, an npz file, data:train");
     if (r.n > HIDI_EVAL_SETS)
         return hidi_cli_usage(&cli, "more than %d sets", HIDI_EVAL_SETS);
     if (hidi_evaluation_init(&e, &cli.session, &r) != HIDI_OK)
@@ -60,7 +61,7 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_eval = {
-    "eval", "SET...", "distances of sets of images to a reference",
+    "eval", "SET...", "compares sets of images with a reference: FID and other distances",
     "Compares each SET with a reference.  Both may be\n"
     "  a model               eval.images samples of a teacher or a student (safetensors)\n"
     "  a folder              its PNG files\n"
@@ -69,7 +70,7 @@ const hidi_command hidi_command_eval = {
     "--extractor inception with the weights of pytorch-fid gives FID, IS, sFID and KID as\n"
     "pytorch-fid, guided-diffusion, torch-fidelity (--input tf) and clean-fid (--input clean) do;\n"
     "--extractor small compares by Frechet distance, precision and recall in the features of a\n"
-    "small net trained on the data set (hidi features), and by the share of high-frequency power:\n"
-    "that is not FID.  Without --reference, the first row compares real training images, for\n"
-    "scale.  --out: a CSV file.\n",
+    "small net trained on the data set (hidi features), and by the share of high-frequency power;\n"
+    "this is not FID.  Without --reference, the first row compares real training images, for\n"
+    "scale.  --out names a CSV file for the table.\n",
     "run data sample eval features", run};

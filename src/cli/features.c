@@ -25,7 +25,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     if (!hidi_cli_begin(&cli, command, NULL, argc, argv, NULL, &code))
         return code;
     if (cli.session.out == NULL)
-        return hidi_cli_usage(&cli, "--out DIR says where the result goes");
+        return hidi_cli_usage(&cli, "--out DIR is missing");
     return hidi_cli_end(&cli, features(&cli.session));
 }
 
@@ -35,7 +35,7 @@ const hidi_command hidi_command_features = {
     .summary = "trains the feature net that distances are measured with",
     .description =
         "A small convolutional classifier, trained on the data set's classes, whose inner\n"
-        "activations are the features of the Frechet distance.  Leaves features.safetensors and\n"
-        "features.csv in the folder given by --out.\n",
+        "activations are the features of the Frechet distance.  Writes features.safetensors and\n"
+        "features.csv to the folder given by --out.\n",
     .sections = "run data features",
     .run = run};

@@ -70,15 +70,14 @@ static hidi_status count(hidi_flops *f, const char *name, const hidi_session *se
 static hidi_status flops(hidi_session *session, const request *r)
 {
     const int n = r->models != NULL ? r->n_names : 1;
-    if (r->csv != NULL)
-        HIDI_TRY(hidi_check_output(r->csv));
+    HIDI_TRY(hidi_cli_check_outputs(r->csv, NULL));
     HIDI_TRY(hidi_session_backend(session));
     if (r->batch > 0 || r->models != NULL)
         session->settings.sample.batch = r->batch > 0 ? r->batch : 1;
     hidi_flops *all = calloc((size_t)n, sizeof *all);
     hidi_status status = all ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
-    printf("MAC: multiply-adds of matrix products and convolutions, 2 FLOP each; what papers on "
-           "DiT call\nFLOPs are these.  For one image.\n\n");
+    printf("MAC: multiply-adds of matrix products and convolutions, 2 FLOP each; papers on DiT "
+           "call these\nFLOPs.  For one image.\n\n");
     for (int i = 0; i < n && status == HIDI_OK; i++)
         status = count(&all[i], r->models != NULL ? r->names[i] : NULL, session, r);
     if (status == HIDI_OK && r->csv != NULL)
@@ -97,11 +96,11 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"image", "N", &r.image_text, NULL, "--model: N x N latents, an eighth of the image (32)"},
         {"channels", "N", &r.channels_text, NULL, "--model: channels (4)"},
         {"pixels", NULL, NULL, &r.pixels, "--model: on images themselves, without a decoder"},
-        {"parts", NULL, NULL, &r.layers, "each network part by part"},
-        {"time", NULL, NULL, &r.time, "measure sampling, too"},
+        {"parts", NULL, NULL, &r.layers, "list each network part by part"},
+        {"time", NULL, NULL, &r.time, "time sampling, too"},
         {"batch", "N", &r.batch_text, NULL, "--time: images at a time (sample.batch; --model: 1)"},
         {"repeat", "N", &r.repeat_text, NULL, "--time: repetitions; the median is reported (9)"},
-        {"csv", "FILE", &r.csv, NULL, "everything as a file, too, with all parts"},
+        {"csv", "FILE", &r.csv, NULL, "also write everything, with all parts, to FILE"},
         {"out", NULL, NULL, NULL, NULL},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
@@ -112,13 +111,13 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_flops = {
-    "flops", "", "counts the multiply-adds of an image, teacher against student",
+    "flops", "", "counts the multiply-adds per image, teacher against student",
     "For the network of the settings (--preset, --set), or with --model for published sizes on\n"
-    "latents of Stable Diffusion's autoencoder, whose decoder then counts with every image: the\n"
-    "multiply-adds of a pass, by formula (test_macs compares it with what a pass asks for), and\n"
+    "latents of Stable Diffusion's autoencoder, whose decoder is then counted per image: the\n"
+    "multiply-adds of a pass, by formula (test_macs compares it with what a pass computes), and\n"
     "of an image by the teacher's sampler (sample.steps, sample.solver, sample.guidance: Heun's\n"
     "method takes two passes per step, guidance doubles them) and by the student's steps.  The\n"
-    "column / one step is what it costs relative to the student's single step.\n"
+    "column \"/ one step\" is the cost relative to a single step of the student.\n"
     "\n"
     "The paper's factor of 69.7 is 250 passes without guidance against one:\n"
     "  hidi flops --model DiT-XL/2 --set sample.steps=250 --set sample.solver=euler \\\n"

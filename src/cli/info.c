@@ -19,7 +19,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     const char *key = NULL;
     const hidi_flag flags[] = {
         {"key", "KEY", &key, NULL, "of a file: only this part of it (ema, state_dict)"},
-        {"tensors", NULL, NULL, &tensors, "of a file: every tensor, not their sums"},
+        {"tensors", NULL, NULL, &tensors, "of a file: list every tensor, not only totals"},
         {"metadata", NULL, NULL, &metadata, "of a file: all of its metadata"},
         {"out", NULL, NULL, NULL, NULL},
         {0}};
@@ -38,16 +38,16 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_info = {
-    "info", "[FILE ...]", "says what this build, a configuration, or a file of weights is",
+    "info", "[FILE ...]", "describes this build, a configuration, or a file of weights",
     "Without FILE: version, compiler, backends, where data files are found, and the networks of\n"
     "the configuration (--preset, --set) with the memory that a step of each training and of\n"
-    "sampling needs.  It is found out by taking these steps without arithmetic, on memory that is\n"
-    "reserved but never touched: no estimate.  models: parameters, gradients, moments and\n"
-    "averages; activations: the most that the tape holds at one time; allocated: all that is\n"
-    "asked for.  The program, its libraries and the data set come on top.  With --preset,\n"
-    "the time is that of a few steps on this machine; of sampling, of eval.images samples.\n"
+    "sampling needs.  This is counted, not estimated: the steps are taken without arithmetic, on\n"
+    "memory that is reserved but never touched.  models: parameters, gradients, moments and\n"
+    "averages; activations: the most that the tape holds at one time; allocated: all memory that\n"
+    "is requested.  The program, its libraries and the data set come on top.  With --preset, the\n"
+    "time is that of a few steps on this machine; of sampling, of eval.images samples.\n"
     "\n"
     "With FILEs (safetensors, PyTorch's .pt and .pth, npz; told apart by their content): what\n"
-    "each holds, and, of networks that are known, whether it is complete and finite.  Nothing\n"
+    "each holds, and whether a network that hidi knows is complete and finite.  Nothing\n"
     "that a PyTorch file would have Python call is called: such things are listed, and not read.\n",
     "run data model teacher student td dm sample", run};

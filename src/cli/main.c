@@ -1,10 +1,15 @@
-/* main.c - hidi: finds the command and runs it. */
+/* main.c - hidi: finds the command and runs it, after it has made sure that nothing that is written
+ * lands where it does not belong. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "core/version.h"
@@ -27,10 +32,11 @@ static void print_usage(FILE *out)
         fprintf(out, "  %-12s %s\n", commands[i].command->name, commands[i].command->summary);
     for (int i = 0; i < COMMANDS; i++)
         if (commands[i].earlier_name != NULL) {
-            fprintf(out, "%s%s is %s", before, commands[i].earlier_name, commands[i].command->name);
+            fprintf(out, "%s%s for %s", before, commands[i].earlier_name,
+                    commands[i].command->name);
             before = ", ";
         }
-    fprintf(out, "\nhidi COMMAND --help says more; hidi --version the version.\n");
+    fprintf(out, "\nhidi COMMAND --help says more; hidi --version prints the version.\n");
 }
 
 /* NULL: there is none of that name. */
@@ -56,8 +62,19 @@ static int refuse_command(const char *name)
     return EXIT_USAGE;
 }
 
+/* Where a standard stream is closed, the next file that is opened would become it, and messages
+ * would land there. */
+static void open_standard_streams(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (fcntl(i, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != i)
+            _exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+    open_standard_streams();
+    signal(SIGXFSZ, SIG_IGN); /* a file above the limit is an error with a message, EFBIG */
     if (argc < 2) {
         print_usage(stderr);
         return EXIT_USAGE;

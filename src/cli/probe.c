@@ -1,5 +1,5 @@
-/* probe.c - hidi probe: evaluates one computation on given tensors, so that anybody can check this
- * implementation against theirs. */
+/* probe.c - hidi probe: evaluates one computation on given tensors, so that other
+ * implementations can be compared with this one. */
 #include "cli/cli.h"
 
 #include <string.h>
@@ -8,6 +8,7 @@
 
 static hidi_status evaluate(hidi_cli *cli, hidi_probe *probe, const char *in, const char *out)
 {
+    HIDI_TRY(hidi_cli_check_outputs(out, NULL));
     HIDI_TRY(hidi_session_backend(&cli->session));
     probe->backend = cli->session.backend;
     return hidi_probe_evaluate(probe, in, out);
@@ -30,7 +31,8 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
     hidi_probe probe = {.kind = NULL};
     const char **path = probe.path, *in = NULL, *out = NULL;
     const hidi_flag flags[] = {
-        {"model", "FILE", &path[HIDI_PROBE_MODEL], NULL, "the model; the student, the backbone"},
+        {"model", "FILE", &path[HIDI_PROBE_MODEL], NULL,
+         "the model: a network, the student or the backbone"},
         {"key", "KEY", &probe.key, NULL, "the part of --model's file (ema, state_dict)"},
         {"model-teacher", "FILE", &path[HIDI_PROBE_TEACHER], NULL, "the teacher"},
         {"model-fake", "FILE", &path[HIDI_PROBE_FAKE], NULL, "the fake score"},
@@ -46,7 +48,7 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
         return code;
     path[HIDI_PROBE_NET] = path[HIDI_PROBE_MODEL];
     if (first == argc)
-        return hidi_cli_usage(&cli, "what is to be evaluated?  KIND is missing: one of%s",
+        return hidi_cli_usage(&cli, "KIND is missing: one of%s",
                               kinds(text, sizeof text));
     if (first + 1 < argc)
         return hidi_cli_usage(&cli, "unexpected argument %s", argv[first + 1]);
@@ -63,9 +65,9 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_probe = {
-    "probe", "KIND", "evaluates one computation on tensors from a file, to check it against yours",
+    "probe", "KIND", "evaluates one computation on tensors from a file, to compare with yours",
     "Inputs and results are safetensors files; t and r are [B] in [0, 1] with r <= t, y is [B]\n"
-    "integers (the last class: none), images are [B, C, H, W].  Nothing is drawn at random.\n"
+    "integers (n_classes: no class), images are [B, C, H, W].  Nothing is drawn at random.\n"
     "\n"
     "KIND      --model                inputs                results\n"
     "dit       a DiT                  z t y [r]             out\n"
@@ -87,14 +89,14 @@ const hidi_command hidi_command_probe = {
     "Heads of kind token also give token_logits [B, N], and logits is their mean; heads of kind\n"
     "conv have no weights and scores.\n"
     "\n"
-    "A model may be a plain state dict with the names of the DiT code.  What shapes do not say:\n"
+    "A model may be a plain state dict with the names of the DiT code.  Not told by its shapes:\n"
     "  --set heads=N         attention heads\n"
-    "  --set time_scale=S    what t and t - r are multiplied with before their sin-cos features;\n"
-    "                        1 if neither this nor the file says it\n"
-    "with model., teacher. or fake. in front of the key for one model alone.\n"
+    "  --set time_scale=S    factor of t and t - r before their sin-cos features;\n"
+    "                        1 if neither this nor the file sets it\n"
+    "Put model., teacher. or fake. before the key to set it for one model alone.\n"
     "Constants of the formulas:\n"
     "  --set guidance=1      w of the teacher (meanflow, progressive, dmd)\n"
     "  --set p=1, c=0.01     adaptive weight 1 / (d + c)^p (meanflow, progressive)\n"
     "  --set difference=0    > 0: du/dt by differences over t +- this (meanflow)\n"
-    "  --set bound=0         > 0: (t - r) du/dt is at most this times as long as v (meanflow)\n",
+    "  --set bound=0         > 0: |(t - r) du/dt| is at most this many times |v| (meanflow)\n",
     "", run_probe};

@@ -40,9 +40,9 @@ static int run(const hidi_command *command, int argc, char **argv)
 }
 
 const hidi_command hidi_command_run = {
-    "run", "", "the whole of hierarchical distillation, from one preset, with a report",
+    "run", "", "all of hierarchical distillation, from one preset, with a report",
     "Makes, in the folder given by --out (run-PRESET), whatever is not there yet: feature net,\n"
     "teacher (shipped with some presets; --train-teacher starts from nothing), stage 1's and\n"
-    "stage 2's students; then measures them, draws them and writes report.html.  Interrupted,\n"
-    "the same command goes on where it stopped.\n",
+    "stage 2's students; then measures them, draws them and writes report.html.  After an\n"
+    "interruption, the same command resumes where it stopped.\n",
     HIDI_RUN_SECTIONS, run};

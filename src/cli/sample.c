@@ -5,6 +5,10 @@
 
 static hidi_status sample(hidi_session *session, const hidi_sample_request *request)
 {
+    hidi_sample_form form;
+    HIDI_TRY(hidi_sample_form_of(session->out, &form));
+    HIDI_TRY(hidi_cli_check_outputs(form == HIDI_SAMPLES_FOLDER ? NULL : session->out,
+                                    request->heads ? request->heat : NULL));
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_write_samples(session, request));
     printf("%s\n", session->out);
@@ -24,15 +28,15 @@ static int run(const hidi_command *command, int argc, char **argv)
          "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors (samples.png)"},
         {"model", "FILE", &r.model, NULL, "a teacher or a student"},
         {"key", "KEY", &r.key, NULL, "the part of its file that is it (ema; a checkpoint's average)"},
-        {"count", "N", &count, NULL, "samples (60; with --noise as many as that has)"},
-        {"columns", "N", &columns, NULL, "samples in a row of the picture (10)"},
+        {"count", "N", &count, NULL, "number of samples (60; with --noise as many as that has)"},
+        {"columns", "N", &columns, NULL, "samples per row of the picture (10)"},
         {"class", "Y", &r.label, NULL, "one class for all, its number or its name; else they go round"},
         {"noise", "FILE", &r.noise, NULL, "start from this noise [N, C, H, W] and its labels"},
         {"save-noise", "FILE", &r.save_noise, NULL,
          "also write noise and labels: NAME.safetensors or NAME.npz"},
         {"heads", "FILE", &r.heads, NULL, "awd heads, for a picture of their token weights"},
         {"backbone", "FILE", &r.backbone, NULL, "the network that these heads read (the teacher)"},
-        {"heat", "FILE", &heat, NULL, "that picture (heat.png)"},
+        {"heat", "FILE", &heat, NULL, "where that picture goes (heat.png)"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

@@ -1,4 +1,4 @@
-/* selftest.c - hidi selftest: is a backend right on this machine, and how fast? */
+/* selftest.c - hidi selftest: is a backend right on this machine, and how fast is it? */
 #include "cli/cli.h"
 
 #include "lab/selftest/report.h"
@@ -15,7 +15,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     int code, json = 0, no_times = 0;
     const hidi_flag flags[] = {
         {"json", NULL, NULL, &json, "the results as JSON"},
-        {"no-times", NULL, NULL, &no_times, "only whether it is right"},
+        {"no-times", NULL, NULL, &no_times, "only check, without timing"},
         {"quiet", NULL, NULL, NULL, NULL},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
@@ -27,22 +27,17 @@ const hidi_command hidi_command_selftest = {
     "selftest",
     "",
     "compares every slot of a backend with the reference, and times it",
-    "Runs every slot of the backend's table on random data of many sizes - empty, odd, around what "
-    "a\n"
-    "vector, a warp or a block holds - and compares the results with those of the reference "
-    "backend,\n"
-    "plain loops with sums in double precision.  Then whole computations: a network's output, "
-    "tangent\n"
-    "and gradient, MeanFlow's gradient, and training steps of all kinds.\n"
+    "Runs every slot of the backend's table on random data of many sizes (empty, odd, just below\n"
+    "and above what a vector, a warp or a block holds) and compares the results with those of the\n"
+    "reference backend: plain loops with sums in double precision.  Then it runs whole\n"
+    "computations: a network's output, tangent and gradient, MeanFlow's gradient, and training\n"
+    "steps of all kinds.\n"
     "\n"
-    "error: of the element that is closest to its bound, the difference relative to its magnitude\n"
-    "(for a sum of products, the sum of their absolute values); for computations, of norms.  "
-    "bound:\n"
-    "what rounding can explain there.  Times are those of one large call; where arithmetic does "
-    "not\n"
-    "count, the rate is that of the memory that is read and written.  If anything is beyond its "
-    "bound,\n"
-    "the exit code is 1.\n",
+    "error: for the element that is closest to its bound, the difference relative to its\n"
+    "magnitude (for a sum of products, the sum of their absolute values); for whole computations,\n"
+    "relative to norms.  bound: how much of it rounding can explain.  Times are those of one large\n"
+    "call; the rate is that of arithmetic, or of memory read and written where there is little\n"
+    "arithmetic.  If anything is beyond its bound, the exit code is 1.\n",
     "",
     run
 };

@@ -30,7 +30,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
         return code;
     if (cli.session.out == NULL)
-        return hidi_cli_usage(&cli, "--out DIR says where the result goes");
+        return hidi_cli_usage(&cli, "--out DIR is missing");
     if (teacher == NULL)
         return hidi_cli_usage(&cli, "--teacher FILE is missing");
     return hidi_cli_end(&cli, stage1(teacher, &cli.session));
@@ -41,7 +41,7 @@ const hidi_command hidi_command_stage1 = {
     .arguments = "",
     .summary = "stage 1: trajectory distillation with the MeanFlow objective",
     .description =
-        "Leaves stage1.safetensors and stage1.csv in the folder given by --out.  Interrupted, it\n"
-        "leaves a checkpoint, and the same command goes on.\n",
+        "Writes stage1.safetensors and stage1.csv to the folder given by --out.  An interruption\n"
+        "leaves a checkpoint, from which the same command resumes.\n",
     .sections = "run data student td",
     .run = run};

@@ -35,7 +35,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
         return code;
     if (cli.session.out == NULL)
-        return hidi_cli_usage(&cli, "--out DIR says where the result goes");
+        return hidi_cli_usage(&cli, "--out DIR is missing");
     if (teacher == NULL || student == NULL)
         return hidi_cli_usage(&cli, "--teacher FILE and --student FILE are needed");
     return hidi_cli_end(&cli, stage2(teacher, student, &cli.session));
@@ -46,8 +46,8 @@ const hidi_command hidi_command_stage2 = {
     .arguments = "",
     .summary = "stage 2: distribution matching with an adversary",
     .description =
-        "Leaves stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv in the\n"
-        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes "
-        "on.\n",
+        "Writes stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv to the\n"
+        "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
+        "resumes.\n",
     .sections = "run data td dm",
     .run = run};

@@ -47,13 +47,13 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"backend", "NAME", NULL, NULL, NULL},
         {"threads", "N", NULL, NULL, NULL},
         {"jobs", "N", &jobs, NULL, "processes at a time, of one thread each (1)"},
-        {"parts", "DIR", &trained, NULL, "where trained parts go, for several studies (OUT/parts)"},
+        {"parts", "DIR", &trained, NULL, "folder for trained parts, shared by studies (OUT/parts)"},
         {"list", NULL, NULL, &only_list, "only list the tasks, and which are done"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
     if (argc - first != 1)
-        return hidi_cli_usage(&cli, "expected one study's file");
+        return hidi_cli_usage(&cli, "expected the file of one study");
     const char *base = strrchr(argv[first], '/');
     base = base ? base + 1 : argv[first];
     snprintf(out, sizeof out, "study-%.*s", (int)strcspn(base, "."), base);
@@ -67,8 +67,8 @@ static int run(const hidi_command *command, int argc, char **argv)
 const hidi_command hidi_command_study = {
     "study", "FILE.ini", "trains and measures variants with several seeds: a table with error bars",
     "A study's file names a preset, seeds, and variants: lists of settings.  Each variant is\n"
-    "trained and measured with each seed; parts that variants share are made once.  What is done\n"
-    "is not done again: interrupted, the same command goes on.  In the folder given by --out\n"
-    "(study-FILE): results.csv, a row for each measurement; summary.md with table, plots and\n"
-    "pictures.  A training that diverges is counted.  --set goes over the file's [all] section.\n",
+    "trained and measured with each seed; parts that variants share are made once.  Finished work\n"
+    "is not repeated: after an interruption, the same command resumes.  The folder given by --out\n"
+    "(study-FILE) gets results.csv, a row per measurement, and summary.md with table, plots and\n"
+    "pictures.  Trainings that diverge are counted.  --set overrides the file's [all] section.\n",
     "run data model features teacher student td dm sample eval", run};

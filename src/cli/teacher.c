@@ -25,7 +25,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     if (!hidi_cli_begin(&cli, command, NULL, argc, argv, NULL, &code))
         return code;
     if (cli.session.out == NULL)
-        return hidi_cli_usage(&cli, "--out DIR says where the result goes");
+        return hidi_cli_usage(&cli, "--out DIR is missing");
     return hidi_cli_end(&cli, teacher(&cli.session));
 }
 
@@ -34,8 +34,8 @@ const hidi_command hidi_command_teacher = {
     .arguments = "",
     .summary = "trains a teacher DiT by flow matching",
     .description =
-        "Leaves teacher.safetensors (the moving average of the weights) and teacher.csv in the\n"
-        "folder given by --out.  Interrupted, it leaves a checkpoint, and the same command goes "
-        "on.\n",
+        "Writes teacher.safetensors (the moving average of the weights) and teacher.csv to the\n"
+        "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
+        "resumes.\n",
     .sections = "run data model teacher",
     .run = run};

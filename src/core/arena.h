@@ -29,7 +29,7 @@ void hidi_arena_destroy(hidi_arena *arena); /* NULL is allowed */
  * NULL when out of memory; 0 bytes give a valid pointer. */
 void *hidi_arena_take(hidi_arena *arena, size_t bytes);
 
-/* Where the arena stands, and back to there: everything taken since is free again. */
+/* A mark of where the arena stands, and back to it: everything taken since is free again. */
 hidi_arena_mark hidi_arena_here(const hidi_arena *arena);
 void hidi_arena_rewind(hidi_arena *arena, hidi_arena_mark mark);
 void hidi_arena_reset(hidi_arena *arena); /* back to empty; keeps the chunks */

@@ -5,12 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes room for element number n of an array that holds n: false when out of memory, and then the
- * array is as it was.
+/* Makes room for element number n of an array that holds n; false when out of memory, which leaves
+ * the array as it was.
  *   array     where the pointer to the elements is, which is NULL for an empty array
- *   capacity  where the number of elements with room is kept; NULL: it is not, but follows from n
- *             (for arrays that seldom shrink)
- *   element   bytes of one
+ *   capacity  where the number of elements that there is room for is kept; NULL: it is not kept,
+ *             but follows from n (for arrays that seldom shrink)
+ *   element   bytes of one element
  *
  *     if (!hidi_array_room(&list->name, list->n, NULL, sizeof *list->name))
  *         return false;

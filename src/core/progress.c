@@ -1,4 +1,4 @@
-/* progress.c - share, rate and time left of long work. */
+/* progress.c - how much of a long task is done, its rate, and the time left. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -33,7 +33,7 @@ void hidi_progress_begin(hidi_progress *progress, FILE *out, const char *label, 
     progress->interval = progress->is_terminal ? TERMINAL_INTERVAL : PLAIN_INTERVAL;
 }
 
-/* Writes the end of a line: on a terminal one that the next line overwrites. */
+/* Ends the line; on a terminal, so that the next one overwrites it. */
 static void finish_line(const hidi_progress *progress, const char *note, int keep)
 {
     if (note && *note)

@@ -1,4 +1,4 @@
-/* progress.h - a line that says how far long work has come and how long it will still take.
+/* progress.h - a line that says how far a long task has come and how long it will still take.
  *
  * On a terminal the line is rewritten in place a few times a second; otherwise a plain line is
  * printed now and then.  The library prints nothing itself: the command passes a FILE.
@@ -25,7 +25,7 @@ double hidi_seconds(void);
 void hidi_progress_begin(hidi_progress *progress, FILE *out, const char *label, long first,
                          long total);
 
-/* `done` steps are finished; prints if it is time to: label, share, rate, time left and `note`
+/* `done` steps are finished; prints, if it is time to, label, share, rate, time left and `note`
  * (such as "loss 0.0123"; NULL for none). */
 void hidi_progress_update(hidi_progress *progress, long done, const char *note);
 

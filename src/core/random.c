@@ -39,7 +39,7 @@ static double open_unit(uint64_t draw)
 }
 
 /* floor(draw * bound / 2^64): the high half of the product, from 32-bit halves.  Some values are
- * likelier than others by a share of bound / 2^64 at most. */
+ * more likely than others, by a factor of about 1 + bound / 2^64 at most. */
 static uint64_t below(uint64_t draw, uint64_t bound)
 {
     uint64_t a = draw >> 32, b = draw & 0xffffffffu;

@@ -11,7 +11,7 @@
 
 #include "real.h"
 
-/* Which use a number is drawn for: each has a sequence of its own. */
+/* What a number is drawn for: each use has a sequence of its own. */
 typedef enum hidi_stream {
     HIDI_STREAM_INIT = 1,     /* initial weights: step = index of the parameter       */
     HIDI_STREAM_SHAPES_TRAIN, /* procedural images: step = index of the image         */
@@ -47,7 +47,7 @@ typedef struct hidi_random {
 /* out[i] = draw number first + i of this (seed, stream, step): uniform on (0, 1), ends excluded. */
 void hidi_uniform(hidi_random random, size_t first, double *out, size_t n);
 
-/* Two independent draws from N(0, 1), made of two from the uniform distribution on (0, 1): Box and
+/* Two independent draws from N(0, 1), made from two of the uniform distribution on (0, 1): Box and
  * Muller, "A note on the generation of random normal deviates", 1958. */
 void hidi_box_muller(double u1, double u2, double pair[2]);
 

@@ -17,7 +17,7 @@ typedef enum hidi_status {
     HIDI_NOT_FINITE,   /* NaN or infinity in a loss, a gradient or an input            */
     HIDI_BAD_BACKEND,  /* not built in, no device, or a failed call of its library     */
     HIDI_UNSUPPORTED,  /* legal, but not something this build or version does          */
-    HIDI_INTERRUPTED   /* stopped on request, state saved                              */
+    HIDI_INTERRUPTED   /* stopped on request; a training has saved its state           */
 } hidi_status;
 
 #if defined(__GNUC__)
@@ -26,16 +26,16 @@ typedef enum hidi_status {
 #define HIDI_PRINTF(format_index, first)
 #endif
 
-/* Records a message (printf style, cut at 1,023 bytes, control characters
- * replaced by '?') and returns `status`: `return
- * hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));` */
+/* Records a message (printf style, cut at 1,023 bytes, control characters replaced by '?') and
+ * returns `status`:  return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno)); */
 hidi_status hidi_error(hidi_status status, const char *format, ...) HIDI_PRINTF(2, 3);
 
 /* Puts "prefix: " in front of the current message and returns `status`, for a caller that knows
  * more (the file, the step) than the function that failed.  HIDI_OK is passed through untouched. */
 hidi_status hidi_error_prefix(hidi_status status, const char *format, ...) HIDI_PRINTF(2, 3);
 
-/* The message of the calling thread's latest error; "" if there was none.  Valid until its next error. */
+/* The message of the calling thread's latest error; "" if there was none.  Valid until its next
+ * error. */
 const char *hidi_error_message(void);
 
 /* "ok", "bad argument", ... */

@@ -1,4 +1,4 @@
-/* thread_local.h - storage of which each thread has its own: static HIDI_THREAD_LOCAL int x; */
+/* thread_local.h - variables of which each thread has its own: static HIDI_THREAD_LOCAL int x; */
 #ifndef HIDI_CORE_THREAD_LOCAL_H
 #define HIDI_CORE_THREAD_LOCAL_H
 

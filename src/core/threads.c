@@ -20,7 +20,7 @@ static int users, before_users;
 
 static void limit_blas(int change)
 {
-    enum { PTHREADS = 1 }; /* openblas_get_parallel's word for it */
+    enum { PTHREADS = 1 }; /* what openblas_get_parallel returns for them */
     if (openblas_get_parallel() != PTHREADS)
         return;
     pthread_mutex_lock(&lock);

@@ -1,14 +1,15 @@
 /* threads.h - how many threads parallel loops get; BLAS and LAPACK on the calling thread alone.
  *
- * An OpenBLAS that is built with OpenMP asks OpenMP how many threads the calling thread may use, and
- * splits a product itself even where a parallel region has got one thread only.  Then it can wait for
- * ever for threads that a limit (OMP_THREAD_LIMIT, OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS) does not give it.
+ * An OpenBLAS that is built with OpenMP asks OpenMP how many threads the calling thread may use,
+ * and splits a product itself even where a parallel region has only one thread.  It can then wait
+ * forever for threads that a limit withholds (OMP_THREAD_LIMIT, OMP_DYNAMIC,
+ * OMP_MAX_ACTIVE_LEVELS).
  */
 #ifndef HIDI_CORE_THREADS_H
 #define HIDI_CORE_THREADS_H
 
-/* Limits the parallel loops of the calling thread to n >= 1 threads, until the next call; returns the
- * limit before it.  Without OpenMP there is one thread, and nothing to limit. */
+/* Limits the parallel loops of the calling thread to n >= 1 threads, until the next call; returns
+ * the previous limit.  Without OpenMP there is one thread, and nothing to limit. */
 int hidi_limit_threads(int n);
 
 /* From here to hidi_serial_end, BLAS and LAPACK compute on the calling thread.  Returns what

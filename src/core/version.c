@@ -1,4 +1,5 @@
-/* version.c - the version that configure.ac names, which tests/test_core.c compares with the header's. */
+/* version.c - the version that configure.ac names; tests/test_core.c compares the header's with
+ * it. */
 #include "core/version.h"
 
 const char *hidi_version(void)

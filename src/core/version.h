@@ -7,7 +7,7 @@
 #define HIDI_VERSION_PATCH 0
 #define HIDI_VERSION "0.2.0"
 
-/* HIDI_VERSION of the library that runs, which need not be that of the headers. */
+/* HIDI_VERSION of the library that is running, which need not be that of the headers. */
 const char *hidi_version(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* cifar10.c - CIFAR-10's binary version: 10,000 records a file, each a label byte and the red,
+/* cifar10.c - CIFAR-10's binary version: 10,000 records per file, each a label byte and the red,
  * green and blue planes of a 32 x 32 image.  Source: cs.toronto.edu/~kriz/cifar.html.
  */
 #include <errno.h>

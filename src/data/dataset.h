@@ -38,7 +38,7 @@ struct hidi_dataset {
  *   "cifar10"  a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin
  *   "folder"   path/train/CLASS/ *.png and path/test/CLASS/ *.png, or path/CLASS/ *.png, of which
  *              every tenth image of a class (in name order) is the test split
- *              (at least one class must have ten).  Images are numbered by turns, one of each
+ *              (at least one class must have ten).  Images are numbered in turns, one of each
  *              class; they have 3 channels if any of them has
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
  * seed: of procedural images.  A path that cannot be read or is not what it should be: an error

@@ -1,6 +1,6 @@
-/* folder.c - PNG files in a folder a class.
+/* folder.c - PNG files in one folder per class.
  *
- * Images are numbered by turns: the first of each class, then the second of each class, and so on,
+ * Images are numbered in turns: the first of each class, then the second of each class, and so on,
  * so that the beginning of a split is not all of one class.
  */
 #include <stdbool.h>
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/array.h"
+#include "core/stop.h"
 #include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
@@ -39,7 +40,7 @@ static void free_listing(listing *list)
     free(list->item);
 }
 
-/* As hidi_list_folder, of which there must be some. */
+/* hidi_list_folder, but there must be some. */
 static hidi_status list_names(hidi_name_list *list, const char *path, hidi_listed what)
 {
     HIDI_TRY(hidi_list_folder(list, path, what));
@@ -136,7 +137,7 @@ static hidi_status list_one_folder(listing *list, const char *path, hidi_name_li
         if (list->item[i].split == HIDI_TEST)
             return HIDI_OK;
     return hidi_error(HIDI_BAD_FORMAT,
-                      "%s: no class has 10 images, so that its tenth would be a test image", path);
+                      "%s: no class has 10 images, of which the tenth would be a test image", path);
 }
 
 /* Split, then rank, then class. */
@@ -155,6 +156,7 @@ static hidi_status decode(hidi_dataset *data, listing *list)
 {
     for (size_t i = 0; i < list->n; i++) {
         picture *p = &list->item[i];
+        HIDI_TRY(hidi_check_stop());
         HIDI_TRY(hidi_png_read(&p->image, p->path, 0));
         const picture *first = &list->item[0];
         if (p->image.width != first->image.width || p->image.height != first->image.height)

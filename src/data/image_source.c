@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
@@ -55,6 +56,7 @@ static hidi_status read_all(hidi_image_source *source, hidi_progress *progress, 
     const size_t pixels = source->channels * height * width;
     hidi_image_batch batch;
     for (size_t n = 0; source->first < source->count; n += batch.n) {
+        HIDI_TRY(hidi_check_stop());
         HIDI_TRY(hidi_image_source_next(source, SIZE_MAX, &batch));
         if (batch.height != height || batch.width != width)
             return hidi_error(HIDI_BAD_SHAPE, "images of %zux%zu and of %zux%zu", height, width,

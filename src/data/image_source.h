@@ -30,6 +30,7 @@ struct hidi_image_source {
     uint64_t first;   /* images given so far                                               */
     const char *kind; /* "folder", "npz", "data set", "memory", "model" (eval/samples.h)   */
     long evaluations; /* of a network for one image; 0: images are read, not made          */
+    uint64_t deep_greys; /* of the images given so far: PNG files of 16-bit grey           */
     double seconds;   /* that making the images given so far took                          */
     hidi_real *buffer; /* of the latest batch, [capacity]                                  */
     size_t capacity;

@@ -1,4 +1,4 @@
-/* listing.h - the names in a folder, for the readers of this layer. */
+/* listing.h - the names in a folder, for the readers of this room. */
 #ifndef HIDI_DATA_LISTING_H
 #define HIDI_DATA_LISTING_H
 

@@ -7,7 +7,7 @@
  *
  * The plane is [-1, 1]^2 whatever the number of pixels, y up.  A shape is the region where its
  * signed distance is negative, and a pixel takes as much of the shape's colour as a smooth step of
- * about one pixel's width says: one evaluation a pixel, no supersampling.  Everything is computed
+ * about one pixel's width says: one evaluation per pixel, no supersampling.  Everything is computed
  * in double, so that both builds of the library draw the same images.
  */
 #include <math.h>
@@ -134,7 +134,8 @@ typedef struct scene {
     double background[2][3], towards[2];         /* two corner colours, unit direction     */
 } scene;
 
-/* The next draw, uniform on (low, high).  One a statement: C does not order a call's arguments. */
+/* The next draw, uniform on (low, high).  One per statement: C does not order a call's
+ * arguments. */
 static double next(const double **u, double low, double high)
 {
     return low + (high - low) * *(*u)++;

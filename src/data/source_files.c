@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
@@ -67,6 +68,7 @@ static hidi_status folder_next(hidi_image_source *source, size_t most, hidi_imag
     size_t n = 0, room = most;
     while (n < room && (state->image.pixel != NULL || state->next < state->path.n)) {
         hidi_image *image = &state->image;
+        HIDI_TRY(hidi_check_stop());
         if (image->pixel == NULL)
             HIDI_TRY(hidi_png_read(image, state->path.name[state->next++], (int)C));
         const size_t pixels = image->width * image->height;
@@ -78,6 +80,7 @@ static hidi_status folder_next(hidi_image_source *source, size_t most, hidi_imag
         } else if (image->height != batch->height || image->width != batch->width) {
             break;
         }
+        source->deep_greys += image->deep_grey != 0;
         hidi_bytes_to_planes(image->pixel, C, pixels, batch->images + n++ * C * pixels, C);
         hidi_image_free(image);
     }
@@ -155,10 +158,19 @@ static void npz_close(hidi_image_source *source)
 static hidi_status start_images(hidi_image_source *source, const char *path)
 {
     npz_state *state = source->state;
-    const hidi_file_tensor *array = hidi_tensor_file_find(hidi_npz_arrays(state->npz), "arr_0");
+    const hidi_tensor_file *arrays = hidi_npz_arrays(state->npz);
+    const hidi_file_tensor *array;
     char text[128];
+    const hidi_status status = hidi_tensor_file_need(arrays, "arr_0", &array);
+    if (status == HIDI_UNSUPPORTED)
+        return status;
     if (array == NULL)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: no array arr_0 of images", path);
+        return hidi_error(HIDI_BAD_FORMAT,
+                          "%s: no array arr_0 of images, nor mu and sigma (%zu array%s%s%.40s%s)", path,
+                          arrays->n_tensors, arrays->n_tensors == 1 ? "" : "s",
+                          arrays->n_tensors > 0 ? ": " : "",
+                          arrays->n_tensors > 0 ? arrays->tensor[0].name : "",
+                          arrays->n_tensors > 1 ? " ..." : "");
     const size_t *dim = array->dim;
     if (array->dtype != HIDI_U8 || array->rank != 4 || (dim[3] != 1 && dim[3] != source->channels))
         return hidi_error(HIDI_BAD_FORMAT, "%s: arr_0 is %s, expected U8 [N, H, W, %zu]", path,

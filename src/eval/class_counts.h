@@ -1,4 +1,4 @@
-/* class_counts.h - do images show what was asked for, and every class as often?
+/* class_counts.h - do images show what was asked for, and each class as often as asked?
  *
  * A classifier's class of each image, argmax_k p(k | x_i), is counted beside the class that was
  * asked for, y_i [ours]:

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "core/stop.h"
 
 const char *hidi_defect_name(hidi_defect kind)
 {
@@ -311,7 +312,9 @@ hidi_status hidi_find_defects(const hidi_heads *heads, const hidi_dit *backbone,
         status = hidi_dataset_has(data, split, n);
     for (size_t first = 0; first < n && status == HIDI_OK; first += BATCH) {
         const size_t B = n - first < BATCH ? n - first : BATCH;
-        status = plant(&b, data, split, first, B, c->patch, kind, seed);
+        status = hidi_check_stop();
+        if (status == HIDI_OK)
+            status = plant(&b, data, split, first, B, c->patch, kind, seed);
         for (int d = 0; d < 2 && status == HIDI_OK; d++)
             status = hidi_token_maps(tape, heads, backbone, d ? b.damaged : b.clean, b.label, B, t,
                                      seed, first, b.map[d][0], b.map[d][1], b.map[d][2]);

@@ -23,7 +23,7 @@ hidi_status hidi_token_maps(hidi_tape *tape, const hidi_heads *heads, const hidi
 
 typedef enum hidi_defect {
     HIDI_DEFECT_BLUR,  /* the patch's pixels become means of their neighbourhoods, p wide        */
-    HIDI_DEFECT_BROKEN /* the patch is turned by a quarter: stripes go on no longer              */
+    HIDI_DEFECT_BROKEN /* the patch is turned by a quarter: stripes do not continue              */
 } hidi_defect;
 enum { HIDI_DEFECTS = 2 };
 const char *hidi_defect_name(hidi_defect kind); /* "blur", "broken" */

@@ -1,5 +1,5 @@
-/* dense.c - c += op(a) op(b) and c += x^T x, tile by tile: which thread has a tile changes nothing
- * in it. */
+/* dense.c - c += op(a) op(b) and c += x^T x, tile by tile: which thread computes a tile changes
+ * nothing in it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -88,9 +88,8 @@ void hidi_dense_multiply(double *c, bool accumulate, const double *a, const doub
                          bool transpose_b, size_t m, size_t n, size_t k)
 {
     const size_t columns = tiles(n), count = tiles(m) * columns;
-    const bool parallel = count > 1 && m * n * k > WORTHWHILE;
 
-#pragma omp parallel for schedule(dynamic) if (parallel)
+#pragma omp parallel for schedule(dynamic) if (count > 1 && m * n * k > WORTHWHILE)
     for (size_t t = 0; t < count; t++) {
         size_t i = t / columns * TILE, j = t % columns * TILE;
         size_t rows = least(TILE, m - i), width = least(TILE, n - j);
@@ -107,9 +106,8 @@ void hidi_dense_multiply(double *c, bool accumulate, const double *a, const doub
 void hidi_dense_add_gram(double *c, const double *x, size_t n, size_t D)
 {
     const size_t columns = tiles(D), count = columns * columns;
-    const bool parallel = count > 1 && n * D * D > WORTHWHILE;
 
-#pragma omp parallel for schedule(dynamic) if (parallel)
+#pragma omp parallel for schedule(dynamic) if (count > 1 && n * D * D > WORTHWHILE)
     for (size_t t = 0; t < count; t++) {
         size_t i = t / columns * TILE, j = t % columns * TILE;
 

@@ -17,7 +17,8 @@
 void hidi_dense_multiply(double *c, bool accumulate, const double *a, const double *b,
                          bool transpose_b, size_t m, size_t n, size_t k);
 
-/* The upper triangle of c += x^T x; x: [n, D], c: [D, D].  What is below the diagonal is anything. */
+/* The upper triangle of c += x^T x; x: [n, D], c: [D, D].  What is below the diagonal is
+ * undefined. */
 void hidi_dense_add_gram(double *c, const double *x, size_t n, size_t D);
 
 /* Eigenvalues w [n] (ascending) and eigenvectors of the symmetric a [n, n]; on return row i of a is
@@ -27,7 +28,7 @@ hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n);
 hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n);
 
 /* Singular values s [min(m, n)] (descending) of a [m, n], which is destroyed.  LAPACK's dgesdd, or
- * hidi_jacobi_singular.  Each is off by roundings of the largest, not of its own square.
+ * hidi_jacobi_singular.  Errors are roundings of the largest one, and not the roots of such.
  * HIDI_NOT_FINITE if a is not. */
 hidi_status hidi_singular_values(double *a, size_t m, size_t n, double *s);
 /* One-sided Jacobi, in every build. */

@@ -16,6 +16,7 @@
 #endif
 
 #include "eval/dense.h"
+#include "core/stop.h"
 #include "core/threads.h"
 
 #define MOST_SWEEPS 60 /* ten are many: convergence is quadratic in the end */
@@ -110,6 +111,7 @@ static void sort_ascending(double *v, double *w, size_t n)
 
 hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n)
 {
+    hidi_status status = HIDI_OK;
     if (!all_finite(a, n * n))
         return hidi_error(HIDI_NOT_FINITE, "eigenvalues: the matrix is not finite");
     double *v = calloc(n * n + 1, sizeof *v);
@@ -123,14 +125,16 @@ hidi_status hidi_jacobi_eigen(double *a, double *w, size_t n)
         norm += a[i * n + i] * a[i * n + i];
     }
     int sweep = 0;
-    while (off_diagonal(a, n) > DBL_EPSILON * DBL_EPSILON * norm && sweep++ < MOST_SWEEPS)
-        for (size_t p = 0; p < n; p++)
+    while (off_diagonal(a, n) > DBL_EPSILON * DBL_EPSILON * norm && sweep++ < MOST_SWEEPS &&
+           status == HIDI_OK)
+        for (size_t p = 0; p < n && (status = hidi_check_stop()) == HIDI_OK; p++)
             for (size_t q = p + 1; q < n; q++)
                 rotate(a, v, n, p, q);
     for (size_t i = 0; i < n; i++)
         w[i] = ldexp(a[i * n + i], exponent);
     memcpy(a, v, n * n * sizeof *a);
     free(v);
+    HIDI_TRY(status);
     if (sweep > MOST_SWEEPS)
         return hidi_error(HIDI_NOT_FINITE, "eigenvalues: no convergence in %d sweeps", MOST_SWEEPS);
     sort_ascending(a, w, n);
@@ -183,6 +187,7 @@ hidi_status hidi_jacobi_singular(double *a, size_t m, size_t n, double *s)
     size_t rows = m < n ? m : n, columns = m < n ? n : m;
     bool turned = true;
     int sweep = 0;
+    hidi_status status = HIDI_OK;
 
     if (!all_finite(a, m * n))
         return hidi_error(HIDI_NOT_FINITE, "singular values: the matrix is not finite");
@@ -191,15 +196,16 @@ hidi_status hidi_jacobi_singular(double *a, size_t m, size_t n, double *s)
         return hidi_error(HIDI_NO_MEMORY, "singular values: out of memory for %zu x %zu", m, n);
     int exponent = normalise(a, m * n);
     copy_wide(v, a, m, n);
-    for (; turned && sweep < MOST_SWEEPS; sweep++) {
+    for (; turned && sweep < MOST_SWEEPS && status == HIDI_OK; sweep++) {
         turned = false;
-        for (size_t p = 0; p < rows; p++)
+        for (size_t p = 0; p < rows && (status = hidi_check_stop()) == HIDI_OK; p++)
             for (size_t q = p + 1; q < rows; q++)
                 turned = make_orthogonal(v + p * columns, v + q * columns, columns) || turned;
     }
     for (size_t i = 0; i < rows; i++)
         s[i] = ldexp(sqrt(inner(v + i * columns, v + i * columns, columns)), exponent);
     free(v);
+    HIDI_TRY(status);
     qsort(s, rows, sizeof *s, descending);
     if (turned)
         return hidi_error(HIDI_NOT_FINITE, "singular values: no convergence in %d sweeps",
@@ -233,6 +239,7 @@ hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
 {
     if (!all_finite(a, n * n))
         return hidi_error(HIDI_NOT_FINITE, "eigenvalues: the matrix is not finite");
+    HIDI_TRY(hidi_check_stop());
     if (n > 30000) /* the size of the work space, 2 n^2, must fit an int */
         return hidi_error(HIDI_UNSUPPORTED, "eigenvalues: %zu x %zu is above 30000", n, n);
 
@@ -248,6 +255,7 @@ hidi_status hidi_singular_values(double *a, size_t m, size_t n, double *s)
 {
     if (!all_finite(a, m * n))
         return hidi_error(HIDI_NOT_FINITE, "singular values: the matrix is not finite");
+    HIDI_TRY(hidi_check_stop());
     if (m > 30000 || n > 30000)
         return hidi_error(HIDI_UNSUPPORTED, "singular values: %zu x %zu is above 30000", m, n);
 

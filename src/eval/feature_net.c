@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "io/number.h"
 #include "model/params_file.h"
 
 enum { STAGES = HIDI_FEATURE_STAGES, EXTRACT_BATCH = 64 };
@@ -244,21 +245,30 @@ hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backen
     const char *format = hidi_tensor_file_meta(file, "format");
     const char *size = hidi_tensor_file_meta(file, "image_size");
     const hidi_file_tensor *conv, *classifier, *scale;
+    long image_size;
     *net = NULL;
     if (format == NULL || strcmp(format, "hidi-feature-net") != 0 || size == NULL)
         return hidi_error(HIDI_BAD_FORMAT, "%s: not a feature net", file->path);
     HIDI_TRY(hidi_tensor_file_need(file, "conv1.weight", &conv));
     HIDI_TRY(hidi_tensor_file_need(file, "classifier.bias", &classifier));
     HIDI_TRY(hidi_tensor_file_need(file, "features.scale", &scale));
+    if (!hidi_parse_long(size, &image_size) || image_size < 1)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: image_size \"%.40s\" is not a size of images",
+                          file->path, size);
     if (conv->rank != 4 || scale->count != HIDI_FEATURES)
         return hidi_error(HIDI_BAD_FORMAT, "%s: conv1.weight of rank %d, %zu features; expected 4, "
                                            "%d",
                           file->path, conv->rank, scale->count, HIDI_FEATURES);
     hidi_status status = hidi_feature_net_create(net, backend, conv->dim[1],
-                                                 strtoul(size, NULL, 10), classifier->count);
+                                                 (size_t)image_size, classifier->count);
     if (status != HIDI_OK)
         return hidi_error_prefix(status, "%s", file->path);
     status = hidi_params_from_file(&(*net)->params, (*net)->params.value, "", file);
+    hidi_file_tensor_real(scale, (*net)->scale);
+    for (int k = 0; k < HIDI_FEATURES && status == HIDI_OK; k++)
+        if (!isfinite((*net)->scale[k]))
+            status = hidi_error(HIDI_BAD_FORMAT, "%s: features.scale holds %g at element %d",
+                                file->path, (double)(*net)->scale[k], k);
     if (status == HIDI_OK)
         status = hidi_params_check_superfluous(&(*net)->params, "", "features.scale", file);
     if (status != HIDI_OK) {
@@ -266,7 +276,6 @@ hidi_status hidi_feature_net_from_file(hidi_feature_net **net, const hidi_backen
         *net = NULL;
         return status;
     }
-    hidi_file_tensor_real(scale, (*net)->scale);
     return HIDI_OK;
 }
 

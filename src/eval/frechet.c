@@ -106,6 +106,10 @@ static double trace(const double *a, size_t n)
 static hidi_status factorise(double *c, size_t D, double *w, double **b, size_t *rank)
 {
     HIDI_TRY(hidi_symmetric_eigen(c, w, D));
+    if (w[0] < -1e-4 * fmax(w[D - 1], 0)) /* rounding in single precision leaves 1e-6 or so */
+        return hidi_error(HIDI_BAD_FORMAT,
+                          "no covariance: it has an eigenvalue of %g, below 0 (the largest is %g)",
+                          w[0], w[D - 1]);
     double noise = (double)D * DBL_EPSILON * fmax(w[D - 1], 0);
     size_t first = D;
 
@@ -129,8 +133,8 @@ static hidi_status cross_trace(double *c1, double *c2, size_t D, double *work, d
     size_t rank1, rank2;
 
     *result = 0;
-    HIDI_TRY(factorise(c1, D, w, &b1, &rank1));
-    HIDI_TRY(factorise(c2, D, w, &b2, &rank2));
+    HIDI_TRY(hidi_error_prefix(factorise(c1, D, w, &b1, &rank1), "the first set's covariance"));
+    HIDI_TRY(hidi_error_prefix(factorise(c2, D, w, &b2, &rank2), "the second set's covariance"));
     hidi_dense_multiply(work, false, b1, b2, true, rank1, rank2, D);
     HIDI_TRY(hidi_singular_values(work, rank1, rank2, w));
     for (size_t i = 0; i < (rank1 < rank2 ? rank1 : rank2); i++)

@@ -31,7 +31,7 @@ typedef struct hidi_frechet {
  *
  * In double precision by two symmetric eigen-decompositions C = B^T B: tr (C1 C2)^(1/2) is the sum
  * of the singular values of B1 B2^T, which has as many rows and columns as the covariances have
- * rank, so that fewer samples than dimensions are no trouble.  O(D^3); some 200 MB for D = 2048.
+ * rank, so that fewer samples than dimensions do no harm.  O(D^3); some 200 MB for D = 2048.
  * HIDI_BAD_SHAPE: different dimensions; HIDI_NOT_FINITE. */
 hidi_status hidi_frechet_distance(hidi_frechet *result, const hidi_moments *a,
                                   const hidi_moments *b);

@@ -1,10 +1,12 @@
 /* image_set.c - one pass over a source: every batch is clamped to [-1, 1], goes through the
- * extractor once, and is added to whatever is gathered of it. */
+ * extractor once, and is added to whatever is gathered from it. */
 #include "eval/image_set.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "core/stop.h"
 
 enum { BATCH = 256 }; /* images asked for at a time; an extractor cuts them into its own batches */
 
@@ -133,6 +135,7 @@ static hidi_status gather(gathering *g, hidi_image_source *source)
     HIDI_TRY(begin(g, source));
     hidi_progress_begin(&progress, g->what->progress, g->what->label, 0, (long)source->count);
     do {
+        HIDI_TRY(hidi_check_stop());
         HIDI_TRY(hidi_image_source_next(source, BATCH, &batch));
         if (batch.n > 0)
             HIDI_TRY(add(g, &batch));

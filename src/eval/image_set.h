@@ -48,8 +48,8 @@ hidi_status hidi_image_set_gather(hidi_image_set *set, hidi_extractor *extractor
                                   hidi_image_source *source, const hidi_gathering *what);
 void hidi_image_set_free(hidi_image_set *set);
 
-/* Images that the numbers are of: where there are moments, those of the moments, which may be from
- * a file of statistics.  0: a file that does not say. */
+/* How many images the numbers are of: where there are moments, those of the moments, which may be
+ * from a file of statistics.  0: a file that does not say. */
 long hidi_image_set_count(const hidi_image_set *set);
 
 #endif

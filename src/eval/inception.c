@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "eval/inception_plan.h"
 #include "eval/inception_weights.h"
 
@@ -271,6 +272,7 @@ hidi_status hidi_inception_forward(hidi_inception *net, const hidi_real *x, size
     HIDI_TRY(check_side(side));
     for (size_t first = 0; first < n; first += BATCH) {
         const size_t count = n - first < BATCH ? n - first : BATCH;
+        HIDI_TRY(hidi_check_stop());
         pass p = upload(net, x + first * 3 * side * side, count, side);
         if (out->spatial != NULL) {
             const size_t size = run_blocks(net, &p, SPATIAL_BLOCK);

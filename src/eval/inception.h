@@ -9,8 +9,8 @@
  *     hidi_extractor_close(&extractor);
  *
  * It is not torchvision's network: average pools do not count padding, the last block has a max
- * pool in its place, there are 1008 classes, and the weights are others.  Numbers called FID come
- * from this network with these weights, and from nothing else.
+ * pool in its place, there are 1008 classes, and the weights are different.  Numbers called FID
+ * come from this network with these weights, and from nothing else.
  */
 #ifndef HIDI_EVAL_INCEPTION_H
 #define HIDI_EVAL_INCEPTION_H
@@ -48,13 +48,13 @@ const char *hidi_inception_input_name(hidi_inception_input input);
 /* The network of `weights`, of any dtype, as an extractor called "Inception-v3 (pytorch-fid input)"
  * (or tf, clean) that takes images [n, 3, H, W] of any size and gives
  *     features       pool3 [2048]
- *     probabilities  softmax of pool3 times fc.weight [1008]: without fc.bias, as the Inception
- *                    Score of the TensorFlow graph, torch-fidelity and guided-diffusion has it
+ *     probabilities  softmax of pool3 times fc.weight [1008]: without fc.bias, as in the Inception
+ *                    Score of the TensorFlow graph, torch-fidelity and guided-diffusion
  *     spatial        the first 7 channels after Mixed_6d.branch1x1 ("mixed_6/conv:0" in the graph,
  *                    after its ReLU), [17, 17, 7] as guided-diffusion flattens them
- * It keeps nothing of the file.  A tensor that is missing or of another shape, that holds NaN or
- * infinity, or that the network has no place for, and a running variance below 0: HIDI_BAD_FORMAT
- * naming it.  fc.bias and num_batches_tracked are not used. */
+ * It keeps nothing of the file.  A tensor that is missing or of another shape, holds NaN or
+ * infinity, has no place in the network, or is a running variance below 0: HIDI_BAD_FORMAT naming
+ * it.  fc.bias and num_batches_tracked are not used. */
 hidi_status hidi_inception_extractor(hidi_extractor *extractor, const hidi_backend *backend,
                                      const hidi_tensor_file *weights, hidi_inception_input input);
 
@@ -77,7 +77,7 @@ void hidi_inception_destroy(hidi_inception *net); /* NULL is allowed */
 
 /* x [n, 3, side, side], host memory, scaled as the network wants it (hidi_inception_resize) -> out.
  * 75 <= side <= 299, since the network is convolutional and tests are faster on small images; the
- * spatial features are those of as many positions as there are. */
+ * spatial features are those of the positions that there are. */
 hidi_status hidi_inception_forward(hidi_inception *net, const hidi_real *x, size_t n, size_t side,
                                    const hidi_extracted *out);
 

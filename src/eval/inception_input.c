@@ -50,7 +50,7 @@ static void linear_taps(taps *t, size_t i, float at, size_t size)
     weight[1] = t->count[i] == 2 ? (double)share : 0;
 }
 
-/* pytorch-fid: centres of pixels are at i + 1/2, and what lies outside the first one is it. */
+/* pytorch-fid: centres of pixels are at i + 1/2, and what lies outside the first one equals it. */
 static void half_pixel_taps(taps *t, size_t size)
 {
     const float scale = (float)size / (float)SIDE;

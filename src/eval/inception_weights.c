@@ -59,7 +59,7 @@ hidi_status hidi_inception_check_names(const hidi_inception_plan *plan,
         for (size_t k = 0; k < plan->n_steps && !known; k++)
             known = is_part(name, &plan->step[k]);
         if (!known)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: %s is no tensor of the FID's Inception-v3",
+            return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not a tensor of the FID's Inception-v3",
                               weights->path, name);
     }
     return HIDI_OK;

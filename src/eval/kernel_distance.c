@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "eval/dense.h"
 #include "eval/numpy_random.h"
 
@@ -103,7 +104,8 @@ hidi_status hidi_kernel_distance_between(hidi_kernel_distance *result, const dou
         return hidi_error(HIDI_NO_MEMORY, "kernel distance: out of memory for subsets of %zu", w.m);
     }
     hidi_numpy_seed(&random, options->seed);
-    for (size_t s = 0; s < S; s++) {
+    hidi_status status = HIDI_OK;
+    for (size_t s = 0; s < S && (status = hidi_check_stop()) == HIDI_OK; s++) {
         draw_subset(&w, &random, w.x, x, n);
         draw_subset(&w, &random, w.y, y, m);
         sum += value[s] = distance_of_subsets(&w);
@@ -117,5 +119,5 @@ hidi_status hidi_kernel_distance_between(hidi_kernel_distance *result, const dou
     result->subset_size = w.m;
     free(value);
     free_workspace(&w);
-    return HIDI_OK;
+    return status;
 }

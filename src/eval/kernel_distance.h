@@ -20,7 +20,7 @@
 
 typedef struct hidi_kernel_options {
     size_t subsets;     /* 100                                                            */
-    size_t subset_size; /* 1000; no more than there are of either set (clean-fid's rule)  */
+    size_t subset_size; /* 1000; no more than either set has (clean-fid's rule)           */
     uint32_t seed;      /* 2020                                                           */
 } hidi_kernel_options;
 

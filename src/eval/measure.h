@@ -45,7 +45,7 @@ typedef struct hidi_measured {
 /* A row without numbers: what a training that diverged leaves. */
 void hidi_measured_init(hidi_measured *measured, const char *label);
 
-/* What has to be gathered of a set, or of the reference, for the chosen metrics. */
+/* What has to be gathered from a set, or from the reference, for the chosen metrics. */
 hidi_gathering hidi_measuring_needs(const hidi_measuring *how, bool is_reference,
                                     const char *label);
 

@@ -28,7 +28,8 @@ hidi_status hidi_metrics_choose(hidi_metric_choice *choice, const char *names, b
 
 const char *hidi_metric_name(hidi_metric metric);
 
-/* What has to be gathered of a set, or of the reference, for these: sets what's bool members. */
+/* What has to be gathered from a set, or from the reference, for these: sets the bool members of
+ * `what`. */
 void hidi_metrics_need(const hidi_metric_choice *choice, bool reference, hidi_gathering *what);
 
 /* The numbers, several of some metrics. */

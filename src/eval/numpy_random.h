@@ -1,5 +1,5 @@
 /* numpy_random.h - the permutations of NumPy's RandomState, so that the subsets and orders that
- * other tools draw with a known seed can be drawn here.  For that alone: all else draws from
+ * other tools draw with a known seed can be drawn here.  For that alone: everything else draws from
  * core/random.h. */
 #ifndef HIDI_EVAL_NUMPY_RANDOM_H
 #define HIDI_EVAL_NUMPY_RANDOM_H

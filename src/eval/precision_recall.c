@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "core/stop.h"
 #include "eval/dense.h"
 
 enum { ROWS = 512, COLUMNS = 1024 }; /* of a tile of products */
@@ -120,10 +121,11 @@ static void multiply(tile *t, const point_set *a, size_t i, const point_set *b, 
 }
 
 /* The neighbours of all points in their own set.  A tile above the diagonal serves both ways. */
-static void find_neighbours(point_set *set, tile *t)
+static hidi_status find_neighbours(point_set *set, tile *t)
 {
     for (size_t i = 0; i < set->n; i += ROWS)
         for (size_t j = i / COLUMNS * COLUMNS; j < set->n; j += COLUMNS) {
+            HIDI_TRY(hidi_check_stop());
             multiply(t, set, i, set, j);
 #pragma omp parallel for schedule(static)
             for (size_t r = 0; r < t->rows; r++)
@@ -135,13 +137,15 @@ static void find_neighbours(point_set *set, tile *t)
                 for (size_t r = 0; r < t->rows && t->i + r < t->j + c; r++)
                     consider(set, t->j + c, set, t->i + r, t->product[r * t->columns + c]);
         }
+    return HIDI_OK;
 }
 
 /* Which points of either set lie in the manifold of the other. */
-static void find_members(point_set *a, point_set *b, tile *t)
+static hidi_status find_members(point_set *a, point_set *b, tile *t)
 {
     for (size_t i = 0; i < a->n; i += ROWS)
         for (size_t j = 0; j < b->n; j += COLUMNS) {
+            HIDI_TRY(hidi_check_stop());
             multiply(t, a, i, b, j);
 #pragma omp parallel for schedule(static)
             for (size_t r = 0; r < t->rows; r++)
@@ -154,6 +158,7 @@ static void find_members(point_set *a, point_set *b, tile *t)
                     b->inside[t->j + c] = is_within(b, t->j + c, a, t->i + r,
                                                     t->product[r * t->columns + c]);
         }
+    return HIDI_OK;
 }
 
 static double share_inside(const point_set *set)
@@ -192,9 +197,11 @@ hidi_status hidi_precision_recall(const double *real, size_t n_real, const doubl
     tile t = { .product = malloc(ROWS * COLUMNS * sizeof *t.product) };
     hidi_status status = HIDI_OK;
     if (t.product != NULL && make_set(&r, real, n_real, D, k) && make_set(&f, fake, n_fake, D, k)) {
-        find_neighbours(&r, &t);
-        find_neighbours(&f, &t);
-        find_members(&f, &r, &t);
+        status = find_neighbours(&r, &t);
+        if (status == HIDI_OK)
+            status = find_neighbours(&f, &t);
+        if (status == HIDI_OK)
+            status = find_members(&f, &r, &t);
         *precision = share_inside(&f);
         *recall = share_inside(&r);
     } else {

@@ -16,7 +16,7 @@
  * inside.  They compute distances in single (guided-diffusion: products in half) precision from
  * |a|^2 + |b|^2 - 2 <a, b>, so that a point near the rim may fall to the other side; here all
  * comparisons are those of sums of squared differences in double precision.  Memory beside the
- * features: (k + 2) numbers a point and a tile of 512 x 1024 distances. */
+ * features: (k + 2) numbers per point and a tile of 512 x 1024 distances. */
 hidi_status hidi_precision_recall(const double *real, size_t n_real, const double *fake,
                                   size_t n_fake, size_t D, size_t k, double *precision,
                                   double *recall);

@@ -12,6 +12,8 @@
  * precision are symmetric to 1e-7. */
 static const double asymmetry = 1e-5;
 
+enum { LEAST_COUNT = 2 }; /* samples that have a covariance */
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* All of an array of `count` numbers, which must be finite; *out belongs to the caller. */
@@ -35,12 +37,12 @@ static hidi_status check_covariance(const double *sigma, size_t D, const char *p
             worst = fmax(worst, fabs(sigma[i * D + j] - sigma[j * D + i]));
         }
     if (worst > asymmetry * largest)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, and no covariance", path,
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s is not symmetric, so not a covariance", path,
                           name);
     for (size_t i = 0; i < D; i++)
         if (sigma[i * D + i] < 0)
             return hidi_error(HIDI_BAD_FORMAT,
-                              "%s: %s has a variance below 0 (feature %zu), and is no covariance",
+                              "%s: %s has a variance below 0 (feature %zu), so is not a covariance",
                               path, name, i);
     return HIDI_OK;
 }
@@ -88,7 +90,7 @@ static hidi_status read_origin(hidi_npz *npz, const char *path, hidi_statistics 
         HIDI_TRY(hidi_npz_doubles(npz, "count", &value));
         const double n = *value;
         free(value);
-        if (!(n >= 2 && n < 1e15))
+        if (!(n >= LEAST_COUNT && n < 1e15))
             return hidi_error(HIDI_BAD_FORMAT, "%s: a count of %g samples", path, n);
         statistics->features.count = statistics->spatial.count = (size_t)n;
     }
@@ -107,7 +109,9 @@ hidi_status hidi_statistics_read(hidi_statistics *statistics, const char *path)
     HIDI_TRY(hidi_npz_open(&npz, path));
     hidi_status status = read_pair(npz, path, "mu", "sigma", &statistics->features);
     if (status == HIDI_OK && statistics->features.dim == 0)
-        status = hidi_error(HIDI_BAD_FORMAT, "%s: no arrays mu and sigma", path);
+        status = read_pair(npz, path, "mean", "cov", &statistics->features);
+    if (status == HIDI_OK && statistics->features.dim == 0)
+        status = hidi_error(HIDI_BAD_FORMAT, "%s: no arrays mu and sigma, or mean and cov", path);
     if (status == HIDI_OK)
         status = read_pair(npz, path, "mu_s", "sigma_s", &statistics->spatial);
     if (status == HIDI_OK)
@@ -121,7 +125,8 @@ hidi_status hidi_statistics_look(const char *path, bool *has_statistics, bool *h
     hidi_npz *npz;
     HIDI_TRY(hidi_npz_open(&npz, path));
     const hidi_file_tensor *images = hidi_tensor_file_find(hidi_npz_arrays(npz), "arr_0");
-    *has_statistics = hidi_tensor_file_find(hidi_npz_arrays(npz), "mu") != NULL;
+    *has_statistics = hidi_tensor_file_find(hidi_npz_arrays(npz), "mu") != NULL ||
+                      hidi_tensor_file_find(hidi_npz_arrays(npz), "cov") != NULL;
     *has_images = images != NULL && images->rank == 4;
     hidi_npz_close(npz);
     return HIDI_OK;
@@ -134,6 +139,24 @@ void hidi_statistics_free(hidi_statistics *statistics)
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
+
+/* What hidi_statistics_read would refuse is not written. */
+static hidi_status check_moments(const hidi_moments *moments, const char *path, const char *mu,
+                                 const char *sigma)
+{
+    const size_t D = moments->dim;
+    if (D == 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no features to write statistics of", path);
+    if (moments->count != 0 && moments->count < LEAST_COUNT)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: statistics of %zu sample", path, moments->count);
+    for (size_t i = 0; i < D; i++)
+        if (!isfinite(moments->mean[i]))
+            return hidi_error(HIDI_NOT_FINITE, "%s: %s is not finite", path, mu);
+    for (size_t i = 0; i < D * D; i++)
+        if (!isfinite(moments->covariance[i]))
+            return hidi_error(HIDI_NOT_FINITE, "%s: %s is not finite", path, sigma);
+    return check_covariance(moments->covariance, D, path, sigma);
+}
 
 static hidi_status add_pair(hidi_tensor_file *file, const char *mu, const char *sigma,
                             const hidi_moments *moments)
@@ -148,12 +171,16 @@ hidi_status hidi_statistics_write(const char *path, const hidi_moments *features
 {
     hidi_tensor_file file;
     const int64_t count = (int64_t)features->count;
+    const bool has_spatial = spatial != NULL && spatial->dim > 0;
     const size_t length = strlen(extractor);
+    HIDI_TRY(check_moments(features, path, "mu", "sigma"));
+    if (has_spatial)
+        HIDI_TRY(check_moments(spatial, path, "mu_s", "sigma_s"));
     hidi_tensor_file_init(&file);
     hidi_status status = add_pair(&file, "mu", "sigma", features);
-    if (status == HIDI_OK && spatial != NULL && spatial->dim > 0)
+    if (status == HIDI_OK && has_spatial)
         status = add_pair(&file, "mu_s", "sigma_s", spatial);
-    if (status == HIDI_OK)
+    if (status == HIDI_OK && count > 0)
         status = hidi_tensor_file_add(&file, "count", HIDI_I64, 0, NULL, &count);
     if (status == HIDI_OK && length > 0)
         status = hidi_tensor_file_add(&file, "extractor", HIDI_U8, 1, &length, extractor);

@@ -9,7 +9,7 @@
 /* The first word at `words` or after it, of *length characters; NULL: there are no more. */
 const char *hidi_next_word(const char *words, size_t *length);
 
-/* *index of the word that is `text`; false: there is none, and *index is as it was. */
+/* *index of the word that is `text`; false: there is none, and *index stays as it was. */
 bool hidi_choice_find(const char *words, const char *text, int *index);
 
 /* Word number `index` into text[size] (cut to what fits), "" if there is none; returns text. */

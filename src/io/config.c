@@ -1,4 +1,4 @@
-/* config.c - one table says of every option where its value is, what it may be and what it means;
+/* config.c - one table says for every option where its value is, what it may be and what it means;
  * reading files, --set, defaults and printing all go through it. */
 #include "io/config.h"
 
@@ -189,10 +189,10 @@ hidi_status hidi_config_set(const hidi_option *table, void *values, const char *
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
-/* Between our line reader and our handler, while inih parses.  It needs a reader of ours, because
- * whether a handler is told the number of a line, and that of a section without values at all, is
- * fixed when inih is built (INI_HANDLER_LINENO, INI_CALL_HANDLER_ON_NEW_SECTION: both 0 in
- * Debian's), and because its own cuts long lines in two without a word. */
+/* What our line reader and our handler share while inih parses.  We read the lines ourselves,
+ * because whether a handler is told a line's number, and whether it is told of a section without
+ * values, is fixed when inih is built (INI_HANDLER_LINENO, INI_CALL_HANDLER_ON_NEW_SECTION: both 0
+ * in Debian's), and because inih's own reader silently cuts long lines in two. */
 typedef struct parse {
     hidi_config_taker *take;
     void *context;

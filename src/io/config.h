@@ -38,11 +38,12 @@ typedef struct hidi_option {
 hidi_status hidi_config_defaults(const hidi_option *table, void *values);
 
 /* Values from a file.  Unknown sections or keys, values that are malformed or out of range, and
- * lines that are no INI at all: HIDI_BAD_ARGUMENT with "path:line: ...", and nothing is changed. */
+ * lines that are not INI at all: HIDI_BAD_ARGUMENT with "path:line: ...", and nothing is
+ * changed. */
 hidi_status hidi_config_read(const hidi_option *table, void *values, const char *path);
 
-/* What a file of another kind has: called for every [section] (name and value NULL) and every
- * name = value in it, in order.  An error ends the reading. */
+/* For files of other kinds: called for every [section] (name and value NULL) and every name = value
+ * in it, in order.  An error ends the reading. */
 typedef hidi_status hidi_config_taker(void *context, int line, const char *section,
                                       const char *name, const char *value);
 

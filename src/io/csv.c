@@ -1,6 +1,6 @@
 /* csv.c - RFC 4180 with "\n" at the end of a row: cells are separated by commas; one that has a
  * comma, a quote or a line break stands in quotes, its own quotes doubled.  A log's cells are
- * numbers, so that each of its rows is one line, and a row without a line's end was interrupted. */
+ * numbers, so that each of its rows is one line, and a row without a newline was interrupted. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -101,8 +101,8 @@ void hidi_csv_numbers(hidi_csv *csv, const char *format, size_t n, const double 
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Cuts the first line off *rest: *line is its text without the line's end.  false: there is none.
- * *whole: it had a line's end, so that its writer was not interrupted in it. */
+/* Cuts the first line off *rest: *line is its text without the newline.  false: there is none.
+ * *whole: it had a newline, so that its writer was not interrupted in it. */
 static bool next_line(char **rest, char **line, bool *whole)
 {
     *line = *rest;
@@ -198,7 +198,7 @@ static hidi_status read_column(const char *path, char *text, const char *column,
             continue;
         if (!parse_row(line, n_cells, index, &values[(*n)++]))
             return hidi_error(HIDI_BAD_FORMAT,
-                              "%s:%d: not %d cells, or no number in column \"%s\"", path, number,
+                              "%s:%d: not %d cells, or not a number in column \"%s\"", path, number,
                               n_cells, column);
     }
     return HIDI_OK;
@@ -318,6 +318,7 @@ static hidi_status open_log(hidi_csv *csv, const char *header, long resume_step)
 {
     bool begin = resume_step <= 0 || is_missing(csv->path);
 
+    HIDI_TRY(hidi_refuse_input(csv->path));
     if (!begin)
         HIDI_TRY(drop_rows(csv->path, header, resume_step));
     csv->out = fopen(csv->path, begin ? "wb" : "ab");

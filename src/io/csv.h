@@ -36,7 +36,7 @@ typedef struct hidi_csv {
 hidi_status hidi_csv_create(hidi_csv *csv, const char *path);
 
 /* Moves the file to its place if status is HIDI_OK, else drops it; returns the first error, which
- * may be one of the cells before.  Nothing is open: returns `status`. */
+ * may be that of an earlier cell.  If nothing is open, returns `status`. */
 hidi_status hidi_csv_finish(hidi_csv *csv, hidi_status status);
 
 /* Cells of the current row, in order.  Errors show in hidi_csv_finish, or in ferror(csv->out). */
@@ -52,7 +52,7 @@ void hidi_csv_number(hidi_csv *csv, const char *format, double value);
 void hidi_csv_numbers(hidi_csv *csv, const char *format, size_t n, const double *values);
 
 /* One column by its name; empty cells are NaN.  The caller frees *values.  A last row without a
- * line's end was interrupted and is passed over. */
+ * newline was interrupted and is passed over. */
 hidi_status hidi_csv_read(const char *path, const char *column, double **values, size_t *n);
 
 /* --- a log ------------------------------------------------------------------------------------ */

@@ -16,7 +16,7 @@ hidi_status hidi_image_create(hidi_image *image, size_t width, size_t height, in
     if (channels != 1 && channels != 3)
         return hidi_error(HIDI_BAD_ARGUMENT, "a picture has 1 or 3 channels, found %d", channels);
     if (width == 0 || height == 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "a picture of %zu x %zu pixels has none", width,
+        return hidi_error(HIDI_BAD_ARGUMENT, "a picture of %zu x %zu pixels is empty", width,
                           height);
     const size_t limit = MAX_SAMPLES / (size_t)channels;
     if (width > limit || height > limit / width)

@@ -12,6 +12,7 @@ typedef struct hidi_image {
     size_t width, height;
     int channels;    /* 1 grey, 3 RGB                                       */
     uint8_t *pixel;  /* [height, width, channels]; owned, freed by _free     */
+    int deep_grey;   /* 1: read from 16-bit grey, the high byte of each value */
 } hidi_image;
 
 hidi_status hidi_image_create(hidi_image *image, size_t width, size_t height, int channels,
@@ -23,9 +24,9 @@ void hidi_image_free(hidi_image *image);
 void hidi_round_to_bytes(hidi_real *x, size_t n);
 
 /* Reads a PNG as 1 or 3 channels of 8 bits (palettes expanded, 16 bits cut); channels 0: as the
- * file has it.  Transparency is left out and nothing is blended, as PIL's convert("RGB") has it and
- * with it pytorch-fid, clean-fid and torch-fidelity.  Damaged files are HIDI_BAD_FORMAT with
- * libpng's reason. */
+ * file has it.  Transparency is dropped and nothing is blended, as in PIL's convert("RGB") and so
+ * in pytorch-fid, clean-fid and torch-fidelity.  Damaged files are HIDI_BAD_FORMAT with libpng's
+ * reason. */
 hidi_status hidi_png_read(hidi_image *image, const char *path, int channels);
 hidi_status hidi_png_write(const hidi_image *image, const char *path); /* atomically */
 /* The same bytes in memory (for the report); the caller frees *data. */
@@ -38,8 +39,8 @@ hidi_status hidi_png_encode(const hidi_image *image, unsigned char **data, size_
 hidi_status hidi_image_grid(hidi_image *image, const hidi_real *x, size_t n, size_t C, size_t H,
                             size_t W, size_t columns, size_t zoom);
 
-/* One sample x [C, H, W] with heat [h, w] over it (h | H, w | W): the picture in grey, the heat,
- * scaled so that its largest value is full, in red over it.  The caller frees `image`. */
+/* One sample x [C, H, W] with heat [h, w] over it (h | H, w | W): the picture in grey, and over it
+ * in red the heat, scaled so that its largest value is full red.  The caller frees `image`. */
 hidi_status hidi_image_heat(hidi_image *image, const hidi_real *x, size_t C, size_t H, size_t W,
                             const hidi_real *heat, size_t h, size_t w, size_t zoom);
 

@@ -1,5 +1,5 @@
 /* markup.c - the four characters that mean something in XML and HTML become entities; control
- * characters, of which XML 1.0 has only tab and the line's ends, become spaces. */
+ * characters, of which XML 1.0 has only tab and the line breaks, become spaces. */
 #include "io/markup.h"
 
 void hidi_print_markup(FILE *out, const char *text)

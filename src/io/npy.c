@@ -21,11 +21,16 @@ static const struct {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
+bool hidi_is_npy(const unsigned char *first)
+{
+    return memcmp(first, MAGIC, 6) == 0;
+}
+
 hidi_status hidi_npy_length(const unsigned char *prefix, const char *what, size_t *length)
 {
     const int version = prefix[6];
 
-    if (memcmp(prefix, MAGIC, 6) != 0)
+    if (!hidi_is_npy(prefix))
         return hidi_error(HIDI_BAD_FORMAT, "%s: not an array: it does not begin with \\x93NUMPY",
                           what);
     if (version < 1 || version > 3)
@@ -34,7 +39,7 @@ hidi_status hidi_npy_length(const unsigned char *prefix, const char *what, size_
     *length = version == 1 ? (size_t)10 + hidi_load_16(prefix + 8)
                            : (size_t)12 + hidi_load_32(prefix + 8);
     if (*length > LONGEST)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: a header of %zu bytes; %d are read at most", what,
+        return hidi_error(HIDI_UNSUPPORTED, "%s: a header of %zu bytes; at most %d are read", what,
                           *length, LONGEST);
     return HIDI_OK;
 }

@@ -12,7 +12,7 @@
 #define HIDI_NPY_TYPE 32 /* characters of a type that are kept */
 
 typedef struct hidi_npy {
-    bool readable;            /* false: an element type that is not held, `type` says which */
+    bool readable;            /* false: an element type we cannot hold; `type` says which   */
     char type[HIDI_NPY_TYPE]; /* "<f4"; "structure"; or why not                             */
     hidi_dtype dtype;
     bool big_endian;
@@ -22,6 +22,9 @@ typedef struct hidi_npy {
 } hidi_npy;
 
 enum { HIDI_NPY_PREFIX = 12 }; /* bytes from which the length of the header can be told */
+
+/* Do these 6 bytes begin an array? */
+bool hidi_is_npy(const unsigned char *first);
 
 /* The whole length of the header, prefix included, from its first HIDI_NPY_PREFIX bytes; `what`
  * ("a.npz: \"mu\"") begins the messages. */

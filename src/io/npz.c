@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "io/atomic_file.h"
 #include "io/bytes.h"
 #include "io/npy.h"
 #include "io/strided.h"
@@ -30,6 +32,8 @@ struct hidi_npz {
     const hidi_file_tensor *current;
     bool swap;
     size_t rows_left, row_elements;
+    unsigned char *whole; /* of an array in Fortran order: all of it, in C order */
+    size_t whole_used;    /* bytes of it that have been handed out               */
 };
 
 /* "mu" of "mu.npy"; NULL: not the name of an array. */
@@ -70,12 +74,15 @@ static hidi_status add_array(hidi_npz *npz, hidi_zip_member *member, size_t inde
 {
     entry *about = &npz->entries[npz->arrays.n_tensors];
     hidi_npy npy;
-    char what[64];
+    char what[128];
     size_t count = 0;
 
     HIDI_TRY(read_header(member, &npy, &about->header_bytes));
     if (!npy.readable) {
-        snprintf(what, sizeof what, "an array of type %s", npy.type);
+        snprintf(what, sizeof what, "an array of type %s%s", npy.type,
+                 strcmp(npy.type, "|O") == 0
+                     ? ", objects: as NumPy makes of images or rows of several sizes"
+                     : "");
         return hidi_tensor_file_add_unread(&npz->arrays, name, what);
     }
     hidi_status status = hidi_count_elements(name, npy.dtype, npy.rank, npy.dim, &count);
@@ -84,7 +91,7 @@ static hidi_status add_array(hidi_npz *npz, hidi_zip_member *member, size_t inde
                           name);
     if (count * hidi_dtype_bytes(npy.dtype) != member->left)
         return hidi_error(HIDI_BAD_FORMAT,
-                          "%s: \"%s\": its shape is of %zu bytes, it has %llu", npz->zip.path,
+                          "%s: \"%s\": its shape takes %zu bytes, it has %llu", npz->zip.path,
                           name, count * hidi_dtype_bytes(npy.dtype),
                           (unsigned long long)member->left);
     about->member = index;
@@ -117,6 +124,18 @@ static hidi_status read_directory(hidi_npz *npz)
     return HIDI_OK;
 }
 
+/* An array in a file of its own? */
+static bool is_npy(const char *path)
+{
+    unsigned char first[6];
+    struct stat info;
+    size_t n;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) &&
+           hidi_read_beginning(path, first, sizeof first, &n) == HIDI_OK && n == sizeof first &&
+           hidi_is_npy(first);
+}
+
 hidi_status hidi_npz_open(hidi_npz **npz, const char *path)
 {
     hidi_npz *opened = calloc(1, sizeof *opened);
@@ -127,7 +146,8 @@ hidi_status hidi_npz_open(hidi_npz **npz, const char *path)
     hidi_tensor_file_init(&opened->arrays);
     hidi_status status = hidi_tensor_file_set_path(&opened->arrays, path);
     if (status == HIDI_OK)
-        status = hidi_zip_open(&opened->zip, path);
+        status = is_npy(path) ? hidi_zip_open_single(&opened->zip, path, "arr_0.npy")
+                              : hidi_zip_open(&opened->zip, path);
     if (status == HIDI_OK)
         status = read_directory(opened);
     if (status == HIDI_OK)
@@ -142,6 +162,7 @@ void hidi_npz_close(hidi_npz *npz)
     if (npz == NULL)
         return;
     hidi_zip_end(&npz->member);
+    free(npz->whole);
     hidi_zip_close(&npz->zip);
     hidi_tensor_file_free(&npz->arrays);
     free(npz->entries);
@@ -164,6 +185,8 @@ static hidi_status begin_data(hidi_npz *npz, const hidi_file_tensor *array)
 
     hidi_zip_end(&npz->member);
     npz->current = NULL;
+    free(npz->whole);
+    npz->whole = NULL;
     HIDI_TRY(hidi_zip_begin(&npz->member, &npz->zip, about->member));
     HIDI_TRY(read_header(&npz->member, &npy, &length));
     npz->current = array;
@@ -172,39 +195,6 @@ static hidi_status begin_data(hidi_npz *npz, const hidi_file_tensor *array)
     npz->row_elements = npz->rows_left == 0 ? 0 : array->count / npz->rows_left;
     return HIDI_OK;
 }
-
-hidi_status hidi_npz_start(hidi_npz *npz, const char *name, const hidi_file_tensor **array)
-{
-    const hidi_file_tensor *found;
-
-    HIDI_TRY(hidi_tensor_file_need(&npz->arrays, name, &found));
-    if (npz->entries[found - npz->arrays.tensor].fortran)
-        return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: \"%s\" is in Fortran order and cannot be read row by row",
-                          npz->zip.path, name);
-    HIDI_TRY(begin_data(npz, found));
-    if (array != NULL)
-        *array = found;
-    return HIDI_OK;
-}
-
-hidi_status hidi_npz_rows(hidi_npz *npz, size_t n, void *rows)
-{
-    if (npz->current == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no array was begun", npz->zip.path);
-    if (n > npz->rows_left)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s: \"%s\": %zu rows asked for, %zu are left",
-                          npz->zip.path, npz->current->name, n, npz->rows_left);
-    const size_t width = hidi_dtype_bytes(npz->current->dtype), elements = n * npz->row_elements;
-    if (elements > 0)
-        HIDI_TRY(hidi_zip_read(&npz->member, rows, elements * width));
-    if (npz->swap)
-        hidi_swap_bytes(rows, elements, width);
-    npz->rows_left -= n;
-    return HIDI_OK;
-}
-
-/* --- whole files ------------------------------------------------------------------------------ */
 
 /* From Fortran order, where the first index is the fastest. */
 static hidi_status reorder(const hidi_file_tensor *array, unsigned char **data)
@@ -222,6 +212,70 @@ static hidi_status reorder(const hidi_file_tensor *array, unsigned char **data)
     *data = ordered;
     return HIDI_OK;
 }
+
+/* All of an array in Fortran order, whose rows lie all over it. */
+static hidi_status read_columns(hidi_npz *npz, const hidi_file_tensor *array)
+{
+    const size_t bytes = array->count * hidi_dtype_bytes(array->dtype), rows = npz->rows_left;
+    unsigned char *whole = NULL;
+
+    if (bytes > hidi_file_budget(npz->zip.file_bytes))
+        return hidi_error(HIDI_UNSUPPORTED,
+                          "%s: \"%s\": %zu bytes in Fortran order, in a file of %zu: too many to be "
+                          "read at once",
+                          npz->zip.path, array->name, bytes, npz->zip.file_bytes);
+    whole = malloc(bytes + 1);
+    if (whole == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "%s: \"%s\": out of memory for %zu bytes", npz->zip.path,
+                          array->name, bytes);
+    hidi_status status = hidi_npz_rows(npz, rows, whole);
+    if (status == HIDI_OK)
+        status = reorder(array, &whole);
+    if (status != HIDI_OK) {
+        free(whole);
+        return status;
+    }
+    npz->whole = whole;
+    npz->whole_used = 0;
+    npz->rows_left = rows;
+    npz->swap = false;
+    return HIDI_OK;
+}
+
+hidi_status hidi_npz_start(hidi_npz *npz, const char *name, const hidi_file_tensor **array)
+{
+    const hidi_file_tensor *found;
+
+    HIDI_TRY(hidi_tensor_file_need(&npz->arrays, name, &found));
+    HIDI_TRY(begin_data(npz, found));
+    if (npz->entries[found - npz->arrays.tensor].fortran)
+        HIDI_TRY(read_columns(npz, found));
+    if (array != NULL)
+        *array = found;
+    return HIDI_OK;
+}
+
+hidi_status hidi_npz_rows(hidi_npz *npz, size_t n, void *rows)
+{
+    if (npz->current == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no array was begun", npz->zip.path);
+    if (n > npz->rows_left)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: \"%s\": %zu rows asked for, %zu are left",
+                          npz->zip.path, npz->current->name, n, npz->rows_left);
+    const size_t width = hidi_dtype_bytes(npz->current->dtype), elements = n * npz->row_elements;
+    if (npz->whole != NULL) {
+        memcpy(rows, npz->whole + npz->whole_used, elements * width);
+        npz->whole_used += elements * width;
+    } else if (elements > 0) {
+        HIDI_TRY(hidi_zip_read(&npz->member, rows, elements * width));
+    }
+    if (npz->swap)
+        hidi_swap_bytes(rows, elements, width);
+    npz->rows_left -= n;
+    return HIDI_OK;
+}
+
+/* --- whole files ------------------------------------------------------------------------------ */
 
 static hidi_status read_array(hidi_npz *npz, size_t i, hidi_tensor_file *file)
 {

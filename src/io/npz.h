@@ -6,9 +6,10 @@
  *     HIDI_TRY(hidi_npz_rows(npz, n, bytes));                  the next n of the N
  *     hidi_npz_close(npz);
  *
- * Read are members that are stored or deflated, zip64, .npy versions 1 to 3; float64, float32,
+ * It reads members that are stored or deflated, zip64, and .npy versions 1 to 3; float64, float32,
  * float16, int64, int32, int16, int8, uint8 and bool of either byte order, in C or Fortran order.
- * Names are those of numpy.load: without ".npy".
+ * Names are those of numpy.load: without ".npy".  A .npy file is read as an archive with the one array
+ * arr_0, which is what numpy.savez would have called it.
  * Sources: numpy.lib.format (NEP 1); the zip container is libzip's work.
  */
 #ifndef HIDI_IO_NPZ_H
@@ -45,7 +46,8 @@ const hidi_tensor_file *hidi_npz_arrays(const hidi_npz *npz);
 
 /* Goes to the first row of an array; hidi_npz_rows continues from there.  One array at a time.
  * *array (or NULL): its dtype and shape, owned by `npz`.  HIDI_BAD_FORMAT if there is no such
- * array, HIDI_UNSUPPORTED for one of rank 2 or more in Fortran order, which has no rows. */
+ * array.  Of one in Fortran order the rows lie all over it: it is read whole, and HIDI_UNSUPPORTED
+ * if it is larger than hidi_file_budget allows. */
 hidi_status hidi_npz_start(hidi_npz *npz, const char *name, const hidi_file_tensor **array);
 
 /* The next n rows (elements along the first dimension; of a scalar: one) into rows[n x bytes of a

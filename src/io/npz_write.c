@@ -1,6 +1,6 @@
 /* npz_write.c - arrays as stored members NAME.npy of a zip file.
  *
- * libzip pulls: it asks a source for each member's bytes, and another one, the archive, to write.
+ * libzip pulls: it asks one source for each member's bytes, and another, the archive, to write.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -184,7 +184,7 @@ static hidi_status begin_array(array_source *s, const char *name, hidi_dtype dty
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
-/* Same bytes for the same arrays: every member is of 1 January 1980, as in NumPy's. */
+/* The same arrays give the same bytes: every member is dated 1 January 1980, as in NumPy's. */
 static bool add_member(zip_t *archive, array_source *s, const char *name)
 {
     char *member = malloc(strlen(name) + sizeof ".npy");

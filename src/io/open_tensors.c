@@ -10,15 +10,16 @@
 #include <sys/stat.h>
 
 #include "io/atomic_file.h"
+#include "io/npy.h"
 #include "io/npz.h"
 #include "io/safetensors.h"
 #include "io/torch_file.h"
 #include "io/torch_legacy.h"
 #include "io/zip_file.h"
 
-typedef enum format { SAFETENSORS, TORCH, TORCH_LEGACY, NPZ } format;
+typedef enum format { SAFETENSORS, TORCH, TORCH_LEGACY, NPZ, NPY } format;
 
-static const char *const names[] = { "safetensors", "PyTorch", "PyTorch (legacy)", "npz" };
+static const char *const names[] = { "safetensors", "PyTorch", "PyTorch (legacy)", "npz", "npy" };
 
 /* PyTorch's zip files have a data.pkl, npz files arrays. */
 static hidi_status look_into_zip(const char *path, format *found)
@@ -43,6 +44,37 @@ static hidi_status look_into_zip(const char *path, format *found)
                             path);
 }
 
+/* The list of the parts of a model that was saved in several files. */
+static hidi_status refuse_json(const char *path)
+{
+    unsigned char first[4096];
+    size_t n;
+
+    HIDI_TRY(hidi_read_beginning(path, first, sizeof first - 1, &n));
+    first[n] = '\0';
+    if (strstr((const char *)first, "\"weight_map\"") == NULL &&
+        strstr((const char *)first, "\"total_size\"") == NULL)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: JSON, and not a file of tensors", path);
+    return hidi_error(HIDI_UNSUPPORTED,
+                      "%s: an index of a model in several files, which holds no tensors itself: "
+                      "save the model as one file (save_pretrained(..., "
+                      "max_shard_size=\"1000GB\")), or give one of the files beside it",
+                      path);
+}
+
+/* A pipe can be read once, from the beginning to the end: safetensors can be, from /dev/stdin or the
+ * like.  A device has no end, and a named pipe without a writer would be waited for. */
+static hidi_status check_irregular(const char *path, const struct stat *about)
+{
+    struct stat link;
+
+    if (S_ISCHR(about->st_mode) || S_ISBLK(about->st_mode))
+        return hidi_error(HIDI_BAD_FILE, "%s: a device, not a file", path);
+    if (lstat(path, &link) == 0 && (S_ISFIFO(link.st_mode) || S_ISSOCK(link.st_mode)))
+        return hidi_error(HIDI_BAD_FILE, "%s: a named pipe, not a file (/dev/stdin is read)", path);
+    return HIDI_OK;
+}
+
 static hidi_status find_format(const char *path, format *found)
 {
     unsigned char first[16];
@@ -51,18 +83,25 @@ static hidi_status find_format(const char *path, format *found)
 
     *found = SAFETENSORS;
     if (stat(path, &about) == 0 && !S_ISREG(about.st_mode) && !S_ISDIR(about.st_mode))
-        return HIDI_OK; /* a pipe can be read once, from the beginning to the end */
+        return check_irregular(path, &about);
     HIDI_TRY(hidi_read_beginning(path, first, sizeof first, &n));
     if (n >= 4 && (memcmp(first, "PK\3\4", 4) == 0 || memcmp(first, "PK\5\6", 4) == 0))
         return look_into_zip(path, found);
+    if (n >= 6 && hidi_is_npy(first)) {
+        *found = NPY;
+        return HIDI_OK;
+    }
     if (hidi_torch_is_legacy(first, n)) {
         *found = TORCH_LEGACY;
         return HIDI_OK;
     }
     if (n > 8 && first[8] == '{')
         return HIDI_OK;
+    if (n > 0 && first[0] == '{')
+        return refuse_json(path);
     return hidi_error(HIDI_BAD_FORMAT,
-                      "%s: none of safetensors, PyTorch's files and npz, by its first bytes", path);
+                      "%s: none of safetensors, PyTorch's files, npz and npy, by its first bytes",
+                      path);
 }
 
 hidi_status hidi_tensor_file_format(const char *path, const char **name)
@@ -82,6 +121,7 @@ static hidi_status read_format(hidi_tensor_file *file, const char *path, const c
     case TORCH_LEGACY:
         return data ? hidi_torch_read(file, path, key) : hidi_torch_list(file, path, key);
     case NPZ:
+    case NPY:
         return data ? hidi_npz_read(file, path) : hidi_npz_list(file, path);
     default:
         return hidi_safetensors_read(file, path);

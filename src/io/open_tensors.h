@@ -5,10 +5,11 @@
 #include "tensor_file.h"
 
 /* Reads a file of tensors, whatever its name: safetensors, PyTorch (zip or legacy) or npz, told
- * apart by their first bytes and a zip's members (what is no regular file, a pipe, is taken for
- * safetensors).  `key` chooses a part of a PyTorch file, as in torch_file.h; for the flat formats
- * it is a prefix of names up to a dot, which is taken off ("ema": "ema.x" becomes "x"), and NULL
- * and "" are the whole file.  An unknown key is HIDI_BAD_ARGUMENT.  *file is empty on errors. */
+ * apart by their first bytes and a zip's members (what is not a regular file, such as a pipe, is
+ * taken for safetensors).  `key` chooses a part of a PyTorch file, as in torch_file.h; for the flat
+ * formats it is a prefix of names up to a dot, which is taken off ("ema": "ema.x" becomes "x"), and
+ * NULL and "" are the whole file.  An unknown key is HIDI_BAD_ARGUMENT.  *file is empty on
+ * errors. */
 hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, const char *key);
 
 /* Names, dtypes and shapes; the data of the tensors may be NULL and is not to be used. */

@@ -132,7 +132,7 @@ static hidi_status next_size(hidi_machine *m, size_t width, size_t *value)
     return HIDI_OK;
 }
 
-/* Bytes after their number, which has `width` bytes. */
+/* Bytes that follow their count, which has `width` bytes. */
 static hidi_status next_counted(hidi_machine *m, size_t width, const unsigned char **bytes,
                                 size_t *n)
 {
@@ -160,7 +160,7 @@ static hidi_status push_text(hidi_machine *m, size_t width)
     return push(m, value);
 }
 
-/* Bytes are nothing that is looked into. */
+/* Bytes are not looked into. */
 static hidi_status push_bytes(hidi_machine *m, size_t width)
 {
     const unsigned char *bytes;
@@ -528,8 +528,8 @@ static hidi_status other(hidi_machine *m, int op)
         return persistent(m);
     default:
         return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: byte %zu of the pickle: instruction 0x%02x is none of protocols 2 "
-                          "to 5 that hidi follows",
+                          "%s: byte %zu of the pickle: instruction 0x%02x is not one of protocols "
+                          "2 to 5 that hidi follows",
                           m->what, m->at - 1, (unsigned)op);
     }
 }
@@ -569,7 +569,7 @@ static hidi_status run(hidi_machine *m, const hidi_value **result)
         HIDI_TRY(step(m, *op));
     }
     if (m->n_marks > 0 || m->depth != 1)
-        return bad(m, "the end, with other than one value");
+        return bad(m, "it ends with other than one value");
     HIDI_TRY(pop(m, &value));
     *result = value;
     return HIDI_OK;

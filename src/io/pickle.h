@@ -4,7 +4,7 @@
  * function.  hidi_unpickle follows those that build plain values; of the calls it knows the few
  * that make ordered dicts, tensors and parameters, and computes what these would.  The result of
  * any other call is an opaque value with the function's name: nothing is ever called.
- * Read is protocol 2 and newer (torch.save writes 2 unless told otherwise).
+ * Protocols from 2 on are read (torch.save writes 2 unless told otherwise).
  * Source: pickletools.py and pickle.py (Python), torch/_utils.py (PyTorch).
  */
 #ifndef HIDI_IO_PICKLE_H
@@ -69,7 +69,7 @@ typedef struct hidi_pickle {
 } hidi_pickle;
 
 /* Reads the pickle at the beginning of bytes[n].  HIDI_BAD_FORMAT for instructions that make no
- * sense, HIDI_UNSUPPORTED for one of another protocol and for more values than a gigabyte holds,
+ * sense, HIDI_UNSUPPORTED for one of another protocol and for more values than fit into a gigabyte,
  * each with `what` in front.  The caller frees with hidi_pickle_free, after errors too. */
 hidi_status hidi_unpickle(hidi_pickle *pickle, const unsigned char *bytes, size_t n,
                           const char *what);

@@ -1,4 +1,8 @@
-/* plot.c - SVG by printf: data to pixels, ticks at 1, 2 and 5 times powers of ten, and a legend. */
+/* plot.c - SVG by printf: data to pixels, ticks at 1, 2 and 5 times powers of ten, and a legend.
+ *
+ * Letters are 14 pixels high on a picture 440 wide, so that they can still be read (12 pixels) where
+ * a telephone shows it 376 wide.  Colours are attributes, which every program understands; a style
+ * sheet inside replaces them where the reader prefers a dark page. */
 #include "io/plot.h"
 
 #include <math.h>
@@ -10,16 +14,29 @@
 
 #define MOST_TICKS 16
 #define MOST_POINTS 2000 /* of a curve; longer ones are drawn by their extremes */
-#define DOTTED 40        /* curves of at most so many points show them */
+#define DOTTED 40        /* curves of at most this many points show them */
 #define LARGEST 1e100
 
-#define LEFT 68
-#define RIGHT 20
-#define BOTTOM 50
+#define LEFT 84
+#define RIGHT 14
+#define BOTTOM 52
+#define MARGIN 8        /* of the title and the legend                             */
+#define LETTER 7.7      /* about the width of one                                  */
+#define LEGEND_ROW 20
+#define LEGEND_ROOM 40  /* of a legend; the picture grows by what a longer one has */
 
 /* Okabe and Ito's colours, which the colour-blind can tell apart, without yellow. */
 static const char *const colours[] = { "#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                        "#e69f00", "#56b4e9", "#000000" };
+
+#define COLOURS (sizeof colours / sizeof colours[0])
+
+/* The two that are hard to see on black, and everything that is not a curve. */
+static const char dark_style[] =
+    "<style>@media (prefers-color-scheme: dark) {.plot {fill: #ddd} .plot .paper {fill: #16181c} "
+    ".plot .grid {stroke: #363a42} .plot .axis {stroke: #aaa} .plot .tick {fill: #bbb} "
+    ".plot .line0 {stroke: #5aaef0} .plot .dots0 {fill: #5aaef0} .plot .line6 {stroke: #fff} "
+    ".plot .dots6 {fill: #fff}}</style>\n";
 
 typedef struct plot_tick {
     double value;
@@ -52,14 +69,13 @@ static void put(FILE *out, double coordinate)
         fprintf(out, ".%ld", labs(tenths) % 10);
 }
 
-/* About how wide a text is, in pixels at 12 pixels a letter's height: UTF-8's later bytes have no
- * width. */
+/* About how wide a text is, in pixels: UTF-8's later bytes have no width. */
 static double text_width(const char *text)
 {
     double width = 0;
 
     for (; *text != '\0'; text++)
-        width += ((unsigned char)*text & 0xc0) == 0x80 ? 0 : 6.6;
+        width += ((unsigned char)*text & 0xc0) == 0x80 ? 0 : LETTER;
     return width;
 }
 
@@ -170,8 +186,8 @@ static bool find_ranges(const plot_curve *curves, size_t n, plot_axis *x, plot_a
     }
     pad(x, 0.01);
     pad(y, 0.05);
-    find_ticks(x, 7);
-    find_ticks(y, 6);
+    find_ticks(x, 5);
+    find_ticks(y, 5);
     return any;
 }
 
@@ -182,12 +198,12 @@ static void put_label(FILE *out, const char *label)
 
     fprintf(out, "%.*s", (int)base, label);
     if (label[base] == '^')
-        fprintf(out, "<tspan dy=\"-4\" font-size=\"9\">%s</tspan>", label + base + 1);
+        fprintf(out, "<tspan dy=\"-5\" font-size=\"13\">%s</tspan>", label + base + 1);
 }
 
 static void put_axes(FILE *out, const hidi_plot *plot, const plot_axis *x, const plot_axis *y)
 {
-    fputs("<g stroke=\"#e4e4e4\">\n", out);
+    fputs("<g class=\"grid\" stroke=\"#e4e4e4\">\n", out);
     for (int i = 0; i < y->n_ticks; i++) {
         fprintf(out, "<path d=\"M%d,", LEFT);
         put(out, position(y, y->ticks[i].value));
@@ -202,14 +218,14 @@ static void put_axes(FILE *out, const hidi_plot *plot, const plot_axis *x, const
         put(out, y->start);
         fputs("\"/>\n", out);
     }
-    fprintf(out, "<path stroke=\"#444\" fill=\"none\" d=\"M%d,", LEFT);
+    fprintf(out, "</g>\n<path class=\"axis\" stroke=\"#444\" fill=\"none\" d=\"M%d,", LEFT);
     put(out, y->end);
     fputs("V", out);
     put(out, y->start);
-    fprintf(out, "H%d\"/>\n</g>\n<g fill=\"#444\" font-size=\"11\">\n", HIDI_PLOT_WIDTH - RIGHT);
+    fprintf(out, "H%d\"/>\n<g class=\"tick\" fill=\"#444\">\n", HIDI_PLOT_WIDTH - RIGHT);
     for (int i = 0; i < y->n_ticks; i++) {
         fprintf(out, "<text x=\"%d\" y=\"", LEFT - 7);
-        put(out, position(y, y->ticks[i].value) + 4);
+        put(out, position(y, y->ticks[i].value) + 5);
         fputs("\" text-anchor=\"end\">", out);
         put_label(out, y->ticks[i].label);
         fputs("</text>\n", out);
@@ -218,20 +234,21 @@ static void put_axes(FILE *out, const hidi_plot *plot, const plot_axis *x, const
         fputs("<text x=\"", out);
         put(out, position(x, x->ticks[i].value));
         fputs("\" y=\"", out);
-        put(out, y->start + 17);
+        put(out, y->start + 18);
         fputs("\" text-anchor=\"middle\">", out);
         put_label(out, x->ticks[i].label);
         fputs("</text>\n", out);
     }
     fputs("</g>\n", out);
     if (plot->x_label != NULL) {
-        fprintf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">",
-                (LEFT + HIDI_PLOT_WIDTH - RIGHT) / 2, HIDI_PLOT_HEIGHT - 12);
+        fprintf(out, "<text x=\"%d\" y=\"", (LEFT + HIDI_PLOT_WIDTH - RIGHT) / 2);
+        put(out, y->start + BOTTOM - 12);
+        fputs("\" text-anchor=\"middle\">", out);
         hidi_print_markup(out, plot->x_label);
         fputs("</text>\n", out);
     }
     if (plot->y_label != NULL) {
-        fputs("<text text-anchor=\"middle\" transform=\"translate(17,", out);
+        fputs("<text text-anchor=\"middle\" transform=\"translate(16,", out);
         put(out, (y->start + y->end) / 2);
         fputs(") rotate(-90)\">", out);
         hidi_print_markup(out, plot->y_label);
@@ -267,7 +284,7 @@ static bool collect(plot_curve *curve, const hidi_series *series, const hidi_plo
     return true;
 }
 
-/* average[i]: the mean of the `window` points around i, of those that there are at the ends. */
+/* average[i]: the mean of the `window` points around i; near the ends, of those that exist. */
 static void moving_average(const plot_curve *curve, size_t window, double *average)
 {
     size_t reach = window / 2;
@@ -292,8 +309,8 @@ static void put_point(FILE *out, const plot_axis *x_axis, const plot_axis *y_axi
     put(out, position(y_axis, y));
 }
 
-/* A line through the points.  Long curves: of each group of neighbours the least and the greatest,
- * in their order, which looks the same. */
+/* A line through the points.  In long curves, only the least and the greatest of each group of
+ * neighbours, in their order, which looks the same. */
 static void put_line(FILE *out, const plot_axis *x_axis, const plot_axis *y_axis, const double *x,
                      const double *y, size_t n, const char *style)
 {
@@ -316,9 +333,9 @@ static void put_line(FILE *out, const plot_axis *x_axis, const plot_axis *y_axis
 }
 
 static void put_dots(FILE *out, const plot_axis *x_axis, const plot_axis *y_axis,
-                     const plot_curve *curve, const char *colour)
+                     const plot_curve *curve, size_t colour)
 {
-    fprintf(out, "<g fill=\"%s\" stroke=\"none\">\n", colour);
+    fprintf(out, "<g class=\"dots%zu\" fill=\"%s\" stroke=\"none\">\n", colour, colours[colour]);
     for (size_t i = 0; i < curve->n; i++) {
         fputs("<circle r=\"2.5\" cx=\"", out);
         put(out, position(x_axis, curve->x[i]));
@@ -331,11 +348,12 @@ static void put_dots(FILE *out, const plot_axis *x_axis, const plot_axis *y_axis
 
 /* work: [curve->n] */
 static void put_curve(FILE *out, const hidi_plot *plot, const plot_axis *x, const plot_axis *y,
-                      const plot_curve *curve, const char *colour, double *work)
+                      const plot_curve *curve, size_t colour, double *work)
 {
     if (curve->n == 0)
         return;
-    fprintf(out, "<g fill=\"none\" stroke=\"%s\" stroke-linejoin=\"round\">\n", colour);
+    fprintf(out, "<g class=\"line%zu\" fill=\"none\" stroke=\"%s\" stroke-linejoin=\"round\">\n",
+            colour, colours[colour]);
     if (plot->smooth > 1) {
         moving_average(curve, plot->smooth, work);
         put_line(out, x, y, curve->x, curve->y, curve->n, "stroke-opacity=\"0.25\"");
@@ -350,54 +368,55 @@ static void put_curve(FILE *out, const hidi_plot *plot, const plot_axis *x, cons
 
 /* --- the picture ------------------------------------------------------------------------------ */
 
-/* Above the plot, in as many rows as it needs; returns where they end.  out NULL: only that. */
+/* The legend, above the plot, in as many rows as it needs; returns where they end.  out NULL: draws
+ * nothing. */
 static double put_legend(FILE *out, const hidi_plot *plot, double top)
 {
-    double x = LEFT, y = top;
+    double x = MARGIN, y = top;
 
     for (size_t i = 0; i < plot->n_series; i++) {
         const char *label = plot->series[i].label;
         if (label == NULL)
             continue;
-        double width = 26 + text_width(label) + 16;
-        if (x > LEFT && x + width > HIDI_PLOT_WIDTH - RIGHT) {
-            x = LEFT;
-            y += 17;
+        double width = 26 + text_width(label);
+        if (x > MARGIN && x + width > HIDI_PLOT_WIDTH - MARGIN) {
+            x = MARGIN;
+            y += LEGEND_ROW;
         }
         if (out != NULL) {
-            fputs("<path stroke-width=\"3\" d=\"M", out);
+            fprintf(out, "<path class=\"line%zu\" stroke-width=\"3\" d=\"M", i % COLOURS);
             put(out, x);
             fputs(",", out);
             put(out, y + 8);
-            fprintf(out, "h20\" stroke=\"%s\"/>\n<text x=\"",
-                    colours[i % (sizeof colours / sizeof colours[0])]);
+            fprintf(out, "h20\" stroke=\"%s\"/>\n<text x=\"", colours[i % COLOURS]);
             put(out, x + 26);
             fputs("\" y=\"", out);
-            put(out, y + 12);
+            put(out, y + 13);
             fputs("\">", out);
             hidi_print_markup(out, label);
             fputs("</text>\n", out);
         }
-        x += width;
+        x += width + 16;
     }
-    return x > LEFT || y > top ? y + 17 : y;
+    return x > MARGIN || y > top ? y + LEGEND_ROW : y;
 }
 
-static void put_frame(FILE *out, const hidi_plot *plot)
+static void put_frame(FILE *out, const hidi_plot *plot, int height)
 {
     fprintf(out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-            "viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"12\" fill=\"#222\" "
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" width=\"%d\" height=\"%d\" "
+            "viewBox=\"0 0 %d %d\" font-family=\"sans-serif\" font-size=\"14\" fill=\"#222\" "
             "role=\"img\">\n",
-            HIDI_PLOT_WIDTH, HIDI_PLOT_HEIGHT, HIDI_PLOT_WIDTH, HIDI_PLOT_HEIGHT);
+            HIDI_PLOT_WIDTH, height, HIDI_PLOT_WIDTH, height);
     if (plot->title != NULL) {
         fputs("<title>", out);
         hidi_print_markup(out, plot->title);
         fputs("</title>\n", out);
     }
-    fputs("<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", out);
+    fputs(dark_style, out);
+    fputs("<rect class=\"paper\" width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n", out);
     if (plot->title != NULL) {
-        fprintf(out, "<text x=\"%d\" y=\"24\" font-size=\"15\" font-weight=\"bold\">", LEFT);
+        fprintf(out, "<text x=\"%d\" y=\"24\" font-size=\"15\" font-weight=\"bold\">", MARGIN);
         hidi_print_markup(out, plot->title);
         fputs("</text>\n", out);
     }
@@ -408,16 +427,18 @@ static void put_plot(FILE *out, const hidi_plot *plot, const plot_curve *curves,
 {
     double top = plot->title != NULL ? 34 : 12;
     plot_axis x = { .log = plot->log_x, .start = LEFT, .end = HIDI_PLOT_WIDTH - RIGHT };
-    plot_axis y = { .log = plot->log_y, .start = HIDI_PLOT_HEIGHT - BOTTOM };
+    plot_axis y = { .log = plot->log_y };
     bool any = find_ranges(curves, plot->n_series, &x, &y);
+    double legend = put_legend(NULL, plot, top) - top;
+    double height = HIDI_PLOT_HEIGHT + fmax(0, legend - LEGEND_ROOM);
 
-    y.end = put_legend(NULL, plot, top) + 6;
-    put_frame(out, plot);
+    y.start = height - BOTTOM;
+    y.end = top + legend + 8;
+    put_frame(out, plot, (int)height);
     put_legend(out, plot, top);
     put_axes(out, plot, &x, &y);
     for (size_t i = 0; i < plot->n_series; i++)
-        put_curve(out, plot, &x, &y, &curves[i], colours[i % (sizeof colours / sizeof colours[0])],
-                  work);
+        put_curve(out, plot, &x, &y, &curves[i], i % COLOURS, work);
     if (!any)
         fprintf(out,
                 "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" fill=\"#888\">no data</text>\n",

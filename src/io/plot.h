@@ -13,8 +13,8 @@
 
 #include "../core/status.h"
 
-#define HIDI_PLOT_WIDTH 720
-#define HIDI_PLOT_HEIGHT 400
+#define HIDI_PLOT_WIDTH 440
+#define HIDI_PLOT_HEIGHT 300 /* more where the legend has more than two rows */
 
 typedef struct hidi_series {
     const char *label;   /* in the legend; NULL: none                                      */
@@ -27,13 +27,14 @@ typedef struct hidi_series {
 typedef struct hidi_plot {
     const char *title, *x_label, *y_label; /* UTF-8; NULL: none                            */
     bool log_y;
-    size_t smooth;   /* > 1: a moving average over so many points, the points faint behind */
+    size_t smooth;   /* > 1: a moving average over this many points, these faint behind it */
     const hidi_series *series;
     size_t n_series; /* colours repeat after 7                                             */
     bool log_x;
 } hidi_plot;
 
-/* Writes one <svg> element, which is a file of its own and can also stand in HTML. */
+/* Writes one <svg> element, which is a file of its own and can also stand in HTML.  Its letters are
+ * 14 pixels high; its colours are those of a dark page where the reader prefers one. */
 hidi_status hidi_plot_svg(const hidi_plot *plot, FILE *out);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/stop.h"
 #include "io/atomic_file.h"
 
 typedef struct png_job {
@@ -21,6 +22,7 @@ typedef struct png_job {
     FILE *in;                             /* reading                                          */
     size_t offset;                        /* bytes read so far                                */
     png_uint_32 width, height;
+    int deep_grey;                        /* 16 bits, grey and nothing else                   */
     int file_channels;                    /* 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha     */
     uint8_t *pixel;                       /* [height, width, file_channels], as libpng has it */
     png_bytep *row;
@@ -87,6 +89,8 @@ static int read_pixels(png_job *job)
     job->height = png_get_image_height(job->png, job->info);
     if ((size_t)job->width > ((size_t)1 << 28) / job->height)
         png_error(job->png, "more than 2^28 pixels");
+    job->deep_grey = png_get_bit_depth(job->png, job->info) == 16 &&
+                     png_get_color_type(job->png, job->info) == PNG_COLOR_TYPE_GRAY;
     set_transforms(job);
     const size_t row_bytes = png_get_rowbytes(job->png, job->info);
     job->pixel = malloc(row_bytes * job->height);
@@ -119,6 +123,7 @@ static hidi_status convert(hidi_image *image, const png_job *job, int channels)
     if (channels == 0)
         channels = job->file_channels >= 3 ? 3 : 1;
     HIDI_TRY(hidi_image_create(image, job->width, job->height, channels, 0));
+    image->deep_grey = job->deep_grey;
     for (size_t i = 0; i < image->width * image->height; i++)
         convert_pixel(job->pixel + i * (size_t)job->file_channels, job->file_channels,
                       image->pixel + i * (size_t)channels, channels);
@@ -187,8 +192,11 @@ static int write_pixels(png_job *job)
                  image->channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
                  PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     png_write_info(job->png, job->info);
-    for (size_t i = 0; i < image->height; i++)
+    for (size_t i = 0; i < image->height; i++) {
+        if (hidi_check_stop() != HIDI_OK)
+            fail(job, HIDI_INTERRUPTED, hidi_error_message());
         png_write_row(job->png, image->pixel + i * image->width * (size_t)image->channels);
+    }
     png_write_end(job->png, NULL);
     return 1;
 }
@@ -231,9 +239,13 @@ hidi_status hidi_png_write(const hidi_image *image, const char *path)
         return hidi_error_prefix(status, "%s", path);
     status = hidi_atomic_open(&file, path);
     if (status == HIDI_OK) {
-        /* A short write leaves the stream's error flag, which the commit reports. */
-        fwrite(data, 1, bytes, file.out);
-        status = hidi_atomic_commit(&file);
+        errno = 0;
+        if (fwrite(data, 1, bytes, file.out) == bytes) {
+            status = hidi_atomic_commit(&file);
+        } else {
+            status = hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", path, strerror(errno));
+            hidi_atomic_abandon(&file);
+        }
     }
     free(data);
     return status;

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "io/atomic_file.h"
 
@@ -20,8 +22,8 @@
 /* --- reading ---------------------------------------------------------------------------------- */
 
 typedef struct span {
-    size_t begin, end; /* bytes, relative to the data */
-    size_t tensor;     /* index in the file           */
+    size_t begin, end; /* bytes, relative to the data     */
+    const char *name;  /* of its tensor, in the header    */
 } span;
 
 /* What the header is checked against. */
@@ -29,7 +31,8 @@ typedef struct layout {
     hidi_tensor_file *file;
     const unsigned char *data;
     size_t data_bytes;
-    span *spans; /* of the tensors read so far */
+    span *spans; /* of the tensors so far, the unread ones too */
+    size_t n_spans;
 } layout;
 
 static hidi_status bad(const hidi_tensor_file *file, const char *name, const char *problem)
@@ -37,21 +40,20 @@ static hidi_status bad(const hidi_tensor_file *file, const char *name, const cha
     return hidi_error(HIDI_BAD_FORMAT, "%s: tensor \"%s\": %s", file->path, name, problem);
 }
 
+/* *known, false on entry, stays so for a type that hidi does not compute with. */
 static hidi_status parse_dtype(const hidi_tensor_file *file, const char *name, const json_t *json,
-                               hidi_dtype *dtype)
+                               hidi_dtype *dtype, bool *known)
 {
     const char *text = json_string_value(json);
 
     if (text == NULL)
         return bad(file, name, "\"dtype\" is missing or not text");
-    for (int i = HIDI_F64; i <= HIDI_BOOL; i++) {
-        if (strcmp(text, hidi_dtype_name((hidi_dtype)i)) == 0) {
+    for (int i = HIDI_F64; i <= HIDI_BOOL && !*known; i++) {
+        *known = strcmp(text, hidi_dtype_name((hidi_dtype)i)) == 0;
+        if (*known)
             *dtype = (hidi_dtype)i;
-            return HIDI_OK;
-        }
     }
-    return hidi_error(HIDI_UNSUPPORTED, "%s: tensor \"%s\": hidi does not read dtype \"%s\"",
-                      file->path, name, text);
+    return HIDI_OK;
 }
 
 static bool parse_size(const json_t *json, size_t *size)
@@ -64,32 +66,46 @@ static bool parse_size(const json_t *json, size_t *size)
 }
 
 static hidi_status parse_shape(const hidi_tensor_file *file, const char *name, const json_t *json,
-                               int *rank, size_t *dim)
+                               size_t *rank, size_t *dim)
 {
+    size_t size;
+
     if (!json_is_array(json))
         return bad(file, name, "\"shape\" is missing or not a list");
-    if (json_array_size(json) > HIDI_FILE_MAX_RANK)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: tensor \"%s\": rank %zu is above %d", file->path,
-                          name, json_array_size(json), HIDI_FILE_MAX_RANK);
-    *rank = (int)json_array_size(json);
-    for (int i = 0; i < *rank; i++)
-        if (!parse_size(json_array_get(json, (size_t)i), &dim[i]))
+    *rank = json_array_size(json);
+    for (size_t i = 0; i < *rank; i++)
+        if (!parse_size(json_array_get(json, i), i < HIDI_FILE_MAX_RANK ? &dim[i] : &size))
             return bad(file, name, "\"shape\" holds something else than whole numbers from 0");
     return HIDI_OK;
+}
+
+/* Notes down a tensor that a hidi_file_tensor cannot hold. */
+static hidi_status note_unread(hidi_tensor_file *file, const char *name, const json_t *json,
+                               size_t rank)
+{
+    char what[96];
+
+    if (rank > HIDI_FILE_MAX_RANK)
+        snprintf(what, sizeof what, "a tensor of rank %zu", rank);
+    else
+        snprintf(what, sizeof what, "a tensor of type %.40s",
+                 json_string_value(json_object_get(json, "dtype")));
+    return hidi_tensor_file_add_unread(file, name, what);
 }
 
 static hidi_status parse_tensor(layout *where, const char *name, const json_t *json)
 {
     hidi_tensor_file *file = where->file;
-    span *range = &where->spans[file->n_tensors];
+    span *range = &where->spans[where->n_spans];
     const json_t *offsets = json_object_get(json, "data_offsets");
     size_t dim[HIDI_FILE_MAX_RANK];
     hidi_dtype dtype = HIDI_F32;
-    int rank = 0;
+    size_t rank = 0;
+    bool known = false;
 
     if (!json_is_object(json))
         return bad(file, name, "its entry in the header is not a JSON object");
-    HIDI_TRY(parse_dtype(file, name, json_object_get(json, "dtype"), &dtype));
+    HIDI_TRY(parse_dtype(file, name, json_object_get(json, "dtype"), &dtype, &known));
     HIDI_TRY(parse_shape(file, name, json_object_get(json, "shape"), &rank, dim));
     if (json_array_size(offsets) != 2 || !parse_size(json_array_get(offsets, 0), &range->begin) ||
         !parse_size(json_array_get(offsets, 1), &range->end))
@@ -100,9 +116,12 @@ static hidi_status parse_tensor(layout *where, const char *name, const json_t *j
         return hidi_error(HIDI_BAD_FORMAT,
                           "%s: tensor \"%s\": bytes %zu to %zu are not within the data's %zu",
                           file->path, name, range->begin, range->end, where->data_bytes);
-    range->tensor = file->n_tensors;
+    range->name = name;
+    where->n_spans++;
+    if (!known || rank > HIDI_FILE_MAX_RANK)
+        return note_unread(file, name, json, rank);
 
-    hidi_status status = hidi_tensor_file_refer(file, name, dtype, rank, dim,
+    hidi_status status = hidi_tensor_file_refer(file, name, dtype, (int)rank, dim,
                                                 where->data + range->begin);
     if (status == HIDI_BAD_SHAPE)
         status = HIDI_BAD_FORMAT;
@@ -111,7 +130,7 @@ static hidi_status parse_tensor(layout *where, const char *name, const json_t *j
     size_t expected = file->tensor[file->n_tensors - 1].count * hidi_dtype_bytes(dtype);
     if (range->end - range->begin != expected)
         return hidi_error(HIDI_BAD_FORMAT,
-                          "%s: tensor \"%s\": its shape is of %zu bytes, it has %zu",
+                          "%s: tensor \"%s\": its shape takes %zu bytes, it has %zu",
                           file->path, name, expected, range->end - range->begin);
     return HIDI_OK;
 }
@@ -121,6 +140,8 @@ static hidi_status parse_metadata(hidi_tensor_file *file, json_t *json)
     const char *key;
     json_t *value;
 
+    if (json_is_null(json)) /* as some writers have it where there is none */
+        return HIDI_OK;
     if (!json_is_object(json))
         return hidi_error(HIDI_BAD_FORMAT, "%s: " METADATA " is not a JSON object", file->path);
     if (json_object_size(json) > MOST_METADATA)
@@ -147,17 +168,17 @@ static int by_offset(const void *left, const void *right)
 /* The tensors must tile the data: no byte twice, none left over. */
 static hidi_status check_tiling(layout *where)
 {
-    hidi_tensor_file *file = where->file;
+    const hidi_tensor_file *file = where->file;
     size_t end = 0;
 
-    qsort(where->spans, file->n_tensors, sizeof *where->spans, by_offset);
-    for (size_t i = 0; i < file->n_tensors; i++) {
+    qsort(where->spans, where->n_spans, sizeof *where->spans, by_offset);
+    for (size_t i = 0; i < where->n_spans; i++) {
         const span *range = &where->spans[i];
 
         if (range->begin != end)
             return hidi_error(HIDI_BAD_FORMAT,
                               "%s: tensor \"%s\": begins at byte %zu of the data, %s",
-                              file->path, file->tensor[range->tensor].name, range->begin,
+                              file->path, range->name, range->begin,
                               range->begin < end ? "inside another tensor" : "after a gap");
         end = range->end;
     }
@@ -209,7 +230,8 @@ static hidi_status parse_file(hidi_tensor_file *file)
     if (header == NULL)
         return hidi_error(HIDI_BAD_FORMAT, "%s: header, byte %d: %s", file->path, reason.position,
                           reason.text);
-    layout where = { file, bytes + 8 + length, file->buffer_bytes - 8 - (size_t)length, NULL };
+    layout where = { file, bytes + 8 + length, file->buffer_bytes - 8 - (size_t)length, NULL,
+                     0 };
     where.spans = malloc((json_object_size(header) + 1) * sizeof *where.spans);
     hidi_status status = where.spans == NULL
                              ? hidi_error(HIDI_NO_MEMORY, "%s: out of memory", file->path)
@@ -219,12 +241,25 @@ static hidi_status parse_file(hidi_tensor_file *file)
     return status;
 }
 
+static bool is_other_format(const hidi_tensor_file *file)
+{
+    return file->buffer_bytes > 8 && file->buffer[8] != '{';
+}
+
 hidi_status hidi_safetensors_read(hidi_tensor_file *file, const char *path)
 {
+    struct stat about;
+
     hidi_tensor_file_init(file);
     hidi_status status = hidi_tensor_file_set_path(file, path);
     if (status == HIDI_OK)
         status = hidi_read_file(path, &file->buffer, &file->buffer_bytes);
+    if (status == HIDI_OK && is_other_format(file) && stat(path, &about) == 0 &&
+        !S_ISREG(about.st_mode))
+        status = hidi_error(HIDI_UNSUPPORTED,
+                            "%s: through a pipe only safetensors can be read, and this is something "
+                            "else: PyTorch's files, npz and npy have to be files",
+                            path);
     if (status == HIDI_OK)
         status = parse_file(file);
     if (status != HIDI_OK)
@@ -286,7 +321,7 @@ static json_t *tensor_entry(const hidi_file_tensor *tensor, size_t begin)
                      shape, "data_offsets", (json_int_t)begin, (json_int_t)end);
 }
 
-/* The header, or NULL: out of memory, or a name that is not UTF-8 or there twice, is `culprit`. */
+/* The header.  NULL when out of memory, or if a name, *culprit, is not UTF-8 or is there twice. */
 static json_t *make_header(const hidi_tensor_file *file, const size_t *begin, const char **culprit)
 {
     json_t *header = json_object(), *metadata = NULL;

@@ -14,7 +14,7 @@
  * The caller frees `file` with hidi_tensor_file_free. */
 hidi_status hidi_safetensors_read(hidi_tensor_file *file, const char *path);
 
-/* Writes all of `file` to `path` by way of a temporary file beside it, fsync and rename: a failed
+/* Writes all of `file` to `path` through a temporary file beside it, fsync and rename: a failed
  * or interrupted write leaves an existing file as it was. */
 hidi_status hidi_safetensors_write(const hidi_tensor_file *file, const char *path);
 

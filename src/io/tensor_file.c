@@ -86,6 +86,39 @@ const char *hidi_tensor_file_meta(const hidi_tensor_file *file, const char *key)
     return NULL;
 }
 
+/* What comes before ".name" in a longer name; 0: it does not end so. */
+static size_t prefix_length(const char *longer, const char *name)
+{
+    const size_t all = strlen(longer), end = strlen(name);
+
+    return all > end + 1 && longer[all - end - 1] == '.' && strcmp(longer + all - end, name) == 0
+               ? all - end - 1
+               : 0;
+}
+
+/* Wrappers of a model put their own names in front: those with which the tensor is there are
+ * offered. */
+static hidi_status no_tensor(const hidi_tensor_file *file, const char *name)
+{
+    char keys[300] = "";
+    size_t used = 0, n = 0;
+
+    for (size_t i = 0; i < file->n_tensors && n < 5; i++) {
+        const size_t length = prefix_length(file->tensor[i].name, name);
+
+        if (length == 0 || length > 80 || used + length + 16 > sizeof keys)
+            continue;
+        used += (size_t)snprintf(keys + used, sizeof keys - used, "%s--key %.*s",
+                                 n++ == 0 ? "" : " or ", (int)length, file->tensor[i].name);
+    }
+    return n == 0 ? hidi_error(HIDI_BAD_FORMAT, "%s: no tensor \"%s\" among the %zu in this file",
+                               file->path, name, file->n_tensors)
+                  : hidi_error(HIDI_BAD_FORMAT,
+                               "%s: no tensor \"%s\", but a part that has it: %s (hidi convert "
+                               "makes a file of it)",
+                               file->path, name, keys);
+}
+
 hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name,
                                   const hidi_file_tensor **tensor)
 {
@@ -98,8 +131,7 @@ hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name
         if (strncmp(file->unread[i], name, length) == 0 && file->unread[i][length] == ':')
             return hidi_error(HIDI_UNSUPPORTED, "%s: cannot be read: %s", file->path,
                               file->unread[i]);
-    return hidi_error(HIDI_BAD_FORMAT, "%s: no tensor \"%s\" among the %zu in this file",
-                      file->path, name, file->n_tensors);
+    return no_tensor(file, name);
 }
 
 static double float_of_bits(uint32_t bits)
@@ -337,6 +369,21 @@ hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, c
     return HIDI_OK;
 }
 
+hidi_status hidi_tensor_file_set_meta(hidi_tensor_file *file, const char *key, const char *value)
+{
+    for (size_t i = 0; i < file->n_keys; i++) {
+        if (strcmp(file->key[i], key) != 0)
+            continue;
+        char *copy = strdup(value);
+        if (copy == NULL)
+            return hidi_error(HIDI_NO_MEMORY, "metadata \"%s\": out of memory", key);
+        free(file->value[i]);
+        file->value[i] = copy;
+        return HIDI_OK;
+    }
+    return hidi_tensor_file_add_meta(file, key, value);
+}
+
 hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
                                         const char *what)
 {
@@ -352,12 +399,30 @@ hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name
     return HIDI_OK;
 }
 
-/* What of `name` comes after "key."; NULL: it does not begin so. */
+/* The part of `name` after "key."; NULL: it does not begin with that. */
 static char *rest_of(char *name, const char *key)
 {
     const size_t length = strlen(key);
 
     return strncmp(name, key, length) == 0 && name[length] == '.' ? name + length + 1 : NULL;
+}
+
+/* The same of what could not be read: beside the part it does not matter. */
+static void keep_unread(hidi_tensor_file *file, const char *key)
+{
+    const size_t n = file->n_unread;
+
+    file->n_unread = 0;
+    for (size_t i = 0; i < n; i++) {
+        char *text = file->unread[i], *rest = rest_of(text, key);
+
+        if (rest == NULL) {
+            free(text);
+            continue;
+        }
+        memmove(text, rest, strlen(rest) + 1);
+        file->unread[file->n_unread++] = text;
+    }
 }
 
 hidi_status hidi_tensor_file_keep(hidi_tensor_file *file, const char *key)
@@ -380,6 +445,7 @@ hidi_status hidi_tensor_file_keep(hidi_tensor_file *file, const char *key)
             memmove(tensor.name, rest, strlen(rest) + 1);
         file->tensor[file->n_tensors++] = tensor;
     }
+    keep_unread(file, key);
     return file->n_tensors > 0
                ? HIDI_OK
                : hidi_error(HIDI_BAD_ARGUMENT, "%s: no tensor is called \"%s\" or \"%s.NAME\"",

@@ -1,6 +1,6 @@
 /* tensor_file.h - named tensors and text metadata in host memory, and how to get at them.
  *
- * Readers (safetensors.h; later others) fill one; models, checkpoints and `hidi probe` take what
+ * Readers (open_tensors.h calls them) fill one; models, checkpoints and `hidi probe` take what
  * they need from it.  To write, fill one with hidi_tensor_file_add and hand it to a writer.
  */
 #ifndef HIDI_IO_TENSOR_FILE_H
@@ -81,13 +81,15 @@ hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_
 hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, int rank,
                                       const size_t *dim, const hidi_real *data);
 /* For readers: adds a tensor whose little-endian bytes stay where they are, as a rule in
- * file->buffer.  The caller sees to it that names differ. */
+ * file->buffer.  The caller makes sure that names differ. */
 hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
                                    int rank, const size_t *dim, const unsigned char *data);
 /* ... whose bytes, from malloc, now belong to the file (if it succeeds). */
 hidi_status hidi_tensor_file_take(hidi_tensor_file *file, const char *name, hidi_dtype dtype,
                                   int rank, const size_t *dim, unsigned char *data);
 hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value);
+/* ... in the place of the value that the key may already have. */
+hidi_status hidi_tensor_file_set_meta(hidi_tensor_file *file, const char *key, const char *value);
 /* For readers: notes down what the file has under `name` and is neither tensor nor text. */
 hidi_status hidi_tensor_file_add_unread(hidi_tensor_file *file, const char *name,
                                         const char *what);
@@ -102,7 +104,7 @@ hidi_status hidi_count_elements(const char *name, hidi_dtype dtype, int rank, co
                                 size_t *count);
 
 /* How many bytes the arrays of a file of this size may take in memory, where compression or strides
- * make them larger than the file: 64 times its size and 256 MiB. */
+ * make them larger than the file: 64 times its size plus 256 MiB. */
 size_t hidi_file_budget(size_t file_bytes);
 
 #endif

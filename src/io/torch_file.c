@@ -90,7 +90,7 @@ static hidi_status load_member(void *context, const hidi_stored *storage, unsign
     return HIDI_OK;
 }
 
-/* The record "byteorder": "little", as without it, or "big". */
+/* The record "byteorder": "big", or "little", which it also is without the record. */
 static hidi_status read_byte_order(const archive *a, bool *big_endian)
 {
     unsigned char *text;
@@ -146,6 +146,7 @@ static hidi_status read_archive(hidi_tensor_file *file, archive *a, const char *
 {
     unsigned char *bytes = NULL;
     const hidi_value *part;
+    const char *prefix;
     hidi_torch_views list = { 0 };
     hidi_pickle pickle = { 0 };
     hidi_storage_source source = { data ? load_member : NULL, a, false, a->zip.file_bytes };
@@ -159,9 +160,9 @@ static hidi_status read_archive(hidi_tensor_file *file, archive *a, const char *
         status = hidi_error(HIDI_BAD_FORMAT, "%s: %zu bytes after the end of the pickle",
                             file->path, n - pickle.used);
     if (status == HIDI_OK)
-        status = hidi_torch_choose(pickle.value, key, file->path, &part);
+        status = hidi_torch_choose(pickle.value, key, file->path, &part, &prefix);
     if (status == HIDI_OK)
-        status = hidi_torch_list_part(&list, part, file);
+        status = hidi_torch_list_part(&list, part, prefix, file);
     if (status == HIDI_OK)
         status = hidi_torch_materialise(file, &list, &source);
     hidi_torch_views_free(&list);

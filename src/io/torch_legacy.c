@@ -184,10 +184,11 @@ static hidi_status read_pickles(legacy *l, const char *key, bool data)
     const hidi_storage_source source = { data ? load_place : NULL, l, false,
                                          l->file->buffer_bytes };
     const hidi_value *part;
+    const char *prefix;
     hidi_torch_views list = { 0 };
 
-    HIDI_TRY(hidi_torch_choose(l->saved.value, key, l->file->path, &part));
-    hidi_status status = hidi_torch_list_part(&list, part, l->file);
+    HIDI_TRY(hidi_torch_choose(l->saved.value, key, l->file->path, &part, &prefix));
+    hidi_status status = hidi_torch_list_part(&list, part, prefix, l->file);
     if (status == HIDI_OK)
         status = hidi_torch_materialise(l->file, &list, &source);
     hidi_torch_views_free(&list);

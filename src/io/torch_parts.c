@@ -88,7 +88,7 @@ static bool has_tensors(search *s, const hidi_value *value, int depth)
     return false;
 }
 
-/* Has it a tensor of its own, of this rank or above? */
+/* Does it have a tensor of its own, of this rank or above? */
 static bool holds_a_tensor(const hidi_value *value, int rank)
 {
     for (size_t i = 0; i < children(value); i++)
@@ -115,7 +115,7 @@ static hidi_status several(search *s, const hidi_value *value)
                       names);
 }
 
-/* Names the first object that may have hidden some. */
+/* Names the first object that may be hiding some. */
 static hidi_status no_tensors(search *s, const hidi_value *value)
 {
     char number[32];
@@ -198,24 +198,65 @@ static hidi_status no_such_part(const char *path, const hidi_value *value, const
                       used == 0 ? "no parts" : names);
 }
 
+/* Does a child's name begin with "key."?  So it is in a flat dict of a wrapped model. */
+static bool is_prefix(const hidi_value *value, const char *key)
+{
+    const size_t length = strlen(key);
+    char number[32];
+
+    for (size_t i = 0; i < children(value); i++) {
+        const char *name = child_name(value, i, number, sizeof number);
+
+        if (name != NULL && strncmp(name, key, length) == 0 && name[length] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* Follows `key` from `value`: *part is where it leads to, and *left what of it is not found there
+ * (NULL: it leads to the end), or is a prefix of the names there (then *prefix is this, too). */
+static void follow(const hidi_value *value, const char *key, const hidi_value **part,
+                   const char **left, const char **prefix)
+{
+    *part = value;
+    *prefix = NULL;
+    for (*left = key; *left != NULL && **left != '\0';) {
+        const char *rest = NULL;
+        const hidi_value *found = is_collection(*part) ? find_child(*part, *left, &rest) : NULL;
+
+        if (found == NULL) {
+            if (is_collection(*part) && is_prefix(*part, *left))
+                *prefix = *left;
+            return;
+        }
+        *part = found;
+        *left = rest;
+    }
+    *left = NULL;
+}
+
 hidi_status hidi_torch_choose(const hidi_value *root, const char *key, const char *path,
-                              const hidi_value **part)
+                              const hidi_value **part, const char **prefix)
 {
     search s = { path, 0 };
+    const char *left;
 
-    *part = root;
+    follow(root, key, part, &left, prefix);
     if (key == NULL)
         HIDI_TRY(choose_itself(&s, root, part));
-    for (const char *rest = key; rest != NULL && *rest != '\0';) {
-        const char *wanted = rest;
-        const hidi_value *found = is_collection(*part) ? find_child(*part, wanted, &rest) : NULL;
+    if (left == key && key != NULL && *prefix == NULL) { /* perhaps in the only part with tensors */
+        const hidi_value *itself;
 
-        if (found == NULL)
-            return is_collection(*part) ? no_such_part(path, *part, wanted)
-                                        : hidi_error(HIDI_BAD_ARGUMENT, "%s: no \"%s\" in %s", path,
-                                                     wanted, class_of(*part));
-        *part = found;
+        if (is_collection(root) && choose_itself(&s, root, &itself) == HIDI_OK && itself != root) {
+            follow(itself, key, part, &left, prefix);
+            if (left != NULL && *prefix == NULL)
+                *part = root;
+        }
     }
+    if (left != NULL && *prefix == NULL)
+        return is_collection(*part) ? no_such_part(path, *part, left)
+                                    : hidi_error(HIDI_BAD_ARGUMENT, "%s: no \"%s\" in %s", path,
+                                                 left, class_of(*part));
     if (!is_collection(*part) && (*part)->kind != HIDI_VALUE_TENSOR)
         return hidi_error(HIDI_UNSUPPORTED,
                           "%s: %s%s%s is %s: neither tensors nor a dict of them (state_dict() of a "
@@ -231,9 +272,21 @@ hidi_status hidi_torch_choose(const hidi_value *root, const char *key, const cha
 typedef struct walk {
     hidi_torch_views *list;
     hidi_tensor_file *file;
+    const char *prefix; /* only names that begin with it and a dot, and without these; NULL: all */
     size_t visits, text;
     char name[LONGEST_NAME];
 } walk;
+
+/* The name of the value that the walk is at; NULL: it has not the prefix that is wanted. */
+static const char *current_name(const walk *w)
+{
+    const size_t length = w->prefix == NULL ? 0 : strlen(w->prefix);
+
+    if (w->prefix == NULL)
+        return w->name;
+    return strncmp(w->name, w->prefix, length) == 0 && w->name[length] == '.' ? w->name + length + 1
+                                                                           : NULL;
+}
 
 static hidi_status count_text(walk *w, size_t bytes)
 {
@@ -246,8 +299,11 @@ static hidi_status count_text(walk *w, size_t bytes)
 
 static hidi_status add_tensor(walk *w, const hidi_stored_view *view)
 {
+    const char *name = current_name(w);
+    if (name == NULL)
+        return HIDI_OK;
     const bool room = hidi_array_room(&w->list->item, w->list->n, NULL, sizeof *w->list->item);
-    char *copy = strdup(w->name[0] == '\0' ? "tensor" : w->name);
+    char *copy = strdup(name[0] == '\0' ? "tensor" : name);
     if (!room || copy == NULL) {
         free(copy);
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", w->file->path);
@@ -260,8 +316,10 @@ static hidi_status add_tensor(walk *w, const hidi_stored_view *view)
 static hidi_status add_other(walk *w, const hidi_value *value)
 {
     char number[HIDI_NUMBER_TEXT];
-    const char *text = number;
+    const char *text = number, *name = current_name(w);
 
+    if (name == NULL)
+        return HIDI_OK;
     if (value->kind == HIDI_VALUE_NONE)
         text = "None";
     else if (value->kind == HIDI_VALUE_BOOL)
@@ -274,13 +332,13 @@ static hidi_status add_other(walk *w, const hidi_value *value)
         text = value->text;
     else {
         HIDI_TRY(count_text(w, strlen(class_of(value))));
-        return hidi_tensor_file_add_unread(w->file, w->name, class_of(value));
+        return hidi_tensor_file_add_unread(w->file, name, class_of(value));
     }
     HIDI_TRY(count_text(w, strlen(text)));
     if (w->file->n_keys == MOST_METADATA)
         return hidi_error(HIDI_UNSUPPORTED, "%s: \"%s\": more than %d numbers and texts",
-                          w->file->path, w->name, MOST_METADATA);
-    return hidi_tensor_file_add_meta(w->file, w->name, text);
+                          w->file->path, name, MOST_METADATA);
+    return hidi_tensor_file_add_meta(w->file, name, text);
 }
 
 static hidi_status visit(walk *w, const hidi_value *value, size_t length, int depth);
@@ -290,8 +348,8 @@ static hidi_status visit_children(walk *w, const hidi_value *value, size_t lengt
     char number[32];
 
     if (depth == DEEPEST)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: dicts and lists within each other more than %d "
-                                            "deep", w->file->path, DEEPEST);
+        return hidi_error(HIDI_UNSUPPORTED, "%s: dicts and lists nested more than %d deep",
+                          w->file->path, DEEPEST);
     for (size_t i = 0; i < children(value); i++) {
         const char *name = child_name(value, i, number, sizeof number);
         const size_t left = sizeof w->name - length;
@@ -343,10 +401,10 @@ static hidi_status check_names(const hidi_torch_views *list, const char *path)
     return status;
 }
 
-hidi_status hidi_torch_list_part(hidi_torch_views *list, const hidi_value *part,
+hidi_status hidi_torch_list_part(hidi_torch_views *list, const hidi_value *part, const char *prefix,
                                  hidi_tensor_file *file)
 {
-    walk w = { .list = list, .file = file };
+    walk w = { .list = list, .file = file, .prefix = prefix };
 
     memset(list, 0, sizeof *list);
     hidi_status status = visit(&w, part, 0, 0);

@@ -1,15 +1,37 @@
 /* zip_file.c - what libzip reads, with limits: no name twice, no member larger than its archive,
- * and every member read to its end has the checksum that it should have. */
+ * and every member that is read to its end has the right checksum. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
 
 #include "io/zip_file.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <zip.h>
+
+hidi_status hidi_zip_open_single(hidi_zip *zip, const char *path, const char *name)
+{
+    struct stat info;
+
+    memset(zip, 0, sizeof *zip);
+    zip->path = strdup(path);
+    if (zip->path == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for a file name", path);
+    zip->single = fopen(path, "rb");
+    if (zip->single == NULL || fstat(fileno(zip->single), &info) != 0) {
+        hidi_status status = hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+        hidi_zip_close(zip);
+        return status;
+    }
+    zip->single_name = name;
+    zip->n_members = 1;
+    zip->file_bytes = info.st_size > 0 ? (size_t)info.st_size : 0;
+    return HIDI_OK;
+}
 
 hidi_status hidi_zip_open(hidi_zip *zip, const char *path)
 {
@@ -17,6 +39,9 @@ hidi_status hidi_zip_open(hidi_zip *zip, const char *path)
     int reason = 0;
 
     memset(zip, 0, sizeof *zip);
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return hidi_error(HIDI_BAD_FILE, "%s: not a regular file, which an archive has to be: its "
+                                         "directory is at its end", path);
     zip->path = strdup(path);
     if (zip->path == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for a file name", path);
@@ -55,12 +80,16 @@ void hidi_zip_close(hidi_zip *zip)
 {
     if (zip->archive != NULL)
         zip_discard(zip->archive);
+    if (zip->single != NULL)
+        (void)fclose(zip->single);
     free(zip->path);
     memset(zip, 0, sizeof *zip);
 }
 
 const char *hidi_zip_name(const hidi_zip *zip, size_t i)
 {
+    if (zip->single != NULL)
+        return zip->single_name;
     const char *name = zip_get_name(zip->archive, i, ZIP_FL_ENC_RAW);
 
     return name == NULL ? "" : name;
@@ -68,6 +97,10 @@ const char *hidi_zip_name(const hidi_zip *zip, size_t i)
 
 bool hidi_zip_find(const hidi_zip *zip, const char *name, size_t *i)
 {
+    if (zip->single != NULL) {
+        *i = 0;
+        return strcmp(name, zip->single_name) == 0;
+    }
     zip_int64_t found = zip_name_locate(zip->archive, name, ZIP_FL_ENC_RAW);
 
     if (found < 0)
@@ -88,6 +121,11 @@ hidi_status hidi_zip_begin(hidi_zip_member *member, const hidi_zip *zip, size_t 
     zip_stat_t about;
 
     *member = (hidi_zip_member){ .zip = zip, .name = hidi_zip_name(zip, i) };
+    if (zip->single != NULL) {
+        rewind(zip->single);
+        member->bytes = member->left = zip->file_bytes;
+        return HIDI_OK;
+    }
     if (zip_stat_index(zip->archive, i, 0, &about) != 0 || (about.valid & needed) != needed)
         return bad(member, HIDI_BAD_FORMAT, zip_strerror(zip->archive));
     if (about.encryption_method != ZIP_EM_NONE)
@@ -113,6 +151,10 @@ hidi_status hidi_zip_read(hidi_zip_member *member, void *out, size_t n)
     if (n > member->left)
         return bad(member, HIDI_BAD_FORMAT, "truncated");
     member->left -= n;
+    if (member->zip->single != NULL)
+        return fread(bytes, 1, n, member->zip->single) == n
+                   ? HIDI_OK
+                   : bad(member, HIDI_BAD_FORMAT, "truncated");
     while (n > 0) {
         zip_int64_t got = zip_fread(member->file, bytes, n);
 

@@ -1,4 +1,4 @@
-/* zip_file.h - reading zip archives (npz, PyTorch) by way of libzip.  Private to io/. */
+/* zip_file.h - reading zip archives (npz, PyTorch) with libzip.  Private to io/. */
 #ifndef HIDI_IO_ZIP_FILE_H
 #define HIDI_IO_ZIP_FILE_H
 
@@ -6,11 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <stdio.h>
+
 #include "core/status.h"
 
 typedef struct hidi_zip {
     char *path;
     struct zip *archive;
+    FILE *single;      /* a file that is taken for an archive's only member, or NULL */
+    const char *single_name;
     size_t n_members;
     size_t file_bytes; /* of the archive itself */
 } hidi_zip;
@@ -26,6 +30,10 @@ typedef struct hidi_zip_member {
 
 /* Reads the directory.  Two members of one name: HIDI_BAD_FORMAT. */
 hidi_status hidi_zip_open(hidi_zip *zip, const char *path);
+
+/* A file of its own, such as a .npy, as if it were stored in an archive under this name, a literal. */
+hidi_status hidi_zip_open_single(hidi_zip *zip, const char *path, const char *name);
+
 void hidi_zip_close(hidi_zip *zip); /* also of a zeroed one */
 
 /* The name of member i; "" for one that was deleted. */

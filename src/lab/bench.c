@@ -28,7 +28,7 @@ static hidi_bench_row *add_row(hidi_bench *b, const hidi_footprint *footprint, s
 
 /* --- a step ----------------------------------------------------------------------------------- */
 
-/* Stage 2's two kinds of iterations, and their mean as the generator steps in every k-th. */
+/* Stage 2's two kinds of iterations, and their mean when the generator steps in every k-th. */
 static hidi_status time_stage2(hidi_bench *b, hidi_step *step, const hidi_settings *s,
                                const hidi_dit_config *config, const hidi_footprint *footprint)
 {

@@ -1,5 +1,5 @@
 /* bench_table.c - the rows of a benchmark: a rate is arithmetic by formula over measured time, and
- * a share of it is relative to the matrix products'. */
+ * a share relates it to the matrix products'. */
 #include "lab/bench.h"
 
 #include <stdio.h>

@@ -24,7 +24,7 @@
 #define COMPILER "unknown"
 #endif
 
-/* One that is built in, but not the one to be used, may lack its device. */
+/* A backend that is built in, but not in use, may lack its device. */
 static void print_backends(const hidi_backend *chosen)
 {
     char names[128], *rest = NULL;

@@ -1,5 +1,5 @@
-/* describe_data.c - counts, values and classes of a data set, and a picture of each class: what
- * shows that it was read as it was meant. */
+/* describe_data.c - counts, values and classes of a data set, and a picture of each class: which
+ * shows whether it was read as intended. */
 #include "lab/describe_data.h"
 
 #include <math.h>

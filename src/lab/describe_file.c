@@ -1,5 +1,5 @@
 /* describe_file.c - what a file of tensors is: known kinds of networks are read on the dry backend,
- * which says whether they are complete; of anything else names, shapes and sums are listed. */
+ * which says whether they are complete; of anything else, names, shapes and totals are listed. */
 #include "lab/describe_file.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "method/heads.h"
 #include "model/macs.h"
 
-enum { SOME_KEYS = 12, SOME_TEXT = 200 }; /* of the metadata, unless all is asked for */
+enum { SOME_KEYS = 12, SOME_TEXT = 200 }; /* of the metadata, unless all of it is asked for */
 
 /* Text from a file: control characters do not reach the terminal. */
 static void print_text(const char *text, size_t length)
@@ -83,6 +83,20 @@ static hidi_status describe_checkpoint(const hidi_tensor_file *file)
     return HIDI_OK;
 }
 
+/* Networks under names that a wrapper, or a checkpoint, put in front of theirs. */
+static void print_parts(const hidi_tensor_file *file)
+{
+    static const char first[] = ".x_embedder.proj.weight";
+    for (size_t i = 0; i < file->n_tensors; i++) {
+        const char *name = file->tensor[i].name, *end = strstr(name, first);
+        if (end == NULL || strcmp(end, first) != 0)
+            continue;
+        printf("  a part      a DiT: --key ");
+        print_text(name, (size_t)(end - name));
+        putchar('\n');
+    }
+}
+
 static void describe(const hidi_tensor_file *file)
 {
     const hidi_backend *dry = hidi_dry_backend(hidi_reference_backend());
@@ -102,6 +116,7 @@ static void describe(const hidi_tensor_file *file)
         status = describe_dit(file, dry);
     } else {
         printf("  kind        %s\n", kind);
+        print_parts(file);
     }
     if (status != HIDI_OK) {
         printf("  kind        %s, but it cannot be used as it is: ", kind);
@@ -228,7 +243,7 @@ static hidi_status open_file(hidi_tensor_file *file, const char *path, const cha
                              const char **format, bool *whole)
 {
     HIDI_TRY(hidi_tensor_file_format(path, format));
-    *whole = strcmp(*format, "npz") != 0 && (key == NULL || *key != '\0');
+    *whole = strncmp(*format, "np", 2) != 0 && (key == NULL || *key != '\0');
     if (!*whole)
         return hidi_tensor_file_list(file, path, key);
     hidi_status status = hidi_tensor_file_open(file, path, key);

@@ -34,6 +34,11 @@ static hidi_status gather(hidi_image_set *set, const hidi_eval_context *context,
                 hidi_bytes_text(text, sizeof text, bytes));
     }
     hidi_status status = hidi_image_set_gather(set, context->extractor, source, &labelled);
+    if (source->deep_greys > 0)
+        fprintf(stderr,
+                "%s: warning: %llu PNG files of 16-bit grey: the high byte of each value is taken, "
+                "where Pillow, and with it pytorch-fid, makes all above 255 white\n",
+                name, (unsigned long long)source->deep_greys);
     hidi_image_source_close(source);
     return hidi_error_prefix(status, "%s", name);
 }

@@ -1,5 +1,5 @@
 /* evaluation.c - the reference is gathered first and kept; then one set after the other is
- * gathered, measured against it and forgotten, so that memory is needed for two sets. */
+ * gathered, measured against it and forgotten, so that at most two sets are in memory. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/atomic_file.h"
 #include "lab/measuring.h"
 #include "eval/statistics_file.h"
 
@@ -53,9 +54,12 @@ static hidi_status save_statistics(const hidi_evaluation *e, const hidi_image_se
     if (set->moments.dim == 0)
         return hidi_error(HIDI_UNSUPPORTED, "%s: no statistics to save", set->label);
     HIDI_TRY(hidi_statistics_write(path, &set->moments, &set->spatial, e->extractor.identity));
+    char count[32] = "";
+    if (hidi_image_set_count(set) > 0)
+        snprintf(count, sizeof count, " of %ld images", hidi_image_set_count(set));
     if (out != NULL)
-        fprintf(out, "%s: mu, sigma%s of %ld images; features: %s, %s\n", path,
-                set->spatial.dim > 0 ? ", mu_s, sigma_s" : "", hidi_image_set_count(set),
+        fprintf(out, "%s: mu, sigma%s%s; features: %s, %s\n", path,
+                set->spatial.dim > 0 ? ", mu_s, sigma_s" : "", count,
                 e->extractor.extractor.name, e->extractor.weights);
     return HIDI_OK;
 }
@@ -123,8 +127,8 @@ static hidi_status check_sets(const hidi_evaluation *e, bool compare)
     for (size_t i = 0; i < r->n; i++)
         HIDI_TRY(check_set(e, r->sets[i]));
     if (r->statistics != NULL)
-        HIDI_TRY(hidi_check_output(r->statistics));
-    return compare && e->session->out != NULL ? hidi_check_output(e->session->out) : HIDI_OK;
+        HIDI_TRY(hidi_atomic_check(r->statistics));
+    return compare && e->session->out != NULL ? hidi_atomic_check(e->session->out) : HIDI_OK;
 }
 
 hidi_status hidi_evaluation_run(hidi_evaluation *e, FILE *out)
@@ -134,6 +138,7 @@ hidi_status hidi_evaluation_run(hidi_evaluation *e, FILE *out)
     bool needs_data = compare && (r->reference == NULL || is_split(r->reference));
     for (size_t i = 0; i < r->n; i++)
         needs_data = needs_data || is_split(r->sets[i]);
+    hidi_stop_flag();
     HIDI_TRY(hidi_extractor_find(&e->extractor, &r->extractor, &e->session->settings));
     if (needs_data)
         HIDI_TRY(hidi_eval_data(&e->context));

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backend/tables.h"
+#include "io/atomic_file.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "lab/session.h"
@@ -62,7 +63,7 @@ static hidi_status finish(const hidi_tensor_file *checkpoint, const char *out)
 hidi_status hidi_finish(const char *checkpoint, const char *out)
 {
     hidi_tensor_file file;
-    HIDI_TRY(hidi_check_output(out));
+    HIDI_TRY(hidi_atomic_check(out));
     HIDI_TRY(hidi_safetensors_read(&file, checkpoint));
     const hidi_status status = finish(&file, out);
     hidi_tensor_file_free(&file);

@@ -1,4 +1,4 @@
-/* footprint.c - the memory of a step is found out by taking it on the dry backend, which counts
+/* footprint.c - the memory of a step is found by taking it on the dry backend, which counts
  * what it is asked for and computes nothing. */
 #include "lab/footprint.h"
 

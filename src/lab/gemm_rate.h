@@ -13,9 +13,9 @@ typedef struct hidi_gemm_rate {
     int count;
 } hidi_gemm_rate;
 
-/* Times HIDI_GEMM_AT_A_TIME more products, as long as there is room for them: in between what is
- * measured, so that they meet the same other work on the machine.  The first call (*rate all 0)
- * finds their size: from 256 up to 2048, the first whose product takes 20 ms. */
+/* Times HIDI_GEMM_AT_A_TIME more products, as long as there is room for them: between the
+ * steps that are measured, so that both meet the same other work on the machine.  The first call
+ * (*rate all 0) finds their size: from 256 up to 2048, the first whose product takes 20 ms. */
 hidi_status hidi_gemm_rate_measure(hidi_gemm_rate *rate, const hidi_backend *backend);
 
 /* In floating-point operations per second, 2 n^3 each; p: the quantile of their times, 0.5 the

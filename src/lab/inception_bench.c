@@ -8,7 +8,7 @@
 #include "eval/inception.h"
 #include "lab/timing.h"
 
-/* Images in their place, and what comes out. */
+/* The images on the backend, and their features. */
 typedef struct pass {
     hidi_inception *net;
     hidi_real *images;

@@ -10,7 +10,7 @@
 /* A text; bytes that are not UTF-8 become '?'. */
 json_t *hidi_json_text(const char *text);
 
-/* A number; null if it is not finite, which JSON has no word for. */
+/* A number; null if it is not finite, which JSON cannot express. */
 json_t *hidi_json_number(double x);
 
 /* Prints the value, with so many digits of each number, and a line's end; takes it over. */

@@ -17,19 +17,29 @@ enum { MOST_SERIES = 5 };
 
 /* What is shown of each log. */
 typedef struct log_figure {
-    const char *name, *title, *y_label;
-    bool log_y;
+    const char *name, *title, *x, *x_label, *y_label; /* x: its column */
+    bool log_y, smooth;
     struct {
         const char *column, *label;
     } series[MOST_SERIES];
 } log_figure;
 
 static const log_figure figures[] = {
-    {"features", "Feature net", "cross entropy", true, {{"loss", NULL}}},
-    {"teacher", "Teacher: flow matching", "squared error per pixel", true, {{"loss", NULL}}},
+    {"features", "Feature net", "step", "step", "cross entropy", true, true, {{"loss", NULL}}},
+    {"teacher",
+     "Teacher: flow matching",
+     "step",
+     "step",
+     "squared error per pixel",
+     true,
+     true,
+     {{"loss", NULL}}},
     {"stage1",
      "Stage 1: MeanFlow distillation",
+     "step",
+     "step",
      "per pixel",
+     true,
      true,
      {{"error", "squared error"},
       {"u_rms", "u, root mean square"},
@@ -37,13 +47,28 @@ static const log_figure figures[] = {
       {"dudt_rms", "du/dt, root mean square"}}},
     {"stage2",
      "Stage 2: distribution matching and adversary",
+     "step",
+     "step",
      "loss",
      false,
+     true,
      {{"dm_loss", "distribution matching"},
       {"fake_loss", "fake score"},
       {"adv_loss", "adversary, generator's side"},
       {"d_loss", "adversary, discriminator's side"},
-      {"td_loss", "retained MeanFlow"}}}};
+      {"td_loss", "retained MeanFlow"}}},
+    {"spectrum",
+     "Power, relative to real images",
+     "radius",
+     "frequency: waves across the image",
+     "ratio",
+     false,
+     false,
+     {{"real", "real"},
+      {"teacher", "teacher"},
+      {"stage_1", "stage 1"},
+      {"stage_2", "stage 2"},
+      {"teacher_1_step", "teacher, 1 step"}}}};
 
 static bool has_values(const double *y, size_t n)
 {
@@ -70,16 +95,16 @@ static hidi_status plot(const log_figure *f, const char *log, const char *svg)
     hidi_series series[MOST_SERIES];
     double *y[MOST_SERIES] = {NULL}, *x = NULL;
     size_t n_series = 0, n = 0, n_x = 0;
-    hidi_status status = hidi_csv_read(log, "step", &x, &n_x);
+    hidi_status status = hidi_csv_read(log, f->x, &x, &n_x);
     for (int i = 0; i < MOST_SERIES && f->series[i].column != NULL && status == HIDI_OK; i++) {
         status = hidi_csv_read(log, f->series[i].column, &y[i], &n);
         if (status == HIDI_OK && n == n_x && has_values(y[i], n))
             series[n_series++] = (hidi_series){f->series[i].label, x, y[i], n};
     }
     if (status == HIDI_OK && n_series > 0) {
-        const size_t smooth = n_x / 40 | 1;
-        const hidi_plot drawing = {f->title, "step",   f->y_label, f->log_y,
-                                   smooth,   series,   n_series,   false};
+        const size_t smooth = f->smooth ? n_x / 40 | 1 : 1;
+        const hidi_plot drawing = {f->title, f->x_label, f->y_label, f->log_y,
+                                   smooth,   series,     n_series,   false};
         status = hidi_write_plot(&drawing, svg);
     }
     free(x);
@@ -100,5 +125,5 @@ hidi_status hidi_plot_log(const char *dir, const char *name)
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         if (strcmp(figures[i].name, name) == 0)
             return plot(&figures[i], log, svg);
-    return hidi_error(HIDI_BAD_ARGUMENT, "no log is called %s", name);
+    return hidi_error(HIDI_BAD_ARGUMENT, "there is no log %s", name);
 }

@@ -4,7 +4,8 @@
 
 #include "io/plot.h"
 
-/* Plots dir/NAME.csv, name one of "features", "teacher", "stage1", "stage2", as dir/NAME.svg.  Does
+/* Plots dir/NAME.csv, name one of "features", "teacher", "stage1", "stage2", "spectrum", as
+ * dir/NAME.svg.  Does
  * nothing if there is no such log (a ready-made part). */
 hidi_status hidi_plot_log(const char *dir, const char *name);
 

@@ -1,5 +1,5 @@
 /* measure_table.c - rows of what was measured, once for readers and twice for programs: columns are
- * those of the chosen metrics, and an empty cell is a number that could not be had. */
+ * those of the chosen metrics, and an empty cell is a number that could not be measured. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -69,11 +69,11 @@ static void note_counts(note_list *notes, const hidi_measure_table *t)
     if (!whole && !is_measured(t, HIDI_VALUE_SFID))
         return;
     if (images > 0 && (size_t)images < features)
-        add_note(notes, "warning: %ld images are fewer than the %zu features: their covariance has "
-                        "no full rank, and %s is far too high", images, features, name);
+        add_note(notes, "warning: %ld images are fewer than the %zu features: their covariance "
+                        "does not have full rank, and %s is far too high", images, features, name);
     else if (t->inception && images > 0 && images < MANY)
         add_note(notes, "warning: %s of %ld images is biased upwards; compare it only with one of "
-                        "as many (published ones are of 50000 and a reference of all images)",
+                        "as many (published ones are of 50000 samples against all real images)",
                  name, images);
     if (reference_count(t) == 0)
         add_note(notes, "%s: it is not known how many images these statistics are of",
@@ -98,8 +98,8 @@ static void note_all(note_list *notes, const hidi_measure_table *t)
                                   isnan(t->row[i].value[v]));
     if (missing)
         add_note(notes, "not measured: what needs images, or spatial features, that a file of "
-                        "statistics has not; square images of one size (spectrum); as many images "
-                        "as splits (is)");
+                        "statistics lacks; spectrum without square images of one size; is with fewer "
+                        "images than splits");
     if (is_measured(t, HIDI_VALUE_DISTANCE) || is_measured(t, HIDI_VALUE_KERNEL))
         add_note(notes, "%s in these features: not FID, and not comparable with published FIDs",
                  is_measured(t, HIDI_VALUE_DISTANCE) ? "distance is a Frechet distance"

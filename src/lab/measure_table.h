@@ -17,7 +17,7 @@ typedef struct hidi_measure_table {
     int digits;               /* of a value in the CSV file                         */
 } hidi_measure_table;
 
-/* With what should be known of the numbers: their number of images, what they are not. */
+/* With notes on the numbers: how many images they are of, and what they are not. */
 void hidi_measure_table_print(FILE *out, const hidi_measure_table *table);
 hidi_status hidi_measure_table_json(FILE *out, const hidi_measure_table *table);
 

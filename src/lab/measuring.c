@@ -1,5 +1,5 @@
-/* measuring.c - the same ruler for hidi run, hidi study and hidi eval: which metrics, against which
- * real images, in the features of which net, of which samples. */
+/* measuring.c - one way to measure for hidi run, hidi study and hidi eval: which metrics, against
+ * which real images, in the features of which net, of which samples. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -1,5 +1,5 @@
 /* open_extractor.c - numbers are comparable if they were measured in the same features: an
- * extractor's identity is its kind and a hash of its weights, whatever file these are from. */
+ * extractor's identity is its kind and a hash of its weights, whichever file holds them. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -21,12 +21,12 @@ hidi_status hidi_extractor_choose(hidi_opened_extractor *o, const hidi_extractor
     memset(o, 0, sizeof *o);
     o->inception = strcmp(r->name, "inception") == 0;
     if (!o->inception && strcmp(r->name, "small") != 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--extractor %s: there are inception and small",
+        return hidi_error(HIDI_BAD_ARGUMENT, "--extractor %s: expected inception or small",
                           r->name);
     if (r->input != NULL && !o->inception)
         return hidi_error(HIDI_BAD_ARGUMENT, "--input goes with --extractor inception");
     if (r->weights != NULL && r->features != NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--weights and --features are the same option");
+        return hidi_error(HIDI_BAD_ARGUMENT, "--weights and --features are the same option: give one");
     return HIDI_OK;
 }
 

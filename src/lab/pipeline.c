@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/hash.h"
+#include "lab/growth.h"
 #include "io/atomic_file.h"
 #include "io/differences.h"
 #include "io/number.h"
@@ -19,6 +20,7 @@
 #include "io/safetensors.h"
 #include "lab/classes.h"
 #include "lab/measure_table.h"
+#include "lab/lock.h"
 
 /* --- a stage's file --------------------------------------------------------------------------- */
 
@@ -44,7 +46,11 @@ static hidi_status stage_begin(run_stage *stage, const hidi_session *session,
     hidi_path(stage->log, sizeof stage->log, dir, file);
     snprintf(file, sizeof file, "%s.checkpoint.safetensors", name);
     hidi_path(stage->checkpoint, sizeof stage->checkpoint, dir, file);
-    HIDI_TRY(hidi_make_folder(dir));
+    hidi_stop_flag();
+    HIDI_TRY(hidi_lock_folder(dir, 0, false));
+    hidi_atomic_tidy(stage->file); /* what a run that was killed has left */
+    hidi_atomic_tidy(stage->checkpoint);
+    hidi_atomic_tidy(stage->log);
     stage->settings = hidi_settings_text(&session->settings, sections);
     return stage->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
@@ -72,7 +78,8 @@ static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_
     return HIDI_OK;
 }
 
-/* Reads a finished stage if it is there: *found.  One of other settings is an error. */
+/* Reads a finished stage if it is there: *found.  One made with other settings is an
+ * error. */
 static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bool *found)
 {
     *found = false;
@@ -107,13 +114,25 @@ typedef struct snapshots {
     const run_stage *stage;
     const hidi_dit *net;
     int number; /* 0: the teacher; 1, 2 */
-    long every;
+    long every; /* steps between files of it; 0: none */
+    long steps; /* of the training                    */
 } snapshots;
+
+static hidi_status draw_growth(const snapshots *s, long step)
+{
+    if (s->number == 0) /* the report shows how the students grow */
+        return HIDI_OK;
+    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number, s->steps,
+                            step);
+}
 
 static hidi_status write_snapshot(void *context, long step)
 {
     const snapshots *s = context;
     char path[HIDI_PATH];
+    HIDI_TRY(draw_growth(s, step));
+    if (s->every == 0 || step % s->every != 0)
+        return HIDI_OK;
     return write_net(s->stage, s->net,
                      hidi_snapshot_path(path, sizeof path, s->stage->dir, s->number, step), NAN);
 }
@@ -128,12 +147,15 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                                     .checkpoint = stage->checkpoint,
                                     .log = stage->log,
                                     .progress = stage->session->progress,
-                                    .stop = hidi_stop_flag(),
-                                    .snapshot_every = looks ? looks->every : 0,
+                                    .notes = stderr,
+                                    .snapshot_every = looks ? 1 : 0,
                                     .snapshot = write_snapshot,
                                     .context = looks,
                                     .seconds = seconds};
-    return hidi_train(task, &training);
+    if (looks != NULL && access(stage->checkpoint, F_OK) != 0)
+        HIDI_TRY(draw_growth(looks, 0));
+    HIDI_TRY(hidi_train(task, &training));
+    return looks != NULL ? draw_growth(looks, looks->steps) : HIDI_OK;
 }
 
 /* Writes the result, with what made it and how long it took; then the checkpoint may go. */
@@ -179,7 +201,9 @@ double hidi_pipeline_seconds(const char *dir, const char *name)
     if (hidi_safetensors_read(&file, hidi_path(path, sizeof path, dir, name)) != HIDI_OK)
         return NAN;
     const char *text = hidi_tensor_file_meta(&file, "hidi.seconds");
-    const double seconds = text ? strtod(text, NULL) : NAN;
+    double seconds;
+    if (text == NULL || !hidi_parse_double(text, &seconds))
+        seconds = NAN;
     hidi_tensor_file_free(&file);
     return seconds;
 }
@@ -240,7 +264,7 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     if (status == HIDI_OK)
         status = hidi_classifier_finish(training, (size_t)n, &accuracy);
     if (status == HIDI_OK) {
-        printf("features: classifies %.1f %% of %ld test images right\n", 100 * accuracy,
+        printf("features: classifies %.1f %% of %ld test images correctly\n", 100 * accuracy,
                n);
         hidi_tensor_file_init(&file);
         status = hidi_feature_net_to_file(hidi_classifier_result(training), &file);
@@ -273,7 +297,7 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     if (status != HIDI_OK)
         return status;
     if ((*net)->image_size != data->height || (*net)->channels != data->channels)
-        status = hidi_error(HIDI_BAD_ARGUMENT, "%s is for other images than %s", path, data->name);
+        status = hidi_error(HIDI_BAD_ARGUMENT, "%s does not fit the images of %s", path, data->name);
     hidi_tensor_file_init(&file);
     if (status == HIDI_OK)
         status = hidi_feature_net_to_file(*net, &file);
@@ -336,7 +360,8 @@ static hidi_status train_teacher(const run_stage *stage, const hidi_dataset *dat
         return status;
     }
     HIDI_TRY(hidi_teacher_create(&training, net, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_teacher_result(training), 0, s->teacher.snapshot_every};
+    snapshots looks = {stage, hidi_teacher_result(training), 0, s->teacher.snapshot_every,
+                       s->teacher.train.steps};
     status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, &looks, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_teacher_result(training), stage->file, seconds);
@@ -378,7 +403,8 @@ static hidi_status train_stage1(const run_stage *stage, const hidi_dataset *data
     hidi_stage1 *training;
     double seconds = NAN;
     HIDI_TRY(hidi_stage1_create(&training, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every};
+    snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every,
+                       s->td.train.steps};
     const hidi_task *task = hidi_stage1_task(training);
     hidi_status status = stage_train(stage, task, &s->td.train, &looks, &seconds);
     if (status == HIDI_OK)
@@ -433,7 +459,8 @@ static hidi_status train_stage2(const run_stage *stage, const hidi_dataset *data
     double seconds = NAN;
     HIDI_TRY(hidi_settings_stage2(s, &options));
     HIDI_TRY(hidi_stage2_create(&training, stage1, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every};
+    snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every,
+                       s->dm.train.steps};
     const hidi_task *task = hidi_stage2_task(training);
     hidi_status status = stage_train(stage, task, &s->dm.train, &looks, &seconds);
     if (status == HIDI_OK)

@@ -1,5 +1,5 @@
 /* probe.c - one computation on given tensors: models and inputs are read and checked, and what the
- * library's own function makes of them is written.  Every random draw is an input. */
+ * library's own function computes from them is written.  Every random draw is an input. */
 #include "lab/probe.h"
 
 #include <stdlib.h>

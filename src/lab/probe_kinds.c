@@ -117,7 +117,7 @@ static hidi_status run_dmd(hidi_probe *p)
 
 /* --- the discriminator ------------------------------------------------------------------------ */
 
-/* One [B, N] a head -> result [B, n_heads, N]; a NULL stands for the uniform weights 1/N. */
+/* One [B, N] per head -> result [B, n_heads, N]; NULL stands for the uniform weights 1/N. */
 static hidi_status put_tokens(hidi_probe *p, const char *name, hidi_var *const *of_head, size_t N)
 {
     const size_t B = p->batch, n = (size_t)p->heads->config.n;
@@ -140,7 +140,7 @@ static hidi_status put_tokens(hidi_probe *p, const char *name, hidi_var *const *
     return status;
 }
 
-/* With dlogits, the gradients of <dlogits, logits>.  Of a logit per token, an image's is the mean. */
+/* With dlogits, the gradients of <dlogits, logits>.  Where there is a logit per token, the image's is their mean. */
 static hidi_status run_awd(hidi_probe *p)
 {
     const hidi_dit *backbone = p->dit[HIDI_PROBE_MODEL];

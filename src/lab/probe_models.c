@@ -22,14 +22,18 @@ static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_
     const hidi_probe_settings *set = &probe->set;
     const long heads = set->heads[1 + role] ? set->heads[1 + role] : set->heads[0];
     double scale = set->time_scale[1 + role] > 0 ? set->time_scale[1 + role] : set->time_scale[0];
-    const bool unknown = !(scale > 0) && hidi_tensor_file_meta(file, "hidi.time_scale") == NULL;
+    /* A file that hidi wrote says it; in one of these that does not, it was lost. */
+    const bool ours = hidi_tensor_file_meta(file, "hidi.heads") != NULL ||
+                      hidi_tensor_file_meta(file, "hidi.settings") != NULL;
+    const bool unknown = !(scale > 0) && !ours &&
+                         hidi_tensor_file_meta(file, "hidi.time_scale") == NULL;
     const bool has_positions = hidi_tensor_file_find(file, "pos_embed") != NULL;
     if (unknown)
         scale = 1;
     HIDI_TRY(hidi_dit_from_file(&probe->dit[role], probe->backend, file, "", (size_t)heads, scale,
                                 has_positions ? 0 : given_image_size(probe)));
     if (unknown)
-        fprintf(stderr, "hidi probe: note: %s does not say what t is multiplied with; "
+        fprintf(stderr, "hidi probe: note: %s does not say what t is multiplied by; "
                         "time_scale=1 is assumed\n",
                 file->path);
     return HIDI_OK;

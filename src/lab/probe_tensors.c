@@ -127,7 +127,7 @@ static hidi_status read_labels(hidi_probe *probe, const hidi_file_tensor *tensor
     return HIDI_OK;
 }
 
-/* The interval of an average velocity: for a network that has one, and r <= t. */
+/* r: only for a network with an interval embedder, and r <= t. */
 static hidi_status check_interval(const hidi_probe *probe)
 {
     const hidi_file_tensor *t = hidi_tensor_file_find(&probe->in, "t");

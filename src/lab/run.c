@@ -10,12 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lab/lock.h"
 #include "lab/measure_table.h"
 #include "lab/measuring.h"
 #include "lab/pipeline.h"
 #include "lab/report.h"
 #include "lab/run_pictures.h"
 #include "io/atomic_file.h"
+#include "io/csv.h"
 
 /* Everything of a run. */
 typedef struct distillation {
@@ -29,6 +31,7 @@ typedef struct distillation {
     hidi_measuring how;
     hidi_generator generator[HIDI_GENERATORS];
     hidi_measured measured[HIDI_GENERATORS + 1]; /* the first: real training images */
+    double *power[HIDI_GENERATORS + 1]; /* [bins] of each, relative to the reference's */
     size_t n_measured;
 } distillation;
 
@@ -59,6 +62,26 @@ static void list_generators(distillation *d)
 
 /* --- measuring -------------------------------------------------------------------------------- */
 
+/* The next row of the results, from a source that it closes. */
+static hidi_status measure(distillation *d, hidi_image_source *source, const char *label)
+{
+    hidi_image_set set;
+    const hidi_spectrum *reference = &d->real.spectrum;
+    const hidi_gathering what = hidi_measuring_needs(&d->how, false, label);
+    hidi_status status = hidi_image_set_gather(&set, d->how.extractor, source, &what);
+    if (status == HIDI_OK)
+        status = hidi_measure_set(&d->measured[d->n_measured], &d->how, &set);
+    double *power = malloc(reference->bins * sizeof *power);
+    if (status == HIDI_OK && power == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+    for (size_t k = 0; status == HIDI_OK && k < reference->bins; k++)
+        power[k] = hidi_spectrum_ratio(&set.spectrum, reference, k);
+    d->power[d->n_measured++] = power;
+    hidi_image_set_free(&set);
+    hidi_image_source_close(source);
+    return status;
+}
+
 /* The reference, and training images against it, for scale. */
 static hidi_status measure_real(distillation *d)
 {
@@ -71,10 +94,7 @@ static hidi_status measure_real(distillation *d)
     HIDI_TRY(hidi_settings_measuring(s, &d->extractor, &d->how));
     HIDI_TRY(hidi_gather_real(&d->real, &d->how, s, d->data));
     HIDI_TRY(hidi_open_split(&source, s, d->data, HIDI_TRAIN, d->extractor.channels, false));
-    const hidi_status status = hidi_measure(&d->measured[d->n_measured++], &d->how, &source,
-                                            hidi_split_label(label, sizeof label, HIDI_TRAIN));
-    hidi_image_source_close(&source);
-    return status;
+    return measure(d, &source, hidi_split_label(label, sizeof label, HIDI_TRAIN));
 }
 
 static hidi_status measure_samples(distillation *d, const hidi_generator *g)
@@ -85,31 +105,52 @@ static hidi_status measure_samples(distillation *d, const hidi_generator *g)
     char label[64];
     HIDI_TRY(hidi_image_source_samples(&source, &samples));
     d->how.progress = d->session->progress;
-    const hidi_status status =
-        hidi_measure(&d->measured[d->n_measured++], &d->how, &source,
-                     hidi_samples_label(label, sizeof label, g->name, &g->sampler));
-    hidi_image_source_close(&source);
-    return status;
+    return measure(d, &source, hidi_samples_label(label, sizeof label, g->name, &g->sampler));
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
 
-/* The settings as they were used: a preset file of its own. */
-static hidi_status write_settings(const distillation *d)
+/* Is the file this text? */
+static bool is_text(const char *path, const char *text)
 {
-    char path[HIDI_PATH];
-    hidi_atomic_file file;
-    HIDI_TRY(hidi_make_folder(d->dir));
-    HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, d->dir, "settings.ini")));
-    hidi_config_print(hidi_settings_table, &d->session->settings, file.out);
-    return hidi_atomic_commit(&file);
+    unsigned char *old;
+    if (access(path, F_OK) != 0 || hidi_read_file(path, &old, NULL) != HIDI_OK)
+        return false;
+    const bool is = strcmp((const char *)old, text) == 0;
+    free(old);
+    return is;
 }
 
-/* What the results depend on, and whether those in the folder are of just that. */
+/* The settings as they were used: a preset file of its own, which may be the one that this run was
+ * started with. */
+static hidi_status write_settings(const distillation *d)
+{
+    char path[HIDI_PATH], *text = NULL;
+    size_t size;
+    hidi_atomic_file file;
+    FILE *out = open_memstream(&text, &size);
+    if (out != NULL)
+        hidi_config_print(hidi_settings_table, &d->session->settings, out);
+    if (out == NULL || fclose(out) != 0) {
+        free(text);
+        return hidi_error(HIDI_NO_MEMORY, "out of memory");
+    }
+    hidi_status status = HIDI_OK;
+    if (!is_text(hidi_path(path, sizeof path, d->dir, "settings.ini"), text)) {
+        status = hidi_atomic_open(&file, path);
+        if (status == HIDI_OK) {
+            fputs(text, file.out);
+            status = hidi_atomic_commit(&file);
+        }
+    }
+    free(text);
+    return status;
+}
+
+/* What the results depend on, and whether those in the folder were made with exactly that. */
 static hidi_status results_are_there(const distillation *d, char **settings, bool *there)
 {
     char path[HIDI_PATH];
-    unsigned char *old;
     *there = false;
     *settings = hidi_settings_text(&d->session->settings, HIDI_RUN_SECTIONS);
     if (*settings == NULL)
@@ -117,17 +158,33 @@ static hidi_status results_are_there(const distillation *d, char **settings, boo
     if (access(hidi_path(path, sizeof path, d->dir, HIDI_REPORT_FILE), F_OK) != 0 ||
         access(hidi_path(path, sizeof path, d->dir, "results.settings"), F_OK) != 0)
         return HIDI_OK;
-    HIDI_TRY(hidi_read_file(path, &old, NULL));
-    *there = strcmp((const char *)old, *settings) == 0;
-    free(old);
+    *there = is_text(path, *settings);
     return HIDI_OK;
 }
 
-static hidi_status write_report(const distillation *d)
+/* Power over frequencies of everything that was measured, in its order. */
+static hidi_status write_spectra(const distillation *d)
+{
+    char path[HIDI_PATH];
+    hidi_csv csv;
+    HIDI_TRY(hidi_csv_create(&csv, hidi_path(path, sizeof path, d->dir, "spectrum.csv")));
+    hidi_csv_names(&csv, "radius,real,teacher,teacher_1_step,stage_1,stage_1_4_steps,stage_2");
+    hidi_csv_end_row(&csv);
+    for (size_t k = 0; k < d->real.spectrum.bins; k++) {
+        hidi_csv_integer(&csv, (long long)k);
+        for (size_t i = 0; i < d->n_measured; i++)
+            hidi_csv_number(&csv, "%.6g", d->power[i][k]);
+        hidi_csv_end_row(&csv);
+    }
+    return hidi_csv_finish(&csv, HIDI_OK);
+}
+
+static hidi_status write_report(const distillation *d, const hidi_run_pictures *pictures)
 {
     const hidi_report report = {.dir = d->dir,
                                 .session = d->session,
                                 .data = d->data,
+                                .pictures = pictures,
                                 .teacher = d->teacher,
                                 .how = &d->how,
                                 .measured = d->measured,
@@ -139,7 +196,8 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
 {
     char path[HIDI_PATH], weights[HIDI_PATH];
     hidi_atomic_file file;
-    const hidi_run_pictures pictures = {d->session, d->dir, d->data, d->generator};
+    hidi_run_pictures pictures = {
+        .session = d->session, .dir = d->dir, .data = d->data, .generator = d->generator};
     HIDI_TRY(measure_real(d));
     for (int i = 0; i < HIDI_GENERATORS; i++)
         HIDI_TRY(measure_samples(d, &d->generator[i]));
@@ -152,7 +210,8 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
     HIDI_TRY(hidi_measure_table_csv(hidi_path(path, sizeof path, d->dir, HIDI_RESULTS_FILE),
                                     &table));
     HIDI_TRY(hidi_write_run_pictures(&pictures));
-    HIDI_TRY(write_report(d));
+    HIDI_TRY(write_spectra(d));
+    HIDI_TRY(write_report(d, &pictures));
     HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, d->dir, "results.settings")));
     fputs(settings, file.out);
     HIDI_TRY(hidi_atomic_commit(&file));
@@ -184,7 +243,12 @@ static hidi_status make_all(distillation *d, FILE *out)
 hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
 {
     distillation d = {.session = session, .dir = dir};
-    const hidi_status status = make_all(&d, out);
+    hidi_stop_flag();
+    hidi_status status = hidi_lock_folder(dir, 0, false);
+    if (status == HIDI_OK)
+        status = make_all(&d, out);
+    for (size_t i = 0; i < d.n_measured; i++)
+        free(d.power[i]);
     hidi_image_set_free(&d.real);
     hidi_extractor_close(&d.extractor);
     hidi_feature_net_destroy(d.features);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "lab/measuring.h"
+#include "lab/path_picture.h"
 #include "lab/pictures.h"
 #include "lab/pipeline.h"
 
@@ -86,7 +87,7 @@ static hidi_status write_comparison(const hidi_run_pictures *p, hidi_real *const
 }
 
 /* The token weights of stage 2's discriminator over real images and stage 2's samples. */
-static hidi_status write_heat_maps(const hidi_run_pictures *p, hidi_real *const *x, size_t n,
+static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, size_t n,
                                    size_t columns)
 {
     char heads[HIDI_PATH], backbone[HIDI_PATH], path[HIDI_PATH];
@@ -105,9 +106,12 @@ static hidi_status write_heat_maps(const hidi_run_pictures *p, hidi_real *const 
     hidi_status status =
         hidi_discriminator_load(&discriminator, p->session->backend, heads, backbone);
     if (status == HIDI_OK) {
-        const hidi_heat heat = hidi_settings_heat(s, &discriminator, 1, columns);
+        hidi_heat heat = hidi_settings_heat(s, &discriminator, 1, columns);
+        heat.with_images = true;
+        heat.fullest = &p->fullest[0];
         status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-real.png"), &heat,
                                  x[REAL], y, n);
+        heat.fullest = &p->fullest[1];
         if (status == HIDI_OK)
             status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-stage2.png"),
                                      &heat, x[STAGE2], y, n);
@@ -117,10 +121,11 @@ static hidi_status write_heat_maps(const hidi_run_pictures *p, hidi_real *const 
     return status;
 }
 
-hidi_status hidi_write_run_pictures(const hidi_run_pictures *p)
+hidi_status hidi_write_run_pictures(hidi_run_pictures *p)
 {
-    const size_t columns = p->data->n_classes < 20 ? p->data->n_classes : 10;
+    const size_t columns = hidi_picture_columns(p->data->n_classes);
     const size_t n = columns * (size_t)p->session->settings.eval.grid_rows;
+    char path[HIDI_PATH];
     hidi_real *x[ROWS] = {NULL};
     hidi_status status = HIDI_OK;
     for (int i = 0; i < ROWS && status == HIDI_OK; i++)
@@ -129,6 +134,8 @@ hidi_status hidi_write_run_pictures(const hidi_run_pictures *p)
         status = picture(p, rows[i].file, x[i], n, columns);
     if (status == HIDI_OK)
         status = write_comparison(p, x, columns);
+    if (status == HIDI_OK)
+        status = hidi_write_path(p, hidi_path(path, sizeof path, p->dir, "path.png"));
     if (status == HIDI_OK)
         status = write_heat_maps(p, x, n < 2 * columns ? n : 2 * columns, columns);
     for (int i = 0; i < ROWS; i++)

@@ -26,11 +26,14 @@ typedef struct hidi_run_pictures {
     const hidi_session *session;
     const char *dir; /* has stage 2's discriminator, and receives the pictures */
     const hidi_dataset *data;
-    const hidi_generator *generator; /* [HIDI_GENERATORS] */
+    const hidi_generator *generator; /* [HIDI_GENERATORS]                               */
+    double fullest[2]; /* output: what full red is in heat-real.png and heat-stage2.png, in
+                        * units of the even share; 0: there is no such picture          */
 } hidi_run_pictures;
 
-/* real.png, teacher.png, teacher-1-step.png, stage1.png, stage2.png, compare.png, and for an
- * adaptive weighted discriminator heat-real.png and heat-stage2.png. */
-hidi_status hidi_write_run_pictures(const hidi_run_pictures *pictures);
+/* real.png, teacher.png, teacher-1-step.png, stage1.png, stage2.png, compare.png, path.png
+ * (lab/path_picture.h), and for an adaptive weighted discriminator heat-real.png and
+ * heat-stage2.png. */
+hidi_status hidi_write_run_pictures(hidi_run_pictures *pictures);
 
 #endif

@@ -139,11 +139,11 @@ static hidi_status prepare(sampling *s)
     hidi_sample_form noise_form;
     HIDI_TRY(hidi_sample_form_of(s->session->out, &s->form));
     if (s->form != HIDI_SAMPLES_FOLDER)
-        HIDI_TRY(hidi_check_output(s->session->out));
+        HIDI_TRY(hidi_atomic_check(s->session->out));
     if (r->heads != NULL)
-        HIDI_TRY(hidi_check_output(r->heat));
+        HIDI_TRY(hidi_atomic_check(r->heat));
     if (r->save_noise != NULL) {
-        HIDI_TRY(hidi_check_output(r->save_noise));
+        HIDI_TRY(hidi_atomic_check(r->save_noise));
         if (hidi_sample_form_of(r->save_noise, &noise_form) != HIDI_OK ||
             noise_form < HIDI_SAMPLES_NPZ)
             return hidi_error(HIDI_BAD_ARGUMENT, "--save-noise %s: noise is written as NAME.npz or "
@@ -362,6 +362,7 @@ static hidi_status run(sampling *s)
     HIDI_TRY(draw_inputs(s));
     if (s->request->save_noise != NULL)
         HIDI_TRY(write_arrays(s, "noise", s->request->save_noise));
+    hidi_stop_flag();
     HIDI_TRY(compute(s));
     HIDI_TRY(write_images(s));
     return s->request->heads != NULL ? write_weights_over(s) : HIDI_OK;

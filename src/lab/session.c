@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/stop.h"
+#include "io/atomic_file.h"
 #include "io/choice.h"
 
 #ifndef HIDI_DATADIR
@@ -90,7 +92,7 @@ hidi_status hidi_find_data_file(char *path, size_t size, const char *name)
             continue;
         hidi_path(path, size, folder[i], name);
         if (access(path, R_OK) == 0)
-            return HIDI_OK;
+            return hidi_protect_input(path);
         snprintf(looked + used, sizeof looked - used, "%s%s", used ? " nor in " : "", folder[i]);
     }
     return hidi_error(HIDI_BAD_FILE, "%s is not in %s", name, looked);
@@ -137,8 +139,10 @@ static hidi_status refuse_preset(const char *preset)
 hidi_status hidi_read_preset(const char *preset, hidi_settings *settings)
 {
     char path[HIDI_PATH], name[HIDI_PATH];
-    if (strchr(preset, '/') != NULL || strstr(preset, ".ini") != NULL)
+    if (strchr(preset, '/') != NULL || strstr(preset, ".ini") != NULL) {
+        HIDI_TRY(hidi_protect_input(preset));
         return hidi_config_read(hidi_settings_table, settings, preset);
+    }
     snprintf(name, sizeof name, "presets/%s.ini", preset);
     if (hidi_find_data_file(path, sizeof path, name) != HIDI_OK)
         return refuse_preset(preset);
@@ -151,23 +155,6 @@ char *hidi_path(char *path, size_t size, const char *dir, const char *name)
 {
     snprintf(path, size, "%s/%s", dir, name);
     return path;
-}
-
-hidi_status hidi_check_output(const char *path)
-{
-    char folder[HIDI_PATH];
-    struct stat about;
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        strcpy(folder, ".");
-    else
-        snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    if (stat(path, &about) == 0 && S_ISDIR(about.st_mode))
-        return hidi_error(HIDI_BAD_FILE, "%s: cannot be written, it is a folder", path);
-    if (access(folder, W_OK | X_OK) != 0)
-        return hidi_error(HIDI_BAD_FILE, "%s: cannot be written: %s: %s", path, folder,
-                          strerror(errno));
-    return HIDI_OK;
 }
 
 char *hidi_bytes_text(char *text, size_t size, double bytes)
@@ -197,5 +184,6 @@ const volatile sig_atomic_t *hidi_stop_flag(void)
     action.sa_flags = SA_RESTART;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    hidi_stop_on(&stop_flag);
     return &stop_flag;
 }

@@ -44,15 +44,12 @@ char *hidi_preset_names(char *text, size_t size);
 /* "dir/name" in path[size]; returns path. */
 char *hidi_path(char *path, size_t size, const char *dir, const char *name);
 
-/* Can a file be written there?  Asked before what is to be written is computed: its folder must be
- * there and writable, and it must not be a folder itself. */
-hidi_status hidi_check_output(const char *path);
-
 /* "812 B", "3.4 MiB" into text[size]; returns text. */
 char *hidi_bytes_text(char *text, size_t size, double bytes);
 
-/* Installs handlers for SIGINT and SIGTERM; the flag becomes non-zero when one arrives.  A second
- * signal ends the process at once. */
+/* Installs handlers for SIGINT and SIGTERM, and has the library look at the flag (core/stop.h),
+ * which becomes non-zero when one arrives.  A second signal ends the process at once.  A command
+ * that does not call it, because its work is short or has nothing to keep, ends at the first one. */
 const volatile sig_atomic_t *hidi_stop_flag(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* Every setting once: its name, range, default and help line, from which presets, --set, the help,
  * the manual pages and the checks are made.  The defaults of the trainings are the library's
  * (hidi_stage1_defaults(), ...), written out here as they would stand in a file;
- * tests/test_options.c holds the two together. */
+ * tests/test_options.c compares the two. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -29,7 +29,7 @@
 /* The settings that all trainings share; `s` is the section's name, `f` the field in the struct. */
 #define TRAINING(s, f, steps_, batch_, rate_, warmup_, decay_, ema_)                               \
     INT(s ".steps", f.train.steps, 1, 1e9, steps_, "training steps"),                              \
-    INT(s ".batch", f.train.batch, 1, 1e6, batch_, "images a step"),                               \
+    INT(s ".batch", f.train.batch, 1, 1e6, batch_, "images per step"),                             \
     REAL(s ".learning_rate", f.train.rate, 0, 1, rate_, "learning rate after the warm-up"),        \
     INT(s ".warmup", f.train.warmup, 0, 1e9, warmup_, "steps of linear warm-up"),                  \
     CHOICE(s ".decay", f.train.decay, HIDI_DECAY_KINDS, decay_, "decay of the learning rate"),     \
@@ -53,14 +53,14 @@
 
 const hidi_option hidi_settings_table[] = {
     INT("run.seed", run.seed, 0, 1e15, "1", "seed of all random draws"),
-    INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: as many as there are"),
+    INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: OMP_NUM_THREADS, or all processors"),
     TEXT("run.backend", run.backend, "cpu", "reference, cpu or cuda"),
 
     TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10 or folder"),
-    TEXT("data.path", data.path, "", "folder of the data set; nothing for shapes"),
+    TEXT("data.path", data.path, "", "folder of the data set; empty for shapes"),
     INT("data.size", data.size, 0, 4096, "16", "image size; 0: the data set's own"),
     INT("data.validation", data.validation, 0, 1e9, "0",
-        "training images, the last ones, kept from training for eval.split=validation; shapes "
+        "the last training images, this many, are held out for eval.split=validation; shapes "
         "needs none"),
 
     INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
@@ -68,18 +68,18 @@ const hidi_option hidi_settings_table[] = {
     INT("model.depth", model.depth, 1, 1000, "4", "blocks"),
     INT("model.heads", model.heads, 1, 1024, "4", "attention heads"),
     REAL("model.time_scale", model.time_scale, 1e-3, 1e6, "30",
-         "what t in [0, 1] is multiplied with before its sin-cos features"),
+         "factor of t in [0, 1] before its sin-cos features"),
 
     TRAINING("features", features, "2000", "64", "1e-3", "50", "cosine", "0"),
     TEXT("features.file", features.file, "",
-         "ready-made feature net; nothing: train one"),
+         "ready-made feature net; empty: train one"),
     INT("features.test_images", features.test_images, 1, 1e9, "2048",
-        "test images for its accuracy"),
+        "test images that its accuracy is measured on"),
 
     TRAINING("teacher", teacher, "20000", "64", "1e-3", "500", "cosine", "0.999"),
     INT("teacher.snapshot_every", teacher.snapshot_every, 0, 1e9, "0",
         "steps between copies of the result so far, teacher-STEP.safetensors; 0: none"),
-    TEXT("teacher.file", teacher.file, "", "ready-made teacher; nothing: train one"),
+    TEXT("teacher.file", teacher.file, "", "ready-made teacher; empty: train one"),
     REAL("teacher.label_dropout", teacher.label_dropout, 0, 1, "0.1",
          "share of labels replaced by the null class, for guidance"),
     TIMES("teacher", "time_", teacher.time, "uniform", "0", "1"),
@@ -88,7 +88,7 @@ const hidi_option hidi_settings_table[] = {
     INT("student.depth", student.depth, 0, 1000, "0", "blocks; 0: the teacher's"),
     INT("student.heads", student.heads, 0, 1024, "0", "attention heads; 0: the teacher's"),
     CHOICE("student.start", student.start, HIDI_STUDENT_STARTS, "teacher",
-           "weights that stage 1 starts from; the teacher's do not fit another width or other heads"),
+           "weights that stage 1 starts from; the teacher's need its width and number of heads"),
 
     TRAINING("td", td, "1500", "64", "1e-3", "100", "cosine", "0.99"),
     INT("td.snapshot_every", td.snapshot_every, 0, 1e9, "0",
@@ -106,7 +106,8 @@ const hidi_option hidi_settings_table[] = {
     REAL("td.from_zero", td.interval.from_zero, 0, 1, "0.6",
          "cover: share of the others with r = 0"),
     REAL("td.mean", td.interval.mean, -10, 10, "-0.4", "meanflow sampler: mean of the logit"),
-    REAL("td.deviation", td.interval.deviation, 0, 10, "1", "meanflow sampler: its deviation"),
+    REAL("td.deviation", td.interval.deviation, 0, 10, "1",
+         "meanflow sampler: deviation of the logit"),
 
     TRAINING("dm", dm, "600", "64", "1e-4", "20", "cosine", "0.99"),
     INT("dm.snapshot_every", dm.snapshot_every, 0, 1e9, "0",
@@ -114,24 +115,27 @@ const hidi_option hidi_settings_table[] = {
     REAL("dm.guidance", dm.guidance, 0, 100, "1.25", "guidance w of the teacher"),
     INT("dm.generator_every", dm.generator_every, 1, 1000, "2",
         "k: the generator steps in every k-th iteration"),
-    REAL("dm.fake_rate", dm.fake_rate, 0, 1000, "2", "fake score's learning rate / generator's"),
-    REAL("dm.head_rate", dm.head_rate, 0, 1000, "10", "heads' learning rate / generator's"),
+    REAL("dm.fake_rate", dm.fake_rate, 0, 1000, "2",
+         "fake score's learning rate, relative to the generator's"),
+    REAL("dm.head_rate", dm.head_rate, 0, 1000, "10",
+         "heads' learning rate, relative to the generator's"),
     TIMES("dm", "time_", dm.time, "uniform", "0.35", "0.98"),
     REAL("dm.adversary_weight", dm.adversary_weight, 0, 1000, "0.005",
-         "lambda_adv; 0: no adversary"),
+         "lambda_adv, weight of the adversarial loss; 0: no adversary"),
     REAL("dm.discriminator_weight", dm.discriminator_weight, 1e-6, 1000, "1",
-         "of the heads' loss beside the fake score's, for dm.backbone=fake (DMD2: 0.01)"),
+         "weight of the heads' loss beside the fake score's, for dm.backbone=fake (DMD2: 0.01)"),
     TIMES("dm", "adversary_time_", dm.adversary_time, "uniform", "0", "0.3"),
     CHOICE("dm.adversarial_loss", dm.adversarial, HIDI_ADVERSARIAL_KINDS, "non-saturating",
            "adversarial loss"),
     CHOICE("dm.backbone", dm.backbone, HIDI_BACKBONES, "teacher", "whose features the heads read"),
     CHOICE("dm.head", dm.head, HIDI_HEAD_KINDS, "awd", "the discriminator, or a control"),
-    TEXT("dm.blocks", dm.blocks, "1,3", "blocks after which heads read, 0-based"),
+    TEXT("dm.blocks", dm.blocks, "1,3", "blocks after which the heads read, counted from 0"),
     INT("dm.key_width", dm.key_width, 1, 65536, "32", "awd: width d of query and keys"),
     BOOL("dm.conditional", dm.conditional, "no", "awd: the query depends on t and class"),
     REAL("dm.r1_weight", dm.r1_weight, 0, 1e6, "0", "weight of approximate R1; 0: off"),
-    REAL("dm.r1_sigma", dm.r1_sigma, 0, 1, "0.05", "its perturbation"),
-    REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.05", "weight of a retained MeanFlow loss; 0: off"),
+    REAL("dm.r1_sigma", dm.r1_sigma, 0, 1, "0.05", "size of its perturbation"),
+    REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.05",
+         "weight of a retained MeanFlow loss; 0: off"),
 
     INT("sample.steps", sample.steps, 1, 10000, "25", "teacher's sampling steps"),
     INT("sample.student_steps", sample.student_steps, 1, 10000, "1", "student's sampling steps"),
@@ -140,15 +144,15 @@ const hidi_option hidi_settings_table[] = {
     INT("sample.batch", sample.batch, 1, 1e6, "128", "images at a time"),
     INT("sample.seed", sample.seed, 0, 1e15, "1000", "seed of the samples that are measured"),
 
-    INT("eval.images", eval.images, 16, 1e7, "2048", "samples, and real images, a distance"),
+    INT("eval.images", eval.images, 16, 1e7, "2048", "samples, and real images, per distance"),
     CHOICE("eval.split", eval.split, "test validation", "test",
            "the real images: choose settings on validation, report on test"),
     INT("eval.neighbours", eval.neighbours, 1, 1000, "3", "k of precision and recall"),
-    INT("eval.splits", eval.splits, 1, 10000, "10", "of the Inception Score"),
+    INT("eval.splits", eval.splits, 1, 10000, "10", "parts that the Inception Score averages over"),
     CHOICE("eval.order", eval.order, "given torch-fidelity", "given",
-           "of images before they are split for it: as they come, or shuffled as torch-fidelity does"),
+           "order of the Inception Score's images: as given, or shuffled as torch-fidelity does"),
     INT("eval.kernel_subsets", eval.kernel_subsets, 1, 1e6, "100", "subsets of a kernel distance"),
-    INT("eval.kernel_subset", eval.kernel_subset, 2, 1e6, "1000", "images of each"),
+    INT("eval.kernel_subset", eval.kernel_subset, 2, 1e6, "1000", "images per subset"),
     INT("eval.kernel_seed", eval.kernel_seed, 0, 4294967295.0, "2020",
         "seed of NumPy's RandomState that draws them"),
     INT("eval.grid_rows", eval.grid_rows, 1, 100, "6", "rows of the picture grids"),
@@ -184,7 +188,7 @@ hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)
                                   .schedule = hidi_settings_schedule(t)};
 }
 
-/* The stages draw from seeds of their own, so that none repeats the teacher's draws. */
+/* The stages draw from seeds of their own, so that neither repeats the teacher's draws. */
 enum { SEED_STAGE1 = 1, SEED_STAGE2 = 2 };
 
 hidi_stage1_options hidi_settings_stage1(const hidi_settings *s)
@@ -267,8 +271,8 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 
-/* Settings that there were not always are left out while they have their default, which is what was
- * built in before: files from that time then still count as made with the same settings. */
+/* A setting that is newer than the file format is left out while it has its default, which is what
+ * was built in before: older files then still count as made with the same settings. */
 static const char *left_out(const hidi_settings *s)
 {
     return s->dm.discriminator_weight == 1 ? IMMATERIAL " dm.discriminator_weight" : IMMATERIAL;

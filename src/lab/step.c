@@ -1,5 +1,5 @@
-/* step.c - a step of a training or of a sampler, taken alone: what comes before it, itself, its
- * time. */
+/* step.c - a step of a training or of a sampler, taken alone: what comes before it, the step
+ * itself, and its time. */
 #include "lab/step.h"
 
 #include <stdio.h>

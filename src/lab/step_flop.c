@@ -1,4 +1,4 @@
-/* step_flop.c - what a step of each kind asks of the networks: the passes of train/teacher.c,
+/* step_flop.c - what a step of each kind asks the networks to do: the passes of train/teacher.c,
  * stage1.c, stage2.c and method/sampler.c, each times what a pass costs. */
 #include "lab/step_flop.h"
 

@@ -10,8 +10,8 @@
  *     its tangent (JVP)                1 more
  *     its backward pass                2 more, or 1 where the parameters are frozen
  *     a pass for the heads             its blocks up to the last one that a head reads
- * The heads themselves, AdamW and all that is element-wise are not counted.  An upper bound is not
- * meant: the JVP and the frozen backward pass of attention do 2 where 1 is counted.
+ * The heads themselves, AdamW and all that is element-wise are not counted.  This is not an upper
+ * bound: the JVP and the frozen backward pass of attention do 2 where 1 is counted.
  * config: the teacher's; the settings say how the student's differs. */
 double hidi_step_flop(hidi_step_kind kind, const hidi_settings *settings,
                       const hidi_dit_config *config, long i);

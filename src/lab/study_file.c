@@ -44,7 +44,7 @@ static hidi_status read_numbers(const char *key, const char *text, long least, l
         (*n)++;
     }
     if (*n == 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no number", key);
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: no number given", key);
     return HIDI_OK;
 }
 
@@ -85,7 +85,7 @@ static hidi_status check_name(const hidi_study *study, const char *name)
                               *c);
     for (int i = 0; i < study->n; i++)
         if (strcmp(study->variant[i].name, name) == 0)
-            return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s] is there twice", name);
+            return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s] appears twice", name);
     return HIDI_OK;
 }
 
@@ -108,14 +108,14 @@ static hidi_status check_variant(const hidi_variant *v)
     if (v->start > 0 && v->start < 100 &&
         (s->td.snapshot_every == 0 || from * 100 != s->td.train.steps * v->start ||
          from % s->td.snapshot_every != 0))
-        return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s]: start = %ld %% of td.steps = %ld is no "
-                                             "multiple of td.snapshot_every = %ld",
+        return hidi_error(HIDI_BAD_ARGUMENT, "[variant %s]: start = %ld %% of td.steps = %ld is not "
+                                             "a multiple of td.snapshot_every = %ld",
                           v->name, v->start, s->td.train.steps, s->td.snapshot_every);
     if (v->snapshots &&
         (v->net < HIDI_NET_STAGE1 || (v->net == HIDI_NET_STAGE1 && s->td.snapshot_every == 0) ||
          (v->net == HIDI_NET_STAGE2 && s->dm.snapshot_every == 0)))
         return hidi_error(HIDI_BAD_ARGUMENT,
-                          "[variant %s]: snapshots = yes without snapshot_every of its stage",
+                          "[variant %s]: snapshots = yes needs snapshot_every of its stage",
                           v->name);
     return HIDI_OK;
 }
@@ -208,7 +208,7 @@ static hidi_status take_setting(hidi_variant *v, const char *name, const char *v
                           "dm.head",
                           name);
     if (strcmp(name, "run.seed") == 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "run.seed: the seeds are those of [study]");
+        return hidi_error(HIDI_BAD_ARGUMENT, "run.seed: seeds are set in [study]");
     if (snprintf(text, sizeof text, "%s=%s", name, value) >= (int)sizeof text)
         return hidi_error(HIDI_BAD_ARGUMENT, "%.40s: too long", name);
     return hidi_config_set(hidi_settings_table, &v->settings, text);

@@ -98,7 +98,7 @@ static void write_diverged(const measuring *m, row *r, const hidi_sampler *sampl
 }
 
 /* Measures the images of a source, closes it, and writes their row.  sampler NULL: real images,
- * else samples; one of those that is not finite makes a row without numbers. */
+ * else samples; a sample that is not finite makes a row without numbers. */
 static hidi_status measure_images(const measuring *m, row *r, hidi_image_source *source,
                                   const hidi_sampler *sampler)
 {
@@ -154,7 +154,7 @@ static hidi_status draw_row(const measuring *m, const hidi_dit *net)
         return HIDI_OK;
     hidi_status status = hidi_samples_draw(&samples, NULL, &x, NULL);
     if (status == HIDI_NOT_FINITE)
-        return HIDI_OK; /* nothing to be seen */
+        return HIDI_OK; /* nothing to see */
     if (status == HIDI_OK)
         status = hidi_write_grid(hidi_task_file(path, sizeof path, m->task, ".png"), x, columns,
                                  &net->config, columns, (size_t)s->eval.zoom);

@@ -184,11 +184,11 @@ static hidi_status stack_pictures(const hidi_plan *plan, hidi_image *all, FILE *
             more = realloc(all->pixel, all->width * all->height * 3 + bytes);
         if (more != NULL) {
             memcpy(more + all->width * all->height * 3, one.pixel, bytes);
-            *all = (hidi_image){one.width, all->height + one.height, 3, more};
+            *all = (hidi_image){one.width, all->height + one.height, 3, more, 0};
         }
         hidi_image_free(&one);
         if (more == NULL)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: of another width than the others", path);
+            return hidi_error(HIDI_BAD_FORMAT, "%s: its width differs from the others'", path);
         fprintf(page, "%s%s",
                 rows++ ? "; "
                        : "\nFrom top to bottom, the same noise and class in each column: ",
@@ -202,7 +202,7 @@ static hidi_status stack_pictures(const hidi_plan *plan, hidi_image *all, FILE *
 static hidi_status write_pictures(const hidi_plan *plan, FILE *page)
 {
     char path[HIDI_PATH];
-    hidi_image all = {0, 0, 3, NULL};
+    hidi_image all = {0, 0, 3, NULL, 0};
     hidi_status status = stack_pictures(plan, &all, page);
     if (status == HIDI_OK && all.pixel != NULL)
         status = hidi_png_write(&all, hidi_path(path, sizeof path, plan->out, "samples.png"));

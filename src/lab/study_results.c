@@ -35,7 +35,7 @@ static hidi_status append_rows(const char *path, FILE *out, char **header)
             fputs(memcpy(*header, text, length), out);
     }
     if (status == HIDI_OK && (strlen(*header) != length || strncmp(*header, text, length) != 0))
-        status = hidi_error(HIDI_BAD_FORMAT, "%s: other columns than the study's", path);
+        status = hidi_error(HIDI_BAD_FORMAT, "%s: its columns differ from the study's", path);
     if (status == HIDI_OK)
         fputs(rows, out);
     free(data);

@@ -7,7 +7,6 @@
 #include "lab/study.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,33 +16,17 @@
 
 #include "io/atomic_file.h"
 #include "io/csv.h"
+#include "lab/lock.h"
 #include "lab/measuring.h"
 
 /* --- who is at work in the folder? ------------------------------------------------------------ */
 
-/* A lock that lasts as long as this process: of byte number `byte` of OUT/lock. */
-static hidi_status lock(const hidi_plan *plan, long byte, int *file)
+/* Nobody else: not even a task that a study which was killed has left running.  Byte 0 of OUT/lock
+ * is the study's, byte i + 1 that of task i. */
+static hidi_status lock_all(const hidi_plan *plan)
 {
-    char path[HIDI_PATH];
-    struct flock want = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    *file = open(hidi_path(path, sizeof path, plan->out, "lock"), O_RDWR | O_CREAT, 0666);
-    if (*file < 0)
-        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-    if (fcntl(*file, F_SETLK, &want) == 0)
-        return HIDI_OK;
-    return hidi_error(HIDI_BAD_FILE, "%s: another process is at work in this folder", path);
-}
-
-/* Nobody else: not even a task that a study which was killed has left running. */
-static hidi_status lock_all(const hidi_plan *plan, int *file)
-{
-    struct flock any = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0};
-    HIDI_TRY(hidi_make_folder(plan->out));
-    HIDI_TRY(lock(plan, 0, file));
-    if (fcntl(*file, F_GETLK, &any) == 0 && any.l_type != F_UNLCK)
-        return hidi_error(HIDI_BAD_FILE, "%s: process %ld is still at work in this folder",
-                          plan->out, (long)any.l_pid);
-    return HIDI_OK;
+    HIDI_TRY(hidi_lock_folder(plan->out, 0, false));
+    return hidi_folder_is_free(plan->out, 1);
 }
 
 /* --- how far is it? --------------------------------------------------------------------------- */
@@ -123,15 +106,11 @@ static hidi_status start(hidi_plan *plan, int index)
     task->state = HIDI_RUNNING;
     if (task->pid > 0)
         return HIDI_OK;
-    int file;
     /* A session of its own: a terminal's interrupt reaches the study alone, which passes it on;
      * and a kernel that shares time between sessions counts each task. */
     (void)setsid();
-    if (task->kind == HIDI_DO_MEASURE) /* has nothing to save */
-        signal(SIGTERM, SIG_DFL);
-    else
-        hidi_stop_flag();
-    hidi_status status = lock(plan, index + 1, &file);
+    hidi_stop_flag();
+    hidi_status status = hidi_lock_folder(plan->out, index + 1, false);
     if (status == HIDI_OK)
         status = hidi_task_work(plan, task);
     if (status != HIDI_OK && status != HIDI_INTERRUPTED)
@@ -243,7 +222,7 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
     hidi_progress_end(&progress, NULL);
     if (status == HIDI_OK && *stop != 0 && count_in(plan, HIDI_DONE) < plan->n)
         status = hidi_error(HIDI_INTERRUPTED,
-                            "stopped after %d of %d tasks; the same command goes on",
+                            "stopped after %d of %d tasks; the same command resumes",
                             count_in(plan, HIDI_DONE), plan->n);
     return status;
 }
@@ -280,19 +259,16 @@ static hidi_status check_measurable(const hidi_plan *plan)
 
 hidi_status hidi_plan_run(hidi_plan *plan, int jobs)
 {
-    int file = -1;
     char rows[HIDI_PATH];
     HIDI_TRY(check_measurable(plan));
-    hidi_status status = lock_all(plan, &file);
+    hidi_status status = lock_all(plan);
     if (status == HIDI_OK)
         status = hidi_make_folder(hidi_path(rows, sizeof rows, plan->out, "rows"));
     if (status == HIDI_OK)
         status = run_tasks(plan, jobs);
     if (status == HIDI_OK && count_in(plan, HIDI_DONE) < plan->n)
         status = hidi_error(HIDI_BAD_FILE,
-                            "%d of %d tasks failed, or wait for one that did (see above)",
+                            "%d of %d tasks failed, or need one that failed (see above)",
                             plan->n - count_in(plan, HIDI_DONE), plan->n);
-    if (file >= 0)
-        close(file);
     return status;
 }

@@ -134,8 +134,8 @@ static hidi_status write_page(const hidi_plan *plan, FILE *page)
         fprintf(page, " %ld", study->seed[i]);
     fprintf(page,
             ". Mean ± standard deviation over seeds, which change the training and the noise of\n"
-            "the samples; the %ld real images are the same ones of the %s split. `results.csv`\n"
-            "has every row.\n\n",
+            "the samples; the %ld real images, of the %s split, are always the same.\n"
+            "`results.csv` has every row.\n\n",
             s->eval.images, hidi_split_name(hidi_settings_split(s)));
     HIDI_TRY(print_table(plan, page));
     fputs("\ndistance: Fréchet, in the features of hidi's small net, not FID. high freq: power at\n"

@@ -6,14 +6,12 @@
 
 #include "lab/study.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lab/pipeline.h"
 #include "io/atomic_file.h"
+#include "lab/lock.h"
 
 hidi_status hidi_task_settings(hidi_session *session, const hidi_plan *plan,
                                const hidi_study_task *task)
@@ -114,35 +112,15 @@ static hidi_status write_diverged(const hidi_study_task *task)
     return hidi_atomic_commit(&file);
 }
 
-/* Waits until no other study that shares the folder of trainings is at this one; its result is then
- * there to be read.  The lock ends with this process. */
-static hidi_status lock_training(const hidi_study_task *task)
-{
-    char path[HIDI_PATH];
-    struct flock want = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    const struct timespec pause = {0, 200000000};
-    HIDI_TRY(hidi_make_folder(task->path));
-    const int file =
-        open(hidi_task_file(path, sizeof path, task, "/lock"), O_RDWR | O_CREAT, 0666);
-    if (file < 0)
-        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-    while (fcntl(file, F_SETLK, &want) != 0) {
-        if (errno != EACCES && errno != EAGAIN)
-            return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
-        if (*hidi_stop_flag() != 0)
-            return hidi_error(HIDI_INTERRUPTED, "%s: interrupted", path);
-        nanosleep(&pause, NULL);
-    }
-    return HIDI_OK;
-}
-
 hidi_status hidi_task_work(const hidi_plan *plan, const hidi_study_task *task)
 {
     hidi_session session;
     hidi_dataset *data = NULL;
     if (task->kind == HIDI_DO_MEASURE)
         return hidi_task_measure(plan, task);
-    HIDI_TRY(lock_training(task));
+    /* Another study that shares the folder of trainings may be at this one: its result is then
+     * there to be read. */
+    HIDI_TRY(hidi_lock_folder(task->path, 0, true));
     HIDI_TRY(hidi_task_settings(&session, plan, task));
     hidi_status status = hidi_session_data(&session, &data);
     if (status == HIDI_OK && task->kind == HIDI_DO_BASE)

@@ -1,10 +1,10 @@
 /* awd.c - the Adaptive Weighted Discriminator, which learns which tokens to look at  [HD: token
  * weights, assigned dynamically, to look at local imperfections; the form is ours].
  *
- *     x_i = LN(h_i)                                  the tokens
- *     s_i = <w, x_i> + b                             what token i says
- *     a_i = softmax_i(<q, W_k x_i> / sqrt(d))        how much it counts
- *     D   = sum_i a_i s_i
+ *     x_i  = LN(h_i)                                 the tokens
+ *     s_i  = <w, x_i> + b                            what token i says
+ *     a_i  = softmax_i(<q, W_k x_i> / sqrt(d))       how much it counts
+ *     D(h) = sum_i a_i s_i
  *
  * The query q is learned.  It is 0 at first: then a_i = 1/N, and AWD begins as global average
  * pooling (gap.c).  If conditional, q + W c takes its place, c being the backbone's conditioning on
@@ -70,6 +70,8 @@ static hidi_status infer(hidi_heads_config *config, const hidi_tensor_file *file
 {
     const hidi_file_tensor *query;
     HIDI_TRY(hidi_tensor_file_need(file, "heads.0.query", &query));
+    if (query->count == 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: heads.0.query has no elements", file->path);
     config->key_width = query->count;
     config->conditional = hidi_tensor_file_find(file, "heads.0.query_map.weight") != NULL;
     return HIDI_OK;

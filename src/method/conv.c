@@ -1,9 +1,9 @@
 /* conv.c - AWD's third control: strided convolutions over the grid of tokens, as DMD2 has them over
  * its features  [base: DMD2, arXiv 2405.14867].
  *
- *     X = LN(h) as a grid                            [B, D, side, side]
- *     X = silu(conv1(X)),  X = silu(conv2(X))        3 x 3, stride 2, to D/2 channels
- *     D = <w, mean over the grid of X> + b
+ *     X    = LN(h) as a grid                         [B, D, side, side]
+ *     X    = silu(conv1(X)),  X = silu(conv2(X))     3 x 3, stride 2, to D/2 channels
+ *     D(h) = <w, mean over the grid of X> + b
  *
  *     heads.j.norm.weight, .bias [D]    heads.j.score.weight [1, D/2], .bias [1]
  *     heads.j.conv1.weight [D/2, D, 3, 3], .bias [D/2]

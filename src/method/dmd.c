@@ -2,20 +2,20 @@
  * 2311.18828, and DMD2, arXiv 2405.14867].
  *
  *     x_g    = G(e, y) = e - u_theta(e, 0, 1, y)               hidi_generate
- *     z_t    = (1 - t) x_g + t e'
+ *     z_t    = (1 - t) x_g + t e'                              hidi_noised
  *     x_real = z_t - t v_w(z_t, t, y)                          where the teacher sends z_t
  *     x_fake = z_t - t v_fake(z_t, t, y)                       where the fake score sends it
  *     g      = (x_fake - x_real) / mean_chw |x_g - x_real|     matching_gradient, normaliser
  *     L_dm   = 1/2 mean || x_g - stopgrad(x_g - g) ||^2        hidi_dmd_loss
  *
  * x_fake - x_real, the difference of two scores, points from what is real to what G makes instead.
- * L_dm is made so that its gradient in x_g is g, but for the mean's factor; its value says little.
+ * L_dm is made so that its gradient in x_g is g / (B C H W); its value says little.
  */
 #include "method/dmd.h"
 
 #include "method/flow.h"
 
-/* Keeps the normaliser of a sample that is already perfect from being divided by [ours]. */
+/* Added to the normaliser: that of a sample that is already perfect is 0 [ours]. */
 #define NORMALISER_FLOOR ((hidi_real)1e-12)
 
 hidi_var *hidi_generate(hidi_tape *tape, const hidi_dit *student, bool frozen, hidi_var *e,

@@ -1,7 +1,7 @@
 /* gap.c - AWD's first control, global average pooling: all tokens count the same.
  *
- *     s_i = <w, LN(h_i)> + b
- *     D   = sum_i a_i s_i,  a_i = 1/N
+ *     s_i  = <w, LN(h_i)> + b
+ *     D(h) = sum_i a_i s_i,  a_i = 1/N
  *
  *     heads.j.norm.weight, .bias [D]    heads.j.score.weight [1, D], .bias [1]
  */

@@ -11,7 +11,7 @@ HIDI_HEAD_LIST(HIDI_HEAD_DECLARATION)
 struct hidi_head_pass {
     hidi_tape *tape;
     const hidi_heads *heads;
-    int j;       /* which of them                                   */
+    int j;       /* which of the heads                              */
     bool frozen; /* no gradients for its parameters                 */
     hidi_var *h; /* [B, N, D] the tokens                            */
     hidi_var *c; /* [B, D] the backbone's conditioning              */

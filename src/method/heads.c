@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "io/number.h"
 #include "method/head.h"
 #include "model/params_file.h"
 
@@ -77,22 +78,62 @@ hidi_var *hidi_head_score(const hidi_head_pass *pass, hidi_var *x)
 
 /* --- several heads ---------------------------------------------------------------------------- */
 
-hidi_status hidi_heads_create(hidi_heads **result, const hidi_backend *backend,
-                              const hidi_heads_config *config)
+hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
+                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
+                               hidi_var *t, const int32_t *y, hidi_head_output *output)
 {
-    *result = NULL;
+    const hidi_heads_config *c = &heads->config;
+    hidi_taps taps = {.n = c->n};
+    memset(output, 0, sizeof *output);
+    if (c->width != backbone->config.width)
+        return hidi_error(HIDI_BAD_SHAPE, "heads of width %zu on a backbone of width %zu", c->width,
+                          backbone->config.width);
+    memcpy(taps.block, c->block, sizeof taps.block);
+    hidi_dit_forward(tape, backbone, frozen_backbone, z, t, NULL, y, &taps);
+    HIDI_TRY(hidi_tape_status(tape));
+    if (taps.condition == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads: no images, or no times, to look at");
+
+    hidi_var *sum = NULL;
+    for (int j = 0; j < c->n; j++) {
+        const hidi_head_pass pass = {.tape = tape,
+                                     .heads = heads,
+                                     .j = j,
+                                     .frozen = frozen_heads,
+                                     .h = taps.tokens[j],
+                                     .c = taps.condition,
+                                     .side = backbone->config.image_size / backbone->config.patch};
+        const hidi_head_terms terms = hidi_head_of(c->kind)->forward(&pass);
+        output->scores[j] = terms.scores;
+        output->weights[j] = terms.weights;
+        sum = j ? hidi_add(tape, sum, terms.logits) : terms.logits;
+    }
+    output->logits = hidi_scale(tape, sum, (hidi_real)1 / (hidi_real)c->n);
+    return hidi_tape_status(tape);
+}
+
+/* Checks the config and declares the parameters of all heads, without memory for them. */
+static hidi_status declare(hidi_params *params, const hidi_heads_config *config)
+{
     if (config->n < 1 || config->n > HIDI_MAX_TAPS || config->width < 2 || config->width > 65536 ||
         (int)config->kind < 0 || config->kind >= HIDI_HEAD_COUNT)
         return hidi_error(HIDI_BAD_ARGUMENT, "heads: %d heads of kind %d, width %zu", config->n,
                           (int)config->kind, config->width);
+    for (int j = 0; j < config->n; j++)
+        HIDI_TRY(hidi_head_of(config->kind)->declare(params, config, j));
+    return HIDI_OK;
+}
+
+hidi_status hidi_heads_create(hidi_heads **result, const hidi_backend *backend,
+                              const hidi_heads_config *config)
+{
+    *result = NULL;
     hidi_heads *heads = calloc(1, sizeof *heads);
     if (heads == NULL)
         return hidi_error(HIDI_NO_MEMORY, "heads: out of memory");
     heads->config = *config;
     hidi_params_init(&heads->params, backend);
-    hidi_status status = HIDI_OK;
-    for (int j = 0; j < config->n && status == HIDI_OK; j++)
-        status = hidi_head_of(config->kind)->declare(&heads->params, config, j);
+    hidi_status status = declare(&heads->params, config);
     if (status == HIDI_OK)
         status = hidi_params_allocate(&heads->params);
     if (status != HIDI_OK) {
@@ -142,40 +183,6 @@ hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed)
     return HIDI_OK;
 }
 
-hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
-                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                               hidi_var *t, const int32_t *y, hidi_head_output *output)
-{
-    const hidi_heads_config *c = &heads->config;
-    hidi_taps taps = {.n = c->n};
-    memset(output, 0, sizeof *output);
-    if (c->width != backbone->config.width)
-        return hidi_error(HIDI_BAD_SHAPE, "heads of width %zu on a backbone of width %zu", c->width,
-                          backbone->config.width);
-    memcpy(taps.block, c->block, sizeof taps.block);
-    hidi_dit_forward(tape, backbone, frozen_backbone, z, t, NULL, y, &taps);
-    HIDI_TRY(hidi_tape_status(tape));
-    if (taps.condition == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads: no images, or no times, to look at");
-
-    hidi_var *sum = NULL;
-    for (int j = 0; j < c->n; j++) {
-        const hidi_head_pass pass = {.tape = tape,
-                                     .heads = heads,
-                                     .j = j,
-                                     .frozen = frozen_heads,
-                                     .h = taps.tokens[j],
-                                     .c = taps.condition,
-                                     .side = backbone->config.image_size / backbone->config.patch};
-        const hidi_head_terms terms = hidi_head_of(c->kind)->forward(&pass);
-        output->scores[j] = terms.scores;
-        output->weights[j] = terms.weights;
-        sum = j ? hidi_add(tape, sum, terms.logits) : terms.logits;
-    }
-    output->logits = hidi_scale(tape, sum, (hidi_real)1 / (hidi_real)c->n);
-    return hidi_tape_status(tape);
-}
-
 /* --- text and files --------------------------------------------------------------------------- */
 
 hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config)
@@ -183,15 +190,17 @@ hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config)
     const char *at = text;
     config->n = 0;
     do {
-        char *end;
-        long block = strtol(at, &end, 10);
-        if (end == at || (*end != ',' && *end != '\0') || block < 0 || block > 1000 ||
+        const size_t length = strcspn(at, ",");
+        char number[HIDI_NUMBER_TEXT];
+        long block = -1;
+        snprintf(number, sizeof number, "%.*s", length < sizeof number ? (int)length : 0, at);
+        if (!hidi_parse_long(number, &block) || block < 0 || block > 1000 ||
             config->n == HIDI_MAX_TAPS || (config->n && block <= config->block[config->n - 1]))
             return hidi_error(HIDI_BAD_ARGUMENT, "blocks \"%s\": expected up to %d numbers from 0, "
                                                  "ascending, such as 1,3",
                               text, HIDI_MAX_TAPS);
         config->block[config->n++] = (int)block;
-        at = *end == ',' ? end + 1 : end;
+        at += length + (at[length] == ',');
     } while (*at != '\0');
     return HIDI_OK;
 }
@@ -235,12 +244,27 @@ static hidi_status infer_config(hidi_heads_config *c, const hidi_tensor_file *fi
     return head->infer != NULL ? head->infer(c, file) : HIDI_OK;
 }
 
+/* That the file has all that such heads need, before memory is asked for. */
+static hidi_status check_shapes(const hidi_heads_config *config, const hidi_backend *backend,
+                                const hidi_tensor_file *file)
+{
+    hidi_params params;
+    hidi_params_init(&params, backend);
+    hidi_status status = hidi_error_prefix(declare(&params, config), "%s", file->path);
+    if (status == HIDI_OK)
+        status = hidi_params_check_shapes(&params, "", file);
+    hidi_params_free(&params);
+    return status;
+}
+
 hidi_status hidi_heads_from_file(hidi_heads **heads, const hidi_backend *backend,
                                  const hidi_tensor_file *file)
 {
     hidi_heads_config config;
     *heads = NULL;
     hidi_status status = infer_config(&config, file);
+    if (status == HIDI_OK)
+        status = check_shapes(&config, backend, file);
     if (status == HIDI_OK)
         status = hidi_heads_create(heads, backend, &config);
     if (status != HIDI_OK)

@@ -4,10 +4,10 @@
  * its logit D whether the image is real (large) or generated (small).  Each kind is one file, which
  * opens with its formula and its parameters:
  *
- *     awd.c     D = sum_i a_i s_i, with learned weights a_i   [HD: adaptive weights; form: ours]
- *     gap.c     D = mean_i s_i                                control: global average pooling
- *     token.c   D_i = s_i, a loss for each token              control: like PatchGAN
- *     conv.c    strided convolutions over the tokens' grid    control: like DMD2's
+ *     awd.c     D(h) = sum_i a_i s_i, with learned weights a_i   [HD: adaptive weights; form: ours]
+ *     gap.c     D(h) = mean_i s_i                                control: global average pooling
+ *     token.c   D_i(h) = s_i, a loss for each token              control: like PatchGAN
+ *     conv.c    strided convolutions over the tokens' grid       control: like DMD2's
  *
  * Several heads (one for each block that is read): the mean of their logits.
  *

@@ -20,7 +20,7 @@
 
 #include "method/flow.h"
 
-/* Keeps the length of a vector of zeros from being divided by. */
+/* Added where a length is divided by: that of a vector of zeros is 0. */
 #define LENGTH_FLOOR ((hidi_real)1e-12)
 
 /* --- u and du/dt ------------------------------------------------------------------------------ */

@@ -10,7 +10,7 @@ typedef struct hidi_meanflow_options {
     double guidance;   /* w of the teacher's velocity                                       */
     double p, c;       /* adaptive weight 1 / (d + c)^p;  p = 0: plain squared error        */
     double difference; /* 0: du/dt by JVP; > 0: by differences over t +- this much, or less where
-                        * that would leave [r, 1]                                           */
+                        * this would leave [r, 1]                                           */
     double bound;      /* k: (t - r) du/dt is at most k times as long as v, sample by sample
                         * [ours]; 0: no bound                                               */
 } hidi_meanflow_options;

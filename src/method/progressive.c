@@ -7,6 +7,7 @@
  *     u_tgt = stopgrad( (u_1 + u_2) / 2 ),   which is (z_t - z_r) / (t - r) of the two steps
  *
  * u_T is the average velocity of the teacher's one step.  The loss is MeanFlow's with this target.
+ * In a round of K steps t = (k + 1) / K and r = k / K; the next round has K / 2.
  */
 #include "method/progressive.h"
 
@@ -21,8 +22,9 @@ static hidi_var *u_teacher(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z
         return hidi_guided_velocity(tape, teacher, z, t, y, guidance);
     if (guidance != 1)
         return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
-                                               "progressive distillation: guidance %g of a teacher "
-                                               "that is a student; its own teacher was guided",
+                                               "progressive distillation: guidance %g for a "
+                                               "teacher that is a student; its own teacher was "
+                                               "guided",
                                                guidance));
     return hidi_dit_velocity(tape, teacher, true, z, t, r, y);
 }

@@ -1,5 +1,5 @@
-/* progressive.h - progressive distillation: a student whose step is two of its teacher's; with
- * every round the steps are half as many [base: Salimans & Ho, arXiv 2202.00512].  Written in
+/* progressive.h - progressive distillation: a student whose step is two of its teacher's; each
+ * round halves the number of steps [base: Salimans & Ho, arXiv 2202.00512].  Written in
  * average velocities, so that its limit can be compared with MeanFlow's (the paper's Prop. 2): the
  * target is the average velocity of the teacher's two steps from t to r (progressive.c).
  *

@@ -11,14 +11,8 @@
 #include <math.h>
 
 #include "core/random.h"
+#include "core/stop.h"
 #include "method/flow.h"
-
-long hidi_sampler_evaluations(const hidi_sampler *s)
-{
-    if (s->solver == HIDI_AVERAGE)
-        return s->steps;
-    return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
-}
 
 /* z_r = z_t - h v */
 static hidi_var *move(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_real h)
@@ -47,6 +41,20 @@ static hidi_var *advance(const hidi_sampler *s, const hidi_dit *net, hidi_tape *
     return move(tape, z, mean, h);
 }
 
+hidi_status hidi_sample_step(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, long k,
+                             hidi_real *x, const int32_t *y, size_t n)
+{
+    const hidi_dit_config *c = &net->config;
+    const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
+    const double t = (double)k / (double)s->steps, r = (double)(k - 1) / (double)s->steps;
+    hidi_tape_reset(tape);
+    hidi_var *z = hidi_constant(tape, shape, x);
+    if (z != NULL)
+        z = advance(s, net, tape, z, t, r, y);
+    HIDI_TRY(hidi_tape_status(tape));
+    return hidi_read(tape, z, x);
+}
+
 /* x: e [n, C, H, W] on entry, images on return */
 static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
                                 hidi_real *x, const int32_t *y, size_t n)
@@ -54,13 +62,8 @@ static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi
     const hidi_dit_config *c = &net->config;
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
     for (long k = s->steps; k > 0; k--) {
-        const double t = (double)k / (double)s->steps, r = (double)(k - 1) / (double)s->steps;
-        hidi_tape_reset(tape);
-        hidi_var *z = hidi_constant(tape, shape, x);
-        if (z != NULL)
-            z = advance(s, net, tape, z, t, r, y);
-        HIDI_TRY(hidi_tape_status(tape));
-        HIDI_TRY(hidi_read(tape, z, x));
+        HIDI_TRY(hidi_check_stop());
+        HIDI_TRY(hidi_sample_step(s, net, tape, k, x, y, n));
     }
     for (size_t i = 0; i < hidi_count(shape); i++)
         if (!isfinite(x[i]))
@@ -85,6 +88,13 @@ hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *t
             hidi_progress_update(progress, (long)(i + count), NULL);
     }
     return HIDI_OK;
+}
+
+long hidi_sampler_evaluations(const hidi_sampler *s)
+{
+    if (s->solver == HIDI_AVERAGE)
+        return s->steps;
+    return s->steps * (s->solver == HIDI_HEUN ? 2 : 1) * (s->guidance == 1 ? 1 : 2);
 }
 
 void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *c, size_t first, size_t n,

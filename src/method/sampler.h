@@ -21,9 +21,14 @@ typedef struct hidi_sampler {
 /* Network evaluations for one image. */
 long hidi_sampler_evaluations(const hidi_sampler *sampler);
 
+/* One step, from t = k / steps to (k - 1) / steps, of n images: x [n, C, H, W] host memory, holds z_t
+ * on entry and z_r on return.  The tape is reset. */
+hidi_status hidi_sample_step(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
+                             long k, hidi_real *x, const int32_t *y, size_t n);
+
 /* n images from noise: x [n, C, H, W] host memory, holds e on entry and the images on return (not
  * clamped); y [n].  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
- * not. */
+ * not, and with HIDI_INTERRUPTED between two steps (core/stop.h). */
 hidi_status hidi_sample(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
                         hidi_real *x, const int32_t *y, size_t n, hidi_progress *progress);
 

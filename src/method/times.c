@@ -2,17 +2,16 @@
  *
  *     uniform          t = least + (most - least) u,  u ~ U(0, 1)
  *     logit-normal     t = 1 / (1 + exp(-(mean + deviation n))),  n ~ N(0, 1)
- *     intervals        t = max(a, b), r = min(a, b) of two draws a, b:
- *         meanflow     logit-normal  [base: MeanFlow, arXiv 2505.13447]
- *         cover        uniform, and b = 0 for a share of them  [ours]
- *                      for another share of a batch, r = t
+ *     intervals        r = t in a share of the batch; otherwise t = max(a, b), r = min(a, b):
+ *         meanflow     a, b logit-normal  [base: MeanFlow, arXiv 2505.13447]
+ *         cover        a, b uniform, and b = 0 in a share of them  [ours]
  *     a grid's steps   t = (k + 1) / K, r = k / K,  k uniform on 0 .. K - 1
  */
 #include "method/times.h"
 
 #include <math.h>
 
-/* Each draw of t or (t, r) takes this many uniform numbers from the stream. */
+/* Each draw of t or of (t, r) takes this many uniform numbers from the stream. */
 enum { PER_DRAW = 4 };
 
 static double logit_normal(double mean, double deviation, double u1, double u2)

@@ -23,8 +23,8 @@ void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_
 typedef enum hidi_interval_sampler {
     HIDI_INTERVAL_COVER,   /* [ours] a share `from_zero` of the intervals has r = 0 and t uniform on
                             * (0, 1]; the others are two uniform draws, sorted.  One-step generation
-                            * needs u(z_t, 0, t) for all t up to 1: the identity holds u at (0, 1)
-                            * in place only through all the t in between.                        */
+                            * needs u(z_t, 0, t) for all t up to 1: the identity ties u at (0, 1)
+                            * down only through all the t in between.                            */
     HIDI_INTERVAL_MEANFLOW /* [base] two logit-normal draws, sorted                              */
 } hidi_interval_sampler;
 #define HIDI_INTERVAL_SAMPLERS "cover meanflow"
@@ -41,7 +41,7 @@ void hidi_draw_intervals(const hidi_interval_options *options, hidi_random rando
                          hidi_real *r, size_t n);
 
 /* For progressive distillation: t[n], r[n] are the ends of one of the `steps` equal steps from 1 to
- * 0, each as likely. */
+ * 0, all equally likely. */
 void hidi_draw_grid_steps(size_t steps, hidi_random random, hidi_real *t, hidi_real *r, size_t n);
 
 #endif

@@ -1,7 +1,7 @@
 /* token.c - AWD's second control: each token is judged by itself, and has a loss of its own, as the
  * patches of an image have in PatchGAN  [base: Isola et al., arXiv 1611.07004].
  *
- *     D_i = s_i = <w, LN(h_i)> + b
+ *     D_i(h) = s_i = <w, LN(h_i)> + b
  *
  *     heads.j.norm.weight, .bias [D]    heads.j.score.weight [1, D], .bias [1]
  */

@@ -21,7 +21,7 @@ typedef struct pass {
     hidi_tape *tape;
     const hidi_dit *dit;
     bool frozen;         /* the parameters get no gradients                                  */
-    hidi_taps *taps;     /* whom the tokens between blocks are handed to; NULL: nobody       */
+    hidi_taps *taps;     /* who is handed the tokens between blocks; NULL: nobody            */
     bool gives_back;     /* the memory of each block                                         */
     hidi_tape_mark mark; /* where that of the blocks begins                                  */
 } pass;
@@ -96,7 +96,7 @@ typedef struct modulation {
     hidi_var *shift, *scale, *gate;
 } modulation;
 
-/* D of m's columns: m [B, n D] is adaLN's output linear(silu(c)). */
+/* D columns of m [B, n D], which is adaLN's output linear(silu(c)). */
 static hidi_var *chunk(const pass *p, hidi_var *m, size_t k)
 {
     const size_t D = p->dit->config.width;
@@ -176,7 +176,7 @@ static bool can_give_back(bool frozen, const hidi_var *z, const hidi_var *t, con
            !(r != NULL && r->needs_grad);
 }
 
-/* All, or up to the last that is tapped. */
+/* How many blocks: all, or up to the last one that is tapped. */
 static size_t blocks_to_run(const pass *p)
 {
     const hidi_taps *taps = p->taps;
@@ -185,7 +185,7 @@ static size_t blocks_to_run(const pass *p)
     return taps->n > 0 ? (size_t)taps->block[taps->n - 1] + 1 : 0;
 }
 
-/* Hands out the tokens x after block i, or drops all that the block left on the tape besides. */
+/* Hands out the tokens x after block i, or drops all else that the block left on the tape. */
 static hidi_var *after_block(const pass *p, size_t i, hidi_var *x)
 {
     hidi_taps *taps = p->taps;

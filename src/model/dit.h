@@ -110,8 +110,8 @@ hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tenso
 
 /* A network from a file's tensors.  Everything but heads and time_scale follows from the tensors'
  * shapes, so that a plain state dict of the DiT code can be read; these two come from the metadata,
- * or from here if not 0.  Missing, superfluous or misshapen tensors: HIDI_BAD_FORMAT with the name.
- * image_size: needed only for a file without pos_embed, else 0. */
+ * or, where they are not 0, from the arguments.  Missing, superfluous or misshapen tensors:
+ * HIDI_BAD_FORMAT with the name.  image_size: needed only for a file without pos_embed, else 0. */
 hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
                                const hidi_tensor_file *file, const char *prefix, size_t heads,
                                double time_scale, size_t image_size);

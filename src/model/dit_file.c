@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "model/dit.h"
+#include "model/dit_layers.h"
 #include "model/params_file.h"
 
 hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tensor_file *file)
@@ -29,7 +31,7 @@ hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tenso
         return status;
     snprintf(text, sizeof text, "%zu", c->heads);
     HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.heads", text));
-    snprintf(text, sizeof text, "%.17g", c->time_scale);
+    hidi_print_double(text, sizeof text, "%.17g", c->time_scale);
     return hidi_tensor_file_add_meta(file, "hidi.time_scale", text);
 }
 
@@ -59,7 +61,7 @@ static size_t count_blocks(const hidi_tensor_file *file, const char *prefix)
     size_t depth = 0;
     do
         snprintf(name, sizeof name, "blocks.%zu.attn.qkv.weight", depth++);
-    while (has(file, prefix, name));
+    while (has(file, prefix, name) && depth <= HIDI_DIT_MOST_DEPTH + 1);
     return depth - 1;
 }
 
@@ -95,17 +97,27 @@ static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file
     c->mlp_width = fc1->dim[0];
     c->depth = count_blocks(file, prefix);
     c->has_interval = has(file, prefix, "h_embedder.mlp.0.weight");
-    if (c->patch < 1 || proj->dim[3] != c->patch || table->dim[0] < 2)
+    /* Nothing is computed from extents before these checks: a tensor without elements may have
+     * others of any size. */
+    if (c->patch < 1 || c->patch > HIDI_DIT_MOST_PATCH || proj->dim[3] != c->patch ||
+        table->dim[0] < 2)
         return hidi_error(HIDI_BAD_FORMAT, "%s: patches of %zu x %zu, %zu classes with the null "
                                            "class: not a DiT's",
                           file->path, proj->dim[2], proj->dim[3], table->dim[0]);
+    if (has(file, prefix, "r_embedder.mlp.0.weight"))
+        return hidi_error(HIDI_UNSUPPORTED,
+                          "%s: r_embedder: codes of MeanFlow embed r under this name, or h = t - r, "
+                          "as hidi does in h_embedder; if it is h here, hidi convert --set "
+                          "r_embedder=h gives it that name",
+                          file->path);
     c->n_classes = table->dim[0] - 1;
     c->out_channels = final_layer->dim[0] / (c->patch * c->patch);
     c->image_size = image_size;
     if (has(file, prefix, "pos_embed")) {
         HIDI_TRY(find(file, prefix, "pos_embed", 3, &pos));
         const size_t side = (size_t)(sqrt((double)pos->dim[1]) + 0.5);
-        if (pos->dim[0] != 1 || side * side != pos->dim[1] || pos->dim[2] != c->width ||
+        if (pos->dim[0] != 1 || side > HIDI_DIT_MOST_SIDE / c->patch ||
+            side * side != pos->dim[1] || pos->dim[2] != c->width ||
             (image_size != 0 && image_size != side * c->patch))
             return hidi_error(HIDI_BAD_FORMAT, "%s: pos_embed [%zu, %zu, %zu] is not [1, T, %zu] "
                                                "of a square image",
@@ -118,19 +130,29 @@ static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file
     return HIDI_OK;
 }
 
-/* What they do not: from the caller or the metadata. */
+/* What they do not: from the caller or the metadata, where a number that is damaged is an error. */
 static hidi_status infer_rest(hidi_dit_config *c, const hidi_tensor_file *file, size_t heads,
                               double time_scale)
 {
     const char *meta_heads = hidi_tensor_file_meta(file, "hidi.heads");
     const char *meta_scale = hidi_tensor_file_meta(file, "hidi.time_scale");
-    c->heads = heads ? heads : meta_heads ? strtoul(meta_heads, NULL, 10) : 0;
-    c->time_scale = time_scale > 0 ? time_scale : meta_scale ? strtod(meta_scale, NULL) : 0;
+    long number = 0;
+    if (heads == 0 && meta_heads != NULL && (!hidi_parse_long(meta_heads, &number) || number < 1))
+        return hidi_error(HIDI_BAD_FORMAT, "%s: hidi.heads \"%.40s\" is not a number of heads "
+                                           "(hidi convert --set heads=N sets it)",
+                          file->path, meta_heads);
+    c->heads = heads ? heads : (size_t)number;
+    c->time_scale = time_scale > 0 ? time_scale : 0;
+    if (!(time_scale > 0) && meta_scale != NULL &&
+        (!hidi_parse_double(meta_scale, &c->time_scale) || !(c->time_scale > 0)))
+        return hidi_error(HIDI_BAD_FORMAT, "%s: hidi.time_scale \"%.40s\" is not a number above 0 "
+                                           "(hidi convert --set time_scale=S sets it)",
+                          file->path, meta_scale);
     if (c->heads == 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say how many heads it has: set heads=N",
                           file->path);
     if (!(c->time_scale > 0))
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say what t in [0, 1] is multiplied with: "
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say what t in [0, 1] is multiplied by: "
                                              "set time_scale=S (1 for SiT, 1000 for DiT)",
                           file->path);
     return HIDI_OK;
@@ -146,9 +168,28 @@ static hidi_status read_positions(hidi_dit *dit, const hidi_tensor_file *file, c
     if (host == NULL)
         return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
     hidi_file_tensor_real(pos, host);
-    dit->params.backend->upload(dit->positions, host, pos->count * sizeof *host);
+    hidi_status status = HIDI_OK;
+    for (size_t k = 0; k < pos->count && status == HIDI_OK; k++)
+        if (!isfinite(host[k]))
+            status = hidi_error(HIDI_BAD_FORMAT, "%s: %s holds %g at element %zu", file->path,
+                                pos->name, (double)host[k], k);
+    if (status == HIDI_OK)
+        dit->params.backend->upload(dit->positions, host, pos->count * sizeof *host);
     free(host);
-    return HIDI_OK;
+    return status;
+}
+
+/* That the file has all that such a network needs, before memory is asked for. */
+static hidi_status check_shapes(const hidi_dit_config *config, const hidi_backend *backend,
+                                const hidi_tensor_file *file, const char *prefix)
+{
+    hidi_dit dit = {.config = *config};
+    hidi_params_init(&dit.params, backend);
+    hidi_status status = hidi_error_prefix(hidi_dit_declare(&dit), "%s", file->path);
+    if (status == HIDI_OK)
+        status = hidi_params_check_shapes(&dit.params, prefix, file);
+    hidi_params_free(&dit.params);
+    return status;
 }
 
 hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
@@ -160,6 +201,7 @@ hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
     HIDI_TRY(check_kind(file, prefix));
     HIDI_TRY(infer_shapes(&config, file, prefix, image_size));
     HIDI_TRY(infer_rest(&config, file, heads, time_scale));
+    HIDI_TRY(check_shapes(&config, backend, file, prefix));
     hidi_status status = hidi_dit_create(dit, backend, &config);
     if (status != HIDI_OK)
         return hidi_error_prefix(status, "%s", file->path);
@@ -198,11 +240,13 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
 
 char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
 {
+    char scale[HIDI_NUMBER_TEXT];
     snprintf(text, size,
              "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, "
-             "%zu classes, time scale %g",
+             "%zu classes, time scale %s",
              c->has_interval ? "DiT u(z, r, t, y)" : "DiT v(z, t, y)", c->image_size, c->image_size,
              c->channels, c->patch, c->image_size / c->patch * (c->image_size / c->patch), c->width,
-             c->depth, c->heads, c->n_classes, c->time_scale);
+             c->depth, c->heads, c->n_classes,
+             hidi_print_double(scale, sizeof scale, "%g", c->time_scale));
     return text;
 }

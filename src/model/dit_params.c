@@ -24,8 +24,9 @@ static hidi_status check_config(const hidi_dit_config *c)
     if (c->image_size < 1 || c->channels < 1 || c->patch < 1 || c->width < 1 || c->depth < 1 ||
         c->heads < 1 || c->n_classes < 1 || c->mlp_width < 1)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a size of 0");
-    if (c->image_size > 16384 || c->channels > 4096 || c->patch > 1024 || c->width > 65536 ||
-        c->depth > 1024 || c->n_classes > 1048576 || c->mlp_width > 1048576)
+    if (c->image_size > HIDI_DIT_MOST_SIDE || c->channels > 4096 ||
+        c->patch > HIDI_DIT_MOST_PATCH || c->width > 65536 || c->depth > HIDI_DIT_MOST_DEPTH ||
+        c->n_classes > 1048576 || c->mlp_width > 1048576)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a size beyond all reason");
     if (c->image_size % c->patch != 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: image size %zu is not a multiple of patch %zu",
@@ -67,11 +68,12 @@ static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_
     return HIDI_OK;
 }
 
-static hidi_status declare(hidi_dit *dit)
+hidi_status hidi_dit_declare(hidi_dit *dit)
 {
     const hidi_dit_config *c = &dit->config;
     hidi_params *p = &dit->params;
     const size_t D = c->width;
+    HIDI_TRY(check_config(c));
     HIDI_TRY(hidi_params_declare(p, hidi_shape4(D, c->channels, c->patch, c->patch),
                                  "x_embedder.proj.weight"));
     HIDI_TRY(hidi_params_declare(p, hidi_shape1(D), "x_embedder.proj.bias"));
@@ -91,8 +93,7 @@ static hidi_status declare(hidi_dit *dit)
         HIDI_TRY(declare_block(p, c, i));
     dit->final_layer = p->n_params;
     HIDI_TRY(declare_linear(p, "final_layer.linear", c->patch * c->patch * c->out_channels, D));
-    HIDI_TRY(declare_linear(p, "final_layer.adaLN_modulation.1", 2 * D, D));
-    return hidi_params_allocate(p);
+    return declare_linear(p, "final_layer.adaLN_modulation.1", 2 * D, D);
 }
 
 /* The fixed positions: for the token in row i, column j, D/4 sines and D/4 cosines of j w_k, then
@@ -127,13 +128,14 @@ hidi_status hidi_dit_create(hidi_dit **result, const hidi_backend *backend,
                             const hidi_dit_config *config)
 {
     *result = NULL;
-    HIDI_TRY(check_config(config));
     hidi_dit *dit = calloc(1, sizeof *dit);
     if (dit == NULL)
         return hidi_error(HIDI_NO_MEMORY, "DiT: out of memory");
     dit->config = *config;
     hidi_params_init(&dit->params, backend);
-    hidi_status status = declare(dit);
+    hidi_status status = hidi_dit_declare(dit);
+    if (status == HIDI_OK)
+        status = hidi_params_allocate(&dit->params);
     if (status == HIDI_OK)
         status = set_positions(dit);
     if (status != HIDI_OK) {

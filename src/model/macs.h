@@ -1,7 +1,7 @@
 /* macs.h - what a forward pass costs, in multiply-adds, layer by layer.
  *
- * Counted are the matrix products and convolutions of one pass for one image; not counted are
- * biases, normalisations, softmax, activations, and whatever else is element-wise.  A multiply-add
+ * The matrix products and convolutions of one pass for one image are counted; biases,
+ * normalisations, softmax, activations and whatever else is element-wise are not.  A multiply-add
  * is two floating-point operations.  The "Gflops" of DiT's paper (arXiv 2212.09748, table 4: 118.6
  * for XL/2 at 32 x 32 x 4), and with them the 69.7 of arXiv 2511.08930, are 10^9 multiply-adds.
  */
@@ -38,7 +38,7 @@ double hidi_dit_macs(const hidi_dit_config *config);
  *     1 x 1 convolution; 3 x 3 convolution to width multiplier[levels - 1];
  *     residual block, attention with one head over all pixels, residual block;
  *     for each level, from the last to the first: `blocks` residual blocks to width
- *         multiplier[level], and but for the first level: twice the side, 3 x 3 convolution;
+ *         multiplier[level], and, except at the first: twice the side, 3 x 3 convolution;
  *     3 x 3 convolution to out_channels.
  *
  * A residual block has two 3 x 3 convolutions, and a 1 x 1 one beside them if its width changes. */

@@ -1,10 +1,10 @@
 /* The loop's order, which resuming depends on: a step is taken, its row is logged, then, if it is
  * time, the checkpoint is written.  A checkpoint holds the number of complete steps, the seconds
  * they took, and what the task hands over (weights, averages, moments); draws depend on the number
- * of the step alone.  Going on reads it, cuts the log's rows of later steps off (they are about to
- * be taken again, with the same bits), and continues.  So a training in pieces leaves the weights
- * and the log of one that was not interrupted.  The file appears as a whole (io/atomic_file.c):
- * whatever ends the process, a complete checkpoint is there. */
+ * of the step alone.  Resuming reads it, cuts the rows of later steps off the log (they are about
+ * to be taken again, with the same bits), and continues.  So a training in pieces leaves the
+ * weights and the log of one that was not interrupted.  The file appears as a whole
+ * (io/atomic_file.c): whatever ends the process, a complete checkpoint is there. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "core/progress.h"
+#include "core/stop.h"
 #include "io/csv.h"
 #include "io/differences.h"
 #include "io/safetensors.h"
@@ -179,6 +180,42 @@ static int count_columns(const hidi_task *task)
     return n;
 }
 
+/* Moves a log that cannot be gone on with, for the reason of the latest message, out of the way. */
+static hidi_status set_aside(const hidi_task *task, const hidi_training *training)
+{
+    char name[4096];
+    int n = snprintf(name, sizeof name, "%s.damaged", training->log);
+    for (int i = 2; n > 0 && (size_t)n < sizeof name && access(name, F_OK) == 0; i++)
+        n = snprintf(name, sizeof name, "%s.damaged-%d", training->log, i);
+    if (n < 0 || (size_t)n >= sizeof name)
+        return hidi_error(HIDI_BAD_FILE, "%s: its name is too long", training->log);
+    if (training->notes != NULL)
+        fprintf(training->notes, "%s: %s; it is now called %s, and a new log is begun\n",
+                task->label, hidi_error_message(), name);
+    if (rename(training->log, name) != 0)
+        return hidi_error(HIDI_BAD_FILE, "%s: cannot rename it: %s", training->log,
+                          strerror(errno));
+    return HIDI_OK;
+}
+
+/* Says it if rows are missing between the log's last one and `done`, the first step to be taken: a
+ * power cut may have lost what was not yet on disk.  A log may have been begun with another
+ * log_every, which shows in the distance of its last two rows. */
+static hidi_status look_for_hole(const hidi_task *task, const hidi_training *training, long done)
+{
+    double *step;
+    size_t n;
+    const long expected = (done - 1) / training->log_every * training->log_every;
+    HIDI_TRY(hidi_csv_read(training->log, "step", &step, &n));
+    const double last = n > 0 ? step[n - 1] : -1;
+    const double every = n > 1 ? fmax(step[n - 1] - step[n - 2], 1) : 1;
+    free(step);
+    if (last < (double)expected && (n == 0 || (double)done - last > every))
+        fprintf(training->notes, "%s: %s has no rows of steps %.0f to %ld: they were lost\n",
+                task->label, training->log, last + 1, done - 1);
+    return HIDI_OK;
+}
+
 static hidi_status open_log(hidi_csv *log, const hidi_task *task, const hidi_training *training,
                             long step)
 {
@@ -186,13 +223,25 @@ static hidi_status open_log(hidi_csv *log, const hidi_task *task, const hidi_tra
     int n = count_columns(task);
     memcpy(columns + 1, task->columns, (size_t)n * sizeof columns[0]);
     columns[n + 1] = "seconds";
-    return hidi_csv_open(log, training->log, columns, step);
+    hidi_status status = hidi_csv_open(log, training->log, columns, step);
+    if (status == HIDI_BAD_FORMAT) {
+        HIDI_TRY(set_aside(task, training));
+        status = hidi_csv_open(log, training->log, columns, step);
+    }
+    HIDI_TRY(status);
+    return step > 0 && training->notes != NULL ? look_for_hole(task, training, step) : HIDI_OK;
+}
+
+/* Rows reach the disk before the checkpoint that goes on behind them. */
+static void sync_log(const hidi_csv *log)
+{
+    if (log->out != NULL)
+        (void)fsync(fileno(log->out)); /* what is not a file on a disk refuses, which is no loss */
 }
 
 static bool stop_requested(const hidi_training *training, long done)
 {
-    return (training->stop != NULL && *training->stop != 0) ||
-           (training->stop_after > 0 && done >= training->stop_after);
+    return hidi_stop_asked() || (training->stop_after > 0 && done >= training->stop_after);
 }
 
 /* The remaining steps. */
@@ -221,8 +270,10 @@ static hidi_status run(const hidi_task *task, const hidi_training *training, hid
             HIDI_TRY(training->snapshot(training->context, at->done));
         if (!is_last && stop_requested(training, at->done))
             return HIDI_INTERRUPTED;
-        if (!is_last && training->save_every > 0 && at->done % training->save_every == 0)
+        if (!is_last && training->save_every > 0 && at->done % training->save_every == 0) {
+            sync_log(log);
             HIDI_TRY(save(task, training, at));
+        }
     }
     hidi_progress_end(&progress, note);
     return HIDI_OK;
@@ -268,10 +319,16 @@ hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
     HIDI_TRY(check_task(task));
     HIDI_TRY(hidi_error_prefix(hidi_training_check(training), "%s", task->label));
     HIDI_TRY(resume(task, training, &at));
-    if (training->log != NULL)
-        HIDI_TRY(open_log(&log, task, training, at.done));
+    if (training->log != NULL) {
+        hidi_status opened = open_log(&log, task, training, at.done);
+        if (opened != HIDI_OK) {
+            (void)hidi_csv_close(&log);
+            return opened;
+        }
+    }
     hidi_status status = run(task, training, &log, &at);
     if (log.out != NULL) {
+        sync_log(&log);
         hidi_status closed = hidi_csv_close(&log);
         status = status == HIDI_OK ? closed : status;
     }
@@ -279,8 +336,8 @@ hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
         *training->seconds = at.seconds;
     if (status == HIDI_INTERRUPTED) {
         HIDI_TRY(save(task, training, &at));
-        return hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command goes "
-                                            "on from %s",
+        return hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command "
+                                            "goes on from %s",
                           task->label, at.done, training->steps,
                           training->checkpoint ? training->checkpoint : "the beginning");
     }

@@ -3,7 +3,6 @@
 #ifndef HIDI_TRAIN_LOOP_H
 #define HIDI_TRAIN_LOOP_H
 
-#include <signal.h>
 #include <stdio.h>
 
 #include "../autograd/tape.h"
@@ -30,14 +29,15 @@ typedef struct hidi_task {
 
 typedef struct hidi_training {
     long steps;                         /* in all                                               */
-    long save_every;                    /* steps between checkpoints; 0: only when stopped        */
-    long log_every;                     /* rows of the log: step 0, log_every, ... and the last    */
+    long save_every;                    /* steps between checkpoints; 0: only when stopped      */
+    long log_every;                     /* rows of the log: step 0, log_every, ... and the last   */
     const char *checkpoint;             /* path; resumed from if it is there; the caller removes it
                                          * when the result is safe                              */
     const char *log;                    /* path of a CSV file; NULL: none                         */
     FILE *progress;                     /* NULL: silent                                           */
-    const volatile sig_atomic_t *stop;  /* becomes non-zero: finish the step, save, return        */
-    long snapshot_every;                /* > 0: snapshot() after so many steps and their multiples,
+    FILE *notes;                        /* a line here says what was found wrong with the log and
+                                         * does not end the training; NULL: nowhere             */
+    long snapshot_every;                /* > 0: snapshot() after this many steps and its multiples,
                                          * the last step excepted                               */
     hidi_status (*snapshot)(void *context, long steps); /* looks at the result so far           */
     void *context;
@@ -49,9 +49,13 @@ typedef struct hidi_training {
  * to be called (train/options.h). */
 hidi_status hidi_training_check(const hidi_training *training);
 
-/* Runs the task's remaining steps.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
+/* Runs the task's remaining steps.  Asked to stop (core/stop.h), it finishes the step, saves and
+ * returns.  HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task
  * without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
  * HIDI_INTERRUPTED: stopped on request with a checkpoint written (the message says how to go on).
+ * A log that cannot be gone on with (its rows or columns are not this training's) is set aside as
+ * LOG.damaged, and a new one begun; one that lacks rows before the checkpoint's step is gone on
+ * with: training->notes has a line about either.
  * HIDI_NOT_FINITE: the message names step, loss term or tensor; the last good checkpoint is
  * kept. */
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training);

@@ -6,7 +6,11 @@
 #include "../autograd/params.h"
 #include "../io/tensor_file.h"
 
-typedef enum hidi_decay_kind { HIDI_DECAY_NONE, HIDI_DECAY_COSINE, HIDI_DECAY_LINEAR } hidi_decay_kind;
+typedef enum hidi_decay_kind {
+    HIDI_DECAY_NONE,
+    HIDI_DECAY_COSINE,
+    HIDI_DECAY_LINEAR
+} hidi_decay_kind;
 #define HIDI_DECAY_KINDS "none cosine linear"
 
 typedef struct hidi_schedule {

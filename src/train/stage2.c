@@ -333,8 +333,8 @@ static hidi_status init_heads(hidi_stage2 *s)
     hidi_heads_config config = s->options.heads;
     config.width = s->teacher->config.width;
     if (config.block[config.n - 1] >= (int)s->teacher->config.depth)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has blocks "
-                                             "0 to %zu",
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has "
+                                             "blocks 0 to %zu",
                           config.block[config.n - 1], s->teacher->config.depth - 1);
     HIDI_TRY(hidi_heads_create(&s->heads, s->teacher->params.backend, &config));
     HIDI_TRY(hidi_heads_initialise(s->heads, s->options.seed));

@@ -1,5 +1,5 @@
 /* A loss that is not finite is found here, between the forward pass and the backward one, and is
- * called by its name: the last moment at which nothing is lost yet. */
+ * reported by its name: the last moment at which nothing is lost yet. */
 #include "train/terms.h"
 
 #include <math.h>

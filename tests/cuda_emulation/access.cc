@@ -5,7 +5,7 @@
  * finds races between threads of the processor; here they are answered below, by what a device's
  * threads may do:
  *
- *   - A kernel may touch device memory inside of an allocation, shared memory inside of an array,
+ *   - A kernel may touch device memory inside an allocation, shared memory inside an array,
  * its own stack, and constants.  Everything else is out of bounds, host memory above all.
  *   - What it reads was written before: device memory ever, shared memory by the same block.
  *   - Two threads of one launch that touch the same place, and at least one of them writes, have

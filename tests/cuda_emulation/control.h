@@ -14,7 +14,7 @@ extern "C" {
 typedef enum cuda_emulation_order {
     CUDA_EMULATION_FORWARD,
     CUDA_EMULATION_BACKWARD,
-    CUDA_EMULATION_SHUFFLED /* another order for every block */
+    CUDA_EMULATION_SHUFFLED /* a different order for every block */
 } cuda_emulation_order;
 void cuda_emulation_set_order(cuda_emulation_order order);
 

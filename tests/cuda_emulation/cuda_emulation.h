@@ -6,7 +6,7 @@
  *
  *   block.cc    a grid runs block after block, a block's threads are contexts of one processor, and
  *               __syncthreads and the shuffles are where they take turns
- *   access.cc   every access of a kernel to memory: is it inside of an allocation, was it written
+ *   access.cc   every access of a kernel to memory: is it inside an allocation, was it written
  *               before it is read, and does another thread of the same launch touch the same place
  *               without a barrier between?
  *   memory.cc   the device's memory, which the host's code cannot touch

@@ -43,7 +43,7 @@ const char *source_line(const void *code, char *text, size_t size);
  * paused, goes on with it. */
 void fiber_run(int i, void (*body)(int));
 void fiber_pause();
-void fiber_abandon_all(); /* outside of a fiber: forgets what was paused */
+void fiber_abandon_all(); /* outside a fiber: forgets what was paused */
 bool is_on_stack(int i, uintptr_t at);
 enum { MAX_THREADS = 1024 };
 
@@ -89,7 +89,7 @@ inline bool is_device(const void *at)
     return a >= arena_begin && a < arena_end;
 }
 
-/* Is [at, at + bytes) inside of one allocation (or registered), and was it written if it is read?
+/* Is [at, at + bytes) inside one allocation (or registered), and was it written if it is read?
  * If not: fault_of(work, ...) about `what` and false. */
 bool check_range(const char *work, const char *what, const void *at, size_t bytes, bool read);
 void mark_written(const void *at, size_t bytes);

@@ -1,4 +1,4 @@
-"""Writes the files of this folder: for each NAME.npz or NAME.pt, by numpy or torch, what is in it in
+"""Writes the files of this folder: each NAME.npz or NAME.pt by numpy or torch, and what is in it,
 NAME.safetensors, by safetensors.  Python 3, numpy, torch, safetensors:
 
     python3 generate.py
@@ -26,7 +26,7 @@ def info(name):
     return zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
 
 
-# --- npz --------------------------------------------------------------------------------------------
+# --- npz ------------------------------------------------------------------------------------------
 
 def little(array):
     """As safetensors wants it: little-endian, in C order."""
@@ -84,7 +84,7 @@ def npz():
     save_numpy(arrays, path("versions.safetensors"))
 
 
-# --- torch.save -------------------------------------------------------------------------------------
+# --- torch.save -----------------------------------------------------------------------------------
 
 def state():
     """What torch tensors can be like, and what they are when contiguous and of their own."""

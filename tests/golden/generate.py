@@ -295,7 +295,8 @@ def write_metrics(golden):
 def write_scores(golden):
     """What tests/test_golden.c reads; double precision in either build."""
     scalars = lambda result: {k: torch.tensor(v, dtype=torch.float64) for k, v in result.items()}
-    f1, f2 = draw("sqrtm/1", 300, 40) @ draw("sqrtm/mixing", 40, 40), 2 * draw("sqrtm/2", 260, 40) + 1
+    f1 = draw("sqrtm/1", 300, 40) @ draw("sqrtm/mixing", 40, 40)
+    f2 = 2 * draw("sqrtm/2", 260, 40) + 1
     golden.write("frechet-sqrtm", {"f1": f1, "f2": f2},
                  scalars({"distance": metrics.frechet_sqrtm(f1.double().numpy(),
                                                             f2.double().numpy())}))

@@ -12,7 +12,7 @@ class Head(nn.Module):
 
     awd    sum_i a_i s_i,  s = score(LN(h_i)),  a = softmax_i(<query, key LN(h_i)> / sqrt(d))
     gap    the same with a_i = 1/N
-    token  a logit a token; their mean is what is given as the logit
+    token  a logit per token; their mean is what is given as the logit
     conv   two strided convolutions over the grid of tokens, mean, score   [after DMD2's head]"""
 
     def __init__(self, kind, D, d):

@@ -4,7 +4,7 @@
     python tests/golden/inception.py FILE       writes the random weights as a state dict for others
 
 tests/test_inception.c reads the expected values.  Weights and images are too large to be stored:
-both sides draw them from the generator that src/model/inception.h describes (SplitMix64).  The
+both sides draw them from the generator that src/eval/inception.h describes (SplitMix64).  The
 network is written from the figures of Szegedy et al. (arXiv 1512.00567) and the description in
 inception.h, with batch norm as it stands, and runs in float64; the resizes are
 torch.nn.functional.interpolate in float32, PIL's of float images, and numpy with float32
@@ -214,7 +214,7 @@ def random_state(net):
 
 
 def images(which, n, height, width):
-    """u8 [n, height, width, 3]: steps and noise, so that both smooth and sharp places are there."""
+    """u8 [n, height, width, 3]: steps and noise, so that there are both smooth and sharp places."""
     u = uniform(IMAGE_SEED, which, n * height * width * 3).reshape(n, height, width, 3)
     i, j = np.mgrid[0:height, 0:width]
     waves = 96 + 64 * (((i * 7) // height + (j * 5) // width) % 2)

@@ -1,4 +1,4 @@
-"""The losses of the method in PyTorch, from METHOD's formulas (docs/method.md); t = 1 is noise.
+"""The losses of the method in PyTorch, from its formulas (docs/paper-map.md); t = 1 is noise.
 
 Each returns a dict of its named intermediate values and its `loss`."""
 import torch

@@ -20,7 +20,7 @@ def frechet(f1, f2):
 
 
 def frechet_sqrtm(f1, f2):
-    """The same by the root of the matrix C1 C2, as the first FID code and pytorch-fid compute it."""
+    """The same by the root of the matrix C1 C2, as the first FID code and pytorch-fid have it."""
     C1, C2 = np.cov(f1, rowvar=False), np.cov(f2, rowvar=False)
     root = sqrtm(C1 @ C2)
     mean_term = np.square(f1.mean(axis=0) - f2.mean(axis=0)).sum()
@@ -39,8 +39,8 @@ def inception_score(p, splits=10, seed=None):
 
 
 def kernel_distance(x, y, subsets, size, seed):
-    """Unbiased MMD^2 with (x.y / D + 1)^3 over subsets [arXiv 1801.01401], from its definition: sums
-    over pairs of different points."""
+    """Unbiased MMD^2 with (x.y / D + 1)^3 over subsets [arXiv 1801.01401], from its definition:
+    sums over pairs of different points."""
     random, values = np.random.RandomState(seed), []
     size = min(size, len(x), len(y))
     kernel = lambda a, b: (np.einsum("id,jd->ij", a, b) / a.shape[1] + 1) ** 3

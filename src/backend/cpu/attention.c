@@ -1,4 +1,4 @@
-/* attention.c - attention and its derivatives: a share of the B * H heads to each thread.
+/* attention.c - attention and its derivatives: each thread has a share of the B * H heads.
  *
  * Q, K and V of a head are [T, Dh] matrices inside qkv [B, T, 3, H, Dh], with rows 3 H Dh apart:
  * all products read them in place.
@@ -85,7 +85,7 @@ static void head_vjp(const layout *l, hidi_real *gQ, hidi_real beta, const hidi_
     gemm(true, false, T, Dh, T, 1, gS, T, Q, l->ld, beta, gK, l->ld);
 }
 
-/* Threads are woken for HIDI_CPU_MIN_WORK probabilities' worth of work: each is 2 Dh products. */
+/* Threads are woken if there is enough work (HIDI_CPU_MIN_WORK): a probability is 2 Dh products. */
 #define PARALLEL_HEADS parallel if (B * H * T * T * Dh >= HIDI_CPU_MIN_WORK)
 
 void hidi_cpu_attention(hidi_real *y, hidi_real *probs, const hidi_real *qkv, size_t B, size_t T,

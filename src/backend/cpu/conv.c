@@ -1,9 +1,9 @@
 /* conv.c - the gradients of a convolution as matrix products (im2col).
  *
  * For an image, column (i, j) of the matrix `col` [C kh kw, positions] holds the inputs under the
- * window of output (i, j), so that y = W col with W [O, C kh kw] (cpu_conv2d.c), and its adjoints
- * are products with W^T and col^T.  A few output rows, a tile, are done at a time, for `col` to
- * stay in cache.  For a 1 x 1 convolution of stride 1, col is the image itself.
+ * window of output (i, j), so that y = W col with W [O, C kh kw] (conv2d.c), and its adjoints
+ * are products with W^T and col^T.  A few output rows, a tile, are done at a time, so that `col`
+ * stays in cache.  For a 1 x 1 convolution of stride 1, col is the image itself.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -27,7 +27,7 @@ typedef struct geometry {
     size_t positions; /* of one channel of an output     */
     size_t tile;      /* output rows of a tile           */
     size_t tiles;     /* of one image                    */
-    size_t scratch;   /* elements a thread               */
+    size_t scratch;   /* elements per thread             */
     bool direct;      /* col is the image: no copy       */
 } geometry;
 

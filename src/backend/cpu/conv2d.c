@@ -11,7 +11,7 @@
 
 #ifdef HAVE_CBLAS
 
-enum { LEAST_OUTPUTS = 32 }; /* of an item: below, gathering takes longer than multiplying */
+enum { LEAST_OUTPUTS = 32 }; /* of an item: with fewer, gathering takes longer than multiplying */
 
 /* A panel's row of one tap is made of runs of an image's rows and of padding: at most three for
  * each output row that it touches. */
@@ -24,7 +24,7 @@ typedef struct plan {
     size_t positions;        /* of a channel of an output                                 */
     size_t strips;           /* of the outputs                                            */
     size_t panel, panels;    /* positions of a panel; panels of an image                  */
-    size_t parts, strips_of; /* parts that the strips are cut in; strips of each          */
+    size_t parts, strips_of; /* parts that the strips are cut into; strips of each        */
     size_t packed, own;      /* elements of scratch: packed weights; a thread's           */
 } plan;
 
@@ -52,7 +52,7 @@ static plan plan_of(const hidi_window *window)
         p.parts *= 2;
     p.strips_of = p.strips > 0 ? divide_up(p.strips, p.parts) : 0;
     p.packed = divide_up(p.strips * strip * p.K, 16) * 16;
-    p.own = divide_up((p.K + 1) * p.panel, 16) * 16; /* a row more: gathering overshoots */
+    p.own = divide_up((p.K + 1) * p.panel, 16) * 16; /* one row more: gathering overshoots */
     return p;
 }
 

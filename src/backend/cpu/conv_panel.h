@@ -12,7 +12,7 @@
 
 #include "backend/cpu/small_gemm.h"
 
-/* Rows of a strip: as many as there are registers for their sums. */
+/* Rows of a strip: as many as the registers can hold the sums of. */
 #if defined(__AVX512F__)
 #define CONV_ROWS(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7)
 enum { CONV_STRIP = 8 };
@@ -121,7 +121,7 @@ static inline __attribute__((always_inline)) void add_up(vector *sum, size_t vec
     CONV_ROWS(CONV_PUT)
 }
 
-/* For panels of 1, 2 and 3 vectors.  Inlined into one function, they would have gcc 12 keep b0 and
+/* For panels of 1, 2 and 3 vectors.  Inlined into one function, they would make gcc 12 keep b0 and
  * b1 in memory, which takes a quarter longer. */
 #define CONV_SUMS(vectors)                                                                         \
     static __attribute__((noinline)) void strip_sums_##vectors(                                    \

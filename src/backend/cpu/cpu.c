@@ -1,7 +1,7 @@
 /* cpu.c - the cpu backend: OpenBLAS, OpenMP and vectorised kernels over the reference table.
  *
  * hidi_cpu_backend() starts from a copy of the reference table, so that every slot works, and then
- * overrides what is worth it; override_slots() is the list.
+ * overrides the slots that gain by it; override_slots() is the list.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -43,8 +43,8 @@ static int threads(void)
     return (int)hidi_cpu_threads();
 }
 
-/* BLAS is to use one thread, as the threads are ours (see gemm.c).  An OpenBLAS that is built
- * with OpenMP passes that number on to the whole program's OpenMP, which is put right again. */
+/* Nothing to prepare: each use of BLAS keeps it to one thread (hidi_serial_begin), as the threads
+ * are ours (see gemm.c). */
 static hidi_status open_cpu(void)
 {
     return HIDI_OK;
@@ -72,7 +72,7 @@ static hidi_backend table;
 
 static void override_slots(void)
 {
-    /* OpenBLAS, one block of the output a thread */
+    /* OpenBLAS, one block of the output per thread */
     table.gemm = hidi_cpu_gemm;
     table.gemm_batched = hidi_cpu_gemm_batched;
     table.linear = hidi_cpu_linear;
@@ -85,7 +85,7 @@ static void override_slots(void)
     table.conv2d_grad_input = hidi_cpu_conv2d_grad_input;
     table.conv2d_grad_weight = hidi_cpu_conv2d_grad_weight;
 
-    /* vectorised kernels, a share of rows or elements a thread */
+    /* vectorised kernels, each thread with a share of the rows or elements */
     table.copy = hidi_cpu_copy;
     table.copy_block = hidi_cpu_copy_block;
     table.axpby = hidi_cpu_axpby;
@@ -109,7 +109,7 @@ static void override_slots(void)
     table.average_pool = hidi_cpu_average_pool;
     table.max_pool = hidi_cpu_max_pool;
 
-    /* the reference kernel, a share of rows or images a thread */
+    /* the reference kernel, each thread with a share of the rows or images */
     table.sincos = hidi_cpu_sincos;
     table.sincos_jvp = hidi_cpu_sincos_jvp;
     table.sincos_vjp = hidi_cpu_sincos_vjp;

@@ -1,6 +1,6 @@
 /* cpu.h - what the files of the cpu backend share: the kernels in use, threads, and the slots.
  *
- * A slot divides its rows, samples or elements into one contiguous share a thread and calls a
+ * A slot divides its rows, samples or elements into one contiguous share per thread and calls a
  * serial kernel on each.  Where an output element is a sum, one thread computes all of it, in an
  * order that does not depend on timing: the same thread count gives the same bits.
  */
@@ -25,7 +25,7 @@ extern const hidi_cpu_kernels *hidi_kernels;
 #endif
 
 /* Element operations below which a loop is not worth waking threads for (some microseconds), and
- * what an exponential counts in them. */
+ * how many of them an exponential counts as. */
 #define HIDI_CPU_MIN_WORK 32768
 #define HIDI_CPU_EXP_WORK 8
 
@@ -148,7 +148,7 @@ void hidi_cpu_conv2d_grad_weight(hidi_real *gw, hidi_real beta, const hidi_real 
                                  const hidi_real *gy, const hidi_window *window,
                                  hidi_real *scratch);
 
-/* --- split.c: the reference kernels, a share of rows or images to each thread ---------------- */
+/* --- split.c: the reference kernels, a share of the rows or images per thread ---------------- */
 void hidi_cpu_sincos(hidi_real *y, const hidi_real *t, hidi_real s, size_t rows, size_t n);
 void hidi_cpu_sincos_jvp(hidi_real *dy, hidi_real beta, const hidi_real *t, const hidi_real *dt,
                          hidi_real s, size_t rows, size_t n);

@@ -59,7 +59,7 @@ void hidi_cpu_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_rea
     }
 }
 
-/* SOFTPLUS and POWER see one number a sample: the C library's log1p and pow will do. */
+/* SOFTPLUS and POWER see one number per sample: the C library's log1p and pow will do. */
 static bool has_kernel(hidi_unary f)
 {
     return f != HIDI_SOFTPLUS && f != HIDI_POWER;

@@ -48,8 +48,8 @@ void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n
     hidi_serial_end(before);
 }
 
-/* The grid of blocks, one a thread: of all rows x columns = threads, the one whose blocks have the
- * smallest sum of sides, since a block reads that many rows of op(A) and columns of op(B). */
+/* The grid of blocks, one per thread: of all rows x columns = threads, the one whose blocks have
+ * the smallest sum of sides, since a block reads that many rows of op(A) and columns of op(B). */
 typedef struct grid {
     size_t rows, columns;
 } grid;

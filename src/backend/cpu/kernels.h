@@ -1,7 +1,7 @@
 /* kernels.h - the vectorised inner loops of the cpu backend.
  *
  * kernels.c is compiled once for each instruction set, with -DHIDI_CPU_VARIANT=baseline, avx2
- * or avx512, and exports one table a variant; cpu.c chooses a table when the program runs.  Every
+ * or avx512, and exports one table per variant; cpu.c chooses a table when the program runs.  Every
  * kernel is serial and works on the range it is given: threads live outside.
  * `beta` and aliasing are as in backend.h.
  */
@@ -76,7 +76,7 @@ typedef struct hidi_cpu_kernels {
     /* A convolution, a panel of at most conv_panel positions at a time (conv_panel.h).  Rows of
      * a panel are as many whole vectors of conv_lanes as its positions take.
      * conv_gather: the rows of one tap, one for each channel of x [channels, pixels], from segments
-     * in ascending order; up to a vector behind the last row is written to. */
+     * in ascending order; up to one vector beyond the last row is written, too. */
     size_t conv_lanes, conv_panel, conv_strip;
     void (*conv_gather)(hidi_real *rows, size_t width, const hidi_real *x,
                         const hidi_cpu_conv_segment *segment, size_t n_segments, size_t stride,

@@ -1,8 +1,8 @@
-/* pool.c - pooling: a share of the planes (one channel of one image) for each thread.
+/* pool.c - pooling: each thread has a share of the planes (one channel of one image).
  *
  * The forward pools work on whole rows, which the compiler vectorises: what the window covers is
- * summed (or the largest taken) over its rows first, then over its columns.  For gradients, and for
- * rows that do not fit the buffers, the reference kernels do.
+ * summed (or the largest taken) over its rows first, then over its columns.  Gradients, and rows
+ * that do not fit the buffers, are left to the reference kernels.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>

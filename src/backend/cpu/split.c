@@ -1,5 +1,5 @@
-/* split.c - slots whose reference kernel is good enough: it is called on a share of the rows or
- * images by each thread, which changes no bit of the result. */
+/* split.c - slots whose reference kernel is good enough: each thread calls it on a share of the
+ * rows or images, which does not change a bit of the result. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -1,9 +1,9 @@
 /* conv.cu - convolution as matrix products (im2col).
  *
  * Column (image, i, j) of the matrix `col` [C kh kw, images, positions] holds the inputs under the
- * window of output (i, j), so that y = W col with W [O, C kh kw].  As many images at a time as fit
- * into the scratch, and of a large image some output rows at a time, are one pass.  A 1 x 1
- * convolution of stride 1 is a product with the images themselves.
+ * window of output (i, j), so that y = W col with W [O, C kh kw].  A pass takes as many images as
+ * fit into the scratch, or some output rows of a single large image.  A 1 x 1 convolution of stride
+ * 1 is a product with the images themselves.
  */
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/window.h"
@@ -239,7 +239,7 @@ static void conv2d_grad_input(hidi_real *gx, hidi_real beta, const hidi_real *w,
 {
     const geometry g = geometry_of(window);
     const hidi_cuda_matrix W_transposed = { w, g.K, 0, true };
-    const bool all = g.rows >= window->out_height && g.positions > 0; /* one pass an image */
+    const bool all = g.rows >= window->out_height && g.positions > 0; /* one pass per image */
     size_t stride = g.O * g.positions, image = g.C * g.pixels;
 
     if (g.direct) {

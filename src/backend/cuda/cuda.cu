@@ -65,7 +65,7 @@ static hidi_status report(void)
     return status;
 }
 
-/* Errors inside of kernels come out when somebody waits for them. */
+/* Errors inside kernels come out when somebody waits for them. */
 static hidi_status check(void)
 {
     if (hidi_cuda_stream != NULL)
@@ -115,7 +115,7 @@ dim3 hidi_cuda_grid_2d(size_t rows, size_t n)
 /* Does nothing, but shows that the device can run what this file was compiled to. */
 static __global__ void probe(int) {}
 
-/* Without any driver CUDA calls it too old. */
+/* Where there is no driver at all, CUDA calls it too old. */
 static hidi_status no_device(cudaError_t error)
 {
     int driver = 0;

@@ -3,7 +3,7 @@
  *
  * The backend is plain CUDA C++ (C++14; compute capability 7.0 and later; toolkits 11 to 13) with
  * the runtime and cuBLAS and no other library.  All work goes to one stream, in the order of the
- * calls, so that a slot returns before its kernels have run.  Nothing here is seen outside of
+ * calls, so that a slot returns before its kernels have run.  Nothing here is seen outside
  * src/backend.
  *
  * With HIDI_CUDA_EMULATION the same files are compiled by the host's C++ compiler: cuda_emulation.h
@@ -66,7 +66,7 @@ static inline size_t hidi_cuda_min(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Blocks for n elements, one a thread. */
+/* Blocks for n elements, one per thread. */
 unsigned hidi_cuda_blocks(size_t n);
 
 /* Blocks for n items that a group of `threads` threads (a warp, or a block) shares. */

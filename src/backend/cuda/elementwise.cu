@@ -1,6 +1,6 @@
-/* elementwise.cu - fills, copies of blocks, maps of single elements with their derivatives.
+/* elementwise.cu - fills, copies of blocks, and maps of single elements with their derivatives.
  *
- * One element a thread: neighbouring threads read neighbouring memory, and as each element is
+ * One element per thread: neighbouring threads read neighbouring memory, and as each element is
  * written by the thread that read it, outputs may be inputs.
  */
 #include "backend/cuda/kernels.h"

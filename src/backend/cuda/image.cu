@@ -1,7 +1,7 @@
 /* image.cu - patches, channels and pooling of images [B, C, H, W].
  *
- * One element of the output a thread, also in the adjoints: a pixel looks up the windows it is in,
- * in their order, so that no two threads add to the same element.
+ * One element of the output per thread, also in the adjoints: a pixel looks up the windows it is
+ * in, in their order, so that no two threads add to the same element.
  */
 #include "backend/cuda/kernels.h"
 #include "backend/cuda/window.h"

@@ -16,7 +16,7 @@
 
 /* --- loops ----------------------------------------------------------------------------------- */
 
-/* i < n, one element a thread: for hidi_cuda_blocks(n) blocks of HIDI_CUDA_BLOCK */
+/* i < n, one element per thread: for hidi_cuda_blocks(n) blocks of HIDI_CUDA_BLOCK */
 #define HIDI_FOR_ELEMENTS(i, n)                                                                    \
     for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < (n);                        \
          i += (size_t)gridDim.x * blockDim.x)
@@ -41,7 +41,7 @@ static __device__ inline void blend(hidi_real *out, hidi_real beta, hidi_real re
  * group calls all() with its part and gets the same bits:
  *
  *   within a warp   a butterfly: thread l adds what thread l xor 16, 8, 4, 2, 1 has
- *   across warps    one value a warp through shared memory, added in their order
+ *   across warps    one value per warp through shared memory, added in their order
  */
 struct hidi_sum {
     template <typename T> __device__ static T of(T a, T b)
@@ -95,8 +95,8 @@ template <> struct hidi_group<1> {
 typedef hidi_group<1> hidi_warp;
 typedef hidi_group<HIDI_CUDA_BLOCK / HIDI_CUDA_WARP> hidi_block;
 
-/* i < rows, one row a group; and j < n among the threads of the group.  All threads of a group have
- * the same i, as all() needs. */
+/* i < rows, one row per group; and j < n among the threads of the group.  All threads of a group
+ * have the same i, as all() needs. */
 #define HIDI_FOR_GROUPS(GROUP, i, rows)                                                            \
     for (size_t i = ((size_t)blockIdx.x * blockDim.x + threadIdx.x) / GROUP::THREADS; i < (rows);  \
          i += (size_t)gridDim.x * blockDim.x / GROUP::THREADS)

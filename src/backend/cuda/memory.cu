@@ -1,4 +1,4 @@
-/* memory.cu - device memory, and copies to, from and inside of it.
+/* memory.cu - device memory, and copies to, from and inside it.
  *
  * Allocation keeps what is released for the next one of about that size, as cudaMalloc and cudaFree
  * wait for the device.  That is safe at once, without waiting: all work is in one stream, so that
@@ -52,7 +52,7 @@ static void trim(void)
     }
 }
 
-/* To be out of memory is no error of the backend's: the caller sees it. */
+/* Running out of memory is not an error of the backend's: the caller sees it. */
 static cudaError_t allocate_block(block *b)
 {
     cudaError_t error = cudaMalloc(&b->memory, b->bytes);
@@ -124,8 +124,8 @@ void *hidi_cuda_workspace(size_t bytes)
 
 /* --- host to device -------------------------------------------------------------------------- */
 
-/* An upload goes through a ring of pinned pieces, for the caller's array to be free as soon as
- * upload() returns, and the copy to run beside the host. */
+/* An upload goes through a ring of pinned pieces, so that the caller's array is free as soon as
+ * upload() returns, while the copy runs beside the host. */
 enum { PIECES = 4 };
 
 static const size_t PIECE = (size_t)1 << 20; /* bytes */
@@ -175,7 +175,7 @@ static void download(void *host, const void *device, size_t bytes)
         memset(host, 0, bytes);
 }
 
-/* --- inside of the device -------------------------------------------------------------------- */
+/* --- inside the device ----------------------------------------------------------------------- */
 
 static void copy_bytes(char *to, const char *from, size_t bytes)
 {

@@ -1,6 +1,6 @@
 /* norm.cu - softmax, layer norm, and the modulation of tokens by a condition.
  *
- * A row is one warp's, or if it is long one block's (hidi_group in kernels.h).  It is read
+ * A row belongs to one warp, or, if it is long, to one block (hidi_group in kernels.h).  It is read
  * from memory once: the second and third pass over a row find it in the cache.
  */
 #include "backend/cuda/kernels.h"

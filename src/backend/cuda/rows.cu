@@ -68,7 +68,7 @@ enum {
 };
 
 /* out[part, k, j] = beta out[part, k, j] + sum of x[i, j] w[i, j] over the rows i of group k; of
- * its terms, block part = blockIdx.z takes `share`;  w NULL: ones. A block has 32 columns, one a
+ * its terms, block part = blockIdx.z takes `share`;  w NULL: ones.  A block has 32 columns, one per
  * lane; each of its 8 warps takes every 8th row, and the first warp adds their sums. */
 HIDI_KERNEL column_sums_kernel(hidi_real *out, hidi_real beta, const hidi_real *x,
                                const hidi_real *w, hidi_cuda_row_groups groups, size_t n,
@@ -147,7 +147,7 @@ static void sum_rows(hidi_real *out, hidi_real beta, const hidi_real *x, size_t 
 /* --- sums over rows -------------------------------------------------------------------------- */
 
 enum {
-    DOT_PART = 8192, /* elements of a block's share when a row is split: 32 a thread */
+    DOT_PART = 8192, /* elements of a block's share when a row is split: 32 per thread */
     DOT_MOST_PARTS = 1024
 };
 

@@ -30,7 +30,7 @@ static HIDI_THREAD_LOCAL piece *pieces; /* handed out, the latest first */
 static HIDI_THREAD_LOCAL size_t bytes_now, bytes_peak;
 static HIDI_THREAD_LOCAL const hidi_backend *model; /* the backend that is mimicked */
 
-/* A mapping is not empty. */
+/* A mapping cannot be empty. */
 static size_t mapped(size_t bytes)
 {
     return bytes > 0 ? bytes : 1;

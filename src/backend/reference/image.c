@@ -4,7 +4,7 @@
  *   conv2d         y[o, i, j] = sum over c, u, v of w[o, c, u, v] x[c, i s + u - ph, j s + v - pw]
  *                  with stride s and padding ph, pw; conv2d_grad_input and conv2d_grad_weight are
  *                  its adjoints in x and w
- *   average_pool   y[c, i, j] = mean of x[c, i s + u - ph, j s + v - pw] over the u, v inside of x
+ *   average_pool   y[c, i, j] = mean of x[c, i s + u - ph, j s + v - pw] over the u, v inside x
  *   max_pool       the largest of the same
  */
 #include <math.h>

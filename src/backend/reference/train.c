@@ -1,4 +1,4 @@
-/* train.c - what a training needs at its two ends: embeddings of classes and times; the cross
+/* train.c - what training needs at its two ends: embeddings of classes and times; the cross
  * entropy of a classifier, and AdamW.
  *
  *   embedding       y_i = table_(index_i)

@@ -79,7 +79,7 @@ static void run_release(hidi_trial *t)
         t->tested->release(t->tested->allocate(t->size[0]));
 }
 
-/* There, inside of the backend, and back; the host's array is free as soon as upload returns.  The
+/* There, within the backend, and back; the host's array is free as soon as upload returns.  The
  * upload alone is timed. */
 static void run_upload(hidi_trial *t)
 {

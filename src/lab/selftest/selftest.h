@@ -1,4 +1,4 @@
-/* selftest.h - is a backend right, on this machine?  Every slot of its table against the reference
+/* selftest.h - is a backend right on this machine?  Every slot of its table against the reference
  * backend's, on random data of many sizes; then whole computations.
  *
  * The same cases run in `make check`, for the cpu backend with several numbers of threads and for

@@ -58,7 +58,7 @@ static void time_case(hidi_trial *t, const hidi_slot_case *c)
     hidi_trial_end(t);
 }
 
-/* The reference takes its time: of a large size, one value of beta. */
+/* The reference is slow: large sizes run with a single value of beta. */
 static bool is_enough(const hidi_trial *t, int beta, int n_betas)
 {
     double n = 1;

@@ -16,7 +16,7 @@ enum { GUARD = 64 }; /* bytes on both ends: arrays stay as aligned as tensors ar
 
 /* --- arrays ----------------------------------------------------------------------------------- */
 
-/* The failure must be found again by whoever reads it: slot, sizes, variant, beta. */
+/* Whoever reads it must be able to reproduce the failure: slot, sizes, variant, beta. */
 void hidi_trial_fail(hidi_trial *t, const char *format, ...)
 {
     char *text = t->result->failure;
@@ -146,8 +146,8 @@ hidi_real hidi_scalar(const hidi_trial *t, double a)
     return (hidi_real)(t->side == HIDI_MAGNITUDE ? fabs(a) : a);
 }
 
-/* The guards of an input are NaN, for who reads them; those of an output a number that NaN changes.
- */
+/* The guards of an input are NaN, which shows if it is read; those of an output are a number that
+ * NaN changes. */
 static int guard_of(const hidi_array *a)
 {
     return a->role == HIDI_INPUT ? 0xff : 0xab;

@@ -1,0 +1,102 @@
+/* lock.c - POSIX record locks: they end with the process, however it ends, so that none is ever
+ * left behind, and whoever is refused learns who has it.  They also end when the process closes any
+ * descriptor of the file, which is why a file that is locked stays open, and is opened once. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "lab/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/stop.h"
+#include "io/atomic_file.h"
+#include "lab/session.h"
+
+/* The lock files that are open. */
+static struct {
+    struct opened {
+        dev_t device;
+        ino_t inode;
+        int descriptor;
+    } *file; /* [n] */
+    size_t n;
+} all;
+
+static int find_opened(const char *path)
+{
+    struct stat info;
+    for (size_t i = 0; i < all.n && stat(path, &info) == 0; i++)
+        if (all.file[i].device == info.st_dev && all.file[i].inode == info.st_ino)
+            return all.file[i].descriptor;
+    return -1;
+}
+
+static hidi_status remember(const char *path, int descriptor)
+{
+    struct stat info;
+    struct opened *file = realloc(all.file, (all.n + 1) * sizeof *file);
+    if (file == NULL || fstat(descriptor, &info) != 0) {
+        close(descriptor);
+        all.file = file != NULL ? file : all.file;
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+    }
+    file[all.n++] = (struct opened){info.st_dev, info.st_ino, descriptor};
+    all.file = file;
+    return HIDI_OK;
+}
+
+/* dir/lock; it is made if it is not there. */
+static hidi_status open_lock(const char *dir, int *descriptor)
+{
+    char path[HIDI_PATH];
+    HIDI_TRY(hidi_make_folder(dir));
+    hidi_path(path, sizeof path, dir, "lock");
+    if ((*descriptor = find_opened(path)) >= 0)
+        return HIDI_OK;
+    *descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (*descriptor < 0)
+        return hidi_error(HIDI_BAD_FILE, "%s: %s", path, strerror(errno));
+    return remember(path, *descriptor);
+}
+
+static hidi_status is_at_work(const char *dir, pid_t process)
+{
+    return hidi_error(HIDI_BAD_FILE, "%s: process %ld is at work in this folder", dir,
+                      (long)process);
+}
+
+hidi_status hidi_lock_folder(const char *dir, long byte, bool wait)
+{
+    const struct timespec pause = {0, 200000000};
+    int descriptor;
+    HIDI_TRY(open_lock(dir, &descriptor));
+    for (;;) {
+        struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+        struct flock other = mine;
+        if (fcntl(descriptor, F_SETLK, &mine) == 0)
+            return HIDI_OK;
+        if (errno != EACCES && errno != EAGAIN)
+            return hidi_error(HIDI_BAD_FILE, "%s: cannot be locked: %s", dir, strerror(errno));
+        if (!wait && fcntl(descriptor, F_GETLK, &other) == 0 && other.l_type != F_UNLCK)
+            return is_at_work(dir, other.l_pid);
+        HIDI_TRY(hidi_error_prefix(hidi_check_stop(), "%s", dir));
+        nanosleep(&pause, NULL); /* it is waited for, or has just ended */
+    }
+}
+
+hidi_status hidi_folder_is_free(const char *dir, long byte)
+{
+    struct flock any = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 0};
+    int descriptor;
+    HIDI_TRY(open_lock(dir, &descriptor));
+    if (fcntl(descriptor, F_GETLK, &any) == 0 && any.l_type != F_UNLCK)
+        return is_at_work(dir, any.l_pid);
+    return HIDI_OK;
+}
