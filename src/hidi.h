@@ -35,6 +35,7 @@
 #include "core/version.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
+#include "io/differences.h"
 #include "io/image.h"
 #include "io/open_tensors.h"
 #include "io/picture_file.h"

@@ -636,6 +636,8 @@ START_TEST(students_of_other_sizes)
     const hidi_task *task = hidi_stage1_task(s);
     ck_assert(config->width == 8 && config->depth == 3 && config->heads == 1 &&
               config->has_interval);
+    /* The MLPs keep the teacher's ratio. */
+    ck_assert_uint_eq(config->mlp_width * net->config.width, net->config.mlp_width * 8);
     OK(task->step(task->self, 0, values));
     hidi_stage1_destroy(s);
     hidi_dataset_close(shapes);

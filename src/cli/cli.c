@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "io/atomic_file.h"
+#include "io/choice.h"
 #include "io/number.h"
 
 enum { MAX_FLAGS = 40 };
@@ -79,6 +80,24 @@ static void print_help(const hidi_command *command, const hidi_flag *flags, int 
     }
 }
 
+/* A usage error that names the option that may be meant. */
+static void refuse_option(const hidi_cli *cli, const hidi_flag *flags, int n, const char *argument)
+{
+    const int length = (int)strcspn(argument, "=");
+    char text[64];
+    int closest = 0;
+    snprintf(text, sizeof text, "%.*s", length > 2 ? length - 2 : 0, length > 2 ? argument + 2 : "");
+    for (int i = 1; i < n; i++)
+        if (hidi_edit_distance(text, flags[i].name) <
+            hidi_edit_distance(text, flags[closest].name))
+            closest = i;
+    if (hidi_is_misspelt(text, flags[closest].name))
+        hidi_cli_usage(cli, "unknown option %.*s; did you mean --%s?", length, argument,
+                       flags[closest].name);
+    else
+        hidi_cli_usage(cli, "unknown option %.*s", length, argument);
+}
+
 /* getopt_long's loop; false after a message. */
 static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, int argc, char **argv)
 {
@@ -96,7 +115,7 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
             hidi_cli_usage(cli, "%s needs a value", argv[optind - 1]);
             return false;
         } else if (c == '?') {
-            hidi_cli_usage(cli, "unknown option %s", argv[optind - 1]);
+            refuse_option(cli, flags, n, argv[optind - 1]);
             return false;
         } else if (strcmp(flags[i].name, "set") == 0) {
             if (cli->session.n_sets == HIDI_MAX_SETS) {
@@ -113,7 +132,7 @@ static bool parse(hidi_cli *cli, arguments *a, const hidi_flag *flags, int n, in
     return true;
 }
 
-static hidi_status set_from(hidi_cli *cli, const char *key, const char *value)
+hidi_status hidi_cli_set(hidi_cli *cli, const char *key, const char *value)
 {
     char text[HIDI_CONFIG_TEXT * 2];
     if (value == NULL)
@@ -129,9 +148,9 @@ static hidi_status read_settings(hidi_cli *cli, const arguments *a)
         HIDI_TRY(hidi_read_preset(cli->session.preset, &cli->session.settings));
     for (int i = 0; cli->command->sections[0] != '\0' && i < cli->session.n_sets; i++)
         HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->session.settings, cli->session.set[i]));
-    HIDI_TRY(set_from(cli, "run.seed", a->seed));
-    HIDI_TRY(set_from(cli, "run.threads", a->threads));
-    return set_from(cli, "run.backend", a->backend);
+    HIDI_TRY(hidi_cli_set(cli, "run.seed", a->seed));
+    HIDI_TRY(hidi_cli_set(cli, "run.threads", a->threads));
+    return hidi_cli_set(cli, "run.backend", a->backend);
 }
 
 /* Appends a command's flag, or puts it in the place of a common one; returns how many there are. */
@@ -155,7 +174,8 @@ static int add_flag(hidi_flag *all, int n, const hidi_flag *flag)
  * that is missing here is refused as soon as its file is there. */
 static bool names_result(const char *option)
 {
-    static const char *const names[] = {"csv", "heat", "out", "parts", "save-statistics"};
+    static const char *const names[] = {"csv", "heat", "out", "parts", "save-noise",
+                                        "save-statistics"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(option, names[i]) == 0)
             return true;
@@ -247,7 +267,8 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
         return false;
     }
     cli->session.preset = a.preset;
-    cli->session.out = a.out;
+    if (a.out != NULL)
+        cli->session.out = a.out;
     cli->session.progress = a.quiet ? NULL : stderr;
     if (read_settings(cli, &a) != HIDI_OK) {
         hidi_cli_usage(cli, "%s", hidi_error_message());

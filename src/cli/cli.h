@@ -34,6 +34,7 @@ typedef struct hidi_command {
     ENTRY(teacher, NULL)                                                                           \
     ENTRY(stage1, "distill-td")                                                                    \
     ENTRY(stage2, "distill-dm")                                                                    \
+    ENTRY(finish, NULL)                                                                            \
     ENTRY(sample, NULL)                                                                            \
     ENTRY(eval, NULL)                                                                              \
     ENTRY(probe, NULL)                                                                             \
@@ -69,6 +70,9 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
 /* The same for a command without other arguments that cannot do without --out DIR. */
 bool hidi_cli_begin_with_out(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags,
                              int argc, char **argv, int *code);
+
+/* Sets a setting as an option of the command's own says (value NULL: leaves it). */
+hidi_status hidi_cli_set(hidi_cli *cli, const char *key, const char *value);
 
 /* Can these be written (either may be NULL)?  Asked before work is done for them: neither is an
  * input, they are two files, and their folders are there and may be written. */

@@ -122,4 +122,4 @@ const hidi_command hidi_command_flops = {
     "The paper's factor of 69.7 is 250 passes without guidance against one:\n"
     "  hidi flops --model DiT-XL/2 --set sample.steps=250 --set sample.solver=euler \\\n"
     "      --set sample.guidance=1\n",
-    "run data model sample", run};
+    "run data model student sample", run};

@@ -13,6 +13,7 @@
 
 #include "cli/cli.h"
 #include "core/version.h"
+#include "io/choice.h"
 
 #define ENTRY(name, earlier) {&hidi_command_##name, earlier},
 static const struct {
@@ -48,6 +49,19 @@ static const hidi_command *find_command(const char *name)
     return NULL;
 }
 
+static int refuse_command(const char *name)
+{
+    const char *closest = commands[0].command->name;
+    for (int i = 1; i < COMMANDS; i++)
+        if (hidi_edit_distance(name, commands[i].command->name) < hidi_edit_distance(name, closest))
+            closest = commands[i].command->name;
+    fprintf(stderr, "hidi: no command \"%s\"; ", name);
+    if (hidi_is_misspelt(name, closest))
+        fprintf(stderr, "did you mean \"%s\"?  ", closest);
+    fprintf(stderr, "hidi --help lists them\n");
+    return EXIT_USAGE;
+}
+
 /* Where a standard stream is closed, the next file that is opened would become it, and messages
  * would land there. */
 static void open_standard_streams(void)
@@ -65,6 +79,11 @@ int main(int argc, char **argv)
         print_usage(stderr);
         return EXIT_USAGE;
     }
+    if (strcmp(argv[1], "help") == 0 && argc > 2) { /* hidi help COMMAND: hidi COMMAND --help */
+        char *help[] = {argv[2], (char[]){"--help"}, NULL};
+        const hidi_command *about = find_command(argv[2]);
+        return about != NULL ? about->run(about, 2, help) : refuse_command(argv[2]);
+    }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         print_usage(stdout);
@@ -75,8 +94,5 @@ int main(int argc, char **argv)
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
     }
     const hidi_command *command = find_command(argv[1]);
-    if (command != NULL)
-        return command->run(command, argc - 1, argv + 1);
-    fprintf(stderr, "hidi: no command \"%s\"; hidi --help lists them\n", argv[1]);
-    return EXIT_USAGE;
+    return command != NULL ? command->run(command, argc - 1, argv + 1) : refuse_command(argv[1]);
 }

@@ -2,6 +2,8 @@
  * implementations can be compared with this one. */
 #include "cli/cli.h"
 
+#include <string.h>
+
 #include "lab/probe.h"
 
 static hidi_status evaluate(hidi_cli *cli, hidi_probe *probe, const char *in, const char *out)
@@ -10,6 +12,17 @@ static hidi_status evaluate(hidi_cli *cli, hidi_probe *probe, const char *in, co
     HIDI_TRY(hidi_session_backend(&cli->session));
     probe->backend = cli->session.backend;
     return hidi_probe_evaluate(probe, in, out);
+}
+
+/* " dit dit-grad ..." into text[size]; returns text. */
+static const char *kinds(char *text, size_t size)
+{
+    text[0] = '\0';
+    for (const hidi_probe_kind *kind = hidi_probe_kinds; kind->name != NULL; kind++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, " %s", kind->name);
+    }
+    return text;
 }
 
 static int run_probe(const hidi_command *command, int argc, char **argv)
@@ -29,16 +42,19 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
         {"set", "KEY=VALUE", NULL, NULL, "a constant of the formulas; may be repeated"},
         {"quiet", NULL, NULL, NULL, NULL},
         {0}};
+    char text[256];
     int first, code;
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
     path[HIDI_PROBE_NET] = path[HIDI_PROBE_MODEL];
     if (first == argc)
-        return hidi_cli_usage(&cli, "KIND is missing: which computation?");
+        return hidi_cli_usage(&cli, "KIND is missing: one of%s",
+                              kinds(text, sizeof text));
     if (first + 1 < argc)
         return hidi_cli_usage(&cli, "unexpected argument %s", argv[first + 1]);
     if ((probe.kind = hidi_probe_find(argv[first])) == NULL)
-        return hidi_cli_usage(&cli, "no kind \"%s\"", argv[first]);
+        return hidi_cli_usage(&cli, "no kind \"%s\": expected one of%s", argv[first],
+                              kinds(text, sizeof text));
     if (hidi_probe_check_paths(&probe) != HIDI_OK)
         return hidi_cli_usage(&cli, "%s", hidi_error_message());
     if (in == NULL || out == NULL)

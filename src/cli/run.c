@@ -29,7 +29,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     if (first != argc)
         return hidi_cli_usage(&cli, "unexpected argument %s", argv[first]);
     if (cli.session.preset == NULL)
-        return hidi_cli_usage(&cli, "--preset NAME is missing (shapes, fashion, ...)");
+        return hidi_cli_usage(&cli, "--preset NAME is missing, one of: %s",
+                              hidi_preset_names(dir, sizeof dir));
     if (train_teacher)
         cli.session.settings.teacher.file[0] = '\0';
     hidi_status status = hidi_session_backend(&cli.session);

@@ -1,11 +1,14 @@
 /* sample.c - hidi sample: pictures from a teacher or a student. */
 #include "cli/cli.h"
 
-#include "lab/pictures.h"
+#include "lab/sampling.h"
 
 static hidi_status sample(hidi_session *session, const hidi_sample_request *request)
 {
-    HIDI_TRY(hidi_cli_check_outputs(session->out, request->heads ? request->heat : NULL));
+    hidi_sample_form form;
+    HIDI_TRY(hidi_sample_form_of(session->out, &form));
+    HIDI_TRY(hidi_cli_check_outputs(form == HIDI_SAMPLES_FOLDER ? NULL : session->out,
+                                    request->heads ? request->heat : NULL));
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_write_samples(session, request));
     printf("%s\n", session->out);
@@ -16,16 +19,24 @@ static int run(const hidi_command *command, int argc, char **argv)
 {
     hidi_cli cli;
     int first, code;
-    const char *count = NULL, *columns = NULL, *label = NULL;
-    hidi_sample_request r = {.heat = "heat.png", .count = 60, .columns = 10, .label = -1};
+    const char *count = NULL, *columns = NULL, *seed = NULL, *heat = NULL;
+    hidi_sample_form form;
+    hidi_sample_request r = {.heat = "heat.png", .columns = 10};
     const hidi_flag flags[] = {
+        {"seed", "N", &seed, NULL, "the same as --set sample.seed=N"},
+        {"out", "PATH", &cli.session.out, NULL,
+         "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors (samples.png)"},
         {"model", "FILE", &r.model, NULL, "a teacher or a student"},
-        {"count", "N", &count, NULL, "number of samples (60)"},
+        {"key", "KEY", &r.key, NULL, "the part of its file that is it (ema; a checkpoint's average)"},
+        {"count", "N", &count, NULL, "number of samples (60; with --noise as many as that has)"},
         {"columns", "N", &columns, NULL, "samples per row of the picture (10)"},
-        {"class", "Y", &label, NULL, "one class for all; otherwise every class in turn"},
+        {"class", "Y", &r.label, NULL, "one class for all, its number or its name; else they go round"},
+        {"noise", "FILE", &r.noise, NULL, "start from this noise [N, C, H, W] and its labels"},
+        {"save-noise", "FILE", &r.save_noise, NULL,
+         "also write noise and labels: NAME.safetensors or NAME.npz"},
         {"heads", "FILE", &r.heads, NULL, "awd heads, for a picture of their token weights"},
         {"backbone", "FILE", &r.backbone, NULL, "the network that these heads read (the teacher)"},
-        {"heat", "FILE", &r.heat, NULL, "where that picture goes (heat.png)"},
+        {"heat", "FILE", &heat, NULL, "where that picture goes (heat.png)"},
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
@@ -35,19 +46,33 @@ static int run(const hidi_command *command, int argc, char **argv)
         return hidi_cli_usage(&cli, "--model FILE is missing");
     if ((r.heads == NULL) != (r.backbone == NULL))
         return hidi_cli_usage(&cli, "--heads and --backbone go together");
+    if (heat != NULL && r.heads == NULL)
+        return hidi_cli_usage(&cli, "--heat goes with --heads and --backbone");
+    if (heat != NULL)
+        r.heat = heat;
     if (cli.session.out == NULL)
         cli.session.out = "samples.png";
-    if (hidi_cli_number("count", count, 1, 1000000, &r.count) != HIDI_OK ||
-        hidi_cli_number("columns", columns, 1, 1000, &r.columns) != HIDI_OK ||
-        hidi_cli_number("class", label, 0, 1000000, &r.label) != HIDI_OK)
+    if (seed != NULL && r.noise != NULL)
+        return hidi_cli_usage(&cli, "--seed and --noise exclude each other");
+    if (hidi_cli_set(&cli, "sample.seed", seed) != HIDI_OK ||
+        hidi_sample_form_of(cli.session.out, &form) != HIDI_OK ||
+        hidi_cli_number("count", count, 1, 1000000, &r.count) != HIDI_OK ||
+        hidi_cli_number("columns", columns, 1, 1000, &r.columns) != HIDI_OK)
         return hidi_cli_usage(&cli, "%s", hidi_error_message());
+    if (columns != NULL && form != HIDI_SAMPLES_GRID && r.heads == NULL)
+        return hidi_cli_usage(&cli, "--columns is of one picture, and %s is none",
+                              cli.session.out);
     return hidi_cli_end(&cli, sample(&cli.session, &r));
 }
 
 const hidi_command hidi_command_sample = {
-    "sample", "", "draws samples from a teacher or a student into a PNG file",
+    "sample", "", "draws samples from a teacher or a student: a picture, files or arrays",
     "A teacher is sampled with sample.solver, sample.steps and sample.guidance; a student (a file\n"
     "with an interval embedder) in sample.student_steps steps of its average velocity.\n"
     "Noise and classes depend on sample.seed alone, so that two models can be compared cell by\n"
-    "cell.  --out names the picture (samples.png).\n",
+    "cell.  --out says what is written:\n"
+    "  NAME.png           all of them in one picture\n"
+    "  NAME/              a folder with 000000.png, 000001.png, ...\n"
+    "  NAME.npz           arr_0, u8 [N, H, W, C], and arr_1, the classes\n"
+    "  NAME.safetensors   images [N, C, H, W] as the network makes them, and labels; latents, too\n",
     "run sample eval", run};

@@ -10,8 +10,10 @@
 #include "inception_score.h"
 #include "spectrum.h"
 
+enum { HIDI_SET_LABEL = 1024 }; /* bytes of a label, with its 0: a path, and how it is sampled */
+
 typedef struct hidi_image_set {
-    char label[96];        /* what it is called: "stage 2, 1 step"                          */
+    char label[HIDI_SET_LABEL]; /* what it is called: "stage 2, 1 step"                          */
     const char *kind;      /* of its source, or "statistics"; static text                   */
     long evaluations;      /* of a network for one image; 0: not made here                  */
     double seconds;        /* that making one image took; NaN: not made here                */

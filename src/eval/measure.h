@@ -33,7 +33,7 @@ typedef struct hidi_measuring {
 
 /* One set's numbers. */
 typedef struct hidi_measured {
-    char label[96];
+    char label[HIDI_SET_LABEL];
     const char *kind;          /* of the set; NULL: none                                          */
     long images;               /* 0: a file of statistics that does not say                       */
     long evaluations;          /* of the network for one image; 0: not made here                  */

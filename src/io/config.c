@@ -129,32 +129,6 @@ static hidi_status parse_value(const hidi_option *option, const char *text, void
 
 /* --- which option ----------------------------------------------------------------------------- */
 
-/* Levenshtein distance: single-character insertions, deletions and substitutions from a to b. */
-static size_t edit_distance(const char *a, const char *b)
-{
-    size_t row[128]; /* row[j]: distance of the part of a so far to the first j characters of b */
-    size_t n = strlen(b);
-
-    if (n > 127)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t best = diagonal + (a[i - 1] != b[j - 1]);
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (row[j - 1] + 1 < best)
-                best = row[j - 1] + 1;
-            diagonal = row[j];
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 static hidi_status find_option(const hidi_option *table, const char *key, const hidi_option **found)
 {
     const hidi_option *closest = table;
@@ -163,7 +137,7 @@ static hidi_status find_option(const hidi_option *table, const char *key, const 
     for (const hidi_option *option = table; option->key != NULL; option++) {
         const char *dot = strchr(option->key, '.'); /* a key without section is meant as one */
         const char *name = dot == NULL ? option->key : dot + 1;
-        size_t distance = edit_distance(key, strchr(key, '.') == NULL ? name : option->key);
+        size_t distance = hidi_edit_distance(key, strchr(key, '.') == NULL ? name : option->key);
         if (strcmp(key, option->key) == 0) {
             *found = option;
             return HIDI_OK;

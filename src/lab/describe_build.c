@@ -5,7 +5,6 @@
 
 #include "lab/describe_build.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,31 +40,17 @@ static void print_backends(const hidi_backend *chosen)
     printf("  threads     %d\n", chosen->threads());
 }
 
-static int is_preset(const struct dirent *entry)
-{
-    const char *ending = strrchr(entry->d_name, '.');
-    return ending != NULL && ending != entry->d_name && strcmp(ending, ".ini") == 0;
-}
-
 /* The folder where data files are found, and its presets. */
 static void print_data_files(void)
 {
-    char path[HIDI_PATH];
-    struct dirent **presets;
+    char path[HIDI_PATH], names[HIDI_PATH];
     if (hidi_find_data_file(path, sizeof path, "presets") != HIDI_OK) {
         printf("  data files  %s\n", hidi_error_message());
         return;
     }
-    const int n = scandir(path, &presets, is_preset, alphasort);
     *strrchr(path, '/') = '\0';
-    printf("  data files  %s\n  presets    ", path);
-    for (int i = 0; i < n; i++) {
-        printf(" %.*s", (int)(strlen(presets[i]->d_name) - strlen(".ini")), presets[i]->d_name);
-        free(presets[i]);
-    }
-    if (n > 0)
-        free(presets);
-    printf("%s\n", n > 0 ? "" : " none");
+    hidi_preset_names(names, sizeof names);
+    printf("  data files  %s\n  presets     %s\n", path, names[0] ? names : "none");
 }
 
 void hidi_describe_build(const hidi_backend *chosen)

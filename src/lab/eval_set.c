@@ -49,8 +49,7 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
                                   const char *path, const hidi_gathering *what)
 {
     const hidi_settings *s = &context->session->settings;
-    const char *base = strrchr(path, '/');
-    char name[48], label[sizeof set->label];
+    char label[sizeof set->label];
     hidi_image_source source;
     hidi_dit *net;
     if (context->data != NULL)
@@ -61,25 +60,30 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
     hidi_samples samples = hidi_settings_samples(s, net, &sampler, (size_t)s->eval.images);
     samples.channels = context->extractor->channels;
     samples.eight_bits = context->eight_bits;
-    snprintf(name, sizeof name, "%.40s", base ? base + 1 : path);
     hidi_status status =
         hidi_error_prefix(hidi_image_source_samples(&source, &samples), "%s", path);
     if (status == HIDI_OK)
         status = gather(set, context, &source,
-                        hidi_samples_label(label, sizeof label, name, &sampler), what);
+                        hidi_samples_label(label, sizeof label, path, &sampler), what);
     hidi_dit_destroy(net);
     return status;
+}
+
+hidi_status hidi_eval_split(const char *name, hidi_split *split)
+{
+    if (strncmp(name, "data:", 5) == 0 && hidi_split_find(name + 5, split))
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_ARGUMENT,
+                      "%s: expected data:train, data:validation or data:test", name);
 }
 
 static hidi_status gather_split(hidi_image_set *set, hidi_eval_context *context, const char *name,
                                 const hidi_gathering *what)
 {
     hidi_image_source source;
+    hidi_split split = HIDI_TEST;
     char label[32];
-    hidi_split split;
-    if (!hidi_split_find(name, &split))
-        return hidi_error(HIDI_BAD_ARGUMENT, "data:%s: expected data:train, data:validation or "
-                                             "data:test", name);
+    HIDI_TRY(hidi_eval_split(name, &split));
     HIDI_TRY(hidi_eval_data(context));
     HIDI_TRY(hidi_open_split(&source, &context->session->settings, context->data, split,
                              context->extractor->channels, context->eight_bits));
@@ -155,7 +159,7 @@ hidi_status hidi_eval_set_gather(hidi_image_set *set, hidi_eval_context *context
     const char *format;
     hidi_image_set_init(set, name);
     if (strncmp(name, "data:", 5) == 0)
-        return gather_split(set, context, name + 5, what);
+        return gather_split(set, context, name, what);
     if (stat(name, &about) == 0 && S_ISDIR(about.st_mode))
         return gather_images(set, context, name, what);
     HIDI_TRY(hidi_tensor_file_format(name, &format));

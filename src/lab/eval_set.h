@@ -28,4 +28,7 @@ hidi_status hidi_eval_set_gather(hidi_image_set *set, hidi_eval_context *context
 /* Opens the settings' data set if it is not open yet. */
 hidi_status hidi_eval_data(hidi_eval_context *context);
 
+/* The split of "data:train", "data:validation" or "data:test". */
+hidi_status hidi_eval_split(const char *name, hidi_split *split);
+
 #endif

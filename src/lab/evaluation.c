@@ -6,8 +6,11 @@
 
 #include "lab/evaluation.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "io/atomic_file.h"
 #include "lab/measuring.h"
 #include "eval/statistics_file.h"
 
@@ -99,6 +102,35 @@ static hidi_status compare_all(hidi_evaluation *e, FILE *out)
 
 static bool is_split(const char *name) { return strncmp(name, "data:", 5) == 0; }
 
+/* What can be refused of a set before another is measured for minutes. */
+static hidi_status check_set(const hidi_evaluation *e, const char *name)
+{
+    if (!is_split(name))
+        return access(name, R_OK) == 0
+                   ? HIDI_OK
+                   : hidi_error(HIDI_BAD_FILE, "%s: %s", name, strerror(errno));
+    hidi_split split = HIDI_TEST;
+    HIDI_TRY(hidi_eval_split(name, &split));
+    return hidi_error_prefix(
+        hidi_dataset_has(e->context.data, split,
+                         (uint64_t)e->session->settings.eval.images),
+        "eval.images");
+}
+
+static hidi_status check_sets(const hidi_evaluation *e, bool compare)
+{
+    const hidi_eval_request *r = e->request;
+    if (compare && r->reference != NULL)
+        HIDI_TRY(check_set(e, r->reference));
+    else if (compare)
+        HIDI_TRY(hidi_check_measurable(&e->session->settings, e->context.data));
+    for (size_t i = 0; i < r->n; i++)
+        HIDI_TRY(check_set(e, r->sets[i]));
+    if (r->statistics != NULL)
+        HIDI_TRY(hidi_atomic_check(r->statistics));
+    return compare && e->session->out != NULL ? hidi_atomic_check(e->session->out) : HIDI_OK;
+}
+
 hidi_status hidi_evaluation_run(hidi_evaluation *e, FILE *out)
 {
     const hidi_eval_request *r = e->request;
@@ -110,6 +142,7 @@ hidi_status hidi_evaluation_run(hidi_evaluation *e, FILE *out)
     HIDI_TRY(hidi_extractor_find(&e->extractor, &r->extractor, &e->session->settings));
     if (needs_data)
         HIDI_TRY(hidi_eval_data(&e->context));
+    HIDI_TRY(check_sets(e, compare));
     HIDI_TRY(hidi_extractor_open(&e->extractor, &r->extractor, e->session->backend,
                                  e->context.data));
     return compare ? compare_all(e, out) : evaluate(e, r->sets[0], false, out);

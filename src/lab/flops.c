@@ -53,14 +53,17 @@ static void count_samplings(hidi_flops *f, const hidi_settings *settings)
 hidi_status hidi_flops_count(hidi_flops *f, const char *name, const hidi_dit_config *config,
                              bool has_decoder, const hidi_settings *settings)
 {
-    hidi_dit_config student = *config;
+    const hidi_student_options options = hidi_settings_stage1(settings).student;
+    const hidi_dit_config student = hidi_student_config(config, &options);
     hidi_dit *dit; /* checks that the configuration fits together */
     HIDI_TRY(hidi_dit_create(&dit, hidi_dry_backend(hidi_reference_backend()), config));
+    hidi_dit_destroy(dit);
+    HIDI_TRY(hidi_error_prefix(
+        hidi_dit_create(&dit, hidi_dry_backend(hidi_reference_backend()), &student), "student"));
     hidi_dit_destroy(dit);
     memset(f, 0, sizeof *f);
     snprintf(f->name, sizeof f->name, "%s", name);
     f->config = *config;
-    student.has_interval = true;
     hidi_dit_count_macs(config, &f->teacher);
     hidi_dit_count_macs(&student, &f->student);
     if (has_decoder)

@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "io/number.h"
+#include "io/open_tensors.h"
 #include "lab/json.h"
 
 enum { NOTES = 8, MANY = 10000 };
@@ -125,6 +127,21 @@ static void print_cell(FILE *out, int width, int decimals, double value)
         fprintf(out, " %*s", width, "-");
 }
 
+/* What the small net's file says of itself; NaN: nothing. */
+static double accuracy_of(const hidi_measure_table *t)
+{
+    hidi_tensor_file file;
+    double accuracy = NAN;
+    if (t->inception || t->weights == NULL ||
+        hidi_tensor_file_open(&file, t->weights, NULL) != HIDI_OK)
+        return NAN;
+    const char *text = hidi_tensor_file_meta(&file, HIDI_ACCURACY_KEY);
+    if (text == NULL || !hidi_parse_double(text, &accuracy))
+        accuracy = NAN;
+    hidi_tensor_file_free(&file);
+    return accuracy;
+}
+
 void hidi_measure_table_print(FILE *out, const hidi_measure_table *t)
 {
     int label = 28;
@@ -150,7 +167,11 @@ void hidi_measure_table_print(FILE *out, const hidi_measure_table *t)
     fprintf(out, "against %s", t->how->reference->label);
     if (reference_count(t) > 0)
         fprintf(out, ", %ld images", reference_count(t));
-    fprintf(out, "; features: %s, %s\n", t->how->extractor->name, t->weights);
+    fprintf(out, "; features: %s, %s", t->how->extractor->name, t->weights);
+    const double accuracy = accuracy_of(t);
+    if (isfinite(accuracy))
+        fprintf(out, " (classifies %.1f %% of test images right)", 100 * accuracy);
+    fputc('\n', out);
     note_all(&notes, t);
     for (size_t i = 0; i < notes.n; i++)
         fprintf(out, "%s\n", notes.text[i]);
@@ -227,6 +248,9 @@ hidi_status hidi_measure_table_json(FILE *out, const hidi_measure_table *t)
     json_t *extractor = json_object(), *reference = json_object();
     json_object_set_new(extractor, "name", hidi_json_text(t->how->extractor->name));
     json_object_set_new(extractor, "weights", hidi_json_text(t->weights));
+    const double accuracy = accuracy_of(t);
+    if (isfinite(accuracy))
+        json_object_set_new(extractor, "accuracy", json_real(accuracy));
     json_object_set_new(extractor, "features",
                         json_integer((json_int_t)t->how->extractor->n_features));
     json_object_set_new(reference, "name", hidi_json_text(t->how->reference->label));

@@ -6,6 +6,9 @@
 #include "eval/measure.h"
 #include "io/csv.h"
 
+/* Metadata of a feature net's file: the share of test images that it classifies right. */
+#define HIDI_ACCURACY_KEY "hidi.accuracy"
+
 typedef struct hidi_measure_table {
     const hidi_measured *row; /* [n]                                                */
     size_t n;

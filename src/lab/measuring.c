@@ -43,6 +43,15 @@ hidi_status hidi_open_split(hidi_image_source *source, const hidi_settings *sett
     return hidi_error_prefix(status, "eval.images");
 }
 
+hidi_status hidi_check_measurable(const hidi_settings *s, const hidi_dataset *data)
+{
+    const uint64_t images = (uint64_t)s->eval.images;
+    hidi_status status = hidi_dataset_has(data, hidi_settings_split(s), images);
+    if (status == HIDI_OK)
+        status = hidi_dataset_has(data, HIDI_TRAIN, images);
+    return hidi_error_prefix(status, "eval.images");
+}
+
 char *hidi_split_label(char *text, size_t size, hidi_split split)
 {
     snprintf(text, size, "real (%s split)", hidi_split_name(split));

@@ -25,6 +25,10 @@ hidi_status hidi_open_split(hidi_image_source *source, const hidi_settings *sett
                             const hidi_dataset *data, hidi_split split, size_t channels,
                             bool eight_bits);
 
+/* Have the splits that a run is measured with, training images and the settings' split, eval.images
+ * images?  Asked before anything is trained; the error names that setting. */
+hidi_status hidi_check_measurable(const hidi_settings *settings, const hidi_dataset *data);
+
 /* What a split's images are called: "real (training split)". */
 char *hidi_split_label(char *text, size_t size, hidi_split split);
 

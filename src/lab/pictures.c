@@ -1,4 +1,4 @@
-/* pictures.c - samples in a grid, and over each the token weights a_i of the discriminator: the
+/* pictures.c - images in a grid, and over each the token weights a_i of the discriminator: the
  * larger a token's weight, the deeper its red. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lab/measuring.h"
 #include "io/open_tensors.h"
 #include "eval/defects.h"
 
@@ -189,60 +188,5 @@ hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_
         return status;
     status = hidi_png_write(&image, path);
     hidi_image_free(&image);
-    return status;
-}
-
-/* --- samples ---------------------------------------------------------------------------------- */
-
-static hidi_status write_weights_over(const hidi_session *session, const hidi_sample_request *r,
-                                      const hidi_real *x, const int32_t *y)
-{
-    const hidi_settings *s = &session->settings;
-    hidi_discriminator discriminator;
-    hidi_status status =
-        hidi_discriminator_load(&discriminator, session->backend, r->heads, r->backbone);
-    if (status == HIDI_OK) {
-        const hidi_heat heat = hidi_settings_heat(s, &discriminator, (uint64_t)s->sample.seed,
-                                                  (size_t)r->columns);
-        status = hidi_write_heat(r->heat, &heat, x, y, (size_t)r->count);
-    }
-    hidi_discriminator_free(&discriminator);
-    return status;
-}
-
-static hidi_status write_samples_of(const hidi_session *session, const hidi_sample_request *r,
-                                    const hidi_dit *net)
-{
-    const hidi_settings *s = &session->settings;
-    const hidi_dit_config *c = &net->config;
-    const hidi_sampler sampler = hidi_settings_sampler(s, c->has_interval);
-    hidi_samples samples = hidi_settings_samples(s, net, &sampler, (size_t)r->count);
-    const int32_t label = (int32_t)r->label;
-    hidi_progress progress;
-    hidi_real *x;
-    int32_t *y;
-    if (r->label >= (long)c->n_classes)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--class %ld: %s has classes 0 to %zu", r->label,
-                          r->model, c->n_classes - 1);
-    samples.label = r->label >= 0 ? &label : NULL;
-    hidi_progress_begin(&progress, session->progress, "sample", 0, r->count);
-    HIDI_TRY(hidi_samples_draw(&samples, &progress, &x, &y));
-    hidi_progress_end(&progress, NULL);
-    hidi_status status = hidi_write_grid(session->out, x, (size_t)r->count, c, (size_t)r->columns,
-                                         (size_t)s->eval.zoom);
-    if (status == HIDI_OK && r->heads != NULL)
-        status = write_weights_over(session, r, x, y);
-    free(x);
-    free(y);
-    return status;
-}
-
-hidi_status hidi_write_samples(const hidi_session *session, const hidi_sample_request *r)
-{
-    hidi_dit *net;
-    HIDI_TRY(hidi_dit_load(&net, session->backend, r->model));
-    hidi_stop_flag();
-    const hidi_status status = write_samples_of(session, r, net);
-    hidi_dit_destroy(net);
     return status;
 }

@@ -50,16 +50,4 @@ hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discrimin
 hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
                             const int32_t *y, size_t n);
 
-/* What hidi sample is asked for. */
-typedef struct hidi_sample_request {
-    const char *model;            /* the file of a teacher or a student                         */
-    const char *heads, *backbone; /* NULL: no heat map                                          */
-    const char *heat;             /* the heat map's file                                        */
-    long count, columns;
-    long label;                   /* the class of all samples; -1: classes go round             */
-} hidi_sample_request;
-
-/* Draws samples into session->out, and the token weights over them. */
-hidi_status hidi_write_samples(const hidi_session *session, const hidi_sample_request *request);
-
 #endif

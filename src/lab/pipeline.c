@@ -14,9 +14,12 @@
 #include "core/hash.h"
 #include "lab/growth.h"
 #include "io/atomic_file.h"
+#include "io/differences.h"
 #include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
+#include "lab/classes.h"
+#include "lab/measure_table.h"
 #include "lab/lock.h"
 
 /* --- a stage's file --------------------------------------------------------------------------- */
@@ -24,17 +27,19 @@
 /* A stage in the making: where its files go and what it depends on. */
 typedef struct run_stage {
     const hidi_session *session;
+    const hidi_dataset *data;
     const char *dir;
     const char *name;  /* "stage1": stage1.safetensors, stage1.csv, stage1.checkpoint.safetensors */
     char *settings;
     char file[HIDI_PATH], log[HIDI_PATH], checkpoint[HIDI_PATH];
 } run_stage;
 
-static hidi_status stage_begin(run_stage *stage, const hidi_session *session, const char *dir,
-                               const char *name, const char *sections)
+static hidi_status stage_begin(run_stage *stage, const hidi_session *session,
+                               const hidi_dataset *data, const char *dir, const char *name,
+                               const char *sections)
 {
     char file[64];
-    *stage = (run_stage){.session = session, .dir = dir, .name = name};
+    *stage = (run_stage){.session = session, .data = data, .dir = dir, .name = name};
     snprintf(file, sizeof file, "%s.safetensors", name);
     hidi_path(stage->file, sizeof stage->file, dir, file);
     snprintf(file, sizeof file, "%s.csv", name);
@@ -82,13 +87,16 @@ static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bo
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(file, stage->file));
     const char *settings = hidi_tensor_file_meta(file, "hidi.settings");
+    char differences[512] = "it does not say with which";
     *found = settings != NULL && strcmp(settings, stage->settings) == 0;
     if (*found)
         return HIDI_OK;
+    if (settings != NULL)
+        hidi_text_differences(differences, sizeof differences, settings, stage->settings);
     hidi_tensor_file_free(file);
-    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights: remove it, or use "
-                                         "another --out",
-                      stage->file);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights (%s): remove it, "
+                                         "or use another --out",
+                      stage->file, differences);
 }
 
 static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const char *path,
@@ -96,7 +104,8 @@ static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const 
 
 char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step)
 {
-    snprintf(path, size, "%s/stage%d-%06ld.safetensors", dir, number, step);
+    static const char *const names[] = {"teacher", "stage1", "stage2"};
+    snprintf(path, size, "%s/%s-%06ld.safetensors", dir, names[number], step);
     return path;
 }
 
@@ -104,15 +113,17 @@ char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, l
 typedef struct snapshots {
     const run_stage *stage;
     const hidi_dit *net;
-    int number; /* 1 or 2 */
+    int number; /* 0: the teacher; 1, 2 */
     long every; /* steps between files of it; 0: none */
     long steps; /* of the training                    */
 } snapshots;
 
 static hidi_status draw_growth(const snapshots *s, long step)
 {
-    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number,
-                            s->steps, step);
+    if (s->number == 0) /* the report shows how the students grow */
+        return HIDI_OK;
+    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number, s->steps,
+                            step);
 }
 
 static hidi_status write_snapshot(void *context, long step)
@@ -167,6 +178,8 @@ static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const 
     hidi_tensor_file file;
     hidi_tensor_file_init(&file);
     hidi_status status = hidi_dit_to_file(net, "", &file);
+    if (status == HIDI_OK)
+        status = hidi_classes_to_file(stage->data, &file);
     if (status != HIDI_OK) {
         hidi_tensor_file_free(&file);
         return status;
@@ -240,17 +253,24 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     hidi_classifier *training;
     hidi_tensor_file file;
     double seconds = NAN, accuracy = NAN;
+    char text[HIDI_NUMBER_TEXT];
+    long n = s->features.test_images;
+    if (data->count[HIDI_TRAIN] > 0 && data->count[HIDI_TEST] < (uint64_t)n)
+        n = (long)data->count[HIDI_TEST]; /* none is counted twice */
     HIDI_TRY(hidi_classifier_create(&training, stage->session->backend, data, &options,
                                     stage->settings));
     const hidi_task *task = hidi_classifier_task(training);
     hidi_status status = stage_train(stage, task, &s->features.train, NULL, &seconds);
     if (status == HIDI_OK)
-        status = hidi_classifier_finish(training, (size_t)s->features.test_images, &accuracy);
+        status = hidi_classifier_finish(training, (size_t)n, &accuracy);
     if (status == HIDI_OK) {
         printf("features: classifies %.1f %% of %ld test images correctly\n", 100 * accuracy,
-               s->features.test_images);
+               n);
         hidi_tensor_file_init(&file);
         status = hidi_feature_net_to_file(hidi_classifier_result(training), &file);
+        if (status == HIDI_OK)
+            status = hidi_tensor_file_add_meta(&file, HIDI_ACCURACY_KEY,
+                                               hidi_print_double(text, sizeof text, "%.4f", accuracy));
         if (status == HIDI_OK)
             status = stage_write(stage, &file, stage->file, seconds);
     }
@@ -268,6 +288,10 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     hidi_tensor_file file;
     HIDI_TRY(hidi_find_ready(stage->session->settings.features.file, path, sizeof path));
     HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
+    char accuracy[HIDI_NUMBER_TEXT] = "";
+    const char *known = hidi_tensor_file_meta(&file, HIDI_ACCURACY_KEY);
+    if (known != NULL)
+        snprintf(accuracy, sizeof accuracy, "%s", known);
     hidi_status status = hidi_feature_net_from_file(net, stage->session->backend, &file);
     hidi_tensor_file_free(&file);
     if (status != HIDI_OK)
@@ -277,6 +301,8 @@ static hidi_status copy_features(const run_stage *stage, const hidi_dataset *dat
     hidi_tensor_file_init(&file);
     if (status == HIDI_OK)
         status = hidi_feature_net_to_file(*net, &file);
+    if (status == HIDI_OK && accuracy[0] != '\0')
+        status = hidi_tensor_file_add_meta(&file, HIDI_ACCURACY_KEY, accuracy);
     if (status == HIDI_OK)
         return stage_write(stage, &file, stage->file, NAN);
     hidi_tensor_file_free(&file);
@@ -292,7 +318,7 @@ hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *
     bool found;
     hidi_tensor_file file;
     *net = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "features", "run data features"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "features", "run data features"));
     hidi_status status = stage_read(&stage, &file, &found);
     if (status == HIDI_OK && found) {
         status = hidi_feature_net_from_file(net, session->backend, &file);
@@ -334,7 +360,9 @@ static hidi_status train_teacher(const run_stage *stage, const hidi_dataset *dat
         return status;
     }
     HIDI_TRY(hidi_teacher_create(&training, net, data, &options, stage->settings));
-    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, NULL, &seconds);
+    snapshots looks = {stage, hidi_teacher_result(training), 0, s->teacher.snapshot_every,
+                       s->teacher.train.steps};
+    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, &looks, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_teacher_result(training), stage->file, seconds);
     if (status == HIDI_OK)
@@ -351,7 +379,7 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
     char path[HIDI_PATH];
     const char *ready = session->settings.teacher.file;
     *teacher = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "teacher",
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "teacher",
                         ready[0] ? "run data teacher" : "run data model teacher"));
     hidi_status status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
@@ -393,7 +421,7 @@ hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "stage1", "run data student td"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage1", "run data student td"));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = read_net(&stage, student, &found);
@@ -451,7 +479,7 @@ hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, dir, "stage2", "run data td dm"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage2", "run data td dm"));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = stage_depends(&stage, "student", stage1);

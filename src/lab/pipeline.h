@@ -30,7 +30,7 @@ hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *da
 hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student);
 
-/* The file of a snapshot of stage 1 or 2 in path[size]; returns path. */
+/* The file of a snapshot of the teacher (number 0), stage 1 or 2 in path[size]; returns path. */
 char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step);
 
 /* Seconds that the training of a stage took, as its file says; NaN: a ready-made one. */

@@ -227,6 +227,7 @@ static hidi_status make_all(distillation *d, FILE *out)
     char *settings;
     bool there;
     HIDI_TRY(hidi_session_data(d->session, &d->data));
+    HIDI_TRY(hidi_check_measurable(&d->session->settings, d->data));
     HIDI_TRY(make_networks(d));
     list_generators(d);
     HIDI_TRY(write_settings(d));

@@ -5,12 +5,16 @@
 
 #include "lab/session.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/stop.h"
 #include "io/atomic_file.h"
+#include "io/choice.h"
 #include "io/image.h"
 
 #ifndef HIDI_DATADIR
@@ -41,9 +45,27 @@ static hidi_status open_data(const hidi_settings *s, hidi_dataset **data)
                              (size_t)s->data.size, (uint64_t)s->run.seed);
 }
 
+/* Data sets that Debian has, by where its packages put them. */
+static const char *package_of(const char *path)
+{
+    static const char *const packages[][2] = {
+        {"/usr/share/datasets/fashion-mnist", "dataset-fashion-mnist"}};
+    struct stat about;
+    for (size_t i = 0; i < sizeof packages / sizeof packages[0]; i++)
+        if (strncmp(path, packages[i][0], strlen(packages[i][0])) == 0 && stat(path, &about) != 0)
+            return packages[i][1];
+    return NULL;
+}
+
 hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data)
 {
     const hidi_settings *s = &session->settings;
+    const char *package = package_of(s->data.path);
+    if (package != NULL)
+        return hidi_error(HIDI_BAD_FILE, "%s is not there: it comes with the Debian package %s "
+                                         "(apt-get update && apt-get install %s); data.path names "
+                                         "another folder with the same files",
+                          s->data.path, package, package);
     HIDI_TRY(open_data(s, data));
     hidi_status status = HIDI_OK;
     if ((*data)->height != (*data)->width)
@@ -66,6 +88,76 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data)
     return status;
 }
 
+/* --- files that come with hidi ---------------------------------------------------------------- */
+
+/* Where they are looked for, in order; NULL or "": nowhere. */
+enum { FOLDERS = 3 };
+static void list_folders(const char *folder[FOLDERS])
+{
+    folder[0] = getenv("HIDI_DATA");
+#ifdef HIDI_SOURCE_DATADIR
+    folder[1] = HIDI_SOURCE_DATADIR;
+#else
+    folder[1] = NULL;
+#endif
+    folder[2] = HIDI_DATADIR;
+}
+
+hidi_status hidi_find_data_file(char *path, size_t size, const char *name)
+{
+    const char *folder[FOLDERS];
+    char looked[2 * HIDI_PATH] = "";
+    list_folders(folder);
+    for (size_t i = 0; i < FOLDERS; i++) {
+        const size_t used = strlen(looked);
+        if (folder[i] == NULL || folder[i][0] == '\0')
+            continue;
+        hidi_path(path, size, folder[i], name);
+        if (access(path, R_OK) == 0)
+            return hidi_protect_input(path);
+        snprintf(looked + used, sizeof looked - used, "%s%s", used ? " nor in " : "", folder[i]);
+    }
+    return hidi_error(HIDI_BAD_FILE, "%s is not in %s", name, looked);
+}
+
+static int is_preset(const struct dirent *entry)
+{
+    const char *ending = strrchr(entry->d_name, '.');
+    return ending != NULL && ending != entry->d_name && strcmp(ending, ".ini") == 0;
+}
+
+char *hidi_preset_names(char *text, size_t size)
+{
+    char path[HIDI_PATH];
+    struct dirent **presets;
+    text[0] = '\0';
+    if (hidi_find_data_file(path, sizeof path, "presets") != HIDI_OK)
+        return text;
+    const int n = scandir(path, &presets, is_preset, alphasort);
+    for (int i = 0; i < n; i++) {
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%.*s", used ? " " : "",
+                 (int)(strlen(presets[i]->d_name) - strlen(".ini")), presets[i]->d_name);
+        free(presets[i]);
+    }
+    if (n > 0)
+        free(presets);
+    return text;
+}
+
+/* There is no preset of this name: where it was looked for, what there is, which may be meant. */
+static hidi_status refuse_preset(const char *preset)
+{
+    char reason[2 * HIDI_PATH], names[HIDI_PATH], word[64], guess[96] = "";
+    snprintf(reason, sizeof reason, "%s", hidi_error_message());
+    hidi_preset_names(names, sizeof names);
+    for (int i = 0; hidi_choice_name(names, i, word, sizeof word)[0] != '\0'; i++)
+        if (hidi_is_misspelt(preset, word))
+            snprintf(guess, sizeof guess, "; did you mean \"%s\"?", word);
+    return hidi_error(HIDI_BAD_FILE, "%s%s%s%s", reason, names[0] ? "; presets: " : "", names,
+                      guess);
+}
+
 hidi_status hidi_read_preset(const char *preset, hidi_settings *settings)
 {
     char path[HIDI_PATH], name[HIDI_PATH];
@@ -74,27 +166,12 @@ hidi_status hidi_read_preset(const char *preset, hidi_settings *settings)
         return hidi_config_read(hidi_settings_table, settings, preset);
     }
     snprintf(name, sizeof name, "presets/%s.ini", preset);
-    HIDI_TRY(hidi_find_data_file(path, sizeof path, name));
+    if (hidi_find_data_file(path, sizeof path, name) != HIDI_OK)
+        return refuse_preset(preset);
     return hidi_config_read(hidi_settings_table, settings, path);
 }
 
-hidi_status hidi_find_data_file(char *path, size_t size, const char *name)
-{
-    const char *folders[] = {getenv("HIDI_DATA"),
-#ifdef HIDI_SOURCE_DATADIR
-                             HIDI_SOURCE_DATADIR,
-#endif
-                             HIDI_DATADIR};
-    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
-        if (folders[i] == NULL || folders[i][0] == '\0')
-            continue;
-        hidi_path(path, size, folders[i], name);
-        if (access(path, R_OK) == 0)
-            return hidi_protect_input(path);
-    }
-    return hidi_error(HIDI_BAD_FILE, "%s is not in %s%s%s", name, folders[0] ? folders[0] : "",
-                      folders[0] ? " nor in " : "", HIDI_DATADIR);
-}
+/* --- paths and sizes -------------------------------------------------------------------------- */
 
 char *hidi_path(char *path, size_t size, const char *dir, const char *name)
 {

@@ -38,6 +38,9 @@ hidi_status hidi_read_preset(const char *preset, hidi_settings *settings);
  * else in the source tree if the command is run from its build, else where it was installed. */
 hidi_status hidi_find_data_file(char *path, size_t size, const char *name);
 
+/* "fashion mini shapes", the presets that are found, in text[size]; returns text. */
+char *hidi_preset_names(char *text, size_t size);
+
 /* "dir/name" in path[size]; returns path. */
 char *hidi_path(char *path, size_t size, const char *dir, const char *name);
 

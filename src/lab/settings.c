@@ -83,6 +83,8 @@ const hidi_option hidi_settings_table[] = {
         "test images that its accuracy is measured on"),
 
     TRAINING("teacher", teacher, "20000", "64", "1e-3", "500", "cosine", "0.999"),
+    INT("teacher.snapshot_every", teacher.snapshot_every, 0, 1e9, "0",
+        "steps between copies of the result so far, teacher-STEP.safetensors; 0: none"),
     TEXT("teacher.file", teacher.file, "", "ready-made teacher; empty: train one"),
     REAL("teacher.label_dropout", teacher.label_dropout, 0, 1, "0.1",
          "share of labels replaced by the null class, for guidance"),
@@ -272,7 +274,7 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
     "run.threads features.save_every features.log_every features.test_images "                     \
-    "teacher.save_every teacher.log_every td.save_every td.log_every "                     \
+    "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 
 /* A setting that is newer than the file format is left out while it has its default, which is what

@@ -38,6 +38,7 @@ typedef struct hidi_settings {
     } features;
     struct {
         hidi_training_settings train;
+        long snapshot_every;
         char file[HIDI_CONFIG_TEXT];
         double label_dropout;
         hidi_time_options time;

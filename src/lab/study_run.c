@@ -17,6 +17,7 @@
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "lab/lock.h"
+#include "lab/measuring.h"
 
 /* --- who is at work in the folder? ------------------------------------------------------------ */
 
@@ -125,19 +126,33 @@ static bool is_ready(const hidi_plan *plan, const hidi_study_task *task)
            (task->needs < 0 || plan->task[task->needs].state == HIDI_DONE);
 }
 
+/* A process that a signal ended had no time to say so itself: not one that was told to stop. */
+static void report_signal(const hidi_study_task *task, int code)
+{
+    char label[128];
+    if (!WIFSIGNALED(code) || (WTERMSIG(code) == SIGTERM && *hidi_stop_flag() != 0))
+        return;
+    fprintf(stderr, "hidi study: %s: ended by signal %d (%s)%s\n",
+            hidi_plan_label(label, sizeof label, task), WTERMSIG(code), strsignal(WTERMSIG(code)),
+            WTERMSIG(code) == SIGKILL ? ", by somebody, or by the system where memory ran out" : "");
+}
+
 /* Notes the processes that have ended; how many are still running. */
 static int reap(hidi_plan *plan)
 {
     int running = 0;
     for (int i = 0; i < plan->n; i++) {
         hidi_study_task *task = &plan->task[i];
-        int code;
+        int code = 0;
         if (task->state != HIDI_RUNNING)
             continue;
-        if (waitpid(task->pid, &code, WNOHANG) == 0)
+        if (waitpid(task->pid, &code, WNOHANG) == 0) {
             running++;
-        else
-            task->state = hidi_task_is_done(task) ? HIDI_DONE : HIDI_FAILED;
+            continue;
+        }
+        task->state = hidi_task_is_done(task) ? HIDI_DONE : HIDI_FAILED;
+        if (task->state == HIDI_FAILED)
+            report_signal(task, code);
     }
     return running;
 }
@@ -212,9 +227,40 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
     return status;
 }
 
+/* What is measured in the end is there: asked before anything is trained, once for the variants that
+ * have the same data and ask for as much. */
+static hidi_status check_measurable(const hidi_plan *plan)
+{
+    char *seen = NULL;
+    hidi_status status = HIDI_OK;
+    for (int i = 0; i < plan->n && status == HIDI_OK; i++) {
+        const hidi_study_task *task = &plan->task[i];
+        hidi_session session = *plan->session;
+        hidi_dataset *data;
+        if (task->kind != HIDI_DO_MEASURE || task->state == HIDI_DONE)
+            continue;
+        session.settings = task->variant->settings;
+        char *text = hidi_settings_text(&session.settings, "data eval");
+        if (text == NULL) {
+            status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+        } else if (seen == NULL || strcmp(seen, text) != 0) {
+            status = hidi_session_data(&session, &data);
+            if (status == HIDI_OK)
+                status = hidi_check_measurable(&session.settings, data);
+            hidi_dataset_close(data);
+            status = hidi_error_prefix(status, "%s", task->variant->name);
+        }
+        free(seen);
+        seen = text;
+    }
+    free(seen);
+    return status;
+}
+
 hidi_status hidi_plan_run(hidi_plan *plan, int jobs)
 {
     char rows[HIDI_PATH];
+    HIDI_TRY(check_measurable(plan));
     hidi_status status = lock_all(plan);
     if (status == HIDI_OK)
         status = hidi_make_folder(hidi_path(rows, sizeof rows, plan->out, "rows"));

@@ -104,8 +104,8 @@ hidi_status hidi_dit_imagenet_config(const char *name, size_t side, size_t chann
 
 /* --- files (dit_file.c) ----------------------------------------------------------------------- */
 
-/* Adds all parameters and pos_embed as tensors named prefix + name; with prefix "" also the
- * metadata hidi.heads and hidi.time_scale: what the shapes do not say. */
+/* Adds all parameters and pos_embed as tensors named prefix + name; with prefix "", or "average."
+ * (a checkpoint's result so far), also the metadata hidi.heads and hidi.time_scale: what the shapes do not say. */
 hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tensor_file *file);
 
 /* A network from a file's tensors.  Everything but heads and time_scale follows from the tensors'

@@ -27,7 +27,7 @@ hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tenso
     if (status == HIDI_OK)
         status = hidi_tensor_file_add_real(file, name, 3, (size_t[]){1, T, c->width}, host);
     free(host);
-    if (status != HIDI_OK || prefix[0] != '\0')
+    if (status != HIDI_OK || (prefix[0] != '\0' && strcmp(prefix, "average.") != 0))
         return status;
     snprintf(text, sizeof text, "%zu", c->heads);
     HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.heads", text));
@@ -63,6 +63,23 @@ static size_t count_blocks(const hidi_tensor_file *file, const char *prefix)
         snprintf(name, sizeof name, "blocks.%zu.attn.qkv.weight", depth++);
     while (has(file, prefix, name) && depth <= HIDI_DIT_MOST_DEPTH + 1);
     return depth - 1;
+}
+
+/* A file of hidi's that is none is named for what it is. */
+static hidi_status check_kind(const hidi_tensor_file *file, const char *prefix)
+{
+    static const char *const kinds[][2] = {
+        {"hidi-feature-net", "a feature net"},
+        {"hidi-heads", "a discriminator's heads"},
+        {"hidi-checkpoint", "a checkpoint, of which --key average is the network so far"}};
+    const char *format = hidi_tensor_file_meta(file, "format");
+    if (format == NULL || has(file, prefix, "x_embedder.proj.weight"))
+        return HIDI_OK;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strcmp(format, kinds[i][0]) == 0)
+            return hidi_error(HIDI_BAD_FORMAT, "%s is %s; expected a DiT, a teacher or a student",
+                              file->path, kinds[i][1]);
+    return HIDI_OK;
 }
 
 /* What the shapes say. */
@@ -181,6 +198,7 @@ hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
 {
     hidi_dit_config config;
     *dit = NULL;
+    HIDI_TRY(check_kind(file, prefix));
     HIDI_TRY(infer_shapes(&config, file, prefix, image_size));
     HIDI_TRY(infer_rest(&config, file, heads, time_scale));
     HIDI_TRY(check_shapes(&config, backend, file, prefix));

@@ -20,6 +20,7 @@
 #include "core/progress.h"
 #include "core/stop.h"
 #include "io/csv.h"
+#include "io/differences.h"
 #include "io/safetensors.h"
 #include "train/options.h"
 
@@ -30,9 +31,23 @@ typedef struct position {
     double started; /* hidi_seconds() minus those of earlier runs        */
 } position;
 
+/* What the bits of a step depend on beside the settings: "cpu: ..., 2 threads". */
+static char *machine_text(char *text, size_t size, const hidi_task *task)
+{
+    text[0] = '\0';
+    if (task->tape != NULL) {
+        const hidi_backend *backend = hidi_tape_backend(task->tape);
+        const int threads = backend->threads();
+        snprintf(text, size, "%s: %s, %d thread%s", backend->name, backend->describe(), threads,
+                 threads == 1 ? "" : "s");
+    }
+    return text;
+}
+
 static hidi_status save(const hidi_task *task, const hidi_training *training, const position *at)
 {
     hidi_tensor_file file;
+    char machine[256];
     const int64_t done = at->done;
     if (training->checkpoint == NULL)
         return HIDI_OK;
@@ -47,6 +62,9 @@ static hidi_status save(const hidi_task *task, const hidi_training *training, co
     if (status == HIDI_OK)
         status = hidi_tensor_file_add_meta(&file, "settings", task->settings);
     if (status == HIDI_OK)
+        status = hidi_tensor_file_add_meta(&file, "machine",
+                                           machine_text(machine, sizeof machine, task));
+    if (status == HIDI_OK)
         status = task->to_file(task->self, &file);
     if (status == HIDI_OK)
         status = hidi_safetensors_write(&file, training->checkpoint);
@@ -54,21 +72,62 @@ static hidi_status save(const hidi_task *task, const hidi_training *training, co
     return status;
 }
 
+/* Other settings: allowed is another number of steps alone, which are still to come. */
+static hidi_status check_settings(const hidi_task *task, const hidi_training *training,
+                                  const hidi_tensor_file *file, const char *settings, long done)
+{
+    char before[64], now[64], decay[64], all[512];
+    if (strcmp(settings, task->settings) == 0)
+        return HIDI_OK;
+    if (!hidi_only_difference(settings, task->settings, ".steps", before, now, sizeof before) ||
+        strtol(now, NULL, 10) != training->steps) {
+        hidi_text_differences(all, sizeof all, settings, task->settings);
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s was written with other settings (%s): use those to "
+                                             "go on, or remove it to begin anew",
+                          file->path, all);
+    }
+    if (training->steps <= done)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s has taken %ld steps, %ld were asked for: hidi "
+                                             "finish makes a network of it as it is",
+                          file->path, done, training->steps);
+    hidi_text_value(decay, sizeof decay, task->settings, ".decay");
+    if (training->progress != NULL)
+        fprintf(training->progress, "%s: %s steps in place of %s%s\n", task->label, now, before,
+                strcmp(decay, "none") == 0 || decay[0] == '\0'
+                    ? ""
+                    : "; from here on the learning rate decays over that many, so the result is "
+                      "not that of a training which had them from the start");
+    return HIDI_OK;
+}
+
+/* Says from where a training goes on, and on what, where that is not what it began on. */
+static void tell_resumed(const hidi_task *task, const hidi_training *training,
+                         const hidi_tensor_file *file, long done)
+{
+    char now[256];
+    const char *before = hidi_tensor_file_meta(file, "machine");
+    if (training->progress == NULL)
+        return;
+    fprintf(training->progress, "%s: goes on after %ld of %ld steps, from %s\n", task->label, done,
+            training->steps, file->path);
+    if (before != NULL && strcmp(before, machine_text(now, sizeof now, task)) != 0)
+        fprintf(training->progress, "%s: begun on %s; goes on with %s: the last bits may differ from "
+                                    "those of a training in one piece\n",
+                task->label, before, now);
+}
+
 /* True of a checkpoint's metadata: written by the same task with the same settings. */
-static hidi_status check_origin(const hidi_task *task, const hidi_tensor_file *file)
+static hidi_status check_origin(const hidi_task *task, const hidi_training *training,
+                                const hidi_tensor_file *file, long done)
 {
     const char *label = hidi_tensor_file_meta(file, "task");
     const char *settings = hidi_tensor_file_meta(file, "settings");
     if (label == NULL || settings == NULL)
         return hidi_error(HIDI_BAD_FORMAT, "%s: not a checkpoint of a training run", file->path);
     if (strcmp(label, task->label) != 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a checkpoint of \"%s\", not of \"%s\"",
-                          file->path, label, task->label);
-    if (strcmp(settings, task->settings) != 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s was written with other settings: use those to go "
-                                             "on, or remove it to begin anew",
-                          file->path);
-    return HIDI_OK;
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: a checkpoint of \"%s\", not of \"%s\"", file->path,
+                          label, task->label);
+    return check_settings(task, training, file, settings, done);
 }
 
 /* A tensor of one element. */
@@ -81,19 +140,24 @@ static hidi_status need_number(const hidi_tensor_file *file, const char *name,
     return HIDI_OK;
 }
 
-static hidi_status read_state(const hidi_task *task, const hidi_tensor_file *file, position *at)
+static hidi_status read_state(const hidi_task *task, const hidi_training *training,
+                              const hidi_tensor_file *file, position *at)
 {
     const hidi_file_tensor *step, *seconds;
     int32_t done;
-    HIDI_TRY(check_origin(task, file));
+    if (hidi_tensor_file_find(file, "step") == NULL) /* then it says what the file is */
+        HIDI_TRY(check_origin(task, training, file, 0));
     HIDI_TRY(need_number(file, "step", &step));
     HIDI_TRY(need_number(file, "seconds", &seconds));
     HIDI_TRY(hidi_file_tensor_int(step, &done));
     if (done < 0)
         return hidi_error(HIDI_BAD_FORMAT, "%s: step is %ld", file->path, (long)done);
+    HIDI_TRY(check_origin(task, training, file, done));
     at->done = done;
     hidi_file_tensor_double(seconds, &at->seconds);
-    return task->from_file(task->self, file);
+    HIDI_TRY(task->from_file(task->self, file));
+    tell_resumed(task, training, file, done);
+    return HIDI_OK;
 }
 
 static hidi_status resume(const hidi_task *task, const hidi_training *training, position *at)
@@ -103,7 +167,7 @@ static hidi_status resume(const hidi_task *task, const hidi_training *training, 
     if (training->checkpoint == NULL || access(training->checkpoint, F_OK) != 0)
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(&file, training->checkpoint));
-    hidi_status status = read_state(task, &file, at);
+    hidi_status status = read_state(task, training, &file, at);
     hidi_tensor_file_free(&file);
     return status;
 }

@@ -16,7 +16,8 @@ typedef struct hidi_task {
     const char *const *columns; /* names of the values that step() logs; ends with NULL.  The
                                  * first is the loss that the progress line shows              */
     const char *settings;       /* all settings that decide the result, as text: a checkpoint
-                                 * of other settings is refused                                */
+                                 * of other settings is refused, unless only the number of
+                                 * steps ("KEY.steps = N") is another                          */
     void *self;                 /* handed to the functions                                     */
     /* One step, 0-based; values[i] belongs to columns[i] (NaN: nothing to log in this step). */
     hidi_status (*step)(void *self, long step, double *values);

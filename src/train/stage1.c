@@ -98,6 +98,7 @@ hidi_dit_config hidi_student_config(const hidi_dit_config *teacher, const hidi_s
     c.width = o->width ? o->width : teacher->width;
     c.depth = o->depth ? o->depth : teacher->depth;
     c.heads = o->heads ? o->heads : teacher->heads;
+    c.mlp_width = (teacher->mlp_width * c.width + teacher->width / 2) / teacher->width;
     c.has_interval = true;
     return c;
 }

@@ -46,7 +46,8 @@ hidi_stage1_options hidi_stage1_defaults(void);
 /* HIDI_BAD_ARGUMENT, naming the option, for what makes no sense (train/options.h). */
 hidi_status hidi_stage1_check(const hidi_stage1_options *options);
 
-/* The network of a student of a teacher with this one: it takes r as well as t. */
+/* The network of a student of a teacher with this one: it takes r as well as t, and its MLPs are as
+ * many times as wide as its tokens as the teacher's are (mlp_width / width, rounded). */
 hidi_dit_config hidi_student_config(const hidi_dit_config *teacher,
                                     const hidi_student_options *options);
 

@@ -1,0 +1,16 @@
+/* classes.h - the names of classes, which a model's file carries beside its weights. */
+#ifndef HIDI_LAB_CLASSES_H
+#define HIDI_LAB_CLASSES_H
+
+#include "data/dataset.h"
+#include "io/tensor_file.h"
+
+/* Adds a data set's names as the metadata "hidi.classes", one a line. */
+hidi_status hidi_classes_to_file(const hidi_dataset *data, hidi_tensor_file *file);
+
+/* The class of this number (from 0, below n_classes) or else of this name, among those of the file.
+ * HIDI_BAD_ARGUMENT for another, with what there is. */
+hidi_status hidi_class_find(const hidi_tensor_file *file, size_t n_classes, const char *text,
+                            int32_t *label);
+
+#endif
