@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/stop.h"
 #include "data/listing.h"
 #include "io/atomic_file.h"
 #include "io/image.h"
@@ -193,7 +194,11 @@ static hidi_status draw_inputs(sampling *s)
     s->y = malloc(s->n * sizeof *s->y);
     if (s->x == NULL || s->y == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", s->n);
-    hidi_sample_inputs((uint64_t)s->session->settings.sample.seed, c, 0, s->n, s->x, s->y);
+    for (size_t i = 0; i < s->n; i++) {
+        HIDI_TRY(hidi_check_stop());
+        hidi_sample_inputs((uint64_t)s->session->settings.sample.seed, c, i, 1,
+                           s->x + i * s->pixels, s->y + i);
+    }
     if (s->request->noise != NULL)
         HIDI_TRY(read_noise(s));
     if (s->request->label != NULL) {
@@ -358,11 +363,11 @@ static hidi_status compute(sampling *s)
 
 static hidi_status run(sampling *s)
 {
+    hidi_stop_flag();
     HIDI_TRY(prepare(s));
     HIDI_TRY(draw_inputs(s));
     if (s->request->save_noise != NULL)
         HIDI_TRY(write_arrays(s, "noise", s->request->save_noise));
-    hidi_stop_flag();
     HIDI_TRY(compute(s));
     HIDI_TRY(write_images(s));
     return s->request->heads != NULL ? write_weights_over(s) : HIDI_OK;
