@@ -284,7 +284,7 @@ START_TEST(bad_models_are_named)
     static const refusal refusals[] = {
         {"dit --model plain.st --in good.st", "plain.st does not say how many heads it has"},
         {"dit --model heads.st --set heads=2 --set time_scale=1 --in good.st",
-         "heads.st: no tensor \"x_embedder.proj.weight\""},
+         "heads.st is a discriminator's heads; expected a DiT, a teacher or a student\n"},
         {"dit --model absent.st --in good.st", "absent.st: "},
         {"dit --model teacher.st --set heads=3 --in good.st", "teacher.st: DiT: width 8 must be"},
         {"meanflow --model teacher.st --model-teacher teacher.st --in meanflow.st",
@@ -306,8 +306,8 @@ END_TEST
 START_TEST(bad_usage_is_explained)
 {
     static const refusal refusals[] = {
-        {"--in good.st", "KIND is missing: which computation?\n"},
-        {"dot --model teacher.st --in good.st", "no kind \"dot\"\n"},
+        {"--in good.st", "KIND is missing: one of dit dit-grad "},
+        {"dot --model teacher.st --in good.st", "no kind \"dot\": expected one of dit dit-grad "},
         {"dit dit --model teacher.st --in good.st", "unexpected argument dit\n"},
         {"dit --in good.st", "dit needs --model FILE\n"},
         {"meanflow --model student.st --in meanflow.st", "meanflow needs --model-teacher FILE\n"},

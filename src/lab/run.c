@@ -228,6 +228,7 @@ static hidi_status make_all(distillation *d, FILE *out)
     bool there;
     HIDI_TRY(hidi_session_data(d->session, &d->data));
     HIDI_TRY(hidi_check_measurable(&d->session->settings, d->data));
+    HIDI_TRY(hidi_lock_folder(d->dir, 0, false)); /* the first that is made */
     HIDI_TRY(make_networks(d));
     list_generators(d);
     HIDI_TRY(write_settings(d));
@@ -244,9 +245,7 @@ hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
 {
     distillation d = {.session = session, .dir = dir};
     hidi_stop_flag();
-    hidi_status status = hidi_lock_folder(dir, 0, false);
-    if (status == HIDI_OK)
-        status = make_all(&d, out);
+    const hidi_status status = make_all(&d, out);
     for (size_t i = 0; i < d.n_measured; i++)
         free(d.power[i]);
     hidi_image_set_free(&d.real);
