@@ -160,7 +160,7 @@ int main(void)
     tcase_add_test(tcase, features_and_distances);
     tcase_add_test(tcase, what_does_not_fit);
     suite_add_tcase(suite, tcase);
-    const int result = run_suite(suite);
+    const int result = run_suite_in_process(suite); /* the fixture has started threads */
     hidi_dataset_close(data);
     return result;
 }
