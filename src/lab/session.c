@@ -90,15 +90,30 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data)
 
 /* --- files that come with hidi ---------------------------------------------------------------- */
 
+#ifdef HIDI_BUILD_DIR
+/* Does this program lie in the folder that it was built in?  An installed one does not, and has data
+ * of its own.  Where the system does not say, it is taken to be one that was just built. */
+static bool is_just_built(void)
+{
+    char program[HIDI_PATH], *folder = realpath(HIDI_BUILD_DIR, NULL);
+    const ssize_t n = readlink("/proc/self/exe", program, sizeof program);
+    const size_t length = folder != NULL ? strlen(folder) : 0;
+    const bool inside = n < 0 || (folder != NULL && (size_t)n > length && program[length] == '/' &&
+                                  memcmp(program, folder, length) == 0);
+    free(folder);
+    return inside;
+}
+#endif
+
 /* Where they are looked for, in order; NULL or "": nowhere. */
 enum { FOLDERS = 3 };
 static void list_folders(const char *folder[FOLDERS])
 {
     folder[0] = getenv("HIDI_DATA");
-#ifdef HIDI_SOURCE_DATADIR
-    folder[1] = HIDI_SOURCE_DATADIR;
-#else
     folder[1] = NULL;
+#ifdef HIDI_BUILD_DIR
+    if (is_just_built())
+        folder[1] = HIDI_SOURCE_DATADIR;
 #endif
     folder[2] = HIDI_DATADIR;
 }

@@ -35,7 +35,7 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data);
 hidi_status hidi_read_preset(const char *preset, hidi_settings *settings);
 
 /* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA,
- * else in the source tree if the command is run from its build, else where it was installed. */
+ * else in the source tree if the command is the one in its build folder, else where it was installed. */
 hidi_status hidi_find_data_file(char *path, size_t size, const char *name);
 
 /* "fashion mini shapes", the presets that are found, in text[size]; returns text. */
