@@ -1,9 +1,5 @@
 /* eigen.c - A = V diag(w) V^T of a symmetric A, and the singular values s of A = U diag(s) V^T: by
  * LAPACK, or by turning pairs of rows until all are at right angles (Jacobi; Hestenes). */
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -11,13 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef HAVE_LAPACK
-#include <lapacke.h>
-#endif
-
 #include "eval/dense.h"
+#include "backend/host.h"
 #include "core/stop.h"
-#include "core/threads.h"
 
 #define MOST_SWEEPS 60 /* ten are many: convergence is quadratic in the end */
 
@@ -215,75 +207,27 @@ hidi_status hidi_jacobi_singular(double *a, size_t m, size_t n, double *s)
 
 /* --- what the build has ----------------------------------------------------------------------- */
 
-#ifdef HAVE_LAPACK
-
 const char *hidi_dense_decompositions(void)
 {
-    return "LAPACK";
+    return hidi_host_has_lapack() ? "LAPACK" : "Jacobi's methods";
 }
-
-static hidi_status status_of(const char *what, lapack_int info, size_t m, size_t n)
-{
-    if (info == LAPACK_WORK_MEMORY_ERROR)
-        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for %zu x %zu", what, m, n);
-    if (info != 0)
-        return hidi_error(HIDI_NOT_FINITE, "%s returned %d", what, (int)info);
-    return HIDI_OK;
-}
-
-/* LAPACK's dsyevd and dgesdd run on one thread: their steps are many and small, and two threads
- * that wait for each other after each of them can be a hundred times slower on a busy machine.
- * (OpenBLAS asks OpenMP.) */
 
 hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
 {
+    if (!hidi_host_has_lapack())
+        return hidi_jacobi_eigen(a, w, n);
     if (!all_finite(a, n * n))
         return hidi_error(HIDI_NOT_FINITE, "eigenvalues: the matrix is not finite");
     HIDI_TRY(hidi_check_stop());
-    if (n > 30000) /* the size of the work space, 2 n^2, must fit an int */
-        return hidi_error(HIDI_UNSUPPORTED, "eigenvalues: %zu x %zu is above 30000", n, n);
-
-    const int threads = hidi_limit_threads(1);
-    const lapack_int order = (lapack_int)n;
-    const lapack_int info =
-        n == 0 ? 0 : LAPACKE_dsyevd(LAPACK_COL_MAJOR, 'V', 'U', order, a, order, w);
-    hidi_limit_threads(threads);
-    return status_of("eigenvalues: dsyevd", info, n, n);
+    return hidi_host_eigen(a, w, n);
 }
 
 hidi_status hidi_singular_values(double *a, size_t m, size_t n, double *s)
 {
+    if (!hidi_host_has_lapack())
+        return hidi_jacobi_singular(a, m, n, s);
     if (!all_finite(a, m * n))
         return hidi_error(HIDI_NOT_FINITE, "singular values: the matrix is not finite");
     HIDI_TRY(hidi_check_stop());
-    if (m > 30000 || n > 30000)
-        return hidi_error(HIDI_UNSUPPORTED, "singular values: %zu x %zu is above 30000", m, n);
-
-    /* Column-major, the matrix is its transpose; the singular values are the same. */
-    const int threads = hidi_limit_threads(1);
-    const lapack_int rows = (lapack_int)n, columns = (lapack_int)m;
-    const lapack_int info = m == 0 || n == 0 ? 0
-                                             : LAPACKE_dgesdd(LAPACK_COL_MAJOR, 'N', rows, columns,
-                                                              a, rows, s, NULL, 1, NULL, 1);
-    hidi_limit_threads(threads);
-    return status_of("singular values: dgesdd", info, m, n);
+    return hidi_host_singular_values(a, m, n, s);
 }
-
-#else
-
-const char *hidi_dense_decompositions(void)
-{
-    return "Jacobi's methods";
-}
-
-hidi_status hidi_symmetric_eigen(double *a, double *w, size_t n)
-{
-    return hidi_jacobi_eigen(a, w, n);
-}
-
-hidi_status hidi_singular_values(double *a, size_t m, size_t n, double *s)
-{
-    return hidi_jacobi_singular(a, m, n, s);
-}
-
-#endif
