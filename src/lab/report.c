@@ -357,10 +357,8 @@ static void print_times(FILE *out, const hidi_report *r)
     fprintf(out, "<tr class=\"result\"><td>together</td><td>%s</td></tr></table>\n"
                  "<p class=\"note\">On the backend “%s”",
             hidi_duration(text, sizeof text, total), r->session->backend->name);
-    if (r->session->backend->describe != NULL) {
-        fputs(": ", out);
-        hidi_print_markup(out, r->session->backend->describe());
-    }
+    fputs(": ", out);
+    hidi_print_markup(out, r->session->backend->describe());
     fputs(".</p>\n", out);
 }
 

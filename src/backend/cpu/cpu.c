@@ -43,13 +43,6 @@ static int threads(void)
     return (int)hidi_cpu_threads();
 }
 
-/* Nothing to prepare: each use of BLAS keeps it to one thread (hidi_serial_begin), as the threads
- * are ours (see gemm.c). */
-static hidi_status open_cpu(void)
-{
-    return HIDI_OK;
-}
-
 /* "OpenBLAS 0.3.21 Zen, OpenMP 2 threads, avx2 kernels" */
 static const char *describe(void)
 {
@@ -129,7 +122,6 @@ static void fill_table(void)
     override_slots();
     table.name = "cpu";
     table.describe = describe;
-    table.open = open_cpu;
     table.set_threads = set_threads;
     table.threads = threads;
 }
