@@ -84,7 +84,9 @@
 #include "train/options.h"
 #include "train/stage1.h"
 #include "train/stage2.h"
+#include "train/task.h"
 #include "train/teacher.h"
 #include "train/terms.h"
+#include "train/workers.h"
 
 #endif

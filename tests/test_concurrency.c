@@ -22,6 +22,7 @@
 #include "data/dataset.h"
 #include "method/sampler.h"
 #include "train/teacher.h"
+#include "train/workers.h"
 #include "suite.h"
 
 enum { THREADS = 2, STEPS = 3, SAMPLES = 4, SIDE = 8, PIXELS = 3 * SIDE * SIDE };
@@ -105,9 +106,11 @@ static hidi_status train_and_sample(int seed, hidi_real *x)
     hidi_dataset *data = NULL;
     hidi_dit *net = NULL;
     hidi_teacher *training = NULL;
+    hidi_workers *workers = NULL;
     int32_t y[SAMPLES];
     double values[HIDI_MAX_LOG_COLUMNS];
     options.batch = 8;
+    options.micro_batch = 4;
     options.seed = (uint64_t)seed;
     HIDI_TRY(hidi_backend_open("cpu", &backend));
     hidi_tape *tape = hidi_tape_create(backend);
@@ -118,10 +121,11 @@ static hidi_status train_and_sample(int seed, hidi_real *x)
         status = hidi_dit_initialise(net, (uint64_t)seed);
     if (status == HIDI_OK)
         status = hidi_teacher_create(&training, net, data, &options, "");
-    for (long i = 0; i < STEPS && status == HIDI_OK; i++) {
-        const hidi_task *task = hidi_teacher_task(training);
-        status = task->step(task->self, i, values);
-    }
+    if (status == HIDI_OK)
+        status = hidi_workers_create(&workers, hidi_teacher_task(training));
+    for (long i = 0; i < STEPS && status == HIDI_OK; i++)
+        status = hidi_workers_step(workers, i, values);
+    hidi_workers_destroy(workers);
     if (status == HIDI_OK) {
         hidi_sample_inputs((uint64_t)seed, &config, 0, SAMPLES, x, y);
         status = hidi_sample(&sampler, hidi_teacher_net(training), tape, x, y, SAMPLES, NULL);

@@ -50,7 +50,7 @@ START_TEST(images_are_a_function_of_split_and_index)
     ck_assert_mem_eq(many, other, sizeof other);
     ck_assert_mem_eq(labels, other_labels, sizeof labels);
     /* A batch is the images step * batch + i. */
-    hidi_dataset_batch(data, 99, 5, 20, other[0], other_labels);
+    hidi_dataset_batch(data, 99, 5, 20, 0, 20, other[0], other_labels);
     ck_assert_mem_eq(many, other, 20 * sizeof other[0]);
     ck_assert_mem_eq(labels, other_labels, 20 * sizeof labels[0]);
     hidi_dataset_close(data);
@@ -91,7 +91,7 @@ START_TEST(values_and_labels_are_in_range)
     ck_assert_uint_eq(data->count[HIDI_TRAIN], 0);
     ck_assert_str_eq(data->class_name[0], "disc");
     for (size_t step = 0; step < 10; step++) {
-        hidi_dataset_batch(data, 0, step, N, many[0], labels);
+        hidi_dataset_batch(data, 0, step, N, 0, N, many[0], labels);
         for (size_t i = 0; i < N; i++) {
             ck_assert(labels[i] >= 0 && labels[i] < 10);
             seen[labels[i]]++;
@@ -208,7 +208,7 @@ START_TEST(batches_are_drawn_with_replacement)
     static hidi_real x[1000][4], part[300][4];
     static int32_t y[1000], part_y[300];
     size_t seen[FEW] = {0};
-    hidi_dataset_batch(&few, 4, 7, 1000, x[0], y);
+    hidi_dataset_batch(&few, 4, 7, 1000, 0, 1000, x[0], y);
     for (size_t i = 0; i < 1000; i++) {
         ck_assert(x[i][0] == (hidi_real)y[i] && x[i][3] == (hidi_real)y[i]);
         seen[y[i]]++;
@@ -216,11 +216,13 @@ START_TEST(batches_are_drawn_with_replacement)
     /* Binomial(1000, 1/20): mean 50, standard deviation 6.9; five of them. */
     for (size_t i = 0; i < FEW; i++)
         ck_assert(seen[i] > 15 && seen[i] < 85);
-    hidi_dataset_batch(&few, 4, 7, 300, part[0], part_y);
+    hidi_dataset_batch(&few, 4, 7, 1000, 0, 300, part[0], part_y);
     ck_assert_mem_eq(part_y, y, sizeof part_y);
-    hidi_dataset_batch(&few, 4, 8, 300, part[0], part_y);
+    hidi_dataset_batch(&few, 4, 7, 1000, 401, 300, part[0], part_y); /* samples, not places */
+    ck_assert_mem_eq(part_y, y + 401, sizeof part_y);
+    hidi_dataset_batch(&few, 4, 8, 1000, 0, 300, part[0], part_y);
     ck_assert(memcmp(part_y, y, sizeof part_y) != 0);
-    hidi_dataset_batch(&few, 5, 7, 300, part[0], part_y);
+    hidi_dataset_batch(&few, 5, 7, 1000, 0, 300, part[0], part_y);
     ck_assert(memcmp(part_y, y, sizeof part_y) != 0);
 }
 END_TEST

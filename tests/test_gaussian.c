@@ -23,6 +23,7 @@
 #include "method/flow.h"
 #include "method/sampler.h"
 #include "train/teacher.h"
+#include "train/workers.h"
 #include "suite.h"
 
 #define M 0.3
@@ -197,7 +198,7 @@ static hidi_dit *train_teacher(double *loss)
     const hidi_dit_config config = {.image_size = 4, .channels = 1, .out_channels = 1, .patch = 2,
                                     .width = 32, .depth = 2, .heads = 2, .mlp_width = 64,
                                     .n_classes = 1, .time_scale = 10};
-    const hidi_teacher_options options = {.batch = 64, .seed = 1, .label_dropout = 0.1, .ema = 0.98,
+    const hidi_teacher_options options = {.batch = 64, .micro_batch = 64, .seed = 1, .label_dropout = 0.1, .ema = 0.98,
                                           .time = {HIDI_TIME_UNIFORM, 0, 1, 0, 0}, .adamw = adamw,
                                           .schedule = {4e-3, 20, HIDI_DECAY_COSINE, 0.05, STEPS}};
     hidi_dit *net;
@@ -206,13 +207,15 @@ static hidi_dit *train_teacher(double *loss)
     ck_assert_int_eq(hidi_dit_create(&net, backend, &config), HIDI_OK);
     ck_assert_int_eq(hidi_dit_initialise(net, 1), HIDI_OK);
     ck_assert_int_eq(hidi_teacher_create(&s, net, &data, &options, ""), HIDI_OK);
-    const hidi_task *task = hidi_teacher_task(s);
+    hidi_workers *workers;
+    ck_assert_int_eq(hidi_workers_create(&workers, hidi_teacher_task(s)), HIDI_OK);
     *loss = 0;
     for (long step = 0; step < STEPS; step++) {
-        const hidi_status status = task->step(task->self, step, values);
+        const hidi_status status = hidi_workers_step(workers, step, values);
         ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
         *loss += step >= STEPS - LAST ? values[0] / LAST : 0;
     }
+    hidi_workers_destroy(workers);
     net = hidi_teacher_take_result(s);
     hidi_teacher_destroy(s);
     return net;
@@ -256,17 +259,19 @@ START_TEST(trained_networks)
     /* One Euler step lands on the mean: off by s e. */
     ck_assert_msg(fabs(euler_error - S) < 0.1, "one Euler step is off by %g", euler_error);
 
-    const hidi_stage1_options options = {.batch = 64, .seed = 2, .ema = 0.98,
+    const hidi_stage1_options options = {.batch = 64, .micro_batch = 64, .seed = 2, .ema = 0.98,
                                      .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 0},
                                      .meanflow = {1, 0.5, 1, 0, 0}, .adamw = adamw,
                                      .schedule = {1e-3, 50, HIDI_DECAY_COSINE, 0.05, STEPS}};
     hidi_stage1 *s;
     ck_assert_int_eq(hidi_stage1_create(&s, teacher, &data, &options, ""), HIDI_OK);
-    const hidi_task *task = hidi_stage1_task(s);
+    hidi_workers *workers;
+    ck_assert_int_eq(hidi_workers_create(&workers, hidi_stage1_task(s)), HIDI_OK);
     for (long step = 0; step < STEPS; step++) {
-        const hidi_status status = task->step(task->self, step, values);
+        const hidi_status status = hidi_workers_step(workers, step, values);
         ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
     }
+    hidi_workers_destroy(workers);
     const double one_step = error_of_map(hidi_stage1_result(s), &one);
     const double four_steps = error_of_map(hidi_stage1_result(s), &four);
     ck_assert_msg(one_step < 0.12, "the one-step map is off by %g", one_step);

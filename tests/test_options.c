@@ -49,8 +49,8 @@ typedef struct field {
 #define S1 hidi_stage1_options
 #define S2 hidi_stage2_options
 
-static const field classifier[] = {F(C, SIZE, batch), F(C, SEED, seed), ADAMW(C), SCHEDULE(C), {0}};
-static const field teacher[] = {F(T, SIZE, batch),
+static const field classifier[] = {F(C, SIZE, batch), F(C, SIZE, micro_batch), F(C, SEED, seed), ADAMW(C), SCHEDULE(C), {0}};
+static const field teacher[] = {F(T, SIZE, batch), F(T, SIZE, micro_batch),
                                 F(T, SEED, seed),
                                 F(T, REAL, label_dropout),
                                 F(T, REAL, ema),
@@ -58,7 +58,7 @@ static const field teacher[] = {F(T, SIZE, batch),
                                 ADAMW(T),
                                 SCHEDULE(T),
                                 {0}};
-static const field stage1[] = {F(S1, SIZE, batch),
+static const field stage1[] = {F(S1, SIZE, batch), F(S1, SIZE, micro_batch),
                                F(S1, SEED, seed),
                                F(S1, REAL, ema),
                                INTERVAL(S1),
@@ -70,7 +70,7 @@ static const field stage1[] = {F(S1, SIZE, batch),
                                IN(S1, SIZE, student, depth),
                                IN(S1, SIZE, student, heads),
                                {0}};
-static const field stage2[] = {F(S2, SIZE, batch),
+static const field stage2[] = {F(S2, SIZE, batch), F(S2, SIZE, micro_batch),
                                F(S2, SEED, seed),
                                F(S2, REAL, ema),
                                F(S2, REAL, guidance),
@@ -280,6 +280,7 @@ static const struct {
     double value[4];
 } absurd[] = {
     {"batch", 3, {0, 1000001, 1e18}},
+    {"micro_batch", 3, {0, 1000001, 1e18}},
     {"beta1", 3, {1, -0.1, 1.5}},
     {"beta2", 3, {1, -0.1, 1.5}},
     {"eps", 2, {0, -1}},
@@ -346,6 +347,8 @@ START_TEST(absurd_together)
 END_TEST
 
 /* --- the constructors, and the loop ----------------------------------------------------------- */
+
+#define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 
 static const hidi_backend *backend;
 static hidi_dataset *data;
@@ -414,10 +417,16 @@ START_TEST(optimizers_check)
 }
 END_TEST
 
-static hidi_status no_step(void *self, long step, double *values)
+static hidi_status no_accumulate(void *self, hidi_worker *worker, double *terms)
 {
-    (void)self;
-    values[0] = (double)step;
+    (void)self, (void)worker;
+    terms[0] = 1;
+    return HIDI_OK;
+}
+
+static hidi_status no_update(void *self, long step, double *values)
+{
+    (void)self, (void)step, (void)values;
     return HIDI_OK;
 }
 
@@ -443,8 +452,15 @@ START_TEST(loop_checks)
 {
     static const char *const columns[] = {"loss", NULL}, *const none[] = {NULL};
     const char *many[HIDI_MAX_LOG_COLUMNS + 2] = {NULL};
-    const hidi_task good = {.label = "nothing", .columns = columns, .settings = "",
-                            .step = no_step, .to_file = no_to_file, .from_file = no_from_file};
+    hidi_params params;
+    hidi_params_init(&params, backend);
+    OK(hidi_params_declare(&params, hidi_shape1(1), "w"));
+    OK(hidi_params_allocate(&params));
+    OK(hidi_params_train(&params));
+    const hidi_task good = {.label = "nothing", .columns = columns, .settings = "", .data = data,
+                            .batch = 1, .micro_batch = 1, .trained = {&params},
+                            .accumulate = no_accumulate, .update = no_update,
+                            .to_file = no_to_file, .from_file = no_from_file};
     const hidi_training three = {.steps = 3, .log_every = 1};
     hidi_training training = {0};
     hidi_task task = good;
@@ -465,14 +481,21 @@ START_TEST(loop_checks)
 
     task.label = NULL;
     loop_refuses(&task, &three, "a task without label");
-    task = good, task.step = NULL;
-    loop_refuses(&task, &three, "a task without step()");
+    task = good, task.accumulate = NULL;
+    loop_refuses(&task, &three, "a task without accumulate()");
+    task = good, task.trained[0] = NULL;
+    loop_refuses(&task, &three, "a task without parameters");
+    task = good, task.batch = 0;
+    loop_refuses(&task, &three, "batch is 0: expected 1 to 1000000 images");
+    task = good, task.micro_batch = 0;
+    loop_refuses(&task, &three, "micro_batch is 0: expected 1 to 1000000 images");
     task = good, task.columns = none;
     loop_refuses(&task, &three, "the number of columns is 0: expected 1 to 16");
     for (int i = 0; i <= HIDI_MAX_LOG_COLUMNS; i++)
         many[i] = "loss";
     task = good, task.columns = many;
     loop_refuses(&task, &three, "the number of columns is 17: expected 1 to 16");
+    hidi_params_free(&params);
 }
 END_TEST
 

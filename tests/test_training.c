@@ -16,6 +16,7 @@
 #include "train/stage1.h"
 #include "method/progressive.h"
 #include "train/teacher.h"
+#include "train/workers.h"
 #include "scratch.h"
 #include "suite.h"
 
@@ -24,7 +25,7 @@ static hidi_dataset *data;
 static const hidi_adamw adamw = {0.9, 0.99, 1e-8, 0, 1};
 static const hidi_time_options uniform = {HIDI_TIME_UNIFORM, 0.02, 0.98, 0, 1};
 
-enum { STEPS = 6, STOP = 3, BATCH = 4 };
+enum { STEPS = 6, STOP = 3, BATCH = 4, MICRO = 3 };
 static const hidi_schedule schedule = {1e-3, 2, HIDI_DECAY_COSINE, 0.1, STEPS};
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
@@ -78,7 +79,7 @@ START_TEST(intervals)
     for (int sampler = 0; sampler < 2; sampler++) {
         const hidi_interval_options options = {sampler, 0.25, 0.5, -0.4, 1};
         int same = 0, zero = 0;
-        hidi_draw_intervals(&options, (hidi_random){1, HIDI_STREAM_TIME, 9}, t, r, N);
+        hidi_draw_intervals(&options, (hidi_random){1, HIDI_STREAM_TIME, 9}, N, 0, t, r, N);
         for (int i = 0; i < N; i++) {
             ck_assert(r[i] <= t[i] && r[i] >= 0 && t[i] <= 1);
             same += r[i] == t[i];
@@ -114,7 +115,7 @@ START_TEST(times)
     hidi_real *t = malloc(N * sizeof *t);
     double mean = 0, square = 0;
     const hidi_time_options normal = {HIDI_TIME_LOGIT_NORMAL, 0, 0, -0.4, 0.5};
-    hidi_draw_times(&normal, (hidi_random){1, HIDI_STREAM_TIME, 0}, t, N);
+    hidi_draw_times(&normal, (hidi_random){1, HIDI_STREAM_TIME, 0}, 0, t, N);
     for (int i = 0; i < N; i++) {
         const double logit = log((double)t[i] / (1 - (double)t[i]));
         mean += logit / N;
@@ -123,7 +124,7 @@ START_TEST(times)
     /* 4 standard errors: 0.5 / sqrt(N), and 0.5 / sqrt(2 N) for the deviation */
     ck_assert_double_eq_tol(mean, -0.4, 4 * 0.5 / sqrt(N));
     ck_assert_double_eq_tol(sqrt(square - mean * mean), 0.5, 4 * 0.5 / sqrt(2.0 * N));
-    hidi_draw_times(&uniform, (hidi_random){1, HIDI_STREAM_TIME, 0}, t, N);
+    hidi_draw_times(&uniform, (hidi_random){1, HIDI_STREAM_TIME, 0}, 0, t, N);
     for (int i = 0; i < N; i++)
         ck_assert(t[i] >= (hidi_real)0.02 && t[i] <= (hidi_real)0.98);
     free(t);
@@ -162,6 +163,7 @@ typedef struct any_training {
     hidi_stage2 *stage2;
     hidi_dit *net, *student; /* it starts from; the teacher's: taken over */
     const hidi_task *task;
+    hidi_workers *workers;
     const hidi_params *result;
 } any_training;
 
@@ -172,7 +174,8 @@ static const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
 
 static hidi_stage2_options stage2_options(void)
 {
-    return (hidi_stage2_options){.batch = BATCH, .seed = 1, .ema = 0.9, .guidance = 1.5,
+    return (hidi_stage2_options){.batch = BATCH, .micro_batch = MICRO, .seed = 1, .ema = 0.9,
+                                 .guidance = 1.5,
                                  .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
                                  .discriminator_weight = 1, .adversary_time = uniform,
                                  .backbone = HIDI_BACKBONE_FAKE, .r1_weight = 1, .r1_sigma = 0.1,
@@ -194,10 +197,10 @@ static void prepare(any_training *a, int kind)
 
 static hidi_status construct(any_training *a, int kind, const char *settings)
 {
-    const hidi_classifier_options features = {BATCH, 1, adamw, schedule};
-    const hidi_teacher_options teacher = {BATCH, 1, 0.1, 0.9, uniform, adamw, schedule};
-    const hidi_stage1_options stage1 = {BATCH, 1, 0.9, interval, meanflow, adamw, schedule,
-                                        {HIDI_START_TEACHER, 0, 0, 0}};
+    const hidi_classifier_options features = {BATCH, MICRO, 1, adamw, schedule};
+    const hidi_teacher_options teacher = {BATCH, MICRO, 1, 0.1, 0.9, uniform, adamw, schedule};
+    const hidi_stage1_options stage1 = {BATCH, MICRO, 1, 0.9, interval, meanflow, adamw,
+                                        schedule, {HIDI_START_TEACHER, 0, 0, 0}};
     const hidi_stage2_options stage2 = stage2_options();
     hidi_dit *taken = a->student;
     switch (kind) {
@@ -222,7 +225,7 @@ static hidi_status construct(any_training *a, int kind, const char *settings)
         a->task = hidi_stage2_task(a->stage2);
         a->result = &hidi_stage2_result(a->stage2)->params;
     }
-    return HIDI_OK;
+    return hidi_workers_create(&a->workers, a->task);
 }
 
 static void begin(any_training *a, int kind, const char *settings)
@@ -233,6 +236,7 @@ static void begin(any_training *a, int kind, const char *settings)
 
 static void end(any_training *a)
 {
+    hidi_workers_destroy(a->workers);
     hidi_classifier_destroy(a->features);
     hidi_teacher_destroy(a->teacher);
     hidi_stage1_destroy(a->stage1);
@@ -385,19 +389,30 @@ START_TEST(teacher_is_frozen)
 }
 END_TEST
 
-/* After the first steps (which reach every kind of iteration) nothing is allocated any more. */
+static bool never(void)
+{
+    return false;
+}
+
+/* After the first steps (which reach every kind of iteration) nothing is allocated any more.  The
+ * workers take turns: a thread that comes late to its first micro-batch allocates then. */
 START_TEST(no_allocation_after_the_first_steps)
 {
     any_training a;
+    const hidi_backend *before = backend;
+    hidi_backend in_turns = *backend;
+    in_turns.concurrent = never;
+    backend = &in_turns;
     double values[HIDI_MAX_LOG_COLUMNS];
     begin(&a, _i, "");
     for (long step = 0; step < 2; step++)
-        ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
-    const size_t allocations = hidi_tape_allocations(a.task->tape);
+        ck_assert_int_eq(hidi_workers_step(a.workers, step, values), HIDI_OK);
+    const size_t allocations = hidi_workers_allocations(a.workers);
     for (long step = 2; step < STEPS; step++)
-        ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
-    ck_assert_uint_eq(hidi_tape_allocations(a.task->tape), allocations);
+        ck_assert_int_eq(hidi_workers_step(a.workers, step, values), HIDI_OK);
+    ck_assert_uint_eq(hidi_workers_allocations(a.workers), allocations);
     end(&a);
+    backend = before;
 }
 END_TEST
 
@@ -427,6 +442,7 @@ START_TEST(no_memory_is_an_error)
     backend = &scarce;
     scarce.allocate = allocate_or_not;
     scarce.release = release_piece;
+    scarce.concurrent = never; /* the counts are not locked */
     long n = 0;
     for (; status != HIDI_OK; n++) {
         any_training a;
@@ -436,7 +452,7 @@ START_TEST(no_memory_is_an_error)
         allocations_left = n;
         status = construct(&a, _i, "");
         for (long step = 0; step < 2 && status == HIDI_OK; step++)
-            status = a.task->step(a.task->self, step, values);
+            status = hidi_workers_step(a.workers, step, values);
         ck_assert_msg(status == HIDI_OK || status == HIDI_NO_MEMORY, "%s", hidi_error_message());
         end(&a);
         ck_assert_int_eq(pieces, 0);
@@ -462,7 +478,7 @@ START_TEST(generator_waits_for_its_turn)
             before[i] = malloc(params[i]->count * sizeof(hidi_real));
             memcpy(before[i], params[i]->value, params[i]->count * sizeof(hidi_real));
         }
-        ck_assert_int_eq(a.task->step(a.task->self, step, values), HIDI_OK);
+        ck_assert_int_eq(hidi_workers_step(a.workers, step, values), HIDI_OK);
         for (int i = 0; i < 4; i++) {
             const bool moved =
                 memcmp(before[i], params[i]->value, params[i]->count * sizeof(hidi_real)) != 0;
@@ -485,8 +501,11 @@ static void stage2_norms(int backbone, double discriminator_weight, double *fake
     options.discriminator_weight = discriminator_weight;
     OK(hidi_dit_student(&student, net, 1));
     OK(hidi_stage2_create(&training, student, net, data, &options, ""));
+    hidi_workers *workers;
     const hidi_task *task = hidi_stage2_task(training);
-    OK(task->step(task->self, 0, values));
+    OK(hidi_workers_create(&workers, task));
+    OK(hidi_workers_step(workers, 0, values));
+    hidi_workers_destroy(workers);
     for (int i = 0; task->columns[i] != NULL; i++)
         if (strcmp(task->columns[i], "fake_grad_norm") == 0)
             *fake = values[i];
@@ -558,7 +577,7 @@ START_TEST(snapshots)
     begin(&part, STAGE1, "");
     double values[HIDI_MAX_LOG_COLUMNS];
     for (long step = 0; step < 4; step++)
-        ck_assert_int_eq(part.task->step(part.task->self, step, values), HIDI_OK);
+        ck_assert_int_eq(hidi_workers_step(part.workers, step, values), HIDI_OK);
     ck_assert_mem_eq(snapshot_value, part.result->value, part.result->count * sizeof(hidi_real));
     free(snapshot_value);
     end(&whole);
@@ -622,7 +641,7 @@ START_TEST(students_of_other_sizes)
     hidi_dataset *shapes;
     hidi_stage1 *s;
     double values[HIDI_MAX_LOG_COLUMNS];
-    hidi_stage1_options options = {.batch = 4, .seed = 1, .ema = 0.9,
+    hidi_stage1_options options = {.batch = 4, .micro_batch = 4, .seed = 1, .ema = 0.9,
                                .interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1},
                                .meanflow = {.guidance = 1.5, .p = 1, .c = 1}, .adamw = adamw,
                                .schedule = schedule, .student = {HIDI_START_TEACHER, 8, 0, 0}};
@@ -633,19 +652,21 @@ START_TEST(students_of_other_sizes)
     options.student = (hidi_student_options){HIDI_START_RANDOM, 8, 3, 1};
     OK(hidi_stage1_create(&s, net, shapes, &options, ""));
     const hidi_dit_config *config = &hidi_stage1_student(s)->config;
-    const hidi_task *task = hidi_stage1_task(s);
+    hidi_workers *workers;
     ck_assert(config->width == 8 && config->depth == 3 && config->heads == 1 &&
               config->has_interval);
     /* The MLPs keep the teacher's ratio. */
     ck_assert_uint_eq(config->mlp_width * net->config.width, net->config.mlp_width * 8);
-    OK(task->step(task->self, 0, values));
+    OK(hidi_workers_create(&workers, hidi_stage1_task(s)));
+    OK(hidi_workers_step(workers, 0, values));
+    hidi_workers_destroy(workers);
     hidi_stage1_destroy(s);
     hidi_dataset_close(shapes);
     hidi_dit_destroy(net);
 }
 END_TEST
 
-/* A task whose steps begin with NaN among the parameters. */
+/* A task whose micro-batches begin with NaN among the parameters. */
 static const hidi_task *unbroken;
 static const hidi_params *broken_params;
 
@@ -655,10 +676,10 @@ static void break_params(const hidi_params *params)
     backend->upload(params->value, &broken, sizeof broken);
 }
 
-static hidi_status break_and_step(void *self, long step, double *values)
+static hidi_status break_and_accumulate(void *self, hidi_worker *worker, double *terms)
 {
     break_params(broken_params);
-    return unbroken->step(self, step, values);
+    return unbroken->accumulate(self, worker, terms);
 }
 
 static hidi_task breaking(const hidi_task *task, const hidi_params *params)
@@ -666,7 +687,8 @@ static hidi_task breaking(const hidi_task *task, const hidi_params *params)
     hidi_task broken = *task;
     unbroken = task;
     broken_params = params;
-    broken.step = break_and_step;
+    broken.accumulate = break_and_accumulate;
+    broken.micro_batch = BATCH; /* one thread breaks them */
     return broken;
 }
 

@@ -98,7 +98,8 @@ static void draw_times(const training *s, long update, hidi_real *t, hidi_real *
     if (s->objective == PROGRESSIVE)
         hidi_draw_grid_steps((size_t)(TEACHER_STEPS >> round_of(s, update)), random, t, r, BATCH);
     else
-        hidi_draw_intervals(s->objective == MEANFLOW ? &all : &from_zero, random, t, r, BATCH);
+        hidi_draw_intervals(s->objective == MEANFLOW ? &all : &from_zero, random, BATCH, 0, t, r,
+                            BATCH);
 }
 
 /* Points z_t, and what is known of them: v(z_t, t), or the average velocity of two Euler steps. */

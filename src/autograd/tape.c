@@ -22,13 +22,24 @@ typedef struct recorded_node {
     struct recorded_node *previous;
 } recorded_node;
 
+/* Where gradients go instead of into the model's own array. */
+typedef struct diversion {
+    const hidi_real *grad;
+    hidi_real *part;
+    size_t n;
+    bool is_reached; /* part holds something: zeros, at least */
+} diversion;
+
 struct hidi_tape {
     const hidi_backend *backend;
     hidi_arena *host;   /* recorded_node, hidi_var */
     hidi_arena *device; /* arrays                  */
     recorded_node *newest;
     size_t n_nodes;
+    diversion diversion[HIDI_MAX_DIVERSIONS];
+    int n_diversions;
     bool went_backward;
+    hidi_tape *next; /* companion */
     hidi_status status;
     char message[1024]; /* of the first error: later ones overwrite the library's buffer */
 };
@@ -53,6 +64,7 @@ void hidi_tape_destroy(hidi_tape *tape)
 {
     if (tape == NULL)
         return;
+    hidi_tape_destroy(tape->next);
     if (tape->host != NULL)
         hidi_arena_destroy(tape->host);
     if (tape->device != NULL)
@@ -66,6 +78,7 @@ void hidi_tape_reset(hidi_tape *tape)
     hidi_arena_reset(tape->device);
     tape->newest = NULL;
     tape->n_nodes = 0;
+    tape->n_diversions = 0;
     tape->went_backward = false;
     tape->status = HIDI_OK;
     tape->message[0] = '\0';
@@ -195,12 +208,30 @@ hidi_var *hidi_tape_release(hidi_tape *tape, hidi_tape_mark mark, hidi_var *keep
 
 size_t hidi_tape_peak(const hidi_tape *tape)
 {
-    return hidi_arena_peak(tape->device);
+    return hidi_arena_peak(tape->device) + (tape->next ? hidi_tape_peak(tape->next) : 0);
 }
 
 size_t hidi_tape_allocations(const hidi_tape *tape)
 {
-    return hidi_arena_allocations(tape->device);
+    return hidi_arena_allocations(tape->device) +
+           (tape->next ? hidi_tape_allocations(tape->next) : 0);
+}
+
+/* --- companions ------------------------------------------------------------------------------- */
+
+hidi_status hidi_tape_companions(hidi_tape *tape, int n)
+{
+    for (; n > 1; n--, tape = tape->next)
+        if (tape->next == NULL && (tape->next = hidi_tape_create(tape->backend)) == NULL)
+            return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
+    return HIDI_OK;
+}
+
+hidi_tape *hidi_tape_companion(hidi_tape *tape, int i)
+{
+    for (; i > 0; i--)
+        tape = tape->next;
+    return tape;
 }
 
 /* --- leaves ----------------------------------------------------------------------------------- */
@@ -229,6 +260,38 @@ hidi_var *hidi_filled(hidi_tape *tape, hidi_shape shape, hidi_real a)
     return x;
 }
 
+hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n)
+{
+    if (tape->n_diversions == HIDI_MAX_DIVERSIONS)
+        return fail_status(tape, hidi_error(HIDI_BAD_ARGUMENT, "tape: more than %d diversions",
+                                            HIDI_MAX_DIVERSIONS));
+    tape->diversion[tape->n_diversions++] = (diversion){grad, part, n, false};
+    return HIDI_OK;
+}
+
+bool hidi_tape_diverted(const hidi_tape *tape, const hidi_real *part)
+{
+    for (int i = 0; i < tape->n_diversions; i++)
+        if (tape->diversion[i].part == part)
+            return tape->diversion[i].is_reached;
+    return false;
+}
+
+/* Where a gradient that would be added to `grad` goes. */
+static hidi_real *divert(hidi_tape *tape, hidi_real *grad)
+{
+    for (int i = 0; grad != NULL && i < tape->n_diversions; i++) {
+        diversion *d = &tape->diversion[i];
+        if (grad < d->grad || grad >= d->grad + d->n)
+            continue;
+        if (!d->is_reached)
+            tape->backend->fill(d->part, 0, d->n);
+        d->is_reached = true;
+        return d->part + (grad - d->grad);
+    }
+    return grad;
+}
+
 hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hidi_real *grad)
 {
     if (tape->status != HIDI_OK)
@@ -239,7 +302,7 @@ hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hi
                                                hidi_shape_text(shape)));
     hidi_var *x = new_var(tape, shape, value);
     if (x != NULL) {
-        x->grad = grad;
+        x->grad = divert(tape, grad);
         x->needs_grad = x->grad_is_set = grad != NULL; /* set: always added to */
     }
     return x;

@@ -71,6 +71,16 @@ hidi_var *hidi_filled(hidi_tape *tape, hidi_shape shape, hidi_real a);
  * outlive the backward pass.  The backward pass ADDS to grad.  grad NULL: frozen, costs nothing. */
 hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hidi_real *grad);
 
+/* From here to the reset, gradients of parameters that would be added to an element of `grad` [n]
+ * are added to the same element of `part` [n] instead: so that several tapes can take parts of a
+ * batch through one model at the same time.  Both are backend memory of the caller.  part is set
+ * to 0 when the first such parameter comes.  At most HIDI_MAX_DIVERSIONS of them. */
+#define HIDI_MAX_DIVERSIONS 4
+hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n);
+
+/* Has a parameter come whose gradient goes to `part`? */
+bool hidi_tape_diverted(const hidi_tape *tape, const hidi_real *part);
+
 /* Class numbers or other indices copied from host memory: backend memory, until the reset.  Each
  * must be in 0 .. bound - 1, or the tape fails.  NULL on failure. */
 const int32_t *hidi_indices(hidi_tape *tape, const int32_t *host, size_t n, size_t bound);
@@ -119,7 +129,16 @@ hidi_var *hidi_tape_release(hidi_tape *tape, hidi_tape_mark mark, hidi_var *keep
 /* Backend memory: `n` elements, uninitialised, until the reset.  NULL on failure. */
 hidi_real *hidi_tape_take(hidi_tape *tape, size_t n);
 
+/* Of the tape and its companions: */
 size_t hidi_tape_peak(const hidi_tape *tape);        /* most bytes in use at one time         */
 size_t hidi_tape_allocations(const hidi_tape *tape); /* calls of the backend's allocate so far */
+
+/* --- companions ------------------------------------------------------------------------------- */
+
+/* Tapes for the threads that share out what the caller has been given one tape for (core/team.h):
+ * number 0 is the tape itself, the others belong to it and live as long.  Makes sure that numbers
+ * below n are there; not while others use them. */
+hidi_status hidi_tape_companions(hidi_tape *tape, int n);
+hidi_tape *hidi_tape_companion(hidi_tape *tape, int i);
 
 #endif

@@ -14,7 +14,8 @@
  *     serves the tangent (jvp) and the gradient (vjp).
  *   - Inputs and outputs do not overlap unless a slot says "may alias" (then: exactly the same
  *     array or disjoint).
- *   - Results are deterministic for a given number of threads.
+ *   - Results are deterministic; those of the gradients of convolutions for a given number of threads,
+ *     all others for any.
  *   - A slot does not fail visibly: a device backend keeps its first error until check() is called.
  */
 #ifndef HIDI_BACKEND_BACKEND_H
@@ -63,6 +64,8 @@ typedef struct hidi_backend {
     hidi_status (*check)(void);              /* waits; the first error since the last check   */
     void (*set_threads)(int n);              /* n >= 1; ignored where it means nothing        */
     int (*threads)(void);                    /* in use now                                    */
+    bool (*concurrent)(void);                /* may several threads call it at a time?        */
+    bool (*large_batches)(void);             /* is it fast on large batches alone?            */
 
     /* --- memory -------------------------------------------------------------------------- */
     hidi_allocate_function *allocate;        /* 64-byte aligned; NULL when out of memory       */
@@ -239,6 +242,15 @@ typedef struct hidi_backend {
  * built in or finds no device: HIDI_BAD_BACKEND and a message that says which; nothing is
  * substituted for it. */
 hidi_status hidi_backend_open(const char *name, const hidi_backend **backend);
+
+/* How many of the backend's threads can share `pieces` out. */
+int hidi_backend_members(const hidi_backend *backend, size_t pieces);
+
+/* hidi_team_work with these members (core/team.h).  Where only one thread may call the backend, it
+ * does all pieces, and plays each member in turn. */
+hidi_status hidi_backend_share_out(const hidi_backend *backend, size_t pieces,
+                                   hidi_status (*work)(void *context, int member, size_t piece),
+                                   void *context);
 
 /* "reference cpu": the names that were built in. */
 const char *hidi_backend_names(void);

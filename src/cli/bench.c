@@ -33,8 +33,9 @@ static hidi_status bench(hidi_session *session, const request *r)
     HIDI_TRY(hidi_cli_check_outputs(r->csv, NULL));
     HIDI_TRY(hidi_session_backend(session));
     const hidi_backend *backend = session->backend;
-    printf("backend %s: %s; %s precision; median of %ld\n", backend->name, backend->describe(),
-           HIDI_PRECISION, b.repeat);
+    const int threads = backend->threads();
+    printf("backend %s: %s, %d thread%s; %s precision; median of %ld\n", backend->name,
+           backend->describe(), threads, threads == 1 ? "" : "s", HIDI_PRECISION, b.repeat);
     if (r->inception)
         HIDI_TRY(hidi_bench_inception(&b, (size_t)r->batch));
     else if (r->models == NULL)

@@ -83,8 +83,16 @@ static void normal_pair(hidi_random random, uint64_t block, double pair[2])
 
 void hidi_normal(hidi_random random, size_t first, hidi_real *out, size_t n)
 {
-    size_t pairs = n / 2;
+    size_t pairs;
     double last[2];
+
+    if (first % 2 && n > 0) { /* the second of a pair */
+        normal_pair(random, first / 2, last);
+        *out++ = (hidi_real)last[1];
+        first++;
+        n--;
+    }
+    pairs = n / 2;
 
 #pragma omp parallel for schedule(static) if (n >= PARALLEL_DRAWS)
     for (size_t i = 0; i < pairs; i++) {

@@ -52,7 +52,7 @@ void hidi_uniform(hidi_random random, size_t first, double *out, size_t n);
 void hidi_box_muller(double u1, double u2, double pair[2]);
 
 /* out[i] ~ N(0, 1), by Box and Muller; computed in double, so that both precisions see the same
- * draws.  `first` must be even.  Parallel inside. */
+ * draws.  Parallel inside. */
 void hidi_normal(hidi_random random, size_t first, hidi_real *out, size_t n);
 
 /* out[i] uniform on 0 .. bound - 1, bound >= 1. */

@@ -12,9 +12,11 @@
 
 static HIDI_THREAD_LOCAL const volatile sig_atomic_t *stop_flag;
 
-void hidi_stop_on(const volatile sig_atomic_t *flag)
+const volatile sig_atomic_t *hidi_stop_on(const volatile sig_atomic_t *flag)
 {
+    const volatile sig_atomic_t *before = stop_flag;
     stop_flag = flag;
+    return before;
 }
 
 bool hidi_stop_asked(void)

@@ -19,8 +19,8 @@
 #include "status.h"
 
 /* The flag that ends the long work of the calling thread when it is not 0; it is borrowed, until
- * the next call.  NULL: none, as at first. */
-void hidi_stop_on(const volatile sig_atomic_t *flag);
+ * the next call.  NULL: none, as at first.  Returns the one before. */
+const volatile sig_atomic_t *hidi_stop_on(const volatile sig_atomic_t *flag);
 
 /* Is the calling thread asked to stop? */
 bool hidi_stop_asked(void);

@@ -5,6 +5,8 @@
 
 #include "core/threads.h"
 
+#include "core/thread_local.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #endif
@@ -52,14 +54,25 @@ int hidi_limit_threads(int n)
     return before;
 }
 
+static HIDI_THREAD_LOCAL int serial_depth;
+
 int hidi_serial_begin(void)
 {
+    if (serial_depth++ > 0)
+        return 1;
     limit_blas(1);
     return hidi_limit_threads(1);
 }
 
 void hidi_serial_end(int before)
 {
+    if (--serial_depth > 0)
+        return;
     hidi_limit_threads(before);
     limit_blas(-1);
+}
+
+bool hidi_is_serial(void)
+{
+    return serial_depth > 0;
 }

@@ -8,6 +8,8 @@
 #ifndef HIDI_CORE_THREADS_H
 #define HIDI_CORE_THREADS_H
 
+#include <stdbool.h>
+
 /* Limits the parallel loops of the calling thread to n >= 1 threads, until the next call; returns
  * the previous limit.  Without OpenMP there is one thread, and nothing to limit. */
 int hidi_limit_threads(int n);
@@ -17,5 +19,8 @@ int hidi_limit_threads(int n);
  * several threads at a time. */
 int hidi_serial_begin(void);
 void hidi_serial_end(int before);
+
+/* Is the calling thread between the two? */
+bool hidi_is_serial(void);
 
 #endif

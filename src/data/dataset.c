@@ -158,16 +158,16 @@ hidi_status hidi_dataset_expect_size(const hidi_dataset *data, const char *path,
 }
 
 void hidi_dataset_batch(const hidi_dataset *data, uint64_t seed, uint64_t step, size_t batch,
-                        hidi_real *images, int32_t *labels)
+                        size_t first, size_t n, hidi_real *images, int32_t *labels)
 {
     const hidi_random random = {seed, HIDI_STREAM_BATCH, step};
     const size_t size = data->channels * data->height * data->width;
     const uint64_t count = data->count[HIDI_TRAIN];
 #pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < batch; i++) {
-        uint64_t index = step * batch + i;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t index = step * batch + first + i;
         if (count != 0)
-            hidi_uniform_int(random, i, count, &index, 1);
+            hidi_uniform_int(random, first + i, count, &index, 1);
         data->get(data, HIDI_TRAIN, index, images + i * size, labels + i);
     }
 }

@@ -93,10 +93,11 @@ const char *hidi_split_name(hidi_split split);
 /* Are there n images in this split?  Else an error that says how many there are. */
 hidi_status hidi_dataset_has(const hidi_dataset *data, hidi_split split, uint64_t n);
 
-/* `batch` training images drawn with replacement, a function of (seed, step) alone; images
- * [batch, C, H, W], labels [batch].  Unlimited data sets: images number step * batch + i. */
+/* Samples first .. first + n - 1 of a step's `batch` training images, which are drawn with
+ * replacement; a function of (seed, step, number of the sample) alone; images [n, C, H, W], labels
+ * [n].  Unlimited data sets: images number step * batch + i. */
 void hidi_dataset_batch(const hidi_dataset *data, uint64_t seed, uint64_t step, size_t batch,
-                        hidi_real *images, int32_t *labels);
+                        size_t first, size_t n, hidi_real *images, int32_t *labels);
 
 /* Images first .. first + n - 1 of a split, in order (modulo its count). */
 void hidi_dataset_range(const hidi_dataset *data, hidi_split split, uint64_t first, size_t n,

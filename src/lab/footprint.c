@@ -21,7 +21,7 @@ hidi_status hidi_step_footprint(hidi_footprint *footprint, hidi_step_kind kind,
     for (long i = 0; i < steps && status == HIDI_OK; i++)
         status = hidi_step_run(&step, i);
     if (status == HIDI_OK)
-        footprint->tape = hidi_tape_peak(step.task ? step.task->tape : step.tape);
+        footprint->tape = hidi_step_tape_peak(&step);
     footprint->allocated = hidi_dry_peak();
     hidi_step_end(&step);
     return status;

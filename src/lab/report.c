@@ -359,7 +359,8 @@ static void print_times(FILE *out, const hidi_report *r)
             hidi_duration(text, sizeof text, total), r->session->backend->name);
     fputs(": ", out);
     hidi_print_markup(out, r->session->backend->describe());
-    fputs(".</p>\n", out);
+    const int threads = r->session->backend->threads();
+    fprintf(out, ", %d thread%s.</p>\n", threads, threads == 1 ? "" : "s");
 }
 
 static void print_facts(FILE *out, const hidi_report *r)

@@ -30,6 +30,8 @@
 #define TRAINING(s, f, steps_, batch_, rate_, warmup_, decay_, ema_)                               \
     INT(s ".steps", f.train.steps, 1, 1e9, steps_, "training steps"),                              \
     INT(s ".batch", f.train.batch, 1, 1e6, batch_, "images per step"),                             \
+    INT(s ".micro_batch", f.train.micro_batch, 1, 1e6, "16",                                       \
+        "images that are computed at one time, by one thread"),                                    \
     REAL(s ".learning_rate", f.train.rate, 0, 1, rate_, "learning rate after the warm-up"),        \
     INT(s ".warmup", f.train.warmup, 0, 1e9, warmup_, "steps of linear warm-up"),                  \
     CHOICE(s ".decay", f.train.decay, HIDI_DECAY_KINDS, decay_, "decay of the learning rate"),     \
@@ -178,7 +180,7 @@ hidi_schedule hidi_settings_schedule(const hidi_training_settings *t)
 hidi_classifier_options hidi_settings_classifier(const hidi_settings *s)
 {
     const hidi_training_settings *t = &s->features.train;
-    return (hidi_classifier_options){(size_t)t->batch, (uint64_t)s->run.seed,
+    return (hidi_classifier_options){(size_t)t->batch, (size_t)t->micro_batch, (uint64_t)s->run.seed,
                                      hidi_settings_adamw(t), hidi_settings_schedule(t)};
 }
 
@@ -186,6 +188,7 @@ hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)
 {
     const hidi_training_settings *t = &s->teacher.train;
     return (hidi_teacher_options){.batch = (size_t)t->batch,
+                                  .micro_batch = (size_t)t->micro_batch,
                                   .seed = (uint64_t)s->run.seed,
                                   .label_dropout = s->teacher.label_dropout,
                                   .ema = t->ema,
@@ -201,6 +204,7 @@ hidi_stage1_options hidi_settings_stage1(const hidi_settings *s)
 {
     const hidi_training_settings *t = &s->td.train;
     return (hidi_stage1_options){.batch = (size_t)t->batch,
+                             .micro_batch = (size_t)t->micro_batch,
                              .seed = (uint64_t)s->run.seed + SEED_STAGE1,
                              .student = {s->student.start, (size_t)s->student.width,
                                          (size_t)s->student.depth, (size_t)s->student.heads},
@@ -215,6 +219,7 @@ hidi_status hidi_settings_stage2(const hidi_settings *s, hidi_stage2_options *op
 {
     const hidi_training_settings *t = &s->dm.train;
     *options = (hidi_stage2_options){.batch = (size_t)t->batch,
+                                 .micro_batch = (size_t)t->micro_batch,
                                  .seed = (uint64_t)s->run.seed + SEED_STAGE2,
                                  .ema = t->ema,
                                  .guidance = s->dm.guidance,

@@ -12,7 +12,7 @@
 
 /* What every kind of training has. */
 typedef struct hidi_training_settings {
-    long steps, batch, warmup, save_every, log_every;
+    long steps, batch, micro_batch, warmup, save_every, log_every;
     double rate, final, beta1, beta2, weight_decay, clip, ema;
     int decay;
 } hidi_training_settings;

@@ -51,16 +51,14 @@ static hidi_status begin_teacher(hidi_step *step, const hidi_settings *s, const 
     hidi_dit *net = step->teacher;
     step->teacher = NULL; /* the training takes it over */
     HIDI_TRY(hidi_teacher_create(&step->training.teacher, net, data, &options, ""));
-    step->task = hidi_teacher_task(step->training.teacher);
-    return HIDI_OK;
+    return hidi_workers_create(&step->workers, hidi_teacher_task(step->training.teacher));
 }
 
 static hidi_status begin_stage1(hidi_step *step, const hidi_settings *s, const hidi_dataset *data)
 {
     const hidi_stage1_options options = hidi_settings_stage1(s);
     HIDI_TRY(hidi_stage1_create(&step->training.stage1, step->teacher, data, &options, ""));
-    step->task = hidi_stage1_task(step->training.stage1);
-    return HIDI_OK;
+    return hidi_workers_create(&step->workers, hidi_stage1_task(step->training.stage1));
 }
 
 /* The student that stage 1 starts from, in place of the one that it makes. */
@@ -77,8 +75,7 @@ static hidi_status begin_stage2(hidi_step *step, const hidi_settings *s, const h
     HIDI_TRY(start_student(step, s));
     HIDI_TRY(hidi_stage2_create(&step->training.stage2, step->student, step->teacher, data, &options,
                                 ""));
-    step->task = hidi_stage2_task(step->training.stage2);
-    return HIDI_OK;
+    return hidi_workers_create(&step->workers, hidi_stage2_task(step->training.stage2));
 }
 
 static hidi_status begin_sampling(hidi_step *step, const hidi_settings *s,
@@ -129,14 +126,20 @@ hidi_status hidi_step_begin(hidi_step *step, hidi_step_kind kind, const hidi_set
 hidi_status hidi_step_run(hidi_step *step, long i)
 {
     double values[HIDI_MAX_LOG_COLUMNS];
-    if (step->task != NULL)
-        return step->task->step(step->task->self, i, values);
+    if (step->workers != NULL)
+        return hidi_workers_step(step->workers, i, values);
     return hidi_sample(&step->sampler, step->student ? step->student : step->teacher, step->tape,
                        step->image, step->label, step->sampler.batch, NULL);
 }
 
+size_t hidi_step_tape_peak(const hidi_step *step)
+{
+    return step->workers != NULL ? hidi_workers_peak(step->workers) : hidi_tape_peak(step->tape);
+}
+
 void hidi_step_end(hidi_step *step)
 {
+    hidi_workers_destroy(step->workers);
     if (step->kind == HIDI_STEP_TEACHER)
         hidi_teacher_destroy(step->training.teacher);
     else if (step->kind == HIDI_STEP_STAGE1)

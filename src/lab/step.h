@@ -5,6 +5,7 @@
 #define HIDI_LAB_STEP_H
 
 #include "lab/settings.h"
+#include "train/workers.h"
 
 typedef enum hidi_step_kind {
     HIDI_STEP_TEACHER,
@@ -32,7 +33,7 @@ typedef struct hidi_step {
         hidi_stage1 *stage1;
         hidi_stage2 *stage2;
     } training;
-    const hidi_task *task; /* of the training; NULL: sampling                            */
+    hidi_workers *workers; /* of the training; NULL: sampling                            */
     hidi_tape *tape;       /* of sampling                                                */
     hidi_sampler sampler;
     hidi_real *image; /* sampling: [batch, C, H, W]                                      */
@@ -47,6 +48,9 @@ hidi_status hidi_step_begin(hidi_step *step, hidi_step_kind kind, const hidi_set
 /* Takes step number i of the training; of sampling all are the same. */
 hidi_status hidi_step_run(hidi_step *step, long i);
 void hidi_step_end(hidi_step *step);
+
+/* Most bytes that its tapes have used at one time. */
+size_t hidi_step_tape_peak(const hidi_step *step);
 
 /* The median time of `repeat` steps first, first + every, ..., after a warm-up (timing.h). */
 hidi_status hidi_step_time(hidi_step *step, long repeat, long first, long every, double *seconds);

@@ -14,6 +14,11 @@
 #include "core/stop.h"
 #include "method/flow.h"
 
+/* Images are independent of each other, so a batch is sampled in pieces, each by one thread from
+ * noise to image: of so many tokens, which is enough for a product to be fast.  Too few pieces to
+ * be shared out go together, and the kernels are. */
+enum { PIECE_TOKENS = 256, LEAST_PIECES = 4 };
+
 /* z_r = z_t - h v */
 static hidi_var *move(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_real h)
 {
@@ -56,7 +61,7 @@ hidi_status hidi_sample_step(const hidi_sampler *s, const hidi_dit *net, hidi_ta
 }
 
 /* x: e [n, C, H, W] on entry, images on return */
-static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
+static hidi_status sample_piece(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
                                 hidi_real *x, const int32_t *y, size_t n)
 {
     const hidi_dit_config *c = &net->config;
@@ -69,6 +74,40 @@ static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi
         if (!isfinite(x[i]))
             return hidi_error(HIDI_NOT_FINITE, "a sample is not finite");
     return HIDI_OK;
+}
+
+/* A batch that is shared out. */
+typedef struct pieces {
+    const hidi_sampler *sampler;
+    const hidi_dit *net;
+    hidi_tape *tape;
+    hidi_real *x;
+    const int32_t *y;
+    size_t n, size; /* images of the batch, and of a piece */
+} pieces;
+
+static hidi_status sample_one_of(void *context, int member, size_t piece)
+{
+    const pieces *p = context;
+    const hidi_dit_config *c = &p->net->config;
+    const size_t first = piece * p->size, left = p->n - first;
+    return sample_piece(p->sampler, p->net, hidi_tape_companion(p->tape, member),
+                        p->x + first * c->channels * c->image_size * c->image_size, p->y + first,
+                        left < p->size ? left : p->size);
+}
+
+static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
+                                hidi_real *x, const int32_t *y, size_t n)
+{
+    const hidi_dit_config *c = &net->config;
+    const hidi_backend *backend = net->params.backend;
+    const size_t side = c->image_size / c->patch, tokens = side * side;
+    pieces p = {s, net, tape, x, y, n, tokens < PIECE_TOKENS ? PIECE_TOKENS / tokens : 1};
+    const size_t count = (n + p.size - 1) / p.size;
+    if (count < LEAST_PIECES || backend->large_batches())
+        return sample_piece(s, net, tape, x, y, n);
+    HIDI_TRY(hidi_tape_companions(tape, hidi_backend_members(backend, count)));
+    return hidi_backend_share_out(backend, count, sample_one_of, &p);
 }
 
 hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_real *x,

@@ -21,11 +21,12 @@ static double logit_normal(double mean, double deviation, double u1, double u2)
     return 1 / (1 + exp(-(mean + deviation * normal[0])));
 }
 
-void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_real *t, size_t n)
+void hidi_draw_times(const hidi_time_options *options, hidi_random random, size_t first,
+                     hidi_real *t, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         double u[PER_DRAW];
-        hidi_uniform(random, i * PER_DRAW, u, PER_DRAW);
+        hidi_uniform(random, (first + i) * PER_DRAW, u, PER_DRAW);
         if (options->density == HIDI_TIME_LOGIT_NORMAL)
             t[i] = (hidi_real)logit_normal(options->mean, options->deviation, u[0], u[1]);
         else
@@ -33,14 +34,15 @@ void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_
     }
 }
 
-void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, hidi_real *t,
-                         hidi_real *r, size_t n)
+void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, size_t batch,
+                         size_t first, hidi_real *t, hidi_real *r, size_t n)
 {
     /* The first `same` have r = t, those up to `zero` r = 0.  The shares are fixed, not random, so
      * that there is less noise in the gradient. */
-    const size_t same = (size_t)(options->same * (double)n + 0.5);
-    const size_t zero = same + (size_t)(options->from_zero * (double)(n - same) + 0.5);
-    for (size_t i = 0; i < n; i++) {
+    const size_t same = (size_t)(options->same * (double)batch + 0.5);
+    const size_t zero = same + (size_t)(options->from_zero * (double)(batch - same) + 0.5);
+    for (size_t k = 0; k < n; k++) {
+        const size_t i = first + k;
         double u[PER_DRAW], a, b;
         hidi_uniform(random, i * PER_DRAW, u, PER_DRAW);
         if (options->sampler == HIDI_INTERVAL_MEANFLOW) {
@@ -50,8 +52,8 @@ void hidi_draw_intervals(const hidi_interval_options *options, hidi_random rando
             a = u[0];
             b = i >= same && i < zero ? 0 : u[2];
         }
-        t[i] = (hidi_real)(a > b ? a : b);
-        r[i] = i < same ? t[i] : (hidi_real)(a > b ? b : a);
+        t[k] = (hidi_real)(a > b ? a : b);
+        r[k] = i < same ? t[k] : (hidi_real)(a > b ? b : a);
     }
 }
 

@@ -18,7 +18,9 @@ typedef struct hidi_time_options {
     double mean, deviation; /* logit-normal                                                    */
 } hidi_time_options;
 
-void hidi_draw_times(const hidi_time_options *options, hidi_random random, hidi_real *t, size_t n);
+/* t of samples first .. first + n - 1. */
+void hidi_draw_times(const hidi_time_options *options, hidi_random random, size_t first,
+                     hidi_real *t, size_t n);
 
 typedef enum hidi_interval_sampler {
     HIDI_INTERVAL_COVER,   /* [ours] a share `from_zero` of the intervals has r = 0 and t uniform on
@@ -36,9 +38,10 @@ typedef struct hidi_interval_options {
     double mean, deviation; /* meanflow                                                        */
 } hidi_interval_options;
 
-/* r[n] <= t[n], all in [0, 1]. */
-void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, hidi_real *t,
-                         hidi_real *r, size_t n);
+/* r[n] <= t[n], all in [0, 1], of samples first .. first + n - 1 of a batch; the shares are of the
+ * batch. */
+void hidi_draw_intervals(const hidi_interval_options *options, hidi_random random, size_t batch,
+                         size_t first, hidi_real *t, hidi_real *r, size_t n);
 
 /* For progressive distillation: t[n], r[n] are the ends of one of the `steps` equal steps from 1 to
  * 0, all equally likely. */

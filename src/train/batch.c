@@ -1,6 +1,6 @@
-/* The draws of a step.  Each is a pure function of (seed, stream, step), so that a training that
- * goes on from a checkpoint draws what it would have drawn; made in host memory, copied onto the
- * tape. */
+/* The draws of a step.  Each is a pure function of (seed, stream, step, sample), so that a training
+ * that goes on from a checkpoint draws what it would have drawn, and each part of a batch what the
+ * whole would have had there; made in host memory, copied onto the tape. */
 #include "train/batch.h"
 
 #include <stdlib.h>
@@ -8,19 +8,22 @@
 
 #include "train/options.h"
 
-hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size, uint64_t seed)
+hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, uint64_t seed,
+                            size_t total, size_t most)
 {
     const size_t pixels = data->channels * data->height * data->width;
-    *batch = (hidi_batch){.data = data, .size = size, .seed = seed};
-    HIDI_TRY(hidi_batch_size_check(size));
-    batch->label = calloc(size, sizeof *batch->label);
-    batch->image = malloc(size * pixels * sizeof *batch->image);
-    batch->t = malloc(size * sizeof *batch->t);
-    batch->r = malloc(size * sizeof *batch->r);
+    *batch = (hidi_batch){.data = data, .seed = seed, .total = total, .most = most};
+    HIDI_TRY(hidi_batch_size_check(total));
+    HIDI_TRY(hidi_batch_size_check(most));
+    batch->label = calloc(most, sizeof *batch->label);
+    batch->image = malloc(most * pixels * sizeof *batch->image);
+    batch->t = malloc(most * sizeof *batch->t);
+    batch->r = malloc(most * sizeof *batch->r);
     if (!batch->label || !batch->image || !batch->t || !batch->r) {
         hidi_batch_free(batch);
-        return hidi_error(HIDI_NO_MEMORY, "no memory for a batch of %zu images", size);
+        return hidi_error(HIDI_NO_MEMORY, "no memory for a batch of %zu images", most);
     }
+    hidi_batch_part(batch, 0, 0);
     return HIDI_OK;
 }
 
@@ -33,51 +36,60 @@ void hidi_batch_free(hidi_batch *batch)
     memset(batch, 0, sizeof *batch);
 }
 
+void hidi_batch_part(hidi_batch *batch, long step, size_t first)
+{
+    const size_t left = batch->total - first;
+    batch->step = step;
+    batch->first = first;
+    batch->size = left < batch->most ? left : batch->most;
+}
+
 hidi_shape hidi_batch_shape(const hidi_batch *batch)
 {
     return hidi_shape4(batch->size, batch->data->channels, batch->data->height, batch->data->width);
 }
 
-static hidi_random draw(const hidi_batch *batch, hidi_stream stream, long step)
+static hidi_random draw(const hidi_batch *batch, hidi_stream stream)
 {
-    return (hidi_random){batch->seed, (uint32_t)stream, (uint64_t)step};
+    return (hidi_random){batch->seed, (uint32_t)stream, (uint64_t)batch->step};
 }
 
-hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape, long step)
+hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape)
 {
-    hidi_dataset_batch(batch->data, batch->seed, (uint64_t)step, batch->size, batch->image,
-                       batch->label);
+    hidi_dataset_batch(batch->data, batch->seed, (uint64_t)batch->step, batch->total, batch->first,
+                       batch->size, batch->image, batch->label);
     return hidi_constant(tape, hidi_batch_shape(batch), batch->image);
 }
 
-hidi_var *hidi_batch_noise(hidi_batch *batch, hidi_tape *tape, hidi_stream stream, long step)
+hidi_var *hidi_batch_noise(hidi_batch *batch, hidi_tape *tape, hidi_stream stream)
 {
     const hidi_shape shape = hidi_batch_shape(batch);
-    hidi_normal(draw(batch, stream, step), 0, batch->image, hidi_count(shape));
+    const size_t n = hidi_count(shape);
+    hidi_normal(draw(batch, stream), n / batch->size * batch->first, batch->image, n);
     return hidi_constant(tape, shape, batch->image);
 }
 
 hidi_var *hidi_batch_times(hidi_batch *batch, hidi_tape *tape, const hidi_time_options *options,
-                           hidi_stream stream, long step)
+                           hidi_stream stream)
 {
-    hidi_draw_times(options, draw(batch, stream, step), batch->t, batch->size);
+    hidi_draw_times(options, draw(batch, stream), batch->first, batch->t, batch->size);
     return hidi_constant(tape, hidi_shape1(batch->size), batch->t);
 }
 
 void hidi_batch_intervals(hidi_batch *batch, hidi_tape *tape, const hidi_interval_options *options,
-                          long step, hidi_var **t, hidi_var **r)
+                          hidi_var **t, hidi_var **r)
 {
-    hidi_draw_intervals(options, draw(batch, HIDI_STREAM_TIME, step), batch->t, batch->r,
-                        batch->size);
+    hidi_draw_intervals(options, draw(batch, HIDI_STREAM_TIME), batch->total, batch->first,
+                        batch->t, batch->r, batch->size);
     *t = hidi_constant(tape, hidi_shape1(batch->size), batch->t);
     *r = hidi_constant(tape, hidi_shape1(batch->size), batch->r);
 }
 
-void hidi_batch_drop_labels(hidi_batch *batch, double share, long step)
+void hidi_batch_drop_labels(hidi_batch *batch, double share)
 {
     for (size_t i = 0; i < batch->size; i++) {
         double u;
-        hidi_uniform(draw(batch, HIDI_STREAM_DROPOUT, step), i, &u, 1);
+        hidi_uniform(draw(batch, HIDI_STREAM_DROPOUT), batch->first + i, &u, 1);
         if (u < share)
             batch->label[i] = (int32_t)batch->data->n_classes;
     }

@@ -1,7 +1,8 @@
-/* batch.h - what a training step draws: images, labels, noise, times.
+/* batch.h - what a training step draws: images, labels, noise, times; a part of it at a time.
  *
- * Every draw is a function of (seed, stream, step).  The buffers are in host memory; the functions
- * put copies on the tape.
+ * Every draw is a function of (seed, stream, step, number of the sample in the batch), so that it
+ * does not depend on the parts that the batch is cut into.  The buffers are in host memory; the
+ * functions put copies on the tape.
  */
 #ifndef HIDI_TRAIN_BATCH_H
 #define HIDI_TRAIN_BATCH_H
@@ -12,37 +13,46 @@
 #include "../method/times.h"
 
 typedef struct hidi_batch {
-    const hidi_dataset *data; /* borrowed                                  */
-    size_t size;              /* B                                         */
+    const hidi_dataset *data; /* borrowed                                    */
     uint64_t seed;
-    int32_t *label;           /* [B] the classes y of the latest images    */
-    hidi_real *image;         /* [B, C, H, W] scratch                      */
-    hidi_real *t, *r;         /* [B] scratch                               */
+    size_t total;             /* B: samples of a step                        */
+    size_t most;              /* of a part: what there is room for           */
+    long step;                /* what is drawn: samples first .. first + size - 1 of this step */
+    size_t first, size;
+    int32_t *label;           /* [size] the classes y of the latest images   */
+    hidi_real *image;         /* [size, C, H, W] scratch                     */
+    hidi_real *t, *r;         /* [size] scratch                              */
 } hidi_batch;
 
-/* size: 1 .. HIDI_MAX_BATCH (train/options.h).  data must outlive it; the caller frees it. */
-hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, size_t size,
-                            uint64_t seed);
+/* Room for parts of at most `most` samples of a batch of `total`, both 1 .. HIDI_MAX_BATCH
+ * (train/options.h); the part is the first one of step 0.  data must outlive it; the caller frees
+ * it. */
+hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, uint64_t seed,
+                            size_t total, size_t most);
 void hidi_batch_free(hidi_batch *batch);
 
-hidi_shape hidi_batch_shape(const hidi_batch *batch); /* [B, C, H, W] */
+/* The part that is drawn from here on: samples first .. first + most - 1 of a step, or as many of
+ * them as there are; first < total. */
+void hidi_batch_part(hidi_batch *batch, long step, size_t first);
 
-/* Training images of a step, [B, C, H, W]; their classes in batch->label. */
-hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape, long step);
+hidi_shape hidi_batch_shape(const hidi_batch *batch); /* [size, C, H, W] */
 
-/* e ~ N(0, I), [B, C, H, W]; stream: one of HIDI_STREAM_NOISE ... */
-hidi_var *hidi_batch_noise(hidi_batch *batch, hidi_tape *tape, hidi_stream stream, long step);
+/* Training images of the step, [size, C, H, W]; their classes in batch->label. */
+hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape);
 
-/* t [B] */
+/* e ~ N(0, I), [size, C, H, W]; stream: one of HIDI_STREAM_NOISE ... */
+hidi_var *hidi_batch_noise(hidi_batch *batch, hidi_tape *tape, hidi_stream stream);
+
+/* t [size] */
 hidi_var *hidi_batch_times(hidi_batch *batch, hidi_tape *tape, const hidi_time_options *options,
-                           hidi_stream stream, long step);
+                           hidi_stream stream);
 
-/* (t, r), [B] each */
+/* (t, r), [size] each */
 void hidi_batch_intervals(hidi_batch *batch, hidi_tape *tape, const hidi_interval_options *options,
-                          long step, hidi_var **t, hidi_var **r);
+                          hidi_var **t, hidi_var **r);
 
 /* Replaces each label by the null class with probability `share`. */
-void hidi_batch_drop_labels(hidi_batch *batch, double share, long step);
+void hidi_batch_drop_labels(hidi_batch *batch, double share);
 
 /* y ~ uniform over the classes, into label [n]. */
 void hidi_draw_classes(uint64_t seed, uint64_t step, size_t n_classes, int32_t *label, size_t n);

@@ -12,26 +12,30 @@ struct hidi_classifier {
     hidi_classifier_options options;
     hidi_feature_net *net; /* the result */
     hidi_optimizer optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
     hidi_task task;
 };
 
 enum { LOSS, GRAD_NORM, RATE };
 static const char *const columns[] = {"loss", "grad_norm", "learning_rate", NULL};
 
-static hidi_status step(void *self, long step, double *values)
+static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
 {
-    hidi_classifier *s = self;
-    hidi_tape_reset(s->tape);
-    hidi_var *x = hidi_batch_images(&s->batch, s->tape, step);
-    const int32_t *y = hidi_indices(s->tape, s->batch.label, s->batch.size, s->net->n_classes);
-    hidi_var *logits = hidi_feature_net_forward(s->tape, s->net, false, x, NULL);
-    hidi_var *loss = hidi_mean(s->tape, hidi_cross_entropy(s->tape, logits, y));
+    const hidi_classifier *s = self;
+    hidi_tape *tape = worker->tape;
+    hidi_batch *batch = &worker->batch;
+    hidi_var *x = hidi_batch_images(batch, tape);
+    const int32_t *y = hidi_indices(tape, batch->label, batch->size, s->net->n_classes);
+    hidi_var *logits = hidi_feature_net_forward(tape, s->net, false, x, NULL);
+    hidi_var *loss = hidi_mean(tape, hidi_cross_entropy(tape, logits, y));
 
     const hidi_term term = {loss, "the cross entropy", LOSS};
-    HIDI_TRY(hidi_read_terms(s->tape, &term, 1, values));
-    HIDI_TRY(hidi_tape_backward(s->tape, loss, NULL));
+    HIDI_TRY(hidi_read_terms(tape, &term, 1, terms));
+    return hidi_worker_backward(worker, loss);
+}
+
+static hidi_status update(void *self, long step, double *values)
+{
+    hidi_classifier *s = self;
     values[RATE] = hidi_learning_rate(&s->options.schedule, step);
     return hidi_optimizer_step(&s->optimizer, values[RATE], &values[GRAD_NORM]);
 }
@@ -54,6 +58,7 @@ hidi_classifier_options hidi_classifier_defaults(void)
 {
     return (hidi_classifier_options){
         .batch = 64,
+        .micro_batch = HIDI_MICRO_BATCH,
         .seed = 1,
         .adamw = hidi_adamw_defaults(),
         .schedule = {.rate = 1e-3, .warmup = 50, .decay = HIDI_DECAY_COSINE, .final = 0.05,
@@ -62,7 +67,7 @@ hidi_classifier_options hidi_classifier_defaults(void)
 
 static hidi_status check(const hidi_classifier_options *o)
 {
-    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_batch_sizes_check(o->batch, o->micro_batch));
     HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
     return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
 }
@@ -76,18 +81,18 @@ static hidi_status begin(hidi_classifier *s, const hidi_backend *backend, const 
                          const char *settings)
 {
     const hidi_classifier_options *o = &s->options;
-    s->tape = hidi_tape_create(backend);
-    if (s->tape == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    s->task = (hidi_task){"features", columns, settings, s, step, to_file, from_file, s->tape};
     if (data->height != data->width)
         return hidi_error(HIDI_UNSUPPORTED, "images of %zux%zu: only square ones are supported",
                           data->height, data->width);
     HIDI_TRY(hidi_feature_net_create(&s->net, backend, data->channels, data->height,
                                      data->n_classes));
     HIDI_TRY(hidi_feature_net_initialise(s->net, o->seed));
-    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->net->params, &o->adamw));
-    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
+    s->task = (hidi_task){.label = "features", .columns = columns, .settings = settings,
+                          .data = data, .seed = o->seed, .batch = o->batch,
+                          .micro_batch = o->micro_batch, .trained = {&s->net->params}, .self = s,
+                          .accumulate = accumulate, .update = update, .to_file = to_file,
+                          .from_file = from_file};
+    return hidi_optimizer_init(&s->optimizer, &s->net->params, &o->adamw);
 }
 
 hidi_status hidi_classifier_create(hidi_classifier **training, const hidi_backend *backend,
@@ -113,8 +118,6 @@ void hidi_classifier_destroy(hidi_classifier *s)
     if (s == NULL)
         return;
     hidi_optimizer_free(&s->optimizer);
-    hidi_batch_free(&s->batch);
-    hidi_tape_destroy(s->tape);
     hidi_feature_net_destroy(s->net);
     free(s);
 }
@@ -137,42 +140,61 @@ hidi_feature_net *hidi_classifier_take_result(hidi_classifier *s)
     return result;
 }
 
-static hidi_status test(hidi_classifier *s, size_t n, double *accuracy)
+/* --- after the training ----------------------------------------------------------------------- */
+
+/* A piece of a data set on its way through the net. */
+typedef struct piece {
+    hidi_tape *tape;
+    size_t most;
+    hidi_real *image;        /* [most, C, H, W] */
+    int32_t *label, *found;  /* [most]          */
+} piece;
+
+static void free_piece(piece *p)
 {
-    const size_t B = s->batch.size;
-    size_t right = 0, seen = 0;
-    int32_t *found = malloc(B * sizeof *found);
-    if (found == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
-    hidi_status status = HIDI_OK;
-    for (; seen < n && status == HIDI_OK; seen += B) {
-        hidi_dataset_range(s->batch.data, HIDI_TEST, seen, B, s->batch.image, s->batch.label);
-        status = hidi_feature_net_classify(s->net, s->tape, s->batch.image, B, found);
-        for (size_t i = 0; i < B && status == HIDI_OK; i++)
-            right += found[i] == s->batch.label[i];
+    hidi_tape_destroy(p->tape);
+    free(p->image);
+    free(p->label);
+    free(p->found);
+}
+
+static hidi_status new_piece(piece *p, const hidi_classifier *s, size_t most)
+{
+    const hidi_dataset *data = s->task.data;
+    p->tape = hidi_tape_create(s->net->params.backend);
+    p->most = most;
+    p->image = malloc(most * data->channels * data->height * data->width * sizeof *p->image);
+    p->label = malloc(most * sizeof *p->label);
+    p->found = malloc(most * sizeof *p->found);
+    if (p->tape != NULL && p->image != NULL && p->label != NULL && p->found != NULL)
+        return HIDI_OK;
+    free_piece(p);
+    return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
+}
+
+static hidi_status test(const hidi_classifier *s, piece *p, size_t n, double *accuracy)
+{
+    size_t right = 0;
+    for (size_t seen = 0; seen < n; seen += p->most) {
+        const size_t m = n - seen < p->most ? n - seen : p->most;
+        hidi_dataset_range(s->task.data, HIDI_TEST, seen, m, p->image, p->label);
+        HIDI_TRY(hidi_feature_net_classify(s->net, p->tape, p->image, m, p->found));
+        for (size_t i = 0; i < m; i++)
+            right += p->found[i] == p->label[i];
     }
-    free(found);
-    *accuracy = (double)right / (double)(seen ? seen : 1);
-    return status;
+    *accuracy = (double)right / (double)(n ? n : 1);
+    return HIDI_OK;
 }
 
 hidi_status hidi_classifier_finish(hidi_classifier *s, size_t n, double *accuracy)
 {
     enum { SCALE_IMAGES = 2048 };
-    const hidi_dataset *data = s->batch.data;
-    const size_t pixels = data->channels * data->height * data->width;
-    hidi_real *images = malloc(SCALE_IMAGES * pixels * sizeof *images);
-    int32_t *labels = malloc(SCALE_IMAGES * sizeof *labels);
-    hidi_status status = HIDI_OK;
-    if (images == NULL || labels == NULL)
-        status = hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
-    if (status == HIDI_OK) {
-        hidi_dataset_range(data, HIDI_TRAIN, 0, SCALE_IMAGES, images, labels);
-        status = hidi_feature_net_standardise(s->net, s->tape, images, SCALE_IMAGES);
-    }
+    piece p;
+    HIDI_TRY(new_piece(&p, s, SCALE_IMAGES));
+    hidi_dataset_range(s->task.data, HIDI_TRAIN, 0, SCALE_IMAGES, p.image, p.label);
+    hidi_status status = hidi_feature_net_standardise(s->net, p.tape, p.image, SCALE_IMAGES);
     if (status == HIDI_OK)
-        status = test(s, n, accuracy);
-    free(images);
-    free(labels);
+        status = test(s, &p, n, accuracy);
+    free_piece(&p);
     return status;
 }

@@ -8,7 +8,7 @@
 #include "../eval/feature_net.h"
 
 typedef struct hidi_classifier_options {
-    size_t batch;
+    size_t batch, micro_batch;
     uint64_t seed;
     hidi_adamw adamw;
     hidi_schedule schedule;

@@ -23,6 +23,7 @@
 #include "io/differences.h"
 #include "io/safetensors.h"
 #include "train/options.h"
+#include "train/workers.h"
 
 /* Where a run stands. */
 typedef struct position {
@@ -31,16 +32,11 @@ typedef struct position {
     double started; /* hidi_seconds() minus those of earlier runs        */
 } position;
 
-/* What the bits of a step depend on beside the settings: "cpu: ..., 2 threads". */
-static char *machine_text(char *text, size_t size, const hidi_task *task)
+/* What the bits of a step depend on beside the settings: "cpu: OpenBLAS ..., avx2 kernels". */
+static const char *machine_text(char *text, size_t size, const hidi_task *task)
 {
-    text[0] = '\0';
-    if (task->tape != NULL) {
-        const hidi_backend *backend = hidi_tape_backend(task->tape);
-        const int threads = backend->threads();
-        snprintf(text, size, "%s: %s, %d thread%s", backend->name, backend->describe(), threads,
-                 threads == 1 ? "" : "s");
-    }
+    const hidi_backend *backend = task->trained[0]->backend;
+    snprintf(text, size, "%s: %s", backend->name, backend->describe());
     return text;
 }
 
@@ -245,8 +241,8 @@ static bool stop_requested(const hidi_training *training, long done)
 }
 
 /* The remaining steps. */
-static hidi_status run(const hidi_task *task, const hidi_training *training, hidi_csv *log,
-                       position *at)
+static hidi_status run(hidi_workers *workers, const hidi_task *task, const hidi_training *training,
+                       hidi_csv *log, position *at)
 {
     const int n = count_columns(task);
     double row[HIDI_MAX_LOG_COLUMNS + 2];
@@ -255,7 +251,7 @@ static hidi_status run(const hidi_task *task, const hidi_training *training, hid
     hidi_progress_begin(&progress, training->progress, task->label, at->done, training->steps);
     at->started = hidi_seconds() - at->seconds;
     while (at->done < training->steps) {
-        hidi_status status = task->step(task->self, at->done, row + 1);
+        hidi_status status = hidi_workers_step(workers, at->done, row + 1);
         if (status != HIDI_OK)
             return hidi_error_prefix(status, "%s, step %ld", task->label, at->done);
         const bool is_logged = at->done % training->log_every == 0;
@@ -295,28 +291,11 @@ hidi_status hidi_training_check(const hidi_training *t)
                         (double)t->snapshot_every, "0 without a function for snapshots");
 }
 
-static hidi_status check_task(const hidi_task *task)
-{
-    if (!task->label || !task->columns || !task->settings || !task->step || !task->to_file ||
-        !task->from_file)
-        return hidi_error(HIDI_BAD_ARGUMENT, "a task without %s",
-                          !task->label      ? "label"
-                          : !task->columns  ? "columns"
-                          : !task->settings ? "settings"
-                          : !task->step     ? "step()"
-                          : !task->to_file  ? "to_file()"
-                                            : "from_file()");
-    int n = 0;
-    while (n <= HIDI_MAX_LOG_COLUMNS && task->columns[n] != NULL)
-        n++;
-    return hidi_require(n >= 1 && n <= HIDI_MAX_LOG_COLUMNS, "the number of columns", n, "1 to 16");
-}
-
 hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
 {
     position at;
     hidi_csv log = {0};
-    HIDI_TRY(check_task(task));
+    HIDI_TRY(hidi_task_check(task));
     HIDI_TRY(hidi_error_prefix(hidi_training_check(training), "%s", task->label));
     HIDI_TRY(resume(task, training, &at));
     if (training->log != NULL) {
@@ -326,7 +305,11 @@ hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
             return opened;
         }
     }
-    hidi_status status = run(task, training, &log, &at);
+    hidi_workers *workers;
+    hidi_status status = hidi_workers_create(&workers, task);
+    if (status == HIDI_OK)
+        status = run(workers, task, training, &log, &at);
+    hidi_workers_destroy(workers);
     if (log.out != NULL) {
         sync_log(&log);
         hidi_status closed = hidi_csv_close(&log);

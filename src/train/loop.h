@@ -5,27 +5,7 @@
 
 #include <stdio.h>
 
-#include "../autograd/tape.h"
-#include "../io/tensor_file.h"
-
-#define HIDI_MAX_LOG_COLUMNS 16
-
-/* A kind of training, as the loop sees it. */
-typedef struct hidi_task {
-    const char *label;          /* "teacher": for progress and messages                        */
-    const char *const *columns; /* names of the values that step() logs; ends with NULL.  The
-                                 * first is the loss that the progress line shows              */
-    const char *settings;       /* all settings that decide the result, as text: a checkpoint
-                                 * of other settings is refused, unless only the number of
-                                 * steps ("KEY.steps = N") is another                          */
-    void *self;                 /* handed to the functions                                     */
-    /* One step, 0-based; values[i] belongs to columns[i] (NaN: nothing to log in this step). */
-    hidi_status (*step)(void *self, long step, double *values);
-    /* Everything that the next step depends on, and back. */
-    hidi_status (*to_file)(void *self, hidi_tensor_file *file);
-    hidi_status (*from_file)(void *self, const hidi_tensor_file *file);
-    const hidi_tape *tape; /* that the steps are computed on, to ask for its memory; may be NULL */
-} hidi_task;
+#include "task.h"
 
 typedef struct hidi_training {
     long steps;                         /* in all                                               */
@@ -53,8 +33,7 @@ hidi_status hidi_training_check(const hidi_training *training);
  * returns.  A log that cannot be continued (its rows or columns are not this training's) is set
  * aside as LOG.damaged, and a new one begun; one that lacks rows before the checkpoint's step is
  * continued: training->notes has a line about either.
- * HIDI_BAD_ARGUMENT: what hidi_training_check refuses, or a task without a label, columns
- * (1 .. HIDI_MAX_LOG_COLUMNS), settings or one of its functions.
+ * HIDI_BAD_ARGUMENT: what hidi_training_check or hidi_task_check refuses.
  * HIDI_INTERRUPTED: stopped on request with a checkpoint written (the message says how to go on).
  * HIDI_NOT_FINITE: the message names step, loss term or tensor; the last good checkpoint is
  * kept. */

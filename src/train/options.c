@@ -33,10 +33,21 @@ hidi_status hidi_require_choice(const char *option, int value, const char *choic
                       n - 1, choices);
 }
 
+static hidi_status check_size(const char *option, size_t images)
+{
+    return hidi_require(images >= 1 && images <= HIDI_MAX_BATCH, option, (double)images,
+                        "1 to 1000000 images");
+}
+
 hidi_status hidi_batch_size_check(size_t batch)
 {
-    return hidi_require(batch >= 1 && batch <= HIDI_MAX_BATCH, "batch", (double)batch,
-                        "1 to 1000000 images");
+    return check_size("batch", batch);
+}
+
+hidi_status hidi_batch_sizes_check(size_t batch, size_t micro_batch)
+{
+    HIDI_TRY(hidi_batch_size_check(batch));
+    return check_size("micro_batch", micro_batch);
 }
 
 /* Mean and deviation of a logit. */

@@ -15,6 +15,11 @@
 
 #define HIDI_MAX_BATCH 1000000 /* images of a step */
 
+/* The default of what is computed at one time.  With 16 images of 16 tokens, products are as fast
+ * as with many more, and what each micro-batch costs (a pass over the gradients) is not felt; larger
+ * images can have fewer. */
+#define HIDI_MICRO_BATCH 16
+
 /* HIDI_OK if it holds, else HIDI_BAD_ARGUMENT: "OPTION is VALUE: expected EXPECTED".  Write the
  * condition as what must be true (least <= x && x <= most): with NaN it is then false. */
 hidi_status hidi_require(bool holds, const char *option, double value, const char *expected);
@@ -29,6 +34,9 @@ hidi_status hidi_require_not_negative(const char *option, double value);
 hidi_status hidi_require_choice(const char *option, int value, const char *choices);
 
 hidi_status hidi_batch_size_check(size_t batch); /* 1 .. HIDI_MAX_BATCH */
+
+/* Both 1 .. HIDI_MAX_BATCH.  A micro-batch may be larger than the batch, which is then one. */
+hidi_status hidi_batch_sizes_check(size_t batch, size_t micro_batch);
 
 /* 0 <= least <= most <= 1, deviation >= 0, all finite, whatever the density. */
 hidi_status hidi_time_check(const hidi_time_options *options);

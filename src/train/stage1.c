@@ -21,8 +21,6 @@ struct hidi_stage1 {
     hidi_dit *student;       /* the weights that are trained     */
     hidi_dit *average;       /* their moving average: the result */
     hidi_optimizer optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
     hidi_task task;
 };
 
@@ -36,39 +34,46 @@ static hidi_var *mean_square(hidi_tape *tape, const hidi_var *x)
     return hidi_mean(tape, hidi_square(tape, hidi_stop_gradient(tape, x)));
 }
 
-static hidi_status read_terms(hidi_stage1 *s, const hidi_meanflow_terms *m, double *values)
+/* The squares' means: their roots are taken once they are those of the whole batch. */
+static hidi_status read_terms(hidi_worker *worker, const hidi_meanflow_terms *m, double *terms)
 {
-    hidi_tape *tape = s->tape;
-    const double pixels = (double)hidi_count(hidi_batch_shape(&s->batch)) / (double)s->batch.size;
-    const hidi_term terms[] = {
+    hidi_tape *tape = worker->tape;
+    const hidi_term list[] = {
         {mean_square(tape, m->v), "the teacher's velocity v", V_RMS},
         {mean_square(tape, m->u), "the average velocity u", U_RMS},
         {mean_square(tape, m->dudt), "the tangent du/dt", DUDT_RMS},
         {hidi_mean(tape, hidi_stop_gradient(tape, m->error)), "the MeanFlow error", ERROR},
         {m->loss, "the MeanFlow loss", LOSS},
     };
-    HIDI_TRY(hidi_read_terms(tape, terms, sizeof terms / sizeof terms[0], values));
-    for (int i = U_RMS; i <= DUDT_RMS; i++)
-        values[i] = sqrt(values[i]);
-    values[ERROR] /= pixels;
+    HIDI_TRY(hidi_read_terms(tape, list, sizeof list / sizeof list[0], terms));
+    terms[ERROR] /= (double)hidi_count(hidi_batch_shape(&worker->batch)) /
+                    (double)worker->batch.size; /* pixels of a sample */
     return HIDI_OK;
 }
 
-static hidi_status step(void *self, long step, double *values)
+static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
+{
+    const hidi_stage1 *s = self;
+    const hidi_stage1_options *o = &s->options;
+    hidi_tape *tape = worker->tape;
+    hidi_batch *batch = &worker->batch;
+    hidi_meanflow_terms m;
+    hidi_var *t, *r;
+    hidi_var *x = hidi_batch_images(batch, tape);
+    hidi_var *e = hidi_batch_noise(batch, tape, HIDI_STREAM_NOISE);
+    hidi_batch_intervals(batch, tape, &o->interval, &t, &r);
+    hidi_var *loss = hidi_meanflow_loss(tape, s->student, s->teacher, x, e, t, r, batch->label,
+                                        &o->meanflow, &m);
+    HIDI_TRY(read_terms(worker, &m, terms));
+    return hidi_worker_backward(worker, loss);
+}
+
+static hidi_status update(void *self, long step, double *values)
 {
     hidi_stage1 *s = self;
     const hidi_stage1_options *o = &s->options;
-    hidi_meanflow_terms m;
-    hidi_var *t, *r;
-    hidi_tape_reset(s->tape);
-    hidi_var *x = hidi_batch_images(&s->batch, s->tape, step);
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_NOISE, step);
-    hidi_batch_intervals(&s->batch, s->tape, &o->interval, step, &t, &r);
-    hidi_var *loss = hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r,
-                                        s->batch.label, &o->meanflow, &m);
-
-    HIDI_TRY(read_terms(s, &m, values));
-    HIDI_TRY(hidi_tape_backward(s->tape, loss, NULL));
+    for (int i = U_RMS; i <= DUDT_RMS; i++)
+        values[i] = sqrt(values[i]);
     values[RATE] = hidi_learning_rate(&o->schedule, step);
     HIDI_TRY(hidi_optimizer_step(&s->optimizer, values[RATE], &values[GRAD_NORM]));
     hidi_ema_update(&s->average->params, &s->student->params, o->ema, s->optimizer.updates);
@@ -123,6 +128,7 @@ hidi_stage1_options hidi_stage1_defaults(void)
 {
     return (hidi_stage1_options){
         .batch = 64,
+        .micro_batch = HIDI_MICRO_BATCH,
         .seed = 2,
         .ema = 0.99,
         .interval = {.sampler = HIDI_INTERVAL_COVER, .same = 0.25, .from_zero = 0.6, .mean = -0.4,
@@ -136,7 +142,7 @@ hidi_stage1_options hidi_stage1_defaults(void)
 
 static hidi_status check(const hidi_stage1_options *o)
 {
-    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_batch_sizes_check(o->batch, o->micro_batch));
     HIDI_TRY(hidi_ema_check(o->ema));
     HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
     HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
@@ -154,14 +160,14 @@ hidi_status hidi_stage1_check(const hidi_stage1_options *options)
 static hidi_status begin(hidi_stage1 *s, const hidi_dataset *data, const char *settings)
 {
     const hidi_stage1_options *o = &s->options;
-    s->tape = hidi_tape_create(s->teacher->params.backend);
-    if (s->tape == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    s->task = (hidi_task){"stage 1", columns, settings, s, step, to_file, from_file, s->tape};
     HIDI_TRY(hidi_student_create(&s->student, s->teacher, &o->student, o->seed));
     HIDI_TRY(hidi_dit_copy(&s->average, s->student));
-    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->student->params, &o->adamw));
-    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
+    s->task = (hidi_task){.label = "stage 1", .columns = columns, .settings = settings,
+                          .data = data, .seed = o->seed, .batch = o->batch,
+                          .micro_batch = o->micro_batch, .trained = {&s->student->params},
+                          .self = s, .accumulate = accumulate, .update = update,
+                          .to_file = to_file, .from_file = from_file};
+    return hidi_optimizer_init(&s->optimizer, &s->student->params, &o->adamw);
 }
 
 hidi_status hidi_stage1_create(hidi_stage1 **training, const hidi_dit *teacher,
@@ -188,8 +194,6 @@ void hidi_stage1_destroy(hidi_stage1 *s)
     if (s == NULL)
         return;
     hidi_optimizer_free(&s->optimizer);
-    hidi_batch_free(&s->batch);
-    hidi_tape_destroy(s->tape);
     hidi_dit_destroy(s->average);
     hidi_dit_destroy(s->student);
     free(s);

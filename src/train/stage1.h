@@ -19,7 +19,7 @@ typedef struct hidi_student_options {
 } hidi_student_options;
 
 typedef struct hidi_stage1_options {
-    size_t batch;
+    size_t batch, micro_batch; /* images of a step, and of what is computed at one time (task.h) */
     uint64_t seed;
     double ema;
     hidi_interval_options interval;

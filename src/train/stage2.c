@@ -31,10 +31,7 @@ struct hidi_stage2 {
     hidi_dit *fake;          /* the velocity of G's samples         */
     hidi_heads *heads;       /* NULL: no adversary                  */
     hidi_optimizer student_optimizer, fake_optimizer, head_optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
     hidi_task task;
-    long step; /* the iteration that is under way: the number of its draws */
 };
 
 /* --- the losses ------------------------------------------------------------------------------- */
@@ -59,12 +56,19 @@ static const level adversary = {HIDI_STREAM_ADVERSARY_NOISE, HIDI_STREAM_ADVERSA
 static const level heads_fake = {HIDI_STREAM_HEADS_FAKE_NOISE, HIDI_STREAM_HEADS_FAKE_TIME};
 static const level heads_real = {HIDI_STREAM_HEADS_REAL_NOISE, HIDI_STREAM_HEADS_REAL_TIME};
 
+/* What the losses of some samples of an iteration are computed with. */
+typedef struct pass {
+    const hidi_stage2 *s;
+    hidi_tape *tape;
+    hidi_batch *batch;
+} pass;
+
 /* e' ~ N(0, I) [B, C, H, W], t [B] */
-static void draw(hidi_stage2 *s, const level *l, const hidi_time_options *time, hidi_var **e,
+static void draw(const pass *p, const level *l, const hidi_time_options *time, hidi_var **e,
                  hidi_var **t)
 {
-    *e = hidi_batch_noise(&s->batch, s->tape, l->noise, s->step);
-    *t = hidi_batch_times(&s->batch, s->tape, time, l->time, s->step);
+    *e = hidi_batch_noise(p->batch, p->tape, l->noise);
+    *t = hidi_batch_times(p->batch, p->tape, time, l->time);
 }
 
 /* a + weight b */
@@ -74,76 +78,79 @@ static hidi_var *plus(hidi_tape *tape, hidi_var *a, double weight, hidi_var *b)
 }
 
 /* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: perturbation, or NULL */
-static hidi_var *discriminate(hidi_stage2 *s, hidi_var *x, const level *l, hidi_var *n, bool frozen)
+static hidi_var *discriminate(const pass *p, hidi_var *x, const level *l, hidi_var *n, bool frozen)
 {
+    const hidi_stage2 *s = p->s;
     const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
     const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
     hidi_head_output output = {.logits = NULL};
     hidi_var *e, *t;
-    draw(s, l, &s->options.adversary_time, &e, &t);
-    hidi_var *z = hidi_noised(s->tape, x, e, t);
+    draw(p, l, &s->options.adversary_time, &e, &t);
+    hidi_var *z = hidi_noised(p->tape, x, e, t);
     if (n != NULL)
-        z = hidi_add(s->tape, z, n);
-    hidi_heads_forward(s->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
-                       s->batch.label, &output);
+        z = hidi_add(p->tape, z, n);
+    hidi_heads_forward(p->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
+                       p->batch->label, &output);
     return output.logits;
 }
 
 /* L_MeanFlow on real images x: stage 1's loss, kept beside stage 2's. */
-static hidi_var *retained_loss(hidi_stage2 *s, hidi_var *x)
+static hidi_var *retained_loss(const pass *p, hidi_var *x)
 {
+    const hidi_stage2 *s = p->s;
     hidi_meanflow_terms meanflow;
     hidi_var *t, *r;
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_RETAINED_NOISE, s->step);
-    hidi_batch_intervals(&s->batch, s->tape, &s->options.interval, s->step, &t, &r);
-    return hidi_meanflow_loss(s->tape, s->student, s->teacher, x, e, t, r, s->batch.label,
+    hidi_var *e = hidi_batch_noise(p->batch, p->tape, HIDI_STREAM_RETAINED_NOISE);
+    hidi_batch_intervals(p->batch, p->tape, &s->options.interval, &t, &r);
+    return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, p->batch->label,
                               &s->options.meanflow, &meanflow);
 }
 
 /* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow, from x_gen = G(e, y) with its gradient */
-static hidi_var *generator_loss(hidi_stage2 *s, hidi_var *x_gen, hidi_var *x, losses *L)
+static hidi_var *generator_loss(const pass *p, hidi_var *x_gen, hidi_var *x, losses *L)
 {
+    const hidi_stage2 *s = p->s;
     const hidi_stage2_options *o = &s->options;
     hidi_dmd_terms dmd;
     hidi_var *e, *t;
-    draw(s, &matching, &o->time, &e, &t);
-    hidi_var *loss = L->dm = hidi_dmd_loss(s->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
-                                           s->batch.label, &dmd);
+    draw(p, &matching, &o->time, &e, &t);
+    hidi_var *loss = L->dm = hidi_dmd_loss(p->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
+                                           p->batch->label, &dmd);
     if (s->heads != NULL) {
-        hidi_var *d_fake = discriminate(s, x_gen, &adversary, NULL, true);
-        L->adversarial = hidi_generator_loss(s->tape, (hidi_adversarial)o->adversarial, d_fake);
-        loss = plus(s->tape, loss, o->adversary_weight, L->adversarial);
+        hidi_var *d_fake = discriminate(p, x_gen, &adversary, NULL, true);
+        L->adversarial = hidi_generator_loss(p->tape, (hidi_adversarial)o->adversarial, d_fake);
+        loss = plus(p->tape, loss, o->adversary_weight, L->adversarial);
     }
     if (o->td_weight > 0) {
-        L->td = retained_loss(s, x);
-        loss = plus(s->tape, loss, o->td_weight, L->td);
+        L->td = retained_loss(p, x);
+        loss = plus(p->tape, loss, o->td_weight, L->td);
     }
     return loss;
 }
 
 /* L_fake = mean || v_fake(z_t, t, y) - (e' - x_g) ||^2: flow matching on G's samples */
-static hidi_var *fake_score_loss(hidi_stage2 *s, hidi_var *x_g, losses *L)
+static hidi_var *fake_score_loss(const pass *p, hidi_var *x_g, losses *L)
 {
     hidi_var *e, *t;
-    draw(s, &fake_score, &s->options.time, &e, &t);
-    return L->fake = hidi_flow_loss(s->tape, s->fake, x_g, e, t, s->batch.label);
+    draw(p, &fake_score, &p->s->options.time, &e, &t);
+    return L->fake = hidi_flow_loss(p->tape, p->s->fake, x_g, e, t, p->batch->label);
 }
 
 /* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
-static hidi_var *discriminator_loss(hidi_stage2 *s, hidi_var *x_g, hidi_var *x, losses *L)
+static hidi_var *discriminator_loss(const pass *p, hidi_var *x_g, hidi_var *x, losses *L)
 {
-    const hidi_stage2_options *o = &s->options;
-    hidi_tape *tape = s->tape;
-    hidi_var *d_fake = discriminate(s, x_g, &heads_fake, NULL, false);
-    hidi_var *d_real = discriminate(s, x, &heads_real, NULL, false);
+    const hidi_stage2_options *o = &p->s->options;
+    hidi_tape *tape = p->tape;
+    hidi_var *d_fake = discriminate(p, x_g, &heads_fake, NULL, false);
+    hidi_var *d_real = discriminate(p, x, &heads_real, NULL, false);
     hidi_var *loss = L->discriminator =
         hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
     L->d_fake = hidi_mean(tape, hidi_stop_gradient(tape, d_fake));
     L->d_real = hidi_mean(tape, hidi_stop_gradient(tape, d_real));
     if (o->r1_weight > 0) {
-        hidi_var *n = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_R1_NOISE, s->step);
+        hidi_var *n = hidi_batch_noise(p->batch, tape, HIDI_STREAM_R1_NOISE);
         n = hidi_scale(tape, n, (hidi_real)o->r1_sigma);
-        L->r1 = hidi_approximate_r1(tape, d_real, discriminate(s, x, &heads_real, n, false));
+        L->r1 = hidi_approximate_r1(tape, d_real, discriminate(p, x, &heads_real, n, false));
         loss = plus(tape, loss, o->r1_weight, L->r1);
     }
     return loss;
@@ -153,7 +160,7 @@ static hidi_var *discriminator_loss(hidi_stage2 *s, hidi_var *x_g, hidi_var *x, 
 
 enum {
     FAKE_LOSS, DM_LOSS, ADV_LOSS, TD_LOSS, D_LOSS, R1_LOSS, D_REAL, D_FAKE,
-    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE, COLUMNS
+    GRAD_NORM, FAKE_GRAD_NORM, HEAD_GRAD_NORM, RATE
 };
 static const char *const columns[] = {"fake_loss", "dm_loss",        "adv_loss",       "td_loss",
                                       "d_loss",    "r1_loss",        "d_real",         "d_fake",
@@ -175,48 +182,50 @@ static hidi_status read_terms(hidi_tape *tape, const losses *L, double *values)
     return hidi_read_terms(tape, terms, sizeof terms / sizeof terms[0], values);
 }
 
-/* Two time scales: fake score and heads in every iteration, the generator when it is its turn. */
-static hidi_status update(hidi_stage2 *s, bool generator_steps, double *values)
+/* Two time scales: fake score and heads learn in every iteration, the generator when it is its
+ * turn. */
+static bool generator_steps(const hidi_stage2 *s, long step)
 {
+    return step % s->options.generator_every == 0;
+}
+
+static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
+{
+    const hidi_stage2 *s = self;
+    const pass p = {s, worker->tape, &worker->batch};
+    const bool with_generator = generator_steps(s, p.batch->step);
+    losses L = {0};
+
+    hidi_var *x = hidi_batch_images(p.batch, p.tape);
+    hidi_var *e = hidi_batch_noise(p.batch, p.tape, HIDI_STREAM_NOISE);
+    hidi_var *x_gen = hidi_generate(p.tape, s->student, !with_generator, e, p.batch->label);
+    hidi_var *x_g = hidi_stop_gradient(p.tape, x_gen);
+
+    L.total = fake_score_loss(&p, x_g, &L);
+    if (s->heads != NULL)
+        L.total = plus(p.tape, L.total, s->options.discriminator_weight,
+                       discriminator_loss(&p, x_g, x, &L));
+    if (with_generator)
+        L.total = hidi_add(p.tape, L.total, generator_loss(&p, x_gen, x, &L));
+
+    HIDI_TRY(read_terms(p.tape, &L, terms));
+    return hidi_worker_backward(worker, L.total);
+}
+
+static hidi_status update(void *self, long step, double *values)
+{
+    hidi_stage2 *s = self;
     const hidi_stage2_options *o = &s->options;
-    const double rate = values[RATE] = hidi_learning_rate(&o->schedule, s->step);
+    const double rate = values[RATE] = hidi_learning_rate(&o->schedule, step);
     HIDI_TRY(hidi_optimizer_step(&s->fake_optimizer, rate * o->fake_rate, &values[FAKE_GRAD_NORM]));
     if (s->heads != NULL)
         HIDI_TRY(hidi_optimizer_step(&s->head_optimizer, rate * o->head_rate,
                                      &values[HEAD_GRAD_NORM]));
-    if (!generator_steps)
+    if (!generator_steps(s, step))
         return HIDI_OK;
     HIDI_TRY(hidi_optimizer_step(&s->student_optimizer, rate, &values[GRAD_NORM]));
     hidi_ema_update(&s->average->params, &s->student->params, o->ema, s->student_optimizer.updates);
     return HIDI_OK;
-}
-
-static hidi_status step(void *self, long step, double *values)
-{
-    hidi_stage2 *s = self;
-    hidi_tape *tape = s->tape;
-    const hidi_stage2_options *o = &s->options;
-    const bool generator_steps = step % o->generator_every == 0;
-    losses L = {0};
-    for (int i = 0; i < COLUMNS; i++)
-        values[i] = NAN;
-    s->step = step;
-    hidi_tape_reset(tape);
-
-    hidi_var *x = hidi_batch_images(&s->batch, tape, step);
-    hidi_var *e = hidi_batch_noise(&s->batch, tape, HIDI_STREAM_NOISE, step);
-    hidi_var *x_gen = hidi_generate(tape, s->student, !generator_steps, e, s->batch.label);
-    hidi_var *x_g = hidi_stop_gradient(tape, x_gen);
-
-    L.total = fake_score_loss(s, x_g, &L);
-    if (s->heads != NULL)
-        L.total = plus(tape, L.total, o->discriminator_weight, discriminator_loss(s, x_g, x, &L));
-    if (generator_steps)
-        L.total = hidi_add(tape, L.total, generator_loss(s, x_gen, x, &L));
-
-    HIDI_TRY(read_terms(tape, &L, values));
-    HIDI_TRY(hidi_tape_backward(tape, L.total, NULL));
-    return update(s, generator_steps, values);
 }
 
 /* --- its options ------------------------------------------------------------------------------ */
@@ -226,6 +235,7 @@ hidi_stage2_options hidi_stage2_defaults(void)
     const hidi_stage1_options stage1 = hidi_stage1_defaults();
     return (hidi_stage2_options){
         .batch = 64,
+        .micro_batch = HIDI_MICRO_BATCH,
         .seed = 3,
         .ema = 0.99,
         .guidance = 1.25,
@@ -273,7 +283,7 @@ static hidi_status check_adversary(const hidi_stage2_options *o)
 
 static hidi_status check(const hidi_stage2_options *o)
 {
-    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_batch_sizes_check(o->batch, o->micro_batch));
     HIDI_TRY(hidi_ema_check(o->ema));
     HIDI_TRY(hidi_require(isfinite(o->guidance), "guidance", o->guidance, "a finite number"));
     HIDI_TRY(hidi_require(o->generator_every >= 1, "generator_every", (double)o->generator_every,
@@ -346,10 +356,6 @@ static hidi_status begin(hidi_stage2 *s, const hidi_dit *student, const hidi_dat
                          const char *settings)
 {
     const hidi_stage2_options *o = &s->options;
-    s->tape = hidi_tape_create(s->teacher->params.backend);
-    if (s->tape == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    s->task = (hidi_task){"stage 2", columns, settings, s, step, to_file, from_file, s->tape};
     HIDI_TRY(hidi_dit_copy(&s->student, student));
     HIDI_TRY(hidi_dit_copy(&s->average, student));
     HIDI_TRY(hidi_dit_copy(&s->fake, s->teacher));
@@ -357,7 +363,14 @@ static hidi_status begin(hidi_stage2 *s, const hidi_dit *student, const hidi_dat
     HIDI_TRY(hidi_optimizer_init(&s->fake_optimizer, &s->fake->params, &o->adamw));
     if (o->adversary_weight > 0)
         HIDI_TRY(init_heads(s));
-    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
+    s->task = (hidi_task){.label = "stage 2", .columns = columns, .settings = settings,
+                          .data = data, .seed = o->seed, .batch = o->batch,
+                          .micro_batch = o->micro_batch,
+                          .trained = {&s->fake->params, &s->student->params,
+                                      s->heads ? &s->heads->params : NULL},
+                          .self = s, .accumulate = accumulate, .update = update,
+                          .to_file = to_file, .from_file = from_file};
+    return HIDI_OK;
 }
 
 hidi_status hidi_stage2_create(hidi_stage2 **training, const hidi_dit *student,
@@ -386,8 +399,6 @@ void hidi_stage2_destroy(hidi_stage2 *s)
     hidi_optimizer_free(&s->student_optimizer);
     hidi_optimizer_free(&s->fake_optimizer);
     hidi_optimizer_free(&s->head_optimizer);
-    hidi_batch_free(&s->batch);
-    hidi_tape_destroy(s->tape);
     hidi_heads_destroy(s->heads);
     hidi_dit_destroy(s->fake);
     hidi_dit_destroy(s->average);

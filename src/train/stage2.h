@@ -12,7 +12,7 @@ typedef enum hidi_backbone { HIDI_BACKBONE_TEACHER, HIDI_BACKBONE_FAKE } hidi_ba
 #define HIDI_BACKBONES "teacher fake"
 
 typedef struct hidi_stage2_options {
-    size_t batch;
+    size_t batch, micro_batch; /* images of a step, and of what is computed at one time (task.h) */
     uint64_t seed;
     double ema;
     double guidance;             /* w of the teacher                                           */

@@ -18,28 +18,33 @@ struct hidi_teacher {
     hidi_dit *net;     /* the weights that are trained     */
     hidi_dit *average; /* their moving average: the result */
     hidi_optimizer optimizer;
-    hidi_batch batch;
-    hidi_tape *tape;
     hidi_task task;
 };
 
 enum { LOSS, GRAD_NORM, RATE };
 static const char *const columns[] = {"loss", "grad_norm", "learning_rate", NULL};
 
-static hidi_status step(void *self, long step, double *values)
+static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
+{
+    const hidi_teacher *s = self;
+    const hidi_teacher_options *o = &s->options;
+    hidi_tape *tape = worker->tape;
+    hidi_batch *batch = &worker->batch;
+    hidi_var *x = hidi_batch_images(batch, tape);
+    hidi_var *e = hidi_batch_noise(batch, tape, HIDI_STREAM_NOISE);
+    hidi_var *t = hidi_batch_times(batch, tape, &o->time, HIDI_STREAM_TIME);
+    hidi_batch_drop_labels(batch, o->label_dropout);
+    hidi_var *loss = hidi_flow_loss(tape, s->net, x, e, t, batch->label);
+
+    const hidi_term term = {loss, "the flow matching loss", LOSS};
+    HIDI_TRY(hidi_read_terms(tape, &term, 1, terms));
+    return hidi_worker_backward(worker, loss);
+}
+
+static hidi_status update(void *self, long step, double *values)
 {
     hidi_teacher *s = self;
     const hidi_teacher_options *o = &s->options;
-    hidi_tape_reset(s->tape);
-    hidi_var *x = hidi_batch_images(&s->batch, s->tape, step);
-    hidi_var *e = hidi_batch_noise(&s->batch, s->tape, HIDI_STREAM_NOISE, step);
-    hidi_var *t = hidi_batch_times(&s->batch, s->tape, &o->time, HIDI_STREAM_TIME, step);
-    hidi_batch_drop_labels(&s->batch, o->label_dropout, step);
-    hidi_var *loss = hidi_flow_loss(s->tape, s->net, x, e, t, s->batch.label);
-
-    const hidi_term term = {loss, "the flow matching loss", LOSS};
-    HIDI_TRY(hidi_read_terms(s->tape, &term, 1, values));
-    HIDI_TRY(hidi_tape_backward(s->tape, loss, NULL));
     values[RATE] = hidi_learning_rate(&o->schedule, step);
     HIDI_TRY(hidi_optimizer_step(&s->optimizer, values[RATE], &values[GRAD_NORM]));
     hidi_ema_update(&s->average->params, &s->net->params, o->ema, s->optimizer.updates);
@@ -67,6 +72,7 @@ hidi_teacher_options hidi_teacher_defaults(void)
 {
     return (hidi_teacher_options){
         .batch = 64,
+        .micro_batch = HIDI_MICRO_BATCH,
         .seed = 1,
         .label_dropout = 0.1,
         .ema = 0.999,
@@ -78,7 +84,7 @@ hidi_teacher_options hidi_teacher_defaults(void)
 
 static hidi_status check(const hidi_teacher_options *o)
 {
-    HIDI_TRY(hidi_batch_size_check(o->batch));
+    HIDI_TRY(hidi_batch_sizes_check(o->batch, o->micro_batch));
     HIDI_TRY(hidi_require_share("label_dropout", o->label_dropout));
     HIDI_TRY(hidi_ema_check(o->ema));
     HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
@@ -94,13 +100,13 @@ hidi_status hidi_teacher_check(const hidi_teacher_options *options)
 static hidi_status begin(hidi_teacher *s, const hidi_dataset *data, const char *settings)
 {
     const hidi_teacher_options *o = &s->options;
-    s->tape = hidi_tape_create(s->net->params.backend);
-    if (s->tape == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    s->task = (hidi_task){"teacher", columns, settings, s, step, to_file, from_file, s->tape};
+    s->task = (hidi_task){.label = "teacher", .columns = columns, .settings = settings,
+                          .data = data, .seed = o->seed, .batch = o->batch,
+                          .micro_batch = o->micro_batch, .trained = {&s->net->params}, .self = s,
+                          .accumulate = accumulate, .update = update, .to_file = to_file,
+                          .from_file = from_file};
     HIDI_TRY(hidi_dit_copy(&s->average, s->net));
-    HIDI_TRY(hidi_optimizer_init(&s->optimizer, &s->net->params, &o->adamw));
-    return hidi_batch_init(&s->batch, data, o->batch, o->seed);
+    return hidi_optimizer_init(&s->optimizer, &s->net->params, &o->adamw);
 }
 
 hidi_status hidi_teacher_create(hidi_teacher **training, hidi_dit *net, const hidi_dataset *data,
@@ -128,8 +134,6 @@ void hidi_teacher_destroy(hidi_teacher *s)
     if (s == NULL)
         return;
     hidi_optimizer_free(&s->optimizer);
-    hidi_batch_free(&s->batch);
-    hidi_tape_destroy(s->tape);
     hidi_dit_destroy(s->average);
     hidi_dit_destroy(s->net);
     free(s);

@@ -8,7 +8,7 @@
 #include "../model/dit.h"
 
 typedef struct hidi_teacher_options {
-    size_t batch;
+    size_t batch, micro_batch; /* images of a step, and of what is computed at one time (task.h) */
     uint64_t seed;
     double label_dropout; /* share of labels replaced by the null class */
     double ema;           /* decay of the moving average                */

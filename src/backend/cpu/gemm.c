@@ -1,7 +1,8 @@
 /* gemm.c - matrix products: BLAS on one thread, on one block of C for each thread.
  *
- * Dividing C among OpenMP threads that each call a serial BLAS is faster for a transformer's long
- * and narrow matrices than BLAS's own threads, and does not suffer on a busy machine.
+ * Sharing the blocks of C among OpenMP threads that each call a serial BLAS is faster for a
+ * transformer's long and narrow matrices than BLAS's own threads, does not suffer on a busy machine,
+ * and gives the same bits for any number of threads.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -21,6 +22,8 @@
 
 enum {
     BLOCK = 16,              /* rows and columns of C are divided at multiples of this        */
+    BLOCKS = 16,             /* of C, at most; a power of 2, which most numbers of threads divide */
+    BLOCK_WORK = 1 << 21,    /* m n k of a block: some 50 microseconds                        */
     SERIAL = 1 << 17,        /* m n k up to which one thread is done before a second wakes up */
     SMALL = 1 << 21,         /* m n k up to which our kernel is as fast as BLAS, measured with */
     SMALL_TRANSPOSED = 1 << 18 /* OpenBLAS 0.3.21 on Zen 3; if A is transposed               */
@@ -48,20 +51,29 @@ void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n
     hidi_serial_end(before);
 }
 
-/* The grid of blocks, one per thread: of all rows x columns = threads, the one whose blocks have
- * the smallest sum of sides, since a block reads that many rows of op(A) and columns of op(B). */
+/* The grid of blocks of C.  How C is cut decides the last bits of its elements, so it depends on the
+ * sizes alone, and not on the threads that share the blocks: on a thread that is to compute alone it
+ * is not cut, elsewhere into a block for every BLOCK_WORK operations, up to BLOCKS of them. */
 typedef struct grid {
     size_t rows, columns;
 } grid;
 
-static grid choose_grid(size_t m, size_t n, size_t threads)
+static size_t count_blocks(size_t m, size_t n, size_t k)
 {
-    grid best = { threads, 1 };
-    size_t least = m / threads + n;
+    const size_t blocks = m * n * k / BLOCK_WORK;
+    return hidi_is_serial() || blocks < 2 ? 1 : blocks < BLOCKS ? blocks : BLOCKS;
+}
 
-    for (size_t rows = 1; rows < threads; rows++) {
-        size_t columns = threads / rows, sides = m / rows + n / columns;
-        if (rows * columns == threads && sides < least) {
+/* Of all rows x columns = count, the one whose blocks have the smallest sum of sides, since a block
+ * reads that many rows of op(A) and columns of op(B). */
+static grid choose_grid(size_t m, size_t n, size_t count)
+{
+    grid best = { count, 1 };
+    size_t least = m / count + n;
+
+    for (size_t rows = 1; rows < count; rows++) {
+        size_t columns = count / rows, sides = m / rows + n / columns;
+        if (rows * columns == count && sides < least) {
             best.rows = rows;
             best.columns = columns;
             least = sides;
@@ -86,7 +98,7 @@ void hidi_cpu_gemm(bool transpose_a, bool transpose_b, size_t m, size_t n, size_
                    hidi_real beta, hidi_real *c, size_t ldc)
 {
     size_t row_step = transpose_a ? 1 : lda, column_step = transpose_b ? ldb : 1;
-    grid blocks = choose_grid(m, n, m * n * k <= SERIAL ? 1 : hidi_cpu_threads());
+    grid blocks = choose_grid(m, n, count_blocks(m, n, k));
     size_t count = blocks.rows * blocks.columns;
 
     HIDI_OMP(parallel for if (count > 1) schedule(static, 1))
@@ -107,7 +119,7 @@ void hidi_cpu_gemm_batched(bool transpose_a, bool transpose_b, size_t m, size_t 
 {
     size_t lda = transpose_a ? m : k, ldb = transpose_b ? k : n;
 
-    if (batch < hidi_cpu_threads()) {
+    if (batch < BLOCKS && count_blocks(m, n, k) > 1) {
         for (size_t s = 0; s < batch; s++)
             hidi_cpu_gemm(transpose_a, transpose_b, m, n, k, alpha, a + s * stride_a, lda,
                           b + s * stride_b, ldb, beta, c + s * stride_c, n);
@@ -127,7 +139,7 @@ void hidi_cpu_gemm_batched(bool transpose_a, bool transpose_b, size_t m, size_t 
 void hidi_cpu_linear(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *w,
                      const hidi_real *bias, size_t rows, size_t in, size_t out)
 {
-    grid blocks = choose_grid(rows, out, rows * in * out <= SERIAL ? 1 : hidi_cpu_threads());
+    grid blocks = choose_grid(rows, out, count_blocks(rows, out, in));
     size_t count = blocks.rows * blocks.columns;
 
     HIDI_OMP(parallel for if (count > 1) schedule(static, 1))

@@ -183,6 +183,16 @@ static int threads(void)
     return 1;
 }
 
+static bool concurrent(void)
+{
+    return false; /* one stream, one scratch memory */
+}
+
+static bool large_batches(void)
+{
+    return true;
+}
+
 /* --- the table ------------------------------------------------------------------------------- */
 
 extern "C" const hidi_backend *hidi_cuda_backend(void)
@@ -196,6 +206,8 @@ extern "C" const hidi_backend *hidi_cuda_backend(void)
         table.check = check;
         table.set_threads = set_threads;
         table.threads = threads;
+        table.concurrent = concurrent;
+        table.large_batches = large_batches;
         hidi_cuda_memory_slots(&table);
         hidi_cuda_elementwise_slots(&table);
         hidi_cuda_rows_slots(&table);

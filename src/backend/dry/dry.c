@@ -88,6 +88,17 @@ static int threads(void)
     return model->threads();
 }
 
+/* Each thread counts its own bytes. */
+static bool concurrent(void)
+{
+    return false;
+}
+
+static bool large_batches(void)
+{
+    return model->large_batches();
+}
+
 static void upload(void *device, const void *host, size_t bytes)
 {
 }
@@ -207,6 +218,8 @@ static HIDI_THREAD_LOCAL hidi_backend table = {
     .check = succeed,
     .set_threads = set_threads,
     .threads = threads,
+    .concurrent = concurrent,
+    .large_batches = large_batches,
 
     .allocate = allocate,
     .release = release,

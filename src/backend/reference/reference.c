@@ -30,6 +30,16 @@ static void set_threads(int n)
     (void)n; /* always one */
 }
 
+static bool concurrent(void)
+{
+    return true;
+}
+
+static bool large_batches(void)
+{
+    return false;
+}
+
 static int threads(void)
 {
     return 1;
@@ -63,6 +73,8 @@ static const hidi_backend reference = {
     .check = succeed,
     .set_threads = set_threads,
     .threads = threads,
+    .concurrent = concurrent,
+    .large_batches = large_batches,
 
     .allocate = allocate,
     .release = release,

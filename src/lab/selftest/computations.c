@@ -21,6 +21,7 @@
 #include "train/stage1.h"
 #include "method/meanflow.h"
 #include "train/teacher.h"
+#include "train/workers.h"
 
 enum { BATCH = 5, STEPS = 4 };
 
@@ -203,14 +204,17 @@ static hidi_status take_steps(const hidi_task *task, const hidi_params *weights,
     const size_t bytes = weights->count * sizeof(hidi_real);
     double values[HIDI_MAX_LOG_COLUMNS], size = 0, change = 0;
     hidi_real *before = malloc(bytes), *to = extend(v, weights->count);
+    hidi_workers *workers = NULL;
     hidi_status status =
         before && to ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "no memory for weights");
 
     if (status == HIDI_OK)
+        status = hidi_workers_create(&workers, task);
+    if (status == HIDI_OK)
         backend->download(before, weights->value, bytes);
     for (long i = 0; i < STEPS && status == HIDI_OK; i++) {
         const long allocations_before = allocations;
-        status = task->step(task->self, i, values);
+        status = hidi_workers_step(workers, i, values);
         if (status == HIDI_OK && i >= 2 && allocations != allocations_before)
             status = hidi_error(HIDI_BAD_BACKEND, "step %ld allocates memory", i);
     }
@@ -223,6 +227,7 @@ static hidi_status take_steps(const hidi_task *task, const hidi_params *weights,
         to[i] -= before[i];
         change += (double)to[i] * to[i];
     }
+    hidi_workers_destroy(workers);
     v->floor = change > 0 ? STEPS * HIDI_REAL_EPSILON * sqrt(size / change) : 0;
     free(before);
     return status;
@@ -230,7 +235,7 @@ static hidi_status take_steps(const hidi_task *task, const hidi_params *weights,
 
 static hidi_status train_teacher(hidi_dit *net, const hidi_dataset *data, vector *v)
 {
-    const hidi_teacher_options options = { BATCH, 1, 0.1, 0.99, times, adamw, schedule };
+    const hidi_teacher_options options = { BATCH, BATCH, 1, 0.1, 0.99, times, adamw, schedule };
     hidi_teacher *training;
     hidi_dit *copy;
 
@@ -244,8 +249,8 @@ static hidi_status train_teacher(hidi_dit *net, const hidi_dataset *data, vector
 
 static hidi_status train_stage1(hidi_dit *net, const hidi_dataset *data, vector *v)
 {
-    const hidi_stage1_options options = { .batch = BATCH, .seed = 1, .ema = 0.99,
-                                          .interval = interval,
+    const hidi_stage1_options options = { .batch = BATCH, .micro_batch = BATCH, .seed = 1,
+                                          .ema = 0.99, .interval = interval,
                                           .meanflow = { .guidance = 1.5, .p = 0.5, .c = 1 },
                                           .adamw = adamw, .schedule = schedule };
     hidi_stage1 *training;
@@ -259,7 +264,8 @@ static hidi_status train_stage1(hidi_dit *net, const hidi_dataset *data, vector 
 
 static hidi_status train_stage2(hidi_dit *net, const hidi_dataset *data, vector *v)
 {
-    const hidi_stage2_options options = { .batch = BATCH, .seed = 1, .ema = 0.99, .guidance = 1.5,
+    const hidi_stage2_options options = { .batch = BATCH, .micro_batch = BATCH, .seed = 1,
+                                      .ema = 0.99, .guidance = 1.5,
                                       .generator_every = 2, .time = times,
                                       .adversary_weight = 0.1, .discriminator_weight = 1,
                                       .adversary_time = times,

@@ -48,6 +48,52 @@ static void run_threads(hidi_trial *t)
         hidi_trial_fail(t, "%d threads", t->tested->threads());
 }
 
+/* Numbers that several threads at a time have the backend make. */
+typedef struct shared_array {
+    const hidi_backend *backend;
+    hidi_real *x; /* [SHARED_PIECES, SHARED_PIECE] */
+} shared_array;
+enum { SHARED_PIECES = 16, SHARED_PIECE = 1000 };
+
+static hidi_status make_piece(void *context, int member, size_t piece)
+{
+    const shared_array *a = context;
+    hidi_real *x = a->x + piece * SHARED_PIECE;
+    (void)member;
+    a->backend->fill(x, (hidi_real)piece, SHARED_PIECE);
+    a->backend->axpby(x, 2, 1, x, SHARED_PIECE);
+    return HIDI_OK;
+}
+
+/* Where several threads may call it, they do. */
+static void run_concurrent(hidi_trial *t)
+{
+    const size_t n = SHARED_PIECES * SHARED_PIECE;
+    shared_array a = { t->tested, t->tested->allocate(n * sizeof *a.x) };
+    hidi_real host[SHARED_PIECES * SHARED_PIECE];
+
+    if (a.x == NULL) {
+        hidi_trial_fail(t, "no memory for %zu numbers", n);
+        return;
+    }
+    hidi_backend_share_out(t->tested, SHARED_PIECES, make_piece, &a);
+    t->tested->download(host, a.x, sizeof host);
+    for (size_t i = 0; i < n; i++)
+        if (host[i] != (hidi_real)(3 * (i / SHARED_PIECE))) {
+            hidi_trial_fail(t, "element %zu is %g, not %zu", i, (double)host[i],
+                            3 * (i / SHARED_PIECE));
+            break;
+        }
+    t->tested->release(a.x);
+}
+
+/* A backend of many threads computes on its own ones. */
+static void run_large_batches(hidi_trial *t)
+{
+    if (t->tested->large_batches() && t->tested->concurrent())
+        hidi_trial_fail(t, "wants large batches, and small ones side by side");
+}
+
 /* Pieces are aligned, and do not overlap. */
 static void run_allocate(hidi_trial *t)
 {
@@ -175,6 +221,8 @@ static const hidi_slot_case cases[] = {
     HIDI_CASE(check, none, 1, false, 0),
     HIDI_CASE(set_threads, none, 1, false, 0),
     HIDI_CASE(threads, none, 1, false, 0),
+    HIDI_CASE(concurrent, none, 1, false, 0),
+    HIDI_CASE(large_batches, none, 1, false, 0),
     HIDI_CASE(allocate, lengths, 1, false, 0),
     HIDI_CASE(release, lengths, 1, false, 0),
     HIDI_CASE(upload, lengths, 1, false, 1 << 22),

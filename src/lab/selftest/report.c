@@ -38,8 +38,9 @@ static void print_row(const hidi_selftest_result *r)
 
 static void print_table_begin(const report *p)
 {
-    printf("backend %s: %s; %s precision\n", p->tested->name, p->tested->describe(),
-           HIDI_PRECISION);
+    const int threads = p->tested->threads();
+    printf("backend %s: %s, %d thread%s; %s precision\n", p->tested->name, p->tested->describe(),
+           threads, threads == 1 ? "" : "s", HIDI_PRECISION);
     printf("against the reference: %s\n\n", hidi_reference_backend()->describe());
     printf("%-22s %6s %10s %10s  %-6s%s\n", "", "cases", "error", "bound", "",
            p->times ? "          ms      rate" : "");
