@@ -12,7 +12,7 @@
 #include "io/number.h"
 #include "model/params_file.h"
 
-enum { STAGES = HIDI_FEATURE_STAGES, EXTRACT_BATCH = 64 };
+enum { STAGES = HIDI_FEATURE_STAGES, EXTRACT_BATCH = 16 };
 static const size_t widths[STAGES] = {32, 64, 96};
 
 /* Parameters in the order of declaration: weight and bias of each stage, then the classifier's. */
@@ -155,28 +155,53 @@ static void softmax(const hidi_real *logits, size_t K, double *p)
         p[k] /= sum;
 }
 
+/* Images that are shared out in pieces of EXTRACT_BATCH. */
+typedef struct extraction {
+    const hidi_feature_net *net;
+    hidi_tape *tape;
+    const hidi_real *images;
+    size_t n;
+    double *features, *probabilities; /* [n, 192], [n, K]; either may be NULL */
+    hidi_real *logits;                /* [members, EXTRACT_BATCH, K]          */
+} extraction;
+
+static hidi_status extract_piece(void *context, int member, size_t piece)
+{
+    const extraction *e = context;
+    const hidi_feature_net *net = e->net;
+    const size_t pixels = net->channels * net->image_size * net->image_size, K = net->n_classes;
+    const size_t first = piece * EXTRACT_BATCH, left = e->n - first;
+    const size_t n = left < EXTRACT_BATCH ? left : EXTRACT_BATCH;
+    hidi_tape *tape = hidi_tape_companion(e->tape, member);
+    hidi_var *pooled[STAGES], *logits;
+    HIDI_TRY(run_batch(net, tape, e->images + first * pixels, n, &logits,
+                       e->features ? pooled : NULL));
+    if (e->features != NULL)
+        HIDI_TRY(read_features(net, tape, pooled, n, e->features + first * HIDI_FEATURES));
+    if (e->probabilities == NULL)
+        return HIDI_OK;
+    hidi_real *host = e->logits + (size_t)member * EXTRACT_BATCH * K;
+    HIDI_TRY(hidi_read(tape, logits, host));
+    for (size_t b = 0; b < n; b++)
+        softmax(host + b * K, K, e->probabilities + (first + b) * K);
+    return HIDI_OK;
+}
+
 /* features [n, 192], probabilities [n, K]; either may be NULL. */
 static hidi_status extract_both(const hidi_feature_net *net, hidi_tape *tape,
                                 const hidi_real *images, size_t n, double *features,
                                 double *probabilities)
 {
-    const size_t pixels = net->channels * net->image_size * net->image_size, K = net->n_classes;
-    hidi_real *host = malloc(EXTRACT_BATCH * K * sizeof *host);
-    hidi_status status = HIDI_OK;
-    if (host == NULL)
+    const hidi_backend *backend = net->params.backend;
+    const size_t pieces = (n + EXTRACT_BATCH - 1) / EXTRACT_BATCH;
+    const int members = hidi_backend_members(backend, pieces > 0 ? pieces : 1);
+    extraction e = {net, tape, images, n, features, probabilities, NULL};
+    HIDI_TRY(hidi_tape_companions(tape, members));
+    e.logits = malloc((size_t)members * EXTRACT_BATCH * net->n_classes * sizeof *e.logits);
+    if (e.logits == NULL)
         return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
-    for (size_t i = 0; i < n && status == HIDI_OK; i += EXTRACT_BATCH) {
-        const size_t B = n - i < EXTRACT_BATCH ? n - i : EXTRACT_BATCH;
-        hidi_var *pooled[STAGES], *logits;
-        status = run_batch(net, tape, images + i * pixels, B, &logits, features ? pooled : NULL);
-        if (status == HIDI_OK && features != NULL)
-            status = read_features(net, tape, pooled, B, features + i * HIDI_FEATURES);
-        if (status == HIDI_OK && probabilities != NULL)
-            status = hidi_read(tape, logits, host);
-        for (size_t b = 0; b < B && status == HIDI_OK && probabilities != NULL; b++)
-            softmax(host + b * K, K, probabilities + (i + b) * K);
-    }
-    free(host);
+    const hidi_status status = hidi_backend_share_out(backend, pieces, extract_piece, &e);
+    free(e.logits);
     return status;
 }
 
