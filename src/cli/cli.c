@@ -15,6 +15,7 @@
 #include "io/atomic_file.h"
 #include "io/choice.h"
 #include "io/number.h"
+#include "lab/settings_check.h"
 
 enum { MAX_FLAGS = 40 };
 
@@ -150,7 +151,8 @@ static hidi_status read_settings(hidi_cli *cli, const arguments *a)
         HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->session.settings, cli->session.set[i]));
     HIDI_TRY(hidi_cli_set(cli, "run.seed", a->seed));
     HIDI_TRY(hidi_cli_set(cli, "run.threads", a->threads));
-    return hidi_cli_set(cli, "run.backend", a->backend);
+    HIDI_TRY(hidi_cli_set(cli, "run.backend", a->backend));
+    return hidi_settings_check(&cli->session.settings, cli->command->sections);
 }
 
 /* Appends a command's flag, or puts it in the place of a common one; returns how many there are. */

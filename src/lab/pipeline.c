@@ -34,11 +34,22 @@ typedef struct run_stage {
     char file[HIDI_PATH], log[HIDI_PATH], checkpoint[HIDI_PATH];
 } run_stage;
 
+/* The stages, and the sections of the settings that each depends on. */
+enum { FEATURES, TEACHER, STAGE1, STAGE2, STAGES };
+static const struct {
+    const char *name, *sections;
+} stages[STAGES] = {[FEATURES] = {"features", "run data features"},
+                    [TEACHER] = {"teacher", "run data model teacher"},
+                    [STAGE1] = {"stage1", "run data student td"},
+                    [STAGE2] = {"stage2", "run data td dm"}};
+
 static hidi_status stage_begin(run_stage *stage, const hidi_session *session,
-                               const hidi_dataset *data, const char *dir, const char *name,
-                               const char *sections)
+                               const hidi_dataset *data, const char *dir, int number)
 {
+    const char *name = stages[number].name, *sections = stages[number].sections;
     char file[64];
+    if (number == TEACHER && session->settings.teacher.file[0] != '\0')
+        sections = "run data teacher"; /* a ready-made one has a model of its own */
     *stage = (run_stage){.session = session, .data = data, .dir = dir, .name = name};
     snprintf(file, sizeof file, "%s.safetensors", name);
     hidi_path(stage->file, sizeof stage->file, dir, file);
@@ -78,6 +89,17 @@ static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_
     return HIDI_OK;
 }
 
+/* The file of a stage was made with settings that are not `now`. */
+static hidi_status refuse_settings(const run_stage *stage, const char *settings, const char *now)
+{
+    char differences[512] = "it does not say with which";
+    if (settings != NULL)
+        hidi_text_differences(differences, sizeof differences, settings, now);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights (%s): remove it, "
+                                         "or use another --out",
+                      stage->file, differences);
+}
+
 /* Reads a finished stage if it is there: *found.  One made with other settings is an
  * error. */
 static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bool *found)
@@ -87,20 +109,57 @@ static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bo
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(file, stage->file));
     const char *settings = hidi_tensor_file_meta(file, "hidi.settings");
-    char differences[512] = "it does not say with which";
     *found = settings != NULL && strcmp(settings, stage->settings) == 0;
     if (*found)
         return HIDI_OK;
-    if (settings != NULL)
-        hidi_text_differences(differences, sizeof differences, settings, stage->settings);
+    const hidi_status status = refuse_settings(stage, settings, stage->settings);
     hidi_tensor_file_free(file);
-    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights (%s): remove it, "
-                                         "or use another --out",
-                      stage->file, differences);
+    return status;
 }
 
 static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const char *path,
                              double seconds);
+
+/* The settings of a stage that is there, without the weights it was made from, which are not known
+ * before those are made. */
+static hidi_status check_stage(const run_stage *stage)
+{
+    hidi_tensor_file file;
+    if (access(stage->file, F_OK) != 0)
+        return HIDI_OK;
+    HIDI_TRY(hidi_safetensors_read(&file, stage->file));
+    const char *settings = hidi_tensor_file_meta(&file, "hidi.settings");
+    const size_t length = strlen(stage->settings);
+    hidi_status status = HIDI_OK;
+    if (settings == NULL) {
+        status = refuse_settings(stage, NULL, NULL);
+    } else if (strncmp(settings, stage->settings, length) != 0) {
+        const char *weights = strstr(settings, "\nteacher.weights = ");
+        char *now = malloc(length + strlen(settings) + 1);
+        if (now == NULL)
+            status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+        if (status == HIDI_OK) {
+            sprintf(now, "%s%s", stage->settings, weights != NULL ? weights + 1 : "");
+            status = refuse_settings(stage, settings, now);
+        }
+        free(now);
+    }
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+hidi_status hidi_check_stages(const hidi_session *session, const hidi_dataset *data,
+                              const char *dir)
+{
+    hidi_status status = HIDI_OK;
+    for (int i = 0; i < STAGES && status == HIDI_OK; i++) {
+        run_stage stage;
+        HIDI_TRY(stage_begin(&stage, session, data, dir, i));
+        status = check_stage(&stage);
+        free(stage.settings);
+    }
+    return status;
+}
 
 char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step)
 {
@@ -318,7 +377,7 @@ hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *
     bool found;
     hidi_tensor_file file;
     *net = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "features", "run data features"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, FEATURES));
     hidi_status status = stage_read(&stage, &file, &found);
     if (status == HIDI_OK && found) {
         status = hidi_feature_net_from_file(net, session->backend, &file);
@@ -379,8 +438,7 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
     char path[HIDI_PATH];
     const char *ready = session->settings.teacher.file;
     *teacher = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "teacher",
-                        ready[0] ? "run data teacher" : "run data model teacher"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, TEACHER));
     hidi_status status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
         status = hidi_find_ready(ready, path, sizeof path);
@@ -421,7 +479,7 @@ hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage1", "run data student td"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, STAGE1));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = read_net(&stage, student, &found);
@@ -479,7 +537,7 @@ hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage2", "run data td dm"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, STAGE2));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = stage_depends(&stage, "student", stage1);
