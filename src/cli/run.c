@@ -22,7 +22,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     int first, code, train_teacher = 0;
     char dir[HIDI_PATH];
     const hidi_flag flags[] = {
-        {"train-teacher", NULL, NULL, &train_teacher, "train the teacher even if one is shipped"},
+        HIDI_SWITCH("train-teacher", &train_teacher, "train the teacher even if one is shipped"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

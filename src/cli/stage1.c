@@ -26,7 +26,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_cli cli;
     int code;
     const char *teacher = NULL;
-    const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher to distill"}, {0}};
+    const hidi_flag flags[] = {
+        HIDI_VALUE("teacher", "FILE", &teacher, "the teacher to distill"), {0}};
     if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
     if (teacher == NULL)

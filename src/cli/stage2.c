@@ -29,8 +29,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_cli cli;
     int code;
     const char *teacher = NULL, *student = NULL;
-    const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher"},
-                               {"student", "FILE", &student, NULL, "stage 1's student"},
+    const hidi_flag flags[] = {HIDI_VALUE("teacher", "FILE", &teacher, "the teacher"),
+                               HIDI_VALUE("student", "FILE", &student, "stage 1's student"),
                                {0}};
     if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
