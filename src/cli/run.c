@@ -44,5 +44,7 @@ const hidi_command hidi_command_run = {
     "Makes, in the folder given by --out (run-PRESET), whatever is not there yet: feature net,\n"
     "teacher (shipped with some presets; --train-teacher starts from nothing), stage 1's and\n"
     "stage 2's students; then measures them, draws them and writes report.html.  After an\n"
-    "interruption, the same command resumes where it stopped.\n",
+    "interruption, the same command resumes where it stopped.  While it runs, teacher.svg,\n"
+    "stage1.svg and stage2.svg show how far the losses are (drawn anew every ten seconds), and\n"
+    "growth/ has samples, and their distances, at a few steps of both stages.\n",
     HIDI_RUN_SECTIONS, run};

@@ -40,7 +40,8 @@ const hidi_command hidi_command_stage1 = {
     .arguments = "",
     .summary = "stage 1: trajectory distillation with the MeanFlow objective",
     .description =
-        "Writes stage1.safetensors and stage1.csv to the folder given by --out.  An interruption\n"
-        "leaves a checkpoint, from which the same command resumes.\n",
+        "Writes stage1.safetensors and stage1.csv to the folder given by --out; stage1.svg is its\n"
+        "plot, drawn anew every ten seconds.  An interruption leaves a checkpoint, from which the\n"
+        "same command resumes.\n",
     .sections = "run data student td",
     .run = run};

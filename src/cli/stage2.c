@@ -45,7 +45,7 @@ const hidi_command hidi_command_stage2 = {
     .summary = "stage 2: distribution matching with an adversary",
     .description =
         "Writes stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv to the\n"
-        "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
-        "resumes.\n",
+        "folder given by --out; stage2.svg is the plot of the last, drawn anew every ten seconds.\n"
+        "An interruption leaves a checkpoint, from which the same command resumes.\n",
     .sections = "run data td dm",
     .run = run};

@@ -12,13 +12,14 @@
 #include <unistd.h>
 
 #include "core/hash.h"
-#include "lab/growth.h"
 #include "io/atomic_file.h"
 #include "io/differences.h"
 #include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "lab/classes.h"
+#include "lab/growth.h"
+#include "lab/log_plot.h"
 #include "lab/measure_table.h"
 #include "lab/lock.h"
 
@@ -168,38 +169,65 @@ char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, l
     return path;
 }
 
-/* The result so far. */
-typedef struct snapshots {
+/* A training that is looked at while it runs. */
+typedef struct looks {
     const run_stage *stage;
-    const hidi_dit *net;
-    int number; /* 0: the teacher; 1, 2 */
-    long every; /* steps between files of it; 0: none */
-    long steps; /* of the training                    */
-} snapshots;
+    const hidi_dit *net;  /* the result so far; NULL: the feature net's, which nobody looks at */
+    long every;           /* steps between files of it; 0: none                                */
+    long log_every;       /* steps between rows of the log                                     */
+    double next_plot;     /* hidi_seconds() from which on the log is plotted again             */
+    hidi_growth growth;   /* number 0: the report shows how the students grow, and no other    */
+} looks;
 
-static hidi_status draw_growth(const snapshots *s, long step)
+/* Seconds between plots of the log: as many as nobody waits for, and nothing beside the time that
+ * plotting takes. */
+static double time_of_next_plot(double started)
 {
-    if (s->number == 0) /* the report shows how the students grow */
-        return HIDI_OK;
-    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number, s->steps,
-                            step);
+    const double now = hidi_seconds();
+    return now + fmax(10, 100 * (now - started));
 }
 
-static hidi_status write_snapshot(void *context, long step)
+/* The log's plot, beside the log, once it has two rows.  One that cannot be drawn is no reason to
+ * end a training: the report draws it again. */
+static void plot_log(looks *l, long step)
 {
-    const snapshots *s = context;
+    const double started = hidi_seconds();
+    if (step <= l->log_every || (step - 1) % l->log_every != 0 || started < l->next_plot)
+        return;
+    (void)hidi_plot_log(l->stage->dir, l->stage->name);
+    l->next_plot = time_of_next_plot(started);
+}
+
+static hidi_status look_at_samples(looks *l, long step)
+{
+    return l->growth.number > 0 ? hidi_growth_look(&l->growth, l->net, step) : HIDI_OK;
+}
+
+static hidi_status look(void *context, long step)
+{
+    looks *l = context;
     char path[HIDI_PATH];
-    HIDI_TRY(draw_growth(s, step));
-    if (s->every == 0 || step % s->every != 0)
+    plot_log(l, step);
+    HIDI_TRY(look_at_samples(l, step));
+    if (l->every == 0 || step % l->every != 0)
         return HIDI_OK;
-    return write_net(s->stage, s->net,
-                     hidi_snapshot_path(path, sizeof path, s->stage->dir, s->number, step), NAN);
+    return write_net(l->stage, l->net,
+                     hidi_snapshot_path(path, sizeof path, l->stage->dir, l->growth.number, step),
+                     NAN);
 }
 
-/* Trains with the loop's files in their places; looks: NULL, or what snapshots are made of. */
+/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net),
+ * of which there is a file after every `every` steps; number: 0, or the stage's. */
 static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
-                              const hidi_training_settings *train, snapshots *looks, double *seconds)
+                               const hidi_training_settings *train, const hidi_dit *net, int number,
+                               long every, double *seconds)
 {
+    looks l = {.stage = stage,
+               .net = net,
+               .every = every,
+               .log_every = train->log_every,
+               .growth = {.session = stage->session, .data = stage->data, .dir = stage->dir,
+                          .number = number, .steps = train->steps}};
     const hidi_training training = {.steps = train->steps,
                                     .save_every = train->save_every,
                                     .log_every = train->log_every,
@@ -207,14 +235,21 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                                     .log = stage->log,
                                     .progress = stage->session->progress,
                                     .notes = stderr,
-                                    .snapshot_every = looks ? 1 : 0,
-                                    .snapshot = write_snapshot,
-                                    .context = looks,
+                                    .snapshot_every = 1,
+                                    .snapshot = look,
+                                    .context = &l,
                                     .seconds = seconds};
-    if (looks != NULL && access(stage->checkpoint, F_OK) != 0)
-        HIDI_TRY(draw_growth(looks, 0));
-    HIDI_TRY(hidi_train(task, &training));
-    return looks != NULL ? draw_growth(looks, looks->steps) : HIDI_OK;
+    hidi_status status = HIDI_OK;
+    if (access(stage->checkpoint, F_OK) != 0)
+        status = look_at_samples(&l, 0);
+    if (status == HIDI_OK)
+        status = hidi_train(task, &training);
+    if (status == HIDI_OK)
+        status = look_at_samples(&l, train->steps);
+    if (status == HIDI_OK)
+        (void)hidi_plot_log(stage->dir, stage->name);
+    hidi_growth_free(&l.growth);
+    return status;
 }
 
 /* Writes the result, with what made it and how long it took; then the checkpoint may go. */
@@ -319,7 +354,7 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     HIDI_TRY(hidi_classifier_create(&training, stage->session->backend, data, &options,
                                     stage->settings));
     const hidi_task *task = hidi_classifier_task(training);
-    hidi_status status = stage_train(stage, task, &s->features.train, NULL, &seconds);
+    hidi_status status = stage_train(stage, task, &s->features.train, NULL, 0, 0, &seconds);
     if (status == HIDI_OK)
         status = hidi_classifier_finish(training, (size_t)n, &accuracy);
     if (status == HIDI_OK) {
@@ -419,9 +454,8 @@ static hidi_status train_teacher(const run_stage *stage, const hidi_dataset *dat
         return status;
     }
     HIDI_TRY(hidi_teacher_create(&training, net, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_teacher_result(training), 0, s->teacher.snapshot_every,
-                       s->teacher.train.steps};
-    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, &looks, &seconds);
+    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train,
+                         hidi_teacher_result(training), 0, s->teacher.snapshot_every, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_teacher_result(training), stage->file, seconds);
     if (status == HIDI_OK)
@@ -461,10 +495,10 @@ static hidi_status train_stage1(const run_stage *stage, const hidi_dataset *data
     hidi_stage1 *training;
     double seconds = NAN;
     HIDI_TRY(hidi_stage1_create(&training, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every,
-                       s->td.train.steps};
     const hidi_task *task = hidi_stage1_task(training);
-    hidi_status status = stage_train(stage, task, &s->td.train, &looks, &seconds);
+    hidi_status status =
+        stage_train(stage, task, &s->td.train, hidi_stage1_result(training), 1,
+                    s->td.snapshot_every, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_stage1_result(training), stage->file, seconds);
     if (status == HIDI_OK)
@@ -517,10 +551,10 @@ static hidi_status train_stage2(const run_stage *stage, const hidi_dataset *data
     double seconds = NAN;
     HIDI_TRY(hidi_settings_stage2(s, &options));
     HIDI_TRY(hidi_stage2_create(&training, stage1, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every,
-                       s->dm.train.steps};
     const hidi_task *task = hidi_stage2_task(training);
-    hidi_status status = stage_train(stage, task, &s->dm.train, &looks, &seconds);
+    hidi_status status =
+        stage_train(stage, task, &s->dm.train, hidi_stage2_result(training), 2,
+                    s->dm.snapshot_every, &seconds);
     if (status == HIDI_OK)
         status = write_opponents(stage, training);
     if (status == HIDI_OK)

@@ -22,8 +22,8 @@ static const char *const parts[] = {HIDI_FEATURES_FILE, HIDI_TEACHER_FILE, HIDI_
 static const char *const results[] = {
     "features.csv", "teacher.csv", "stage1.csv",  "stage2.csv",      "spectrum.csv",
     "real.png",     "teacher.png", "stage1.png",  "stage2.png",      "compare.png",
-    "path.png",     "stage1.svg",  "stage2.svg",  "results.settings", HIDI_RESULTS_FILE,
-    HIDI_REPORT_FILE};
+    "path.png",     "stage1.svg",  "stage2.svg",  "teacher-1-step.png", "results.settings",
+    HIDI_RESULTS_FILE, HIDI_REPORT_FILE};
 
 static hidi_status check_outputs(const char *dir)
 {
