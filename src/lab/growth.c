@@ -72,7 +72,8 @@ static hidi_settings for_few_images(const hidi_growth *g)
     return few;
 }
 
-/* The feature net of the folder, and real images. */
+/* The feature net of the folder, and real images.  Without either (a stage alone, in a folder of
+ * its own or of other images), nothing is measured. */
 static hidi_status open_measuring(hidi_growth *g)
 {
     char path[HIDI_PATH];
@@ -80,12 +81,17 @@ static hidi_status open_measuring(hidi_growth *g)
     hidi_tensor_file file;
     const hidi_settings few = for_few_images(g);
     g->is_open = true;
-    if (access(hidi_path(path, sizeof path, g->dir, HIDI_FEATURES_FILE), F_OK) != 0)
+    if (access(hidi_path(path, sizeof path, g->dir, HIDI_FEATURES_FILE), F_OK) != 0 ||
+        hidi_check_measurable(&few, g->data) != HIDI_OK)
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(&file, path));
     hidi_status status = hidi_feature_net_from_file(&net, g->session->backend, &file);
     hidi_tensor_file_free(&file);
     HIDI_TRY(status);
+    if (net->image_size != g->data->height || net->channels != g->data->channels) {
+        hidi_feature_net_destroy(net);
+        return HIDI_OK;
+    }
     HIDI_TRY(hidi_small_extractor(&g->extractor, net, g->data));
     HIDI_TRY(hidi_settings_measuring(&few, &g->extractor, &g->how));
     HIDI_TRY(hidi_metrics_choose(&g->how.choice, "distance,spectrum", false));
