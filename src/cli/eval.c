@@ -41,7 +41,8 @@ static int run(const hidi_command *command, int argc, char **argv)
                    "the small net's weights (the preset's features.file)"),
         HIDI_VALUE("input", "NAME", &x->input, "how Inception sees images: pytorch-fid, tf, clean"),
         HIDI_VALUE("metrics", "LIST", &r.metrics,
-                   "all, or some of fid,is,sfid,kid,pr,spectrum; small: distance,kernel,pr,spectrum"),
+                   "all, or some of fid,is,sfid,kid,pr,spectrum; small: "
+                   "distance,kernel,pr,spectrum"),
         HIDI_RESULT("save-statistics", "FILE", &r.statistics,
                     "write mu and sigma of the set to an npz file"),
         HIDI_SWITCH("json", &json, "print JSON"),

@@ -25,7 +25,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     const hidi_flag flags[] = {
         HIDI_VALUE("seed", "N", &seed, "the same as --set sample.seed=N"),
         HIDI_RESULT("out", "PATH", &cli.session.out,
-                    "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors (samples.png)"),
+                    "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors "
+                    "(samples.png)"),
         HIDI_VALUE("model", "FILE", &r.model, "a teacher or a student"),
         HIDI_VALUE("key", "KEY", &r.key,
                    "the part of its file that is it (ema; a checkpoint's average)"),

@@ -29,7 +29,7 @@ typedef struct hidi_growth {
     bool is_open;    /* the rest: opened by the first look, for all that follow */
     hidi_extractor extractor;
     hidi_image_set real;
-    hidi_measuring how; /* extractor NULL: there is no feature net, and nothing is measured */
+    hidi_measuring how; /* extractor NULL: there is no feature net, nothing is measured */
 } hidi_growth;
 
 /* If the step is one that has a picture, draws it, in two rows, as dir/growth/stageN-STEP.png, and
