@@ -384,6 +384,35 @@ END_TEST
             check_element(isnan(out[i]), "%s of %s writes something", #call, b->name);             \
     } while (0)
 
+/* Where x = y, y stays as it is; 0 and 1 are y and x; one rounding of y in between, beside those of
+ * a (x - y), which is at most half as far. */
+START_TEST(test_lerp)
+{
+    static const hidi_real shares[] = {0, (hidi_real)1e-3, (hidi_real)0.3, (hidi_real)0.9, 1};
+    static hidi_real out[POOL];
+    prepare(_i);
+    for (int k = 0; k < 5; k++) {
+        const double a = (double)shares[k];
+        memcpy(out, x, size * sizeof *out);
+        b->lerp(out, shares[k], x, size);
+        for (size_t i = 0; i < size; i++)
+            check_element(out[i] == x[i], "lerp of %s between %.9g and itself: %.9g", b->name,
+                          (double)x[i], (double)out[i]);
+        memcpy(out, w, size * sizeof *out);
+        b->lerp(out, shares[k], x, size);
+        for (size_t i = 0; i < size; i++) {
+            const double from = (double)w[i], to = (double)x[i];
+            const double exact = a < 0.5 ? from + a * (to - from) : to - (1 - a) * (to - from);
+            const double step = (a < 0.5 ? a : 1 - a) * fabs(to - from);
+            const double rounding = HIDI_REAL_EPSILON * (0.5 * fabs(exact) + 2.5 * step);
+            const double bound = a == 0 || a == 1 ? 0 : rounding;
+            check_element(fabs((double)out[i] - exact) <= bound, "lerp of %s, %g: %.9g, not %.9g",
+                          b->name, a, (double)out[i], exact);
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_empty_outputs)
 {
     static hidi_real out[FEW];
@@ -399,6 +428,7 @@ START_TEST(test_empty_outputs)
     CHECK_UNTOUCHED(copy_block(out, 4, 0, x, 4, 0, 4));
     CHECK_UNTOUCHED(copy_block(out, 4, 0, x, 4, 4, 0));
     CHECK_UNTOUCHED(axpby(out, 0, 1, x, 0));
+    CHECK_UNTOUCHED(lerp(out, 1, x, 0));
     CHECK_UNTOUCHED(multiply(out, 0, 1, x, w, 0));
     CHECK_UNTOUCHED(unary(HIDI_GELU, out, x, 0, no_parameters));
     CHECK_UNTOUCHED(unary_jacobian(HIDI_GELU, out, 0, x, d, 0, no_parameters));
@@ -497,6 +527,7 @@ int main(void)
     tcase_add_loop_test(tests, test_agreement, 0, RUNS);
     tcase_add_loop_test(tests, test_copy_overlap, 0, RUNS);
     tcase_add_loop_test(tests, test_aliasing, 0, RUNS);
+    tcase_add_loop_test(tests, test_lerp, 0, SETTINGS);
     tcase_add_loop_test(tests, test_empty_outputs, 0, SETTINGS);
     tcase_add_loop_test(tests, test_empty_sums, 0, SETTINGS);
 

@@ -93,6 +93,13 @@ START_TEST(test_axpby_multiply)
     b->axpby(y, -2, 4, y, 2); /* in place: (-2 + 4) y */
     assert_values(y, 0, 5, -11.5);
 
+    b->lerp(y, 0.25, R(9, -11.5), 2);
+    assert_values(y, 0, 6, -11.5);
+    b->lerp(y, 1, R(5, -3), 2);
+    assert_values(y, 0, 5, -3);
+    b->lerp(y, 0.5, R(5, -20), 2);
+    assert_values(y, 0, 5, -11.5);
+
     b->multiply(y, 0.5, 2, R(3, 4), R(5, -1), 2);
     assert_values(y, 0, 32.5, -13.75);
     b->multiply(y, 0, 1, y, y, 2);

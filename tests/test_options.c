@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lab/settings.h"
+#include "lab/settings_check.h"
 #include "train/options.h"
 #include "suite.h"
 
@@ -346,6 +346,63 @@ START_TEST(absurd_together)
 }
 END_TEST
 
+/* --- what is refused when settings are read --------------------------------------------------- */
+
+/* Each alone makes no sense, within the table's range as it is: by the library's check, under the
+ * names that users know. */
+START_TEST(settings_are_refused_by_name)
+{
+    static const struct {
+        const char *assignment, *message;
+    } cases[] = {
+        {"features.beta1=1",
+         "features.beta1: feature net: adamw: beta1 is 1: expected 0 to less than 1"},
+        {"features.ema=1", "features.ema: feature net: ema is 1: expected 0 to less than 1"},
+        {"teacher.beta2=1", "teacher.beta2: teacher: adamw: beta2 is 1: expected 0 to less than 1"},
+        {"teacher.ema=1", "teacher.ema: teacher: ema is 1: expected 0 to less than 1"},
+        {"teacher.time_most=0.5", NULL},
+        {"teacher.time_least=1", NULL},
+        {"td.beta1=1", "td.beta1: stage 1: adamw: beta1 is 1: expected 0 to less than 1"},
+        {"td.ema=1", "td.ema: stage 1: ema is 1: expected 0 to less than 1"},
+        {"dm.beta1=1", "dm.beta1: stage 2: adamw: beta1 is 1: expected 0 to less than 1"},
+        {"dm.ema=1", "dm.ema: stage 2: ema is 1: expected 0 to less than 1"},
+        {"dm.time_most=0.2", "dm.time_most: stage 2: time: most is 0.2: expected least to 1"},
+        {"dm.adversary_time_least=0.5",
+         "dm.adversary_time_least: stage 2: adversary_time: most is 0.3: expected least to 1"},
+        {"dm.blocks=3,1", "dm.blocks: "}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hidi_settings s;
+        const char *message = cases[i].message;
+        ck_assert_int_eq(hidi_config_defaults(hidi_settings_table, &s), HIDI_OK);
+        ck_assert_int_eq(hidi_settings_check(&s, "run features teacher td dm"), HIDI_OK);
+        ck_assert_int_eq(hidi_config_set(hidi_settings_table, &s, cases[i].assignment), HIDI_OK);
+        ck_assert_int_eq(hidi_settings_check(&s, "run data sample"), HIDI_OK);
+        const hidi_status status = hidi_settings_check(&s, "run features teacher td dm");
+        ck_assert_msg(status == (message ? HIDI_BAD_ARGUMENT : HIDI_OK), "%s",
+                      cases[i].assignment);
+        if (message != NULL)
+            ck_assert_msg(strncmp(hidi_error_message(), message, strlen(message)) == 0, "%s: %s",
+                          cases[i].assignment, hidi_error_message());
+    }
+}
+END_TEST
+
+START_TEST(settings_are_refused_together)
+{
+    hidi_settings s;
+    ck_assert_int_eq(hidi_config_defaults(hidi_settings_table, &s), HIDI_OK);
+    s.teacher.time.least = 0.9;
+    s.teacher.time.most = 0.1;
+    ck_assert_int_eq(hidi_settings_check(&s, "teacher"), HIDI_BAD_ARGUMENT);
+    ck_assert_str_eq(hidi_error_message(), "teacher.time_least, teacher.time_most: teacher: time: "
+                                           "most is 0.1: expected least to 1");
+    s.teacher.train.ema = 1; /* the first complaint is about this one, and only this one is named */
+    ck_assert_int_eq(hidi_settings_check(&s, "teacher"), HIDI_BAD_ARGUMENT);
+    ck_assert_str_eq(hidi_error_message(),
+                     "teacher.ema: teacher: ema is 1: expected 0 to less than 1");
+}
+END_TEST
+
 /* --- the constructors, and the loop ----------------------------------------------------------- */
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
@@ -512,6 +569,8 @@ int main(void)
     tcase_add_loop_test(tcase, absurd_values, 0, KINDS);
     tcase_add_test(tcase, later_settings_are_named_when_they_differ);
     tcase_add_test(tcase, absurd_together);
+    tcase_add_test(tcase, settings_are_refused_by_name);
+    tcase_add_test(tcase, settings_are_refused_together);
     tcase_add_test(tcase, constructors_check);
     tcase_add_test(tcase, optimizers_check);
     tcase_add_test(tcase, loop_checks);

@@ -67,6 +67,17 @@ START_TEST(moving_average)
     hidi_ema_update(&a, &b, 0.75, 2); /* early: d = 3 / 12 */
     hidi_params_read(&a, 0, &value);
     ck_assert_double_eq_tol((double)value, 0.25 * 0.25 + 0.75, 1e-7);
+    /* An average of what does not change does not change, whatever its decay. */
+    const hidi_real third = (hidi_real)1 / 3;
+    hidi_params_write(&a, 0, &third);
+    hidi_params_write(&b, 0, &third);
+    for (long i = 0; i < 1000; i++)
+        hidi_ema_update(&a, &b, 0.999, i);
+    hidi_params_read(&a, 0, &value);
+    ck_assert(value == third);
+    hidi_ema_update(&a, &b, 0, 1000); /* without memory: the weights themselves */
+    hidi_params_read(&a, 0, &value);
+    ck_assert(value == third);
     hidi_params_free(&a);
     hidi_params_free(&b);
 }

@@ -81,6 +81,9 @@ typedef struct hidi_backend {
     /* --- element-wise, n elements --------------------------------------------------------- */
     /* y = beta y + a x; may alias                                                             */
     void (*axpby)(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n);
+    /* y += a (x - y), a in [0, 1]: a moving average of what x is.  y is rounded once, and stays
+     * as it is where x = y; beta y + a x does neither.  a = 1: y = x                          */
+    void (*lerp)(hidi_real *y, hidi_real a, const hidi_real *x, size_t n);
     /* y = beta y + a u w; may alias                                                           */
     void (*multiply)(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,
                      const hidi_real *w, size_t n);

@@ -53,15 +53,15 @@ static int run(const hidi_command *command, int argc, char **argv)
     int code;
     request r = {.repeat = 9, .image = 32, .channels = 4, .batch = 4};
     const hidi_flag flags[] = {
-        {"repeat", "N", &r.repeat_text, NULL, "repetitions; the median is reported (9)"},
-        {"model", "NAME", &r.models, NULL, "a published size, or several: S/2,B/2,L/4,XL/2"},
-        {"image", "N", &r.image_text, NULL, "--model: N x N pixels, or latents (32)"},
-        {"channels", "N", &r.channels_text, NULL, "--model: channels (4)"},
-        {"batch", "N", &r.batch_text, NULL, "--model and --inception: images per step (4)"},
-        {"train", NULL, NULL, &r.train, "--model: a teacher's training step as well"},
-        {"inception", NULL, NULL, &r.inception, "Inception-v3 on images of 299 x 299"},
-        {"csv", "FILE", &r.csv, NULL, "also write the table to FILE"},
-        {"out", NULL, NULL, NULL, NULL},
+        HIDI_VALUE("repeat", "N", &r.repeat_text, "repetitions; the median is reported (9)"),
+        HIDI_VALUE("model", "NAME", &r.models, "a published size, or several: S/2,B/2,L/4,XL/2"),
+        HIDI_VALUE("image", "N", &r.image_text, "--model: N x N pixels, or latents (32)"),
+        HIDI_VALUE("channels", "N", &r.channels_text, "--model: channels (4)"),
+        HIDI_VALUE("batch", "N", &r.batch_text, "--model and --inception: images per step (4)"),
+        HIDI_SWITCH("train", &r.train, "--model: a teacher's training step as well"),
+        HIDI_SWITCH("inception", &r.inception, "Inception-v3 on images of 299 x 299"),
+        HIDI_RESULT("csv", "FILE", &r.csv, "also write the table to FILE"),
+        HIDI_NO_FLAG("out"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
         return code;

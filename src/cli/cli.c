@@ -15,6 +15,7 @@
 #include "io/atomic_file.h"
 #include "io/choice.h"
 #include "io/number.h"
+#include "lab/settings_check.h"
 
 enum { MAX_FLAGS = 40 };
 
@@ -36,16 +37,16 @@ static const char *help_of(const char *key)
 static int common_flags(arguments *a, bool with_settings, hidi_flag *flags)
 {
     const hidi_flag always[] = {
-        {"backend", "NAME", &a->backend, NULL, help_of("run.backend")},
-        {"threads", "N", &a->threads, NULL, help_of("run.threads")},
-        {"quiet", NULL, NULL, &a->quiet, "show no progress"},
-        {"help", NULL, NULL, &a->help, "print this text"}};
+        HIDI_VALUE("backend", "NAME", &a->backend, help_of("run.backend")),
+        HIDI_VALUE("threads", "N", &a->threads, help_of("run.threads")),
+        HIDI_SWITCH("quiet", &a->quiet, "show no progress"),
+        HIDI_SWITCH("help", &a->help, "print this text")};
     const hidi_flag settings[] = {
-        {"preset", "NAME", &a->preset, NULL,
-         "a preset, or a settings file (a name with / or .ini)"},
-        {"set", "KEY=VALUE", NULL, NULL, "one setting; may be repeated"},
-        {"seed", "N", &a->seed, NULL, "the same as --set run.seed=N"},
-        {"out", "PATH", &a->out, NULL, "where results go"}};
+        HIDI_VALUE("preset", "NAME", &a->preset,
+                   "a preset, or a settings file (a name with / or .ini)"),
+        HIDI_VALUE("set", "KEY=VALUE", NULL, "one setting; may be repeated"),
+        HIDI_VALUE("seed", "N", &a->seed, "the same as --set run.seed=N"),
+        HIDI_RESULT("out", "PATH", &a->out, "where results go")};
     int n = 0;
     for (size_t i = 0; with_settings && i < sizeof settings / sizeof settings[0]; i++)
         flags[n++] = settings[i];
@@ -150,7 +151,8 @@ static hidi_status read_settings(hidi_cli *cli, const arguments *a)
         HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->session.settings, cli->session.set[i]));
     HIDI_TRY(hidi_cli_set(cli, "run.seed", a->seed));
     HIDI_TRY(hidi_cli_set(cli, "run.threads", a->threads));
-    return hidi_cli_set(cli, "run.backend", a->backend);
+    HIDI_TRY(hidi_cli_set(cli, "run.backend", a->backend));
+    return hidi_settings_check(&cli->session.settings, cli->command->sections);
 }
 
 /* Appends a command's flag, or puts it in the place of a common one; returns how many there are. */
@@ -170,18 +172,6 @@ static int add_flag(hidi_flag *all, int n, const hidi_flag *flag)
 
 /* --- what is read, and what is written -------------------------------------------------------- */
 
-/* Options that name what a command writes.  Any other one's value, if it is a file, is an input: one
- * that is missing here is refused as soon as its file is there. */
-static bool names_result(const char *option)
-{
-    static const char *const names[] = {"csv", "heat", "out", "parts", "save-noise",
-                                        "save-statistics"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(option, names[i]) == 0)
-            return true;
-    return false;
-}
-
 /* A folder is an input only where one can be meant: the name of a preset may be that of a folder of
  * results. */
 static hidi_status protect(const char *path, bool folders)
@@ -198,7 +188,7 @@ static hidi_status protect_inputs(const hidi_cli *cli, const hidi_flag *flags, i
     const hidi_settings *s = &cli->session.settings;
     const bool writes_last = strstr(cli->command->arguments, " TO") != NULL;
     for (int i = 0; i < n; i++)
-        if (flags[i].text != NULL && *flags[i].text != NULL && !names_result(flags[i].name))
+        if (flags[i].text != NULL && *flags[i].text != NULL && !flags[i].is_result)
             HIDI_TRY(protect(*flags[i].text, strcmp(flags[i].value, "SET") == 0));
     for (int i = optind; i < argc - writes_last; i++)
         HIDI_TRY(protect(argv[i], true));
@@ -206,7 +196,7 @@ static hidi_status protect_inputs(const hidi_cli *cli, const hidi_flag *flags, i
     HIDI_TRY(protect(s->features.file, false));
     HIDI_TRY(protect(s->teacher.file, false));
     for (int i = 0; i < n; i++)
-        if (flags[i].text != NULL && *flags[i].text != NULL && names_result(flags[i].name))
+        if (flags[i].text != NULL && *flags[i].text != NULL && flags[i].is_result)
             HIDI_TRY(hidi_refuse_input(*flags[i].text));
     return HIDI_OK;
 }

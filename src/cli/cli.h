@@ -9,12 +9,18 @@
 
 /* An option of a command's line.  A switch (value NULL) sets *on to 1, others set *text. */
 typedef struct hidi_flag {
-    const char *name;  /* without the dashes; NULL ends a list      */
-    const char *value; /* what it takes, for the help; NULL: nothing */
+    const char *name;  /* without the dashes; NULL ends a list              */
+    const char *value; /* what it takes, for the help; NULL: nothing        */
     const char **text;
     int *on;
-    const char *help;
+    const char *help;  /* NULL: a common option that the command has not    */
+    bool is_result;    /* the value names what the command writes           */
 } hidi_flag;
+
+#define HIDI_SWITCH(name, on, help) {name, NULL, NULL, on, help, false}
+#define HIDI_VALUE(name, value, text, help) {name, value, text, NULL, help, false}
+#define HIDI_RESULT(name, value, text, help) {name, value, text, NULL, help, true}
+#define HIDI_NO_FLAG(name) {name, NULL, NULL, NULL, NULL, false} /* takes a common one away */
 
 typedef struct hidi_command {
     const char *name;
@@ -61,7 +67,7 @@ typedef struct hidi_cli {
  * option; first NULL: there may be none.  Returns false if the command is to end with *code: after
  * --help, or after an error that it has printed.  What is given is an input, which nothing that the
  * command writes replaces (hidi_protect_input): every file that is the value of an option or an
- * argument, but for the options that name results (the list is in cli.c) and an argument that
+ * argument, but for the options that name results (is_result) and an argument that
  * command->arguments calls TO.  A result that is such an input is refused at once.  A flag with the
  * name of a common one takes its place; without help, it takes it away. */
 bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag *flags, int argc,

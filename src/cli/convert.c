@@ -93,12 +93,14 @@ static int run(const hidi_command *command, int argc, char **argv)
     int first, code, tensors_only = 0;
     const char *key = NULL, *set = NULL;
     const hidi_flag flags[] = {
-        {"key", "KEY", &key, NULL, "the part of a PyTorch file (ema, state_dict); '': all of it"},
-        {"set", "NAME=VALUE", &set, NULL, "heads=N, time_scale=S: what a DiT's shapes do not say"},
-        {"tensors-only", NULL, NULL, &tensors_only, "leave out what safetensors cannot hold"},
-        {"backend", NULL, NULL, NULL, NULL},
-        {"threads", NULL, NULL, NULL, NULL},
-        {"quiet", NULL, NULL, NULL, NULL},
+        HIDI_VALUE("key", "KEY", &key,
+                   "the part of a PyTorch file (ema, state_dict); '': all of it"),
+        HIDI_VALUE("set", "NAME=VALUE", &set,
+                   "heads=N, time_scale=S: what a DiT's shapes do not say"),
+        HIDI_SWITCH("tensors-only", &tensors_only, "leave out what safetensors cannot hold"),
+        HIDI_NO_FLAG("backend"),
+        HIDI_NO_FLAG("threads"),
+        HIDI_NO_FLAG("quiet"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

@@ -41,10 +41,10 @@ static int run(const hidi_command *command, int argc, char **argv)
     int code;
     request r = {.out = "data.png", .split_text = "train", .columns = 10, .zoom = 3};
     const hidi_flag flags[] = {
-        {"out", "FILE.png", &r.out, NULL, "the picture (data.png)"},
-        {"columns", "N", &r.columns_text, NULL, "images per class in it (10)"},
-        {"zoom", "N", &r.zoom_text, NULL, "enlargement of the images (3)"},
-        {"split", "NAME", &r.split_text, NULL, "train, test or validation (train)"},
+        HIDI_RESULT("out", "FILE.png", &r.out, "the picture (data.png)"),
+        HIDI_VALUE("columns", "N", &r.columns_text, "images per class in it (10)"),
+        HIDI_VALUE("zoom", "N", &r.zoom_text, "enlargement of the images (3)"),
+        HIDI_VALUE("split", "NAME", &r.split_text, "train, test or validation (train)"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
         return code;

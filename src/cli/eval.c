@@ -31,18 +31,21 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_eval_request r = {.extractor = {.name = "small"}};
     hidi_extractor_request *x = &r.extractor;
     const hidi_flag flags[] = {
-        {"reference", "SET", &r.reference, NULL, "what to compare with (data:test, or eval.split)"},
-        {"extractor", "NAME", &x->name, NULL, "inception or small (small)"},
-        {"weights", "FILE", &x->weights, NULL, "the extractor's weights"},
-        {"key", "KEY", &x->key, NULL, "the part of that file that holds them (ema, state_dict)"},
-        {"features", "FILE", &x->features, NULL,
-         "the small net's weights (the preset's features.file)"},
-        {"input", "NAME", &x->input, NULL, "how Inception sees images: pytorch-fid, tf, clean"},
-        {"metrics", "LIST", &r.metrics, NULL,
-         "all, or some of fid,is,sfid,kid,pr,spectrum; small: distance,kernel,pr,spectrum"},
-        {"save-statistics", "FILE", &r.statistics, NULL,
-         "write mu and sigma of the set to an npz file"},
-        {"json", NULL, NULL, &json, "print JSON"},
+        HIDI_VALUE("reference", "SET", &r.reference,
+                   "what to compare with (data:test, or eval.split)"),
+        HIDI_VALUE("extractor", "NAME", &x->name, "inception or small (small)"),
+        HIDI_VALUE("weights", "FILE", &x->weights, "the extractor's weights"),
+        HIDI_VALUE("key", "KEY", &x->key,
+                   "the part of that file that holds them (ema, state_dict)"),
+        HIDI_VALUE("features", "FILE", &x->features,
+                   "the small net's weights (the preset's features.file)"),
+        HIDI_VALUE("input", "NAME", &x->input, "how Inception sees images: pytorch-fid, tf, clean"),
+        HIDI_VALUE("metrics", "LIST", &r.metrics,
+                   "all, or some of fid,is,sfid,kid,pr,spectrum; small: "
+                   "distance,kernel,pr,spectrum"),
+        HIDI_RESULT("save-statistics", "FILE", &r.statistics,
+                    "write mu and sigma of the set to an npz file"),
+        HIDI_SWITCH("json", &json, "print JSON"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

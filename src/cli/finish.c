@@ -7,9 +7,9 @@ static int run(const hidi_command *command, int argc, char **argv)
 {
     hidi_cli cli;
     int first, code;
-    const hidi_flag flags[] = {{"backend", NULL, NULL, NULL, NULL},
-                               {"threads", NULL, NULL, NULL, NULL},
-                               {"quiet", NULL, NULL, NULL, NULL},
+    const hidi_flag flags[] = {HIDI_NO_FLAG("backend"),
+                               HIDI_NO_FLAG("threads"),
+                               HIDI_NO_FLAG("quiet"),
                                {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

@@ -92,16 +92,19 @@ static int run(const hidi_command *command, int argc, char **argv)
     int code;
     request r = {.repeat = 9, .image = 32, .channels = 4};
     const hidi_flag flags[] = {
-        {"model", "NAME", &r.models, NULL, "a published size, or several: DiT-XL/2,S/2,B/4"},
-        {"image", "N", &r.image_text, NULL, "--model: N x N latents, an eighth of the image (32)"},
-        {"channels", "N", &r.channels_text, NULL, "--model: channels (4)"},
-        {"pixels", NULL, NULL, &r.pixels, "--model: on images themselves, without a decoder"},
-        {"parts", NULL, NULL, &r.layers, "list each network part by part"},
-        {"time", NULL, NULL, &r.time, "time sampling, too"},
-        {"batch", "N", &r.batch_text, NULL, "--time: images at a time (sample.batch; --model: 1)"},
-        {"repeat", "N", &r.repeat_text, NULL, "--time: repetitions; the median is reported (9)"},
-        {"csv", "FILE", &r.csv, NULL, "also write everything, with all parts, to FILE"},
-        {"out", NULL, NULL, NULL, NULL},
+        HIDI_VALUE("model", "NAME", &r.models, "a published size, or several: DiT-XL/2,S/2,B/4"),
+        HIDI_VALUE("image", "N", &r.image_text,
+                   "--model: N x N latents, an eighth of the image (32)"),
+        HIDI_VALUE("channels", "N", &r.channels_text, "--model: channels (4)"),
+        HIDI_SWITCH("pixels", &r.pixels, "--model: on images themselves, without a decoder"),
+        HIDI_SWITCH("parts", &r.layers, "list each network part by part"),
+        HIDI_SWITCH("time", &r.time, "time sampling, too"),
+        HIDI_VALUE("batch", "N", &r.batch_text,
+                   "--time: images at a time (sample.batch; --model: 1)"),
+        HIDI_VALUE("repeat", "N", &r.repeat_text,
+                   "--time: repetitions; the median is reported (9)"),
+        HIDI_RESULT("csv", "FILE", &r.csv, "also write everything, with all parts, to FILE"),
+        HIDI_NO_FLAG("out"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
         return code;

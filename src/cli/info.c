@@ -18,10 +18,10 @@ static int run(const hidi_command *command, int argc, char **argv)
     int first, code, tensors = 0, metadata = 0;
     const char *key = NULL;
     const hidi_flag flags[] = {
-        {"key", "KEY", &key, NULL, "of a file: only this part of it (ema, state_dict)"},
-        {"tensors", NULL, NULL, &tensors, "of a file: list every tensor, not only totals"},
-        {"metadata", NULL, NULL, &metadata, "of a file: all of its metadata"},
-        {"out", NULL, NULL, NULL, NULL},
+        HIDI_VALUE("key", "KEY", &key, "of a file: only this part of it (ema, state_dict)"),
+        HIDI_SWITCH("tensors", &tensors, "of a file: list every tensor, not only totals"),
+        HIDI_SWITCH("metadata", &metadata, "of a file: all of its metadata"),
+        HIDI_NO_FLAG("out"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

@@ -31,16 +31,16 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
     hidi_probe probe = {.kind = NULL};
     const char **path = probe.path, *in = NULL, *out = NULL;
     const hidi_flag flags[] = {
-        {"model", "FILE", &path[HIDI_PROBE_MODEL], NULL,
-         "the model: a network, the student or the backbone"},
-        {"key", "KEY", &probe.key, NULL, "the part of --model's file (ema, state_dict)"},
-        {"model-teacher", "FILE", &path[HIDI_PROBE_TEACHER], NULL, "the teacher"},
-        {"model-fake", "FILE", &path[HIDI_PROBE_FAKE], NULL, "the fake score"},
-        {"model-heads", "FILE", &path[HIDI_PROBE_HEADS], NULL, "the discriminator's heads"},
-        {"in", "FILE", &in, NULL, "the inputs, a safetensors file"},
-        {"out", "FILE", &out, NULL, "the results, a safetensors file"},
-        {"set", "KEY=VALUE", NULL, NULL, "a constant of the formulas; may be repeated"},
-        {"quiet", NULL, NULL, NULL, NULL},
+        HIDI_VALUE("model", "FILE", &path[HIDI_PROBE_MODEL],
+                   "the model: a network, the student or the backbone"),
+        HIDI_VALUE("key", "KEY", &probe.key, "the part of --model's file (ema, state_dict)"),
+        HIDI_VALUE("model-teacher", "FILE", &path[HIDI_PROBE_TEACHER], "the teacher"),
+        HIDI_VALUE("model-fake", "FILE", &path[HIDI_PROBE_FAKE], "the fake score"),
+        HIDI_VALUE("model-heads", "FILE", &path[HIDI_PROBE_HEADS], "the discriminator's heads"),
+        HIDI_VALUE("in", "FILE", &in, "the inputs, a safetensors file"),
+        HIDI_RESULT("out", "FILE", &out, "the results, a safetensors file"),
+        HIDI_VALUE("set", "KEY=VALUE", NULL, "a constant of the formulas; may be repeated"),
+        HIDI_NO_FLAG("quiet"),
         {0}};
     char text[256];
     int first, code;

@@ -22,7 +22,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     int first, code, train_teacher = 0;
     char dir[HIDI_PATH];
     const hidi_flag flags[] = {
-        {"train-teacher", NULL, NULL, &train_teacher, "train the teacher even if one is shipped"},
+        HIDI_SWITCH("train-teacher", &train_teacher, "train the teacher even if one is shipped"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
@@ -44,5 +44,7 @@ const hidi_command hidi_command_run = {
     "Makes, in the folder given by --out (run-PRESET), whatever is not there yet: feature net,\n"
     "teacher (shipped with some presets; --train-teacher starts from nothing), stage 1's and\n"
     "stage 2's students; then measures them, draws them and writes report.html.  After an\n"
-    "interruption, the same command resumes where it stopped.\n",
+    "interruption, the same command resumes where it stopped.  While it runs, teacher.svg,\n"
+    "stage1.svg and stage2.svg show how far the losses are (drawn anew every ten seconds), and\n"
+    "growth/ has samples, and their distances, at a few steps of both stages.\n",
     HIDI_RUN_SECTIONS, run};

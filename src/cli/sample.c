@@ -23,20 +23,25 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_sample_form form;
     hidi_sample_request r = {.heat = "heat.png", .columns = 10};
     const hidi_flag flags[] = {
-        {"seed", "N", &seed, NULL, "the same as --set sample.seed=N"},
-        {"out", "PATH", &cli.session.out, NULL,
-         "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors (samples.png)"},
-        {"model", "FILE", &r.model, NULL, "a teacher or a student"},
-        {"key", "KEY", &r.key, NULL, "the part of its file that is it (ema; a checkpoint's average)"},
-        {"count", "N", &count, NULL, "number of samples (60; with --noise as many as that has)"},
-        {"columns", "N", &columns, NULL, "samples per row of the picture (10)"},
-        {"class", "Y", &r.label, NULL, "one class for all, its number or its name; else they go round"},
-        {"noise", "FILE", &r.noise, NULL, "start from this noise [N, C, H, W] and its labels"},
-        {"save-noise", "FILE", &r.save_noise, NULL,
-         "also write noise and labels: NAME.safetensors or NAME.npz"},
-        {"heads", "FILE", &r.heads, NULL, "awd heads, for a picture of their token weights"},
-        {"backbone", "FILE", &r.backbone, NULL, "the network that these heads read (the teacher)"},
-        {"heat", "FILE", &heat, NULL, "where that picture goes (heat.png)"},
+        HIDI_VALUE("seed", "N", &seed, "the same as --set sample.seed=N"),
+        HIDI_RESULT("out", "PATH", &cli.session.out,
+                    "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors "
+                    "(samples.png)"),
+        HIDI_VALUE("model", "FILE", &r.model, "a teacher or a student"),
+        HIDI_VALUE("key", "KEY", &r.key,
+                   "the part of its file that is it (ema; a checkpoint's average)"),
+        HIDI_VALUE("count", "N", &count,
+                   "number of samples (60; with --noise as many as that has)"),
+        HIDI_VALUE("columns", "N", &columns, "samples per row of the picture (10)"),
+        HIDI_VALUE("class", "Y", &r.label,
+                   "one class for all, its number or its name; else they go round"),
+        HIDI_VALUE("noise", "FILE", &r.noise, "start from this noise [N, C, H, W] and its labels"),
+        HIDI_RESULT("save-noise", "FILE", &r.save_noise,
+                    "also write noise and labels: NAME.safetensors or NAME.npz"),
+        HIDI_VALUE("heads", "FILE", &r.heads, "awd heads, for a picture of their token weights"),
+        HIDI_VALUE("backbone", "FILE", &r.backbone,
+                   "the network that these heads read (the teacher)"),
+        HIDI_RESULT("heat", "FILE", &heat, "where that picture goes (heat.png)"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

@@ -14,9 +14,9 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_cli cli;
     int code, json = 0, no_times = 0;
     const hidi_flag flags[] = {
-        {"json", NULL, NULL, &json, "the results as JSON"},
-        {"no-times", NULL, NULL, &no_times, "only check, without timing"},
-        {"quiet", NULL, NULL, NULL, NULL},
+        HIDI_SWITCH("json", &json, "the results as JSON"),
+        HIDI_SWITCH("no-times", &no_times, "only check, without timing"),
+        HIDI_NO_FLAG("quiet"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
         return code;

@@ -26,7 +26,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_cli cli;
     int code;
     const char *teacher = NULL;
-    const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher to distill"}, {0}};
+    const hidi_flag flags[] = {
+        HIDI_VALUE("teacher", "FILE", &teacher, "the teacher to distill"), {0}};
     if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
     if (teacher == NULL)
@@ -39,7 +40,8 @@ const hidi_command hidi_command_stage1 = {
     .arguments = "",
     .summary = "stage 1: trajectory distillation with the MeanFlow objective",
     .description =
-        "Writes stage1.safetensors and stage1.csv to the folder given by --out.  An interruption\n"
-        "leaves a checkpoint, from which the same command resumes.\n",
+        "Writes stage1.safetensors and stage1.csv to the folder given by --out; stage1.svg is its\n"
+        "plot, drawn anew every ten seconds.  An interruption leaves a checkpoint, from which the\n"
+        "same command resumes.\n",
     .sections = "run data student td",
     .run = run};

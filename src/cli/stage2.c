@@ -29,8 +29,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_cli cli;
     int code;
     const char *teacher = NULL, *student = NULL;
-    const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher"},
-                               {"student", "FILE", &student, NULL, "stage 1's student"},
+    const hidi_flag flags[] = {HIDI_VALUE("teacher", "FILE", &teacher, "the teacher"),
+                               HIDI_VALUE("student", "FILE", &student, "stage 1's student"),
                                {0}};
     if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
@@ -45,7 +45,7 @@ const hidi_command hidi_command_stage2 = {
     .summary = "stage 2: distribution matching with an adversary",
     .description =
         "Writes stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv to the\n"
-        "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
-        "resumes.\n",
+        "folder given by --out; stage2.svg is the plot of the last, drawn anew every ten seconds.\n"
+        "An interruption leaves a checkpoint, from which the same command resumes.\n",
     .sections = "run data td dm",
     .run = run};

@@ -42,13 +42,14 @@ static int run(const hidi_command *command, int argc, char **argv)
     char out[HIDI_PATH], own[HIDI_PATH];
     const char *jobs = NULL, *trained = NULL;
     const hidi_flag flags[] = {
-        {"preset", "NAME", NULL, NULL, NULL},
-        {"seed", "N", NULL, NULL, NULL},
-        {"backend", "NAME", NULL, NULL, NULL},
-        {"threads", "N", NULL, NULL, NULL},
-        {"jobs", "N", &jobs, NULL, "processes at a time, of one thread each (1)"},
-        {"parts", "DIR", &trained, NULL, "folder for trained parts, shared by studies (OUT/parts)"},
-        {"list", NULL, NULL, &only_list, "only list the tasks, and which are done"},
+        HIDI_NO_FLAG("preset"),
+        HIDI_NO_FLAG("seed"),
+        HIDI_NO_FLAG("backend"),
+        HIDI_NO_FLAG("threads"),
+        HIDI_VALUE("jobs", "N", &jobs, "processes at a time, of one thread each (1)"),
+        HIDI_RESULT("parts", "DIR", &trained,
+                    "folder for trained parts, shared by studies (OUT/parts)"),
+        HIDI_SWITCH("list", &only_list, "only list the tasks, and which are done"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;

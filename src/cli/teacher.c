@@ -33,7 +33,7 @@ const hidi_command hidi_command_teacher = {
     .summary = "trains a teacher DiT by flow matching",
     .description =
         "Writes teacher.safetensors (the moving average of the weights) and teacher.csv to the\n"
-        "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
-        "resumes.\n",
+        "folder given by --out; teacher.svg is its plot, drawn anew every ten seconds.  An\n"
+        "interruption leaves a checkpoint, from which the same command resumes.\n",
     .sections = "run data model teacher",
     .run = run};

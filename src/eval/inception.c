@@ -436,6 +436,11 @@ double hidi_inception_macs(void)
 
 /* --- as an extractor -------------------------------------------------------------------------- */
 
+bool hidi_inception_is_in(const hidi_tensor_file *weights)
+{
+    return hidi_tensor_file_find(weights, "Conv2d_1a_3x3.conv.weight") != NULL;
+}
+
 typedef struct extractor_state {
     hidi_inception *net;
     hidi_inception_input input;

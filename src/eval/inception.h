@@ -15,6 +15,7 @@
 #ifndef HIDI_EVAL_INCEPTION_H
 #define HIDI_EVAL_INCEPTION_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "../backend/backend.h"
@@ -44,6 +45,9 @@ typedef enum hidi_inception_input {
 /* "pytorch-fid", "tf", "clean".  HIDI_BAD_ARGUMENT for another name, with the list. */
 hidi_status hidi_inception_input_named(hidi_inception_input *input, const char *name);
 const char *hidi_inception_input_name(hidi_inception_input input);
+
+/* Are these the weights of Inception-v3, by the names that pytorch-fid gave them? */
+bool hidi_inception_is_in(const hidi_tensor_file *weights);
 
 /* The network of `weights`, of any dtype, as an extractor called "Inception-v3 (pytorch-fid input)"
  * (or tf, clean) that takes images [n, 3, H, W] of any size and gives

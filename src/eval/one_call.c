@@ -60,9 +60,9 @@ static hidi_status open_extractor(hidi_extractor *extractor, const char *weights
     HIDI_TRY(hidi_backend_open("cpu", &backend));
     HIDI_TRY(hidi_inception_input_named(&input, "pytorch-fid"));
     HIDI_TRY(hidi_tensor_file_open(&file, weights, NULL));
-    const bool inception = hidi_tensor_file_find(&file, "Conv2d_1a_3x3.conv.weight") != NULL;
-    const hidi_status status = inception ? hidi_inception_extractor(extractor, backend, &file, input)
-                                         : open_small(extractor, backend, &file);
+    const hidi_status status = hidi_inception_is_in(&file)
+                                   ? hidi_inception_extractor(extractor, backend, &file, input)
+                                   : open_small(extractor, backend, &file);
     hidi_tensor_file_free(&file);
     return status;
 }

@@ -178,18 +178,25 @@ static bool all_finite(const double *x, size_t n)
     return true;
 }
 
+hidi_status hidi_neighbours_check(size_t k, size_t n_real, size_t n_fake)
+{
+    if (k == 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "precision and recall: k is 0");
+    if (n_real > k && n_fake > k)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_ARGUMENT,
+                      "precision and recall: k = %zu needs more than %zu points in both sets, "
+                      "found %zu real and %zu fake",
+                      k, k, n_real, n_fake);
+}
+
 hidi_status hidi_precision_recall(const double *real, size_t n_real, const double *fake,
                                   size_t n_fake, size_t D, size_t k, double *precision,
                                   double *recall)
 {
-    if (D == 0 || k == 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "precision and recall: %s is 0",
-                          D == 0 ? "the dimension" : "k");
-    if (n_real <= k || n_fake <= k)
-        return hidi_error(HIDI_BAD_ARGUMENT,
-                          "precision and recall: k = %zu needs more than %zu points in both sets, "
-                          "found %zu real and %zu fake",
-                          k, k, n_real, n_fake);
+    if (D == 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "precision and recall: the dimension is 0");
+    HIDI_TRY(hidi_neighbours_check(k, n_real, n_fake));
     if (!all_finite(real, n_real * D) || !all_finite(fake, n_fake * D))
         return hidi_error(HIDI_NOT_FINITE, "precision and recall: the features are not finite");
 

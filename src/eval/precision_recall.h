@@ -21,4 +21,7 @@ hidi_status hidi_precision_recall(const double *real, size_t n_real, const doubl
                                   size_t n_fake, size_t D, size_t k, double *precision,
                                   double *recall);
 
+/* k >= 1, and both sets have more than k points: HIDI_BAD_ARGUMENT otherwise. */
+hidi_status hidi_neighbours_check(size_t k, size_t n_real, size_t n_fake);
+
 #endif

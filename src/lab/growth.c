@@ -8,11 +8,15 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "core/stop.h"
 #include "lab/measuring.h"
 #include "lab/pictures.h"
+#include "lab/pipeline.h"
 #include "io/atomic_file.h"
+#include "io/csv.h"
+#include "io/safetensors.h"
 
 long hidi_growth_step(long steps, int picture)
 {
@@ -34,32 +38,115 @@ static bool has_picture(long steps, long step)
     return false;
 }
 
-static hidi_status draw(const hidi_settings *settings, const hidi_dit *net, const char *dir,
-                        int number, long step)
+static hidi_samples one_step(const hidi_growth *g, const hidi_dit *net, size_t n)
+{
+    const hidi_settings *s = &g->session->settings;
+    const hidi_sampler sampler = {HIDI_AVERAGE, 1, 1, (size_t)s->sample.batch};
+    return hidi_settings_samples(s, net, &sampler, n);
+}
+
+static hidi_status draw(const hidi_growth *g, const hidi_dit *net, long step)
 {
     const hidi_dit_config *c = &net->config;
     const size_t n = hidi_picture_columns(c->n_classes);
-    const hidi_sampler sampler = {HIDI_AVERAGE, 1, 1, (size_t)settings->sample.batch};
-    const hidi_samples samples = hidi_settings_samples(settings, net, &sampler, n);
+    const hidi_samples samples = one_step(g, net, n);
     char path[HIDI_PATH];
     hidi_real *x;
     HIDI_TRY(hidi_samples_draw(&samples, NULL, &x, NULL));
-    hidi_status status = hidi_make_folder(hidi_path(path, sizeof path, dir, "growth"));
+    hidi_status status = hidi_make_folder(hidi_path(path, sizeof path, g->dir, "growth"));
     if (status == HIDI_OK)
-        status = hidi_write_grid(hidi_growth_path(path, sizeof path, dir, number, step), x, n, c,
-                                 (n + 1) / 2, (size_t)settings->eval.zoom);
+        status = hidi_write_grid(hidi_growth_path(path, sizeof path, g->dir, g->number, step), x, n,
+                                 c, (n + 1) / 2, (size_t)g->session->settings.eval.zoom);
     free(x);
     return status;
 }
 
-hidi_status hidi_draw_growth(const hidi_settings *settings, const hidi_dit *net, const char *dir,
-                             int number, long steps, long step)
+/* --- distances -------------------------------------------------------------------------------- */
+
+/* The settings, for as many images as are measured here. */
+static hidi_settings for_few_images(const hidi_growth *g)
+{
+    hidi_settings few = g->session->settings;
+    if (few.eval.images > HIDI_GROWTH_IMAGES)
+        few.eval.images = HIDI_GROWTH_IMAGES;
+    return few;
+}
+
+/* The feature net of the folder, and real images.  Without either (a stage alone, in a folder of
+ * its own or of other images), nothing is measured. */
+static hidi_status open_measuring(hidi_growth *g)
+{
+    char path[HIDI_PATH];
+    hidi_feature_net *net;
+    hidi_tensor_file file;
+    const hidi_settings few = for_few_images(g);
+    g->is_open = true;
+    if (access(hidi_path(path, sizeof path, g->dir, HIDI_FEATURES_FILE), F_OK) != 0 ||
+        hidi_check_measurable(&few, g->data) != HIDI_OK)
+        return HIDI_OK;
+    HIDI_TRY(hidi_safetensors_read(&file, path));
+    hidi_status status = hidi_feature_net_from_file(&net, g->session->backend, &file);
+    hidi_tensor_file_free(&file);
+    HIDI_TRY(status);
+    if (net->image_size != g->data->height || net->channels != g->data->channels) {
+        hidi_feature_net_destroy(net);
+        return HIDI_OK;
+    }
+    HIDI_TRY(hidi_small_extractor(&g->extractor, net, g->data));
+    HIDI_TRY(hidi_settings_measuring(&few, &g->extractor, &g->how));
+    HIDI_TRY(hidi_metrics_choose(&g->how.choice, "distance,spectrum", false));
+    return hidi_gather_real(&g->real, &g->how, &few, g->data);
+}
+
+static hidi_status add_row(const hidi_growth *g, long step, const hidi_measured *m)
+{
+    static const char *const columns[] = {"step", "images", "distance", "high_frequency", NULL};
+    const double row[] = {(double)step, (double)m->images, m->value[HIDI_VALUE_DISTANCE],
+                          m->value[HIDI_VALUE_HIGH]};
+    char path[HIDI_PATH];
+    hidi_csv csv;
+    snprintf(path, sizeof path, "%s/growth/stage%d.csv", g->dir, g->number);
+    hidi_status status = hidi_csv_open(&csv, path, columns, step);
+    if (status == HIDI_BAD_FORMAT) /* damaged: what it lacks is not worth a training */
+        status = hidi_csv_open(&csv, path, columns, 0);
+    if (status == HIDI_OK)
+        status = hidi_csv_row(&csv, row);
+    const hidi_status closed = hidi_csv_close(&csv);
+    return status == HIDI_OK ? closed : status;
+}
+
+static hidi_status measure(hidi_growth *g, const hidi_dit *net, long step)
+{
+    hidi_measured measured;
+    hidi_image_source source;
+    if (!g->is_open)
+        HIDI_TRY(open_measuring(g));
+    if (g->how.extractor == NULL)
+        return HIDI_OK;
+    const hidi_samples samples = one_step(g, net, g->real.n);
+    HIDI_TRY(hidi_image_source_samples(&source, &samples));
+    hidi_status status = hidi_measure(&measured, &g->how, &source, "samples");
+    hidi_image_source_close(&source);
+    return status == HIDI_OK ? add_row(g, step, &measured) : status;
+}
+
+/* --- a look ----------------------------------------------------------------------------------- */
+
+hidi_status hidi_growth_look(hidi_growth *g, const hidi_dit *net, long step)
 {
     const size_t channels = net->config.channels;
-    if (!has_picture(steps, step) || (channels != 1 && channels != 3))
+    if (!has_picture(g->steps, step) || (channels != 1 && channels != 3))
         return HIDI_OK;
     hidi_stop_on(NULL); /* a picture left out is not made up for when the training goes on */
-    const hidi_status status = draw(settings, net, dir, number, step);
+    hidi_status status = draw(g, net, step);
+    if (status == HIDI_OK)
+        status = measure(g, net, step);
     hidi_stop_flag();
     return status == HIDI_NOT_FINITE ? HIDI_OK : status; /* the training will say so itself */
+}
+
+void hidi_growth_free(hidi_growth *g)
+{
+    hidi_image_set_free(&g->real);
+    hidi_extractor_close(&g->extractor);
 }

@@ -17,20 +17,29 @@ enum { MOST_SERIES = 5 };
 
 /* What is shown of each log. */
 typedef struct log_figure {
-    const char *name, *title, *x, *x_label, *y_label; /* x: its column */
+    const char *name, *title, *x, *x_label, *y_label; /* x: its column                   */
+    const char *log; /* NULL: `name`; otherwise several figures show this log's columns */
     bool log_y, smooth;
     struct {
         const char *column, *label;
     } series[MOST_SERIES];
 } log_figure;
 
+#define DISTANCE(stage)                                                                            \
+    {"growth/" stage "-distance", "Distance of one step", "step", "step", "Fréchet distance",      \
+     "growth/" stage, true, false, {{"distance", NULL}}}
+#define DETAIL(stage)                                                                              \
+    {"growth/" stage "-detail", "High frequencies of one step", "step", "step",                    \
+     "relative to real images", "growth/" stage, false, false, {{"high_frequency", NULL}}}
+
 static const log_figure figures[] = {
-    {"features", "Feature net", "step", "step", "cross entropy", true, true, {{"loss", NULL}}},
+    {"features", "Feature net", "step", "step", "cross entropy", NULL, true, true, {{"loss", NULL}}},
     {"teacher",
      "Teacher: flow matching",
      "step",
      "step",
      "squared error per pixel",
+     NULL,
      true,
      true,
      {{"loss", NULL}}},
@@ -39,6 +48,7 @@ static const log_figure figures[] = {
      "step",
      "step",
      "per pixel",
+     NULL,
      true,
      true,
      {{"error", "squared error"},
@@ -50,6 +60,7 @@ static const log_figure figures[] = {
      "step",
      "step",
      "loss",
+     NULL,
      false,
      true,
      {{"dm_loss", "distribution matching"},
@@ -62,13 +73,18 @@ static const log_figure figures[] = {
      "radius",
      "frequency: waves across the image",
      "ratio",
+     NULL,
      false,
      false,
      {{"real", "real"},
       {"teacher", "teacher"},
       {"stage_1", "stage 1"},
       {"stage_2", "stage 2"},
-      {"teacher_1_step", "teacher, 1 step"}}}};
+      {"teacher_1_step", "teacher, 1 step"}}},
+    DISTANCE("stage1"),
+    DISTANCE("stage2"),
+    DETAIL("stage1"),
+    DETAIL("stage2")};
 
 static bool has_values(const double *y, size_t n)
 {
@@ -113,17 +129,31 @@ static hidi_status plot(const log_figure *f, const char *log, const char *svg)
     return status;
 }
 
+/* NULL: there is none of this name. */
+static const log_figure *find_figure(const char *name)
+{
+    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
+        if (strcmp(figures[i].name, name) == 0)
+            return &figures[i];
+    return NULL;
+}
+
+const char *hidi_plotted_log(const char *name)
+{
+    const log_figure *f = find_figure(name);
+    return f != NULL && f->log != NULL ? f->log : name;
+}
+
 hidi_status hidi_plot_log(const char *dir, const char *name)
 {
     char log[HIDI_PATH], svg[HIDI_PATH], file[64];
-    snprintf(file, sizeof file, "%s.csv", name);
+    const log_figure *figure = find_figure(name);
+    if (figure == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "there is no log %s", name);
+    snprintf(file, sizeof file, "%s.csv", hidi_plotted_log(name));
     hidi_path(log, sizeof log, dir, file);
     if (access(log, F_OK) != 0)
         return HIDI_OK;
     snprintf(file, sizeof file, "%s.svg", name);
-    hidi_path(svg, sizeof svg, dir, file);
-    for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
-        if (strcmp(figures[i].name, name) == 0)
-            return plot(&figures[i], log, svg);
-    return hidi_error(HIDI_BAD_ARGUMENT, "there is no log %s", name);
+    return plot(figure, log, hidi_path(svg, sizeof svg, dir, file));
 }

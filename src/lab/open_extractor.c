@@ -85,7 +85,11 @@ static hidi_status open_small(hidi_opened_extractor *o, const hidi_extractor_req
     hidi_tensor_file file;
     hidi_feature_net *net;
     HIDI_TRY(read_weights(o, "hidi's small feature net", r->key, &file));
-    hidi_status status = hidi_feature_net_from_file(&net, backend, &file);
+    hidi_status status =
+        hidi_inception_is_in(&file)
+            ? hidi_error(HIDI_BAD_ARGUMENT, "%s: the weights of Inception-v3, which --extractor "
+                                            "inception takes", o->weights)
+            : hidi_feature_net_from_file(&net, backend, &file);
     hidi_tensor_file_free(&file);
     if (status == HIDI_OK)
         status = hidi_small_extractor(&o->extractor, net, data);

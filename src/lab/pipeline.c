@@ -12,13 +12,14 @@
 #include <unistd.h>
 
 #include "core/hash.h"
-#include "lab/growth.h"
 #include "io/atomic_file.h"
 #include "io/differences.h"
 #include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "lab/classes.h"
+#include "lab/growth.h"
+#include "lab/log_plot.h"
 #include "lab/measure_table.h"
 #include "lab/lock.h"
 
@@ -34,11 +35,22 @@ typedef struct run_stage {
     char file[HIDI_PATH], log[HIDI_PATH], checkpoint[HIDI_PATH];
 } run_stage;
 
+/* The stages, and the sections of the settings that each depends on. */
+enum { FEATURES, TEACHER, STAGE1, STAGE2, STAGES };
+static const struct {
+    const char *name, *sections;
+} stages[STAGES] = {[FEATURES] = {"features", "run data features"},
+                    [TEACHER] = {"teacher", "run data model teacher"},
+                    [STAGE1] = {"stage1", "run data student td"},
+                    [STAGE2] = {"stage2", "run data td dm"}};
+
 static hidi_status stage_begin(run_stage *stage, const hidi_session *session,
-                               const hidi_dataset *data, const char *dir, const char *name,
-                               const char *sections)
+                               const hidi_dataset *data, const char *dir, int number)
 {
+    const char *name = stages[number].name, *sections = stages[number].sections;
     char file[64];
+    if (number == TEACHER && session->settings.teacher.file[0] != '\0')
+        sections = "run data teacher"; /* a ready-made one has a model of its own */
     *stage = (run_stage){.session = session, .data = data, .dir = dir, .name = name};
     snprintf(file, sizeof file, "%s.safetensors", name);
     hidi_path(stage->file, sizeof stage->file, dir, file);
@@ -78,6 +90,17 @@ static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_
     return HIDI_OK;
 }
 
+/* The file of a stage was made with settings that are not `now`. */
+static hidi_status refuse_settings(const run_stage *stage, const char *settings, const char *now)
+{
+    char differences[512] = "it does not say with which";
+    if (settings != NULL)
+        hidi_text_differences(differences, sizeof differences, settings, now);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights (%s): remove it, "
+                                         "or use another --out",
+                      stage->file, differences);
+}
+
 /* Reads a finished stage if it is there: *found.  One made with other settings is an
  * error. */
 static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bool *found)
@@ -87,20 +110,57 @@ static hidi_status stage_read(const run_stage *stage, hidi_tensor_file *file, bo
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(file, stage->file));
     const char *settings = hidi_tensor_file_meta(file, "hidi.settings");
-    char differences[512] = "it does not say with which";
     *found = settings != NULL && strcmp(settings, stage->settings) == 0;
     if (*found)
         return HIDI_OK;
-    if (settings != NULL)
-        hidi_text_differences(differences, sizeof differences, settings, stage->settings);
+    const hidi_status status = refuse_settings(stage, settings, stage->settings);
     hidi_tensor_file_free(file);
-    return hidi_error(HIDI_BAD_ARGUMENT, "%s was made with other settings or weights (%s): remove it, "
-                                         "or use another --out",
-                      stage->file, differences);
+    return status;
 }
 
 static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const char *path,
                              double seconds);
+
+/* The settings of a stage that is there, without the weights it was made from, which are not known
+ * before those are made. */
+static hidi_status check_stage(const run_stage *stage)
+{
+    hidi_tensor_file file;
+    if (access(stage->file, F_OK) != 0)
+        return HIDI_OK;
+    HIDI_TRY(hidi_safetensors_read(&file, stage->file));
+    const char *settings = hidi_tensor_file_meta(&file, "hidi.settings");
+    const size_t length = strlen(stage->settings);
+    hidi_status status = HIDI_OK;
+    if (settings == NULL) {
+        status = refuse_settings(stage, NULL, NULL);
+    } else if (strncmp(settings, stage->settings, length) != 0) {
+        const char *weights = strstr(settings, "\nteacher.weights = ");
+        char *now = malloc(length + strlen(settings) + 1);
+        if (now == NULL)
+            status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+        if (status == HIDI_OK) {
+            sprintf(now, "%s%s", stage->settings, weights != NULL ? weights + 1 : "");
+            status = refuse_settings(stage, settings, now);
+        }
+        free(now);
+    }
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+hidi_status hidi_check_stages(const hidi_session *session, const hidi_dataset *data,
+                              const char *dir)
+{
+    hidi_status status = HIDI_OK;
+    for (int i = 0; i < STAGES && status == HIDI_OK; i++) {
+        run_stage stage;
+        HIDI_TRY(stage_begin(&stage, session, data, dir, i));
+        status = check_stage(&stage);
+        free(stage.settings);
+    }
+    return status;
+}
 
 char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step)
 {
@@ -109,38 +169,65 @@ char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, l
     return path;
 }
 
-/* The result so far. */
-typedef struct snapshots {
+/* A training that is looked at while it runs. */
+typedef struct looks {
     const run_stage *stage;
-    const hidi_dit *net;
-    int number; /* 0: the teacher; 1, 2 */
-    long every; /* steps between files of it; 0: none */
-    long steps; /* of the training                    */
-} snapshots;
+    const hidi_dit *net;  /* the result so far; NULL: the feature net's, which nobody looks at */
+    long every;           /* steps between files of it; 0: none                                */
+    long log_every;       /* steps between rows of the log                                     */
+    double next_plot;     /* hidi_seconds() from which on the log is plotted again             */
+    hidi_growth growth;   /* number 0: the report shows how the students grow, and no other    */
+} looks;
 
-static hidi_status draw_growth(const snapshots *s, long step)
+/* Seconds between plots of the log: as many as nobody waits for, and nothing beside the time that
+ * plotting takes. */
+static double time_of_next_plot(double started)
 {
-    if (s->number == 0) /* the report shows how the students grow */
-        return HIDI_OK;
-    return hidi_draw_growth(&s->stage->session->settings, s->net, s->stage->dir, s->number, s->steps,
-                            step);
+    const double now = hidi_seconds();
+    return now + fmax(10, 100 * (now - started));
 }
 
-static hidi_status write_snapshot(void *context, long step)
+/* The log's plot, beside the log, once it has two rows.  One that cannot be drawn is no reason to
+ * end a training: the report draws it again. */
+static void plot_log(looks *l, long step)
 {
-    const snapshots *s = context;
+    const double started = hidi_seconds();
+    if (step <= l->log_every || (step - 1) % l->log_every != 0 || started < l->next_plot)
+        return;
+    (void)hidi_plot_log(l->stage->dir, l->stage->name);
+    l->next_plot = time_of_next_plot(started);
+}
+
+static hidi_status look_at_samples(looks *l, long step)
+{
+    return l->growth.number > 0 ? hidi_growth_look(&l->growth, l->net, step) : HIDI_OK;
+}
+
+static hidi_status look(void *context, long step)
+{
+    looks *l = context;
     char path[HIDI_PATH];
-    HIDI_TRY(draw_growth(s, step));
-    if (s->every == 0 || step % s->every != 0)
+    plot_log(l, step);
+    HIDI_TRY(look_at_samples(l, step));
+    if (l->every == 0 || step % l->every != 0)
         return HIDI_OK;
-    return write_net(s->stage, s->net,
-                     hidi_snapshot_path(path, sizeof path, s->stage->dir, s->number, step), NAN);
+    return write_net(l->stage, l->net,
+                     hidi_snapshot_path(path, sizeof path, l->stage->dir, l->growth.number, step),
+                     NAN);
 }
 
-/* Trains with the loop's files in their places; looks: NULL, or what snapshots are made of. */
+/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net),
+ * of which there is a file after every `every` steps; number: 0, or the stage's. */
 static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
-                              const hidi_training_settings *train, snapshots *looks, double *seconds)
+                               const hidi_training_settings *train, const hidi_dit *net, int number,
+                               long every, double *seconds)
 {
+    looks l = {.stage = stage,
+               .net = net,
+               .every = every,
+               .log_every = train->log_every,
+               .growth = {.session = stage->session, .data = stage->data, .dir = stage->dir,
+                          .number = number, .steps = train->steps}};
     const hidi_training training = {.steps = train->steps,
                                     .save_every = train->save_every,
                                     .log_every = train->log_every,
@@ -148,14 +235,21 @@ static hidi_status stage_train(const run_stage *stage, const hidi_task *task,
                                     .log = stage->log,
                                     .progress = stage->session->progress,
                                     .notes = stderr,
-                                    .snapshot_every = looks ? 1 : 0,
-                                    .snapshot = write_snapshot,
-                                    .context = looks,
+                                    .snapshot_every = 1,
+                                    .snapshot = look,
+                                    .context = &l,
                                     .seconds = seconds};
-    if (looks != NULL && access(stage->checkpoint, F_OK) != 0)
-        HIDI_TRY(draw_growth(looks, 0));
-    HIDI_TRY(hidi_train(task, &training));
-    return looks != NULL ? draw_growth(looks, looks->steps) : HIDI_OK;
+    hidi_status status = HIDI_OK;
+    if (access(stage->checkpoint, F_OK) != 0)
+        status = look_at_samples(&l, 0);
+    if (status == HIDI_OK)
+        status = hidi_train(task, &training);
+    if (status == HIDI_OK)
+        status = look_at_samples(&l, train->steps);
+    if (status == HIDI_OK)
+        (void)hidi_plot_log(stage->dir, stage->name);
+    hidi_growth_free(&l.growth);
+    return status;
 }
 
 /* Writes the result, with what made it and how long it took; then the checkpoint may go. */
@@ -260,7 +354,7 @@ static hidi_status train_features(const run_stage *stage, const hidi_dataset *da
     HIDI_TRY(hidi_classifier_create(&training, stage->session->backend, data, &options,
                                     stage->settings));
     const hidi_task *task = hidi_classifier_task(training);
-    hidi_status status = stage_train(stage, task, &s->features.train, NULL, &seconds);
+    hidi_status status = stage_train(stage, task, &s->features.train, NULL, 0, 0, &seconds);
     if (status == HIDI_OK)
         status = hidi_classifier_finish(training, (size_t)n, &accuracy);
     if (status == HIDI_OK) {
@@ -318,7 +412,7 @@ hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *
     bool found;
     hidi_tensor_file file;
     *net = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "features", "run data features"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, FEATURES));
     hidi_status status = stage_read(&stage, &file, &found);
     if (status == HIDI_OK && found) {
         status = hidi_feature_net_from_file(net, session->backend, &file);
@@ -360,9 +454,8 @@ static hidi_status train_teacher(const run_stage *stage, const hidi_dataset *dat
         return status;
     }
     HIDI_TRY(hidi_teacher_create(&training, net, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_teacher_result(training), 0, s->teacher.snapshot_every,
-                       s->teacher.train.steps};
-    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train, &looks, &seconds);
+    status = stage_train(stage, hidi_teacher_task(training), &s->teacher.train,
+                         hidi_teacher_result(training), 0, s->teacher.snapshot_every, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_teacher_result(training), stage->file, seconds);
     if (status == HIDI_OK)
@@ -379,8 +472,7 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
     char path[HIDI_PATH];
     const char *ready = session->settings.teacher.file;
     *teacher = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "teacher",
-                        ready[0] ? "run data teacher" : "run data model teacher"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, TEACHER));
     hidi_status status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
         status = hidi_find_ready(ready, path, sizeof path);
@@ -403,10 +495,10 @@ static hidi_status train_stage1(const run_stage *stage, const hidi_dataset *data
     hidi_stage1 *training;
     double seconds = NAN;
     HIDI_TRY(hidi_stage1_create(&training, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage1_result(training), 1, s->td.snapshot_every,
-                       s->td.train.steps};
     const hidi_task *task = hidi_stage1_task(training);
-    hidi_status status = stage_train(stage, task, &s->td.train, &looks, &seconds);
+    hidi_status status =
+        stage_train(stage, task, &s->td.train, hidi_stage1_result(training), 1,
+                    s->td.snapshot_every, &seconds);
     if (status == HIDI_OK)
         status = write_net(stage, hidi_stage1_result(training), stage->file, seconds);
     if (status == HIDI_OK)
@@ -421,7 +513,7 @@ hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage1", "run data student td"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, STAGE1));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = read_net(&stage, student, &found);
@@ -459,10 +551,10 @@ static hidi_status train_stage2(const run_stage *stage, const hidi_dataset *data
     double seconds = NAN;
     HIDI_TRY(hidi_settings_stage2(s, &options));
     HIDI_TRY(hidi_stage2_create(&training, stage1, teacher, data, &options, stage->settings));
-    snapshots looks = {stage, hidi_stage2_result(training), 2, s->dm.snapshot_every,
-                       s->dm.train.steps};
     const hidi_task *task = hidi_stage2_task(training);
-    hidi_status status = stage_train(stage, task, &s->dm.train, &looks, &seconds);
+    hidi_status status =
+        stage_train(stage, task, &s->dm.train, hidi_stage2_result(training), 2,
+                    s->dm.snapshot_every, &seconds);
     if (status == HIDI_OK)
         status = write_opponents(stage, training);
     if (status == HIDI_OK)
@@ -479,7 +571,7 @@ hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *da
     run_stage stage;
     bool found;
     *student = NULL;
-    HIDI_TRY(stage_begin(&stage, session, data, dir, "stage2", "run data td dm"));
+    HIDI_TRY(stage_begin(&stage, session, data, dir, STAGE2));
     hidi_status status = stage_depends(&stage, "teacher", teacher);
     if (status == HIDI_OK)
         status = stage_depends(&stage, "student", stage1);

@@ -30,6 +30,11 @@ hidi_status hidi_make_stage1(const hidi_session *session, const hidi_dataset *da
 hidi_status hidi_make_stage2(const hidi_session *session, const hidi_dataset *data, const char *dir,
                              const hidi_dit *teacher, const hidi_dit *stage1, hidi_dit **student);
 
+/* Were the stages that are in dir made with these settings?  (Whether from the same weights, only
+ * making the stages before them shows.) */
+hidi_status hidi_check_stages(const hidi_session *session, const hidi_dataset *data,
+                              const char *dir);
+
 /* The file of a snapshot of the teacher (number 0), stage 1 or 2 in path[size]; returns path. */
 char *hidi_snapshot_path(char *path, size_t size, const char *dir, int number, long step);
 

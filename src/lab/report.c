@@ -16,6 +16,7 @@
 #include "core/version.h"
 #include "lab/path_picture.h"
 #include "lab/pictures.h"
+#include "lab/growth.h"
 #include "lab/pipeline.h"
 #include "lab/report_parts.h"
 #include "lab/run.h"
@@ -190,6 +191,28 @@ static hidi_status print_path(FILE *out, const hidi_report *r)
 
 /* --- the stages ------------------------------------------------------------------------------- */
 
+/* The samples over the training of stage `number`, and what was measured of them. */
+static hidi_status print_growth(FILE *out, const hidi_report *r, int number, long steps)
+{
+    const long all = r->session->settings.eval.images;
+    const long n = all < HIDI_GROWTH_IMAGES ? all : HIDI_GROWTH_IMAGES;
+    char name[64], caption[512];
+    HIDI_TRY(hidi_print_growth(out, r->dir, number, steps));
+    snprintf(name, sizeof name, "growth/stage%d-distance", number);
+    snprintf(caption, sizeof caption,
+             "How far one-step samples are from real images while stage %d is trained, by %ld of "
+             "each: the fewer images, the larger a distance comes out, so that these compare with "
+             "each other, and with the table only if it is of as many.",
+             number, n);
+    HIDI_TRY(hidi_print_log(out, r->dir, name, caption));
+    snprintf(name, sizeof name, "growth/stage%d-detail", number);
+    snprintf(caption, sizeof caption,
+             "Their power in the upper half of the frequencies, relative to that of real images: "
+             "below 1, detail is missing (%ld images).",
+             n);
+    return hidi_print_log(out, r->dir, name, caption);
+}
+
 static hidi_status print_stage1(FILE *out, const hidi_report *r)
 {
     fputs("<h2>Stage 1: the sketch</h2>\n"
@@ -204,7 +227,7 @@ static hidi_status print_stage1(FILE *out, const hidi_report *r)
           "<code>hidi_meanflow_loss</code>; symbol by symbol: <code>docs/paper-map.md</code>, "
           "“Stage 1”.</p>\n<div class=\"grid\">\n",
           out);
-    HIDI_TRY(hidi_print_growth(out, r->dir, 1, r->session->settings.td.train.steps));
+    HIDI_TRY(print_growth(out, r, 1, r->session->settings.td.train.steps));
     HIDI_TRY(hidi_print_log(out, r->dir, "stage1",
                             "How far u is from its target, and the sizes of u, of the teacher's v "
                             "and of du/dt. u and v should be of one size; a du/dt that keeps "
@@ -233,7 +256,7 @@ static hidi_status print_stage2(FILE *out, const hidi_report *r)
           "and <code>src/train/stage2.c</code>; symbol by symbol: <code>docs/paper-map.md</code>, "
           "“Stage 2”.</p>\n<div class=\"grid\">\n",
           out);
-    HIDI_TRY(hidi_print_growth(out, r->dir, 2, s->dm.train.steps));
+    HIDI_TRY(print_growth(out, r, 2, s->dm.train.steps));
     HIDI_TRY(hidi_print_log(out, r->dir, "stage2",
                             "No curve has to fall: the student and its opponents pull against each "
                             "other. The loss of distribution matching says little, since its "
@@ -421,8 +444,8 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
     HIDI_TRY(hidi_print_command(out, r->session, r->dir));
     HIDI_TRY(hidi_print_settings(out, &r->session->settings, HIDI_RUN_SECTIONS));
     fprintf(out, "<p class=\"note\">Every setting with its meaning: <a href=\"settings.ini\">"
-                 "settings.ini</a>. Distances in the course of the trainings, and over several "
-                 "seeds: <code>hidi study</code>.</p>\n<script>%s</script>\n</body></html>\n",
+                 "settings.ini</a>. Distances over several seeds, with error bars: <code>hidi "
+                 "study</code>.</p>\n<script>%s</script>\n</body></html>\n",
             hidi_report_script);
     return HIDI_OK;
 }

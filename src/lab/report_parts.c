@@ -100,7 +100,7 @@ hidi_status hidi_print_log(FILE *out, const char *dir, const char *name, const c
         return HIDI_OK;
     HIDI_TRY(hidi_read_file(path, &svg, NULL));
     fprintf(out, "<figure>%s<figcaption>%s <a href=\"%s.csv\">%s.csv</a></figcaption></figure>\n",
-            (const char *)svg, caption, name, name);
+            (const char *)svg, caption, hidi_plotted_log(name), hidi_plotted_log(name));
     free(svg);
     return HIDI_OK;
 }

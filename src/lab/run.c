@@ -14,6 +14,7 @@
 #include "lab/measure_table.h"
 #include "lab/measuring.h"
 #include "lab/pipeline.h"
+#include "lab/rehearsal.h"
 #include "lab/report.h"
 #include "lab/run_pictures.h"
 #include "io/atomic_file.h"
@@ -229,6 +230,7 @@ static hidi_status make_all(distillation *d, FILE *out)
     HIDI_TRY(hidi_session_data(d->session, &d->data));
     HIDI_TRY(hidi_check_measurable(&d->session->settings, d->data));
     HIDI_TRY(hidi_lock_folder(d->dir, 0, false)); /* the first that is made */
+    HIDI_TRY(hidi_rehearse_run(d->session, d->data, d->dir));
     HIDI_TRY(make_networks(d));
     list_generators(d);
     HIDI_TRY(write_settings(d));

@@ -13,6 +13,7 @@
 #include "core/array.h"
 #include "io/choice.h"
 #include "io/number.h"
+#include "lab/settings_check.h"
 
 /* Where in the file; in the order of the sections. */
 enum { NOWHERE, IN_STUDY, IN_ALL, IN_VARIANT };
@@ -118,7 +119,11 @@ static hidi_status check_variant(const hidi_variant *v)
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "[variant %s]: snapshots = yes needs snapshot_every of its stage",
                           v->name);
-    return HIDI_OK;
+    static const char *const trained[] = {[HIDI_NET_REAL] = "features teacher",
+                                          [HIDI_NET_TEACHER] = "features teacher",
+                                          [HIDI_NET_STAGE1] = "features teacher td",
+                                          [HIDI_NET_STAGE2] = "features teacher td dm"};
+    return hidi_error_prefix(hidi_settings_check(s, trained[v->net]), "[variant %s]", v->name);
 }
 
 static hidi_status begin_variant(reader *r, const char *name)

@@ -14,10 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backend/tables.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
 #include "lab/lock.h"
-#include "lab/measuring.h"
+#include "lab/rehearsal.h"
 
 /* --- who is at work in the folder? ------------------------------------------------------------ */
 
@@ -227,32 +228,50 @@ static hidi_status run_tasks(hidi_plan *plan, int jobs)
     return status;
 }
 
-/* What is measured in the end is there: asked before anything is trained, once for the variants that
- * have the same data and ask for as much. */
-static hidi_status check_measurable(const hidi_plan *plan)
+/* The trainings and the measurement of a variant, gone through on its data. */
+static hidi_status rehearse(const hidi_plan *plan, const hidi_variant *v, const hidi_dataset *data)
+{
+    hidi_session session = *plan->session;
+    hidi_dit_config teacher;
+    session.backend = hidi_reference_backend();   /* the tasks' processes open their own */
+    session.settings = plan->study->all.settings; /* the teacher is one for all          */
+    HIDI_TRY(hidi_rehearse_teacher(&session, data, NULL, &teacher));
+    session.settings = v->settings;
+    if (v->net == HIDI_NET_STAGE1 || (v->net == HIDI_NET_STAGE2 && v->start > 0))
+        HIDI_TRY(hidi_rehearse_stage(1, &session, data, &teacher));
+    if (v->net == HIDI_NET_STAGE2)
+        HIDI_TRY(hidi_rehearse_stage(2, &session, data, &teacher));
+    return hidi_rehearse_measurement(&session, data);
+}
+
+/* What is to be trained and measured can be, of every variant: asked before anything is.  The data
+ * is opened once for the variants that have the same. */
+static hidi_status rehearse_all(const hidi_plan *plan)
 {
     char *seen = NULL;
+    hidi_dataset *data = NULL;
     hidi_status status = HIDI_OK;
     for (int i = 0; i < plan->n && status == HIDI_OK; i++) {
         const hidi_study_task *task = &plan->task[i];
         hidi_session session = *plan->session;
-        hidi_dataset *data;
         if (task->kind != HIDI_DO_MEASURE || task->state == HIDI_DONE)
             continue;
         session.settings = task->variant->settings;
-        char *text = hidi_settings_text(&session.settings, "data eval");
-        if (text == NULL) {
+        char *text = hidi_settings_text(&session.settings, "data");
+        if (text == NULL)
             status = hidi_error(HIDI_NO_MEMORY, "out of memory");
-        } else if (seen == NULL || strcmp(seen, text) != 0) {
-            status = hidi_session_data(&session, &data);
-            if (status == HIDI_OK)
-                status = hidi_check_measurable(&session.settings, data);
+        if (text != NULL && (seen == NULL || strcmp(seen, text) != 0)) {
             hidi_dataset_close(data);
-            status = hidi_error_prefix(status, "%s", task->variant->name);
+            data = NULL;
+            status = hidi_session_data(&session, &data);
         }
+        if (status == HIDI_OK)
+            status = rehearse(plan, task->variant, data);
+        status = hidi_error_prefix(status, "%s", task->variant->name);
         free(seen);
         seen = text;
     }
+    hidi_dataset_close(data);
     free(seen);
     return status;
 }
@@ -260,7 +279,7 @@ static hidi_status check_measurable(const hidi_plan *plan)
 hidi_status hidi_plan_run(hidi_plan *plan, int jobs)
 {
     char rows[HIDI_PATH];
-    HIDI_TRY(check_measurable(plan));
+    HIDI_TRY(rehearse_all(plan));
     hidi_status status = lock_all(plan);
     if (status == HIDI_OK)
         status = hidi_make_folder(hidi_path(rows, sizeof rows, plan->out, "rows"));

@@ -138,6 +138,5 @@ void hidi_ema_update(hidi_params *average, const hidi_params *params, double dec
 {
     const double early = (1.0 + (double)updates) / (10.0 + (double)updates);
     const double d = decay < early ? decay : early;
-    params->backend->axpby(average->value, (hidi_real)d, (hidi_real)(1 - d), params->value,
-                           params->count);
+    params->backend->lerp(average->value, (hidi_real)(1 - d), params->value, params->count);
 }

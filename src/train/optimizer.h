@@ -66,7 +66,7 @@ hidi_status hidi_optimizer_from_file(hidi_optimizer *optimizer, const char *pref
 /* Decay of a moving average: in [0, 1).  With 1 it would stay at the initial weights. */
 hidi_status hidi_ema_check(double decay);
 
-/* average = d average + (1 - d) params, d = min(decay, (1 + updates) / (10 + updates)): the first
+/* average += (1 - d) (params - average), d = min(decay, (1 + updates) / (10 + updates)): the first
  * weights are forgotten quickly.  Same declarations in both. */
 void hidi_ema_update(hidi_params *average, const hidi_params *params, double decay, long updates);
 

@@ -83,6 +83,7 @@ static void override_slots(void)
     table.copy = hidi_cpu_copy;
     table.copy_block = hidi_cpu_copy_block;
     table.axpby = hidi_cpu_axpby;
+    table.lerp = hidi_cpu_lerp;
     table.multiply = hidi_cpu_multiply;
     table.unary = hidi_cpu_unary;
     table.unary_jacobian = hidi_cpu_unary_jacobian;

@@ -68,6 +68,7 @@ void hidi_cpu_copy(hidi_real *y, const hidi_real *x, size_t n);
 void hidi_cpu_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                          size_t rows, size_t n);
 void hidi_cpu_axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n);
+void hidi_cpu_lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n);
 void hidi_cpu_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,
                        const hidi_real *w, size_t n);
 void hidi_cpu_unary(hidi_unary f, hidi_real *y, const hidi_real *x, size_t n, const hidi_real p[2]);

@@ -49,6 +49,15 @@ void hidi_cpu_axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *
     }
 }
 
+void hidi_cpu_lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n)
+{
+    HIDI_OMP(parallel if (n >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(n, GRANULE);
+        hidi_kernels->lerp(y + s.begin, a, x + s.begin, s.end - s.begin);
+    }
+}
+
 void hidi_cpu_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,
                        const hidi_real *w, size_t n)
 {

@@ -23,6 +23,19 @@ static void axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x,
     HIDI_ACCUMULATE(i, n, y, beta, a * x[i]);
 }
 
+static void lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n)
+{
+    if (a < (hidi_real)0.5) {
+        HIDI_SIMD
+        for (size_t i = 0; i < n; i++)
+            y[i] += a * (x[i] - y[i]);
+    } else { /* from the nearer end, so that both ends are met */
+        HIDI_SIMD
+        for (size_t i = 0; i < n; i++)
+            y[i] = x[i] - (1 - a) * (x[i] - y[i]);
+    }
+}
+
 static void multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,
                      const hidi_real *w, size_t n)
 {
@@ -402,6 +415,7 @@ static void adamw(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, 
 const hidi_cpu_kernels TABLE(HIDI_CPU_VARIANT) = {
     .name = NAME(HIDI_CPU_VARIANT),
     .axpby = axpby,
+    .lerp = lerp,
     .multiply = multiply,
     .unary = unary,
     .unary_jacobian = unary_jacobian,

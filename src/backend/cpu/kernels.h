@@ -39,6 +39,7 @@ typedef struct hidi_cpu_kernels {
     const char *name; /* "baseline", "avx2", "avx512" */
 
     void (*axpby)(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n);
+    void (*lerp)(hidi_real *y, hidi_real a, const hidi_real *x, size_t n);
     void (*multiply)(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,
                      const hidi_real *w, size_t n);
     /* Every map but SOFTPLUS and POWER, which stay with the reference backend. */

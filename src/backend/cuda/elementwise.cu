@@ -44,6 +44,18 @@ static void axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x,
     HIDI_LAUNCH_ELEMENTS(axpby_kernel, n, y, beta, a, x, n);
 }
 
+/* y_i = y_i + a (x_i - y_i), from the nearer end */
+HIDI_KERNEL lerp_kernel(hidi_real *y, hidi_real a, const hidi_real *x, size_t n)
+{
+    HIDI_FOR_ELEMENTS (i, n)
+        y[i] = a < (hidi_real)0.5 ? y[i] + a * (x[i] - y[i]) : x[i] - (1 - a) * (x[i] - y[i]);
+}
+
+static void lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n)
+{
+    HIDI_LAUNCH_ELEMENTS(lerp_kernel, n, y, a, x, n);
+}
+
 /* y_i = beta y_i + a u_i w_i */
 HIDI_KERNEL multiply_kernel(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,
                             const hidi_real *w, size_t n)
@@ -192,6 +204,7 @@ void hidi_cuda_elementwise_slots(hidi_backend *table)
     table->fill = fill;
     table->copy_block = copy_block;
     table->axpby = axpby;
+    table->lerp = lerp;
     table->multiply = multiply;
     table->unary = unary;
     table->unary_jacobian = unary_jacobian;

@@ -116,6 +116,7 @@ static void copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real
                        size_t rows, size_t n) {}
 
 static void axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n) {}
+static void lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n) {}
 static void multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,
                      const hidi_real *w, size_t n) {}
 static void unary(hidi_unary f, hidi_real *y, const hidi_real *x, size_t n, const hidi_real p[2]) {}
@@ -230,6 +231,7 @@ static HIDI_THREAD_LOCAL hidi_backend table = {
     .copy_block = copy_block,
 
     .axpby = axpby,
+    .lerp = lerp,
     .multiply = multiply,
     .unary = unary,
     .unary_jacobian = unary_jacobian,

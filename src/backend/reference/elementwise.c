@@ -1,6 +1,7 @@
 /* elementwise.c - y_i from x_i alone: copies, sums, products, and maps f with their derivatives f'.
  *
  *   axpby            y_i = beta y_i + a x_i
+ *   lerp             y_i = y_i + a (x_i - y_i) = x_i - (1 - a) (x_i - y_i)
  *   multiply         y_i = beta y_i + a u_i w_i
  *   unary            y_i = f(x_i)
  *   unary_jacobian   out_i = beta out_i + f'(x_i) d_i
@@ -36,6 +37,14 @@ void hidi_reference_axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_
 {
     for (size_t i = 0; i < n; i++)
         blend(&y[i], beta, (double)a * x[i]);
+}
+
+void hidi_reference_lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) { /* from the nearer end, so that both ends are met */
+        const double way = (double)x[i] - y[i];
+        y[i] = (hidi_real)(a < (hidi_real)0.5 ? y[i] + a * way : x[i] - (1 - a) * way);
+    }
 }
 
 void hidi_reference_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,

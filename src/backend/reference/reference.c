@@ -85,6 +85,7 @@ static const hidi_backend reference = {
     .copy_block = hidi_reference_copy_block,
 
     .axpby = hidi_reference_axpby,
+    .lerp = hidi_reference_lerp,
     .multiply = hidi_reference_multiply,
     .unary = hidi_reference_unary,
     .unary_jacobian = hidi_reference_unary_jacobian,

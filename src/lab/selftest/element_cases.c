@@ -21,6 +21,17 @@ static void run_axpby(hidi_trial *t)
     hidi_compare(t, y, 2);
 }
 
+/* Variants: nearer to where y is, and to x. */
+static void run_lerp(hidi_trial *t)
+{
+    const size_t n = t->size[0];
+    hidi_array *y = hidi_trial_in_out(t, n), *x = hidi_trial_input(t, n);
+
+    HIDI_EACH_SIDE (t)
+        t->k->lerp(AT(y), hidi_scalar(t, t->variant ? 0.875 : 0.125), AT(x), n);
+    hidi_compare(t, y, 3);
+}
+
 /* Variants: apart, in place of u, of w, of both. */
 static void run_multiply(hidi_trial *t)
 {
@@ -117,6 +128,7 @@ static void run_unary_jacobian(hidi_trial *t)
 
 static const hidi_slot_case cases[] = {
     HIDI_CASE(axpby, lengths, 2, true, 1 << 22),
+    HIDI_CASE(lerp, lengths, 2, false, 1 << 22),
     HIDI_CASE(multiply, lengths, 4, true, 1 << 22),
     HIDI_CASE(unary, shorter, 2 * MAPS, false, 1 << 22),
     HIDI_CASE(unary_jacobian, shorter, 2 * MAPS, true, 1 << 22)
