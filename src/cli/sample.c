@@ -27,7 +27,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"out", "PATH", &cli.session.out, NULL,
          "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors (samples.png)"},
         {"model", "FILE", &r.model, NULL, "a teacher or a student"},
-        {"key", "KEY", &r.key, NULL, "the part of its file that is it (ema; a checkpoint's average)"},
+        {"key", "KEY", &cli.session.key, NULL, "the part of its file that is it (ema; a checkpoint's average)"},
         {"count", "N", &count, NULL, "number of samples (60; with --noise as many as that has)"},
         {"columns", "N", &columns, NULL, "samples per row of the picture (10)"},
         {"class", "Y", &r.label, NULL, "one class for all, its number or its name; else they go round"},

@@ -10,7 +10,7 @@ static hidi_status stage1(const char *teacher_path, hidi_session *session)
     hidi_dit *teacher = NULL, *student = NULL;
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_session_data(session, &data));
-    hidi_status status = hidi_load_for(session, data, teacher_path, &teacher);
+    hidi_status status = hidi_load_for(session, data, teacher_path, HIDI_GIVEN_TEACHER, &teacher);
     if (status == HIDI_OK)
         status = hidi_make_stage1(session, data, session->out, teacher, &student);
     if (status == HIDI_OK)
@@ -26,7 +26,10 @@ static int run(const hidi_command *command, int argc, char **argv)
     hidi_cli cli;
     int code;
     const char *teacher = NULL;
-    const hidi_flag flags[] = {{"teacher", "FILE", &teacher, NULL, "the teacher to distill"}, {0}};
+    const hidi_flag flags[] = {
+        {"teacher", "FILE", &teacher, NULL, "the teacher to distill"},
+        {"key", "KEY", &cli.session.key, NULL, "the part of its file that is it (ema)"},
+        {0}};
     if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
     if (teacher == NULL)

@@ -39,7 +39,10 @@ static hidi_status draw(const hidi_settings *settings, const hidi_dit *net, cons
 {
     const hidi_dit_config *c = &net->config;
     const size_t n = hidi_picture_columns(c->n_classes);
-    const hidi_sampler sampler = {HIDI_AVERAGE, 1, 1, (size_t)settings->sample.batch};
+    const hidi_sampler sampler = {.solver = HIDI_AVERAGE,
+                                  .steps = 1,
+                                  .guidance = 1,
+                                  .batch = (size_t)settings->sample.batch};
     const hidi_samples samples = hidi_settings_samples(settings, net, &sampler, n);
     char path[HIDI_PATH];
     hidi_real *x;

@@ -151,8 +151,12 @@ static hidi_status prepare(sampling *s)
                                                  "NAME.safetensors",
                               r->save_noise);
     }
-    HIDI_TRY(hidi_tensor_file_open(&s->model, r->model, r->key));
-    HIDI_TRY(hidi_dit_from_file(&s->net, s->session->backend, &s->model, "", 0, 0, 0));
+    const hidi_dit_given given = hidi_session_given(s->session, HIDI_GIVEN_ALL);
+    HIDI_TRY(hidi_dit_open(&s->model, r->model, s->session->key));
+    HIDI_TRY(hidi_dit_read(&s->net, s->session->backend, &s->model, "", &given));
+    const hidi_sampler sampler =
+        hidi_settings_sampler(&s->session->settings, s->net->config.has_interval);
+    HIDI_TRY(hidi_error_prefix(hidi_sampler_check(&sampler, s->net), "%s", r->model));
     s->pixels = s->net->config.channels * s->net->config.image_size * s->net->config.image_size;
     HIDI_TRY(check_channels(s));
     s->n = r->count > 0 ? (size_t)r->count : COUNT;
