@@ -25,7 +25,7 @@ static hidi_status load(const char *path, json_t **json)
                                       reason.text);
 }
 
-bool hidi_json_number(const char *path, const char *key, long *value)
+bool hidi_json_file_number(const char *path, const char *key, long *value)
 {
     json_t *json;
 
@@ -40,7 +40,7 @@ bool hidi_json_number(const char *path, const char *key, long *value)
 }
 
 static hidi_status take_all(json_t *object, const char *path, const char *key,
-                            hidi_json_taker *take, void *context)
+                            hidi_json_file_taker *take, void *context)
 {
     const char *name;
     json_t *text;
@@ -55,7 +55,7 @@ static hidi_status take_all(json_t *object, const char *path, const char *key,
     return HIDI_OK;
 }
 
-hidi_status hidi_json_texts(const char *path, const char *key, hidi_json_taker *take, void *context)
+hidi_status hidi_json_file_texts(const char *path, const char *key, hidi_json_file_taker *take, void *context)
 {
     json_t *json;
 

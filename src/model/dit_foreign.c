@@ -196,7 +196,7 @@ static hidi_status add_settings(hidi_tensor_file *file)
     snprintf(path, sizeof path, "%.*sconfig.json", slash ? (int)(slash - file->path + 1) : 0,
              file->path);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (!hidi_json_number(path, keys[i][0], &number))
+        if (!hidi_json_file_number(path, keys[i][0], &number))
             continue;
         snprintf(text, sizeof text, "%ld", number);
         HIDI_TRY(hidi_tensor_file_set_meta(file, keys[i][1], text));
