@@ -34,7 +34,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"reference", "SET", &r.reference, NULL, "what to compare with (data:test, or eval.split)"},
         {"extractor", "NAME", &x->name, NULL, "inception or small (small)"},
         {"weights", "FILE", &x->weights, NULL, "the extractor's weights"},
-        {"key", "KEY", &x->key, NULL, "the part of that file that holds them (ema, state_dict)"},
+        {"key", "KEY", &x->key, NULL,
+         "the part of that file that holds them (ema); without --weights, of models' files"},
         {"features", "FILE", &x->features, NULL,
          "the small net's weights (the preset's features.file)"},
         {"input", "NAME", &x->input, NULL, "how Inception sees images: pytorch-fid, tf, clean"},
@@ -46,6 +47,10 @@ static int run(const hidi_command *command, int argc, char **argv)
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
+    if (x->weights == NULL) {
+        cli.session.key = x->key;
+        x->key = NULL;
+    }
     r.sets = argv + first;
     r.n = (size_t)(argc - first);
     if (r.n == 0)

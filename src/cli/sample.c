@@ -31,6 +31,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         {"count", "N", &count, NULL, "number of samples (60; with --noise as many as that has)"},
         {"columns", "N", &columns, NULL, "samples per row of the picture (10)"},
         {"class", "Y", &r.label, NULL, "one class for all, its number or its name; else they go round"},
+        {"classes", "FILE", &r.classes, NULL,
+         "names for --class, one a line, as imagenet_classes.txt has them"},
         {"noise", "FILE", &r.noise, NULL, "start from this noise [N, C, H, W] and its labels"},
         {"save-noise", "FILE", &r.save_noise, NULL,
          "also write noise and labels: NAME.safetensors or NAME.npz"},

@@ -94,6 +94,35 @@ hidi_dit_given hidi_given_for(const hidi_given *given, hidi_given_role role, int
     return g;
 }
 
+static hidi_status number_to_file(hidi_tensor_file *file, const char *key, size_t number)
+{
+    char text[32];
+    if (number == 0)
+        return HIDI_OK;
+    snprintf(text, sizeof text, "%zu", number);
+    return hidi_tensor_file_set_meta(file, key, text);
+}
+
+static hidi_status word_to_file(hidi_tensor_file *file, const char *key, const char *words, int i)
+{
+    char text[32];
+    if (i == 0)
+        return HIDI_OK;
+    return hidi_tensor_file_set_meta(file, key, hidi_choice_name(words, i - 1, text, sizeof text));
+}
+
+hidi_status hidi_given_to_file(const hidi_dit_given *g, hidi_tensor_file *file)
+{
+    char text[HIDI_NUMBER_TEXT];
+    HIDI_TRY(number_to_file(file, "hidi.heads", g->heads));
+    if (g->time_scale > 0)
+        HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.time_scale",
+                                           hidi_format_double(text, g->time_scale)));
+    HIDI_TRY(word_to_file(file, "hidi.prediction", HIDI_PREDICTIONS, g->prediction));
+    HIDI_TRY(number_to_file(file, "hidi.image_size", g->image_size));
+    return word_to_file(file, "hidi.code", HIDI_DIT_CODES, g->code);
+}
+
 char *hidi_given_text(const hidi_dit_given *g, char *text, size_t size)
 {
     char word[32];

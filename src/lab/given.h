@@ -19,6 +19,9 @@ hidi_status hidi_given_set(hidi_given *given, const char *assignment, bool *take
  * 1 + a hidi_prediction or 0. */
 hidi_dit_given hidi_given_for(const hidi_given *given, hidi_given_role role, int unsaid);
 
+/* As metadata: hidi.heads, hidi.prediction ... */
+hidi_status hidi_given_to_file(const hidi_dit_given *given, hidi_tensor_file *file);
+
 /* "prediction = sit" and so on, one a line, of what is given, into text[size]; returns text. */
 char *hidi_given_text(const hidi_dit_given *given, char *text, size_t size);
 

@@ -205,6 +205,8 @@ static hidi_status draw_inputs(sampling *s)
     }
     if (s->request->noise != NULL)
         HIDI_TRY(read_noise(s));
+    if (s->request->classes != NULL)
+        HIDI_TRY(hidi_classes_read(s->request->classes, c->n_classes, &s->model));
     if (s->request->label != NULL) {
         HIDI_TRY(hidi_error_prefix(hidi_class_find(&s->model, c->n_classes, s->request->label, &label),
                                    "--class %s", s->request->label));

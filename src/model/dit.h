@@ -195,6 +195,9 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
  * metadata. */
 hidi_status hidi_dit_open(hidi_tensor_file *file, const char *path, const char *key);
 
+/* The names alone, of a file that has been read; one that is no DiT's is left as it is. */
+hidi_status hidi_dit_adopt(hidi_tensor_file *file);
+
 /* "DiT 16x16x3 patch 4, width 128, depth 4, 4 heads, 10 classes, ..." into text[size]. */
 char *hidi_dit_text(const hidi_dit_config *config, char *text, size_t size);
 

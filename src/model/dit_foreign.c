@@ -234,7 +234,7 @@ static hidi_status from_diffusers(hidi_tensor_file *file)
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
-static hidi_status adopt(hidi_tensor_file *file)
+hidi_status hidi_dit_adopt(hidi_tensor_file *file)
 {
     while (take_off(file, "module") || take_off(file, "_orig_mod"))
         ;
@@ -261,7 +261,7 @@ hidi_status hidi_dit_open(hidi_tensor_file *file, const char *path, const char *
         status = open_average(file, path);
     if (status != HIDI_OK)
         return status;
-    status = adopt(file);
+    status = hidi_dit_adopt(file);
     if (status != HIDI_OK)
         hidi_tensor_file_free(file);
     return status;
