@@ -54,8 +54,9 @@ static hidi_status set_metadata(hidi_tensor_file *file, const char *const *set, 
     hidi_given given = {{{0}}};
     for (int i = 0; i < n; i++) {
         bool taken = false;
-        if (strncmp(set[i], "teacher.", strlen("teacher.")) != 0)
-            HIDI_TRY(hidi_error_prefix(hidi_given_set(&given, set[i], &taken), "--set"));
+        if (strncmp(set[i], "teacher.", strlen("teacher.")) != 0 &&
+            hidi_given_set(&given, set[i], &taken) != HIDI_OK)
+            taken = false; /* no such number or word */
         if (!taken && strcmp(set[i], "r_embedder=h") == 0)
             HIDI_TRY(rename_embedder(file));
         else if (!taken)

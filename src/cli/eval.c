@@ -77,5 +77,6 @@ const hidi_command hidi_command_eval = {
     "--extractor small compares by Frechet distance, precision and recall in the features of a\n"
     "small net trained on the data set (hidi features), and by the share of high-frequency power;\n"
     "this is not FID.  Without --reference, the first row compares real training images, for\n"
-    "scale.  --out names a CSV file for the table.\n",
+    "scale.  --out names a CSV file for the table.\n"
+    HIDI_GIVEN_HELP,
     "run data sample eval features", run};

@@ -51,5 +51,6 @@ const hidi_command hidi_command_info = {
     "With FILEs (safetensors, PyTorch's .pt and .pth, npz; told apart by their content): what\n"
     "each holds, and whether a network that hidi knows is complete and finite; of a DiT or SiT from\n"
     "elsewhere, also its size and what it takes to sample from it.  Nothing\n"
-    "that a PyTorch file would have Python call is called: such things are listed, and not read.\n",
+    "that a PyTorch file would have Python call is called: such things are listed, and not read.\n"
+    HIDI_GIVEN_HELP,
     "run data model teacher student td dm sample", run};

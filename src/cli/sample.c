@@ -76,5 +76,9 @@ const hidi_command hidi_command_sample = {
     "  NAME.png           all of them in one picture\n"
     "  NAME/              a folder with 000000.png, 000001.png, ...\n"
     "  NAME.npz           arr_0, u8 [N, H, W, C], and arr_1, the classes\n"
-    "  NAME.safetensors   images [N, C, H, W] as the network makes them, and labels; latents, too\n",
+    "  NAME.safetensors   images [N, C, H, W] as the network makes them, and labels; latents, too\n"
+    "\n"
+    "sample.solver: euler, heun and euler-maruyama (SiT's stochastic sampler) take any teacher; ddpm\n"
+    "and ddim are for those that predict epsilon, on sample.steps respaced steps of their chain.\n"
+    HIDI_GIVEN_HELP,
     "run sample eval", run};

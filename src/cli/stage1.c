@@ -43,6 +43,7 @@ const hidi_command hidi_command_stage1 = {
     .summary = "stage 1: trajectory distillation with the MeanFlow objective",
     .description =
         "Writes stage1.safetensors and stage1.csv to the folder given by --out.  An interruption\n"
-        "leaves a checkpoint, from which the same command resumes.\n",
+        "leaves a checkpoint, from which the same command resumes.\n"
+        HIDI_GIVEN_HELP,
     .sections = "run data student td",
     .run = run};

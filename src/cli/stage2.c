@@ -57,6 +57,7 @@ const hidi_command hidi_command_stage2 = {
     .description =
         "Writes stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv to the\n"
         "folder given by --out.  An interruption leaves a checkpoint, from which the same command\n"
-        "resumes.\n",
+        "resumes.\n"
+        HIDI_GIVEN_HELP,
     .sections = "run data td dm",
     .run = run};

@@ -21,7 +21,7 @@ static hidi_status rest_to_file(const hidi_dit_config *c, hidi_tensor_file *file
             hidi_choice_name(HIDI_PREDICTIONS, c->prediction, text, sizeof text)));
     if (c->least_data > 0)
         HIDI_TRY(hidi_tensor_file_add_meta(
-            file, "hidi.least_data", hidi_print_double(text, sizeof text, "%.17g", c->least_data)));
+            file, "hidi.least_data", hidi_format_double(text, c->least_data)));
     if (c->code != HIDI_CODE_DIT)
         HIDI_TRY(hidi_tensor_file_add_meta(
             file, "hidi.code", hidi_choice_name(HIDI_DIT_CODES, c->code, text, sizeof text)));
