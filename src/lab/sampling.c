@@ -338,7 +338,7 @@ static hidi_status write_weights_over(const sampling *s)
     const hidi_sample_request *r = s->request;
     hidi_discriminator discriminator;
     hidi_status status =
-        hidi_discriminator_load(&discriminator, s->session->backend, r->heads, r->backbone);
+        hidi_discriminator_load(&discriminator, s->session, r->heads, r->backbone);
     if (status == HIDI_OK) {
         const hidi_heat heat = hidi_settings_heat(
             settings, &discriminator, (uint64_t)settings->sample.seed, (size_t)r->columns);

@@ -76,7 +76,7 @@ const hidi_option hidi_settings_table[] = {
     REAL("model.time_scale", model.time_scale, 1e-3, 1e6, "30",
          "factor of t in [0, 1] before its sin-cos features"),
     CHOICE("model.prediction", model.prediction, "file " HIDI_PREDICTIONS, "file",
-           "of a network from a file: what it predicts; file: what the file says"),
+           "what a network predicts; file: what its file says, and velocity if it is made here"),
 
     TRAINING("features", features, "2000", "64", "1e-3", "50", "cosine", "0"),
     TEXT("features.file", features.file, "",
@@ -286,7 +286,9 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
                              .mlp_width = 4 * width,
                              .n_classes = data->n_classes,
                              .has_interval = false,
-                             .time_scale = s->model.time_scale};
+                             .time_scale = s->model.time_scale,
+                             .prediction = s->model.prediction > 0 ? s->model.prediction - 1
+                                                                   : HIDI_VELOCITY};
 }
 
 /* Settings that change how a result is reached or watched, but not the result. */
