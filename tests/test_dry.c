@@ -178,7 +178,7 @@ static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool e
 
 static void sampling(const hidi_backend *backend, const hidi_dataset *data, memory *m)
 {
-    const hidi_sampler sampler = {HIDI_HEUN, 2, 1.5, 4};
+    const hidi_sampler sampler = {.solver = HIDI_HEUN, .steps = 2, .guidance = 1.5, .batch = 4};
     const size_t n = 6, pixels = data->channels * data->height * data->width;
     hidi_dit *net = new_dit(backend, data);
     hidi_tape *tape = hidi_tape_create(backend);

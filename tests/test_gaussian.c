@@ -251,8 +251,9 @@ START_TEST(trained_networks)
                   loss_floor());
     ck_assert_msg(loss < loss_floor() * 1.05, "loss %g, floor %g", loss, loss_floor());
 
-    const hidi_sampler heun = {HIDI_HEUN, 20, 1, 256}, euler = {HIDI_EULER, 1, 1, 256},
-                       one = {HIDI_AVERAGE, 1, 1, 256}, four = {HIDI_AVERAGE, 4, 1, 256};
+#define SAMPLER(s, n) {.solver = HIDI_##s, .steps = n, .guidance = 1, .batch = 256}
+    const hidi_sampler heun = SAMPLER(HEUN, 20), euler = SAMPLER(EULER, 1),
+                       one = SAMPLER(AVERAGE, 1), four = SAMPLER(AVERAGE, 4);
     const double teacher_error = error_of_map(teacher, &heun);
     const double euler_error = error_of_map(teacher, &euler);
     ck_assert_msg(teacher_error < 0.08, "20 Heun steps are off by %g", teacher_error);

@@ -109,9 +109,10 @@ END_TEST
 START_TEST(sampling_is_its_evaluations)
 {
     enum { N = 5 };
-    const hidi_sampler samplers[] = {{HIDI_EULER, 3, 1, 2}, {HIDI_EULER, 3, 1.5, 2},
-                                     {HIDI_HEUN, 3, 1, 2}, {HIDI_HEUN, 3, 1.5, 2},
-                                     {HIDI_AVERAGE, 1, 1, 2}, {HIDI_AVERAGE, 4, 1, 2}};
+#define SAMPLER(s, n, w) {.solver = HIDI_##s, .steps = n, .guidance = w, .batch = 2}
+    const hidi_sampler samplers[] = {SAMPLER(EULER, 3, 1),   SAMPLER(EULER, 3, 1.5),
+                                     SAMPLER(HEUN, 3, 1),    SAMPLER(HEUN, 3, 1.5),
+                                     SAMPLER(AVERAGE, 1, 1), SAMPLER(AVERAGE, 4, 1)};
     hidi_dit *teacher, *student;
     hidi_tape *tape = hidi_tape_create(&counting);
     hidi_real *x = calloc(N * 16 * 16 * 3, sizeof *x);

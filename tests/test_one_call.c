@@ -74,7 +74,7 @@ START_TEST(samples)
     char path[1024];
     snprintf(path, sizeof path, "%s", scratch("teacher.safetensors"));
     ok(hidi_dit_save(net, path));
-    const hidi_sampler sampler = {HIDI_EULER, 2, 1.5, 4};
+    const hidi_sampler sampler = {.solver = HIDI_EULER, .steps = 2, .guidance = 1.5, .batch = 4};
     const hidi_samples same = {.net = net, .sampler = sampler, .seed = 5, .count = N};
     ok(hidi_samples_draw(&same, NULL, &expected, NULL));
     ok(hidi_samples_of(path, &sampler, 5, N, &x, &config));

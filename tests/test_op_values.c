@@ -73,6 +73,21 @@ START_TEST(elementwise)
 }
 END_TEST
 
+static double square_and_slope(double x, double constant, double *slope)
+{
+    *slope = 2 * x;
+    return x * x + constant;
+}
+
+START_TEST(pointwise)
+{
+    hidi_var *x = hidi_dual(tape, X(S1(3), 1, -3, 0.5), X(S1(3), 2, 1, 4));
+    hidi_var *y = hidi_pointwise(tape, x, square_and_slope, 10);
+    EXPECT(y, S1(3), 11, 19, 10.25);
+    EXPECT(hidi_tangent(tape, y), S1(3), 4, -6, 4);
+}
+END_TEST
+
 START_TEST(reductions)
 {
     hidi_var *x = X(S3(2, 1, 3), 1, 2, 3, 4, 5, 9);
@@ -203,6 +218,7 @@ static void add(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, begin, end);
     tcase_add_test(tcase, elementwise);
+    tcase_add_test(tcase, pointwise);
     tcase_add_test(tcase, reductions);
     tcase_add_test(tcase, pieces);
     tcase_add_test(tcase, patches);

@@ -110,6 +110,13 @@ BUILD(adaln, hidi_adaln(tape, in[0], in[1], in[2], (hidi_real)1e-3))
 BUILD(adaln_self, hidi_adaln(tape, in[0], in[1], in[1], (hidi_real)1e-3))
 BUILD(gated_residual, hidi_gated_residual(tape, in[0], in[1], in[2]))
 BUILD(gated_self, hidi_gated_residual(tape, in[0], in[1], in[0]))
+static double cubic(double x, double constant, double *slope)
+{
+    *slope = 3 * x * x + constant;
+    return x * x * x + constant * x;
+}
+
+BUILD(pointwise, hidi_pointwise(tape, in[0], cubic, 2))
 BUILD(sincos, hidi_sincos(tape, in[0], (hidi_real)3, arg[0]))
 BUILD(conv2d, hidi_conv2d(tape, in[0], in[1], in[2], arg[0], arg[1], arg[2]))
 BUILD(average_pool, hidi_average_pool(tape, in[0], arg[0], arg[1], arg[2]))
@@ -199,6 +206,8 @@ static const op_case cases[] = {
     { "gated, h = x", build_gated_self, ANY, 2, { S3(2, 3, 5), S2(2, 5) }, { 0 } },
     { "embedding", build_embedding, ANY, 1, { S2(5, 3) }, { 7 } },
     { "embedding, one entry", build_embedding, ANY, 1, { S2(1, 4) }, { 3 } },
+    { "pointwise", build_pointwise, ANY, 1, { S1(5) }, { 0 } },
+    { "pointwise, two blocks", build_pointwise, ANY, 1, { S2(10, 7) }, { 0 } },
     { "sincos", build_sincos, ANY, 1, { S1(5) }, { 8 } },
     { "sincos, one pair", build_sincos, ANY, 1, { S1(1) }, { 2 } },
     { "conv2d", build_conv2d, ANY, 3, { S4(2, 3, 5, 4), S4(4, 3, 3, 3), S1(4) }, { 1, 1, 1 } },

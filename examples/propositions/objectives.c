@@ -176,7 +176,8 @@ static hidi_status map_of(training *s, const yardstick *y, long steps, double *u
 {
     static hidi_real x[EVALUATED * MAX_DIM];
     static int32_t label[EVALUATED];
-    const hidi_sampler sampler = {HIDI_AVERAGE, steps, 1, EVALUATED};
+    const hidi_sampler sampler = {
+        .solver = HIDI_AVERAGE, .steps = steps, .guidance = 1, .batch = EVALUATED};
     const int n = EVALUATED * s->m->dim;
     for (int j = 0; j < EVALUATED; j++)
         label[j] = 1; /* the null class */

@@ -22,6 +22,12 @@ hidi_var *hidi_abs(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_square(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_power(hidi_tape *tape, hidi_var *x, hidi_real c, hidi_real p); /* (x + c)^p */
 
+/* --- a function given as code (pointwise.c) --------------------------------------------------- */
+/* f(x), and its derivative in *slope; `constant` is the caller's. */
+typedef double hidi_function(double x, double constant, double *slope);
+/* y = f(x), element by element, on the host: for a few numbers, such as the times of a batch. */
+hidi_var *hidi_pointwise(hidi_tape *tape, hidi_var *x, hidi_function *f, double constant);
+
 /* --- rows and reductions (reduce.c) ----------------------------------------------------------- */
 /* y[b, ...] = s[b] x[b, ...];  s [B], x [B, ...]: one factor per sample */
 hidi_var *hidi_scale_samples(hidi_tape *tape, hidi_var *x, hidi_var *s);

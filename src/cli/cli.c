@@ -142,13 +142,23 @@ hidi_status hidi_cli_set(hidi_cli *cli, const char *key, const char *value)
     return hidi_config_set(hidi_settings_table, &cli->session.settings, text);
 }
 
+/* A setting, or what is said of a network in a file. */
+static hidi_status set_one(hidi_cli *cli, const char *assignment)
+{
+    bool taken;
+    HIDI_TRY(hidi_given_set(&cli->session.given, assignment, &taken));
+    if (taken)
+        return HIDI_OK;
+    return hidi_config_set(hidi_settings_table, &cli->session.settings, assignment);
+}
+
 static hidi_status read_settings(hidi_cli *cli, const arguments *a)
 {
     HIDI_TRY(hidi_config_defaults(hidi_settings_table, &cli->session.settings));
     if (cli->session.preset != NULL)
         HIDI_TRY(hidi_read_preset(cli->session.preset, &cli->session.settings));
     for (int i = 0; cli->command->sections[0] != '\0' && i < cli->session.n_sets; i++)
-        HIDI_TRY(hidi_config_set(hidi_settings_table, &cli->session.settings, cli->session.set[i]));
+        HIDI_TRY(set_one(cli, cli->session.set[i]));
     HIDI_TRY(hidi_cli_set(cli, "run.seed", a->seed));
     HIDI_TRY(hidi_cli_set(cli, "run.threads", a->threads));
     HIDI_TRY(hidi_cli_set(cli, "run.backend", a->backend));

@@ -54,6 +54,13 @@ typedef struct hidi_command {
 #define HIDI_DECLARE_COMMAND(name, earlier) extern const hidi_command hidi_command_##name;
 HIDI_COMMANDS(HIDI_DECLARE_COMMAND)
 
+/* For the help of commands that open networks. */
+#define HIDI_GIVEN_HELP                                                                            \
+    "\n"                                                                                           \
+    "Of a network from elsewhere (DiT, SiT, diffusers), what its file does not say is given by\n"   \
+    "--set heads=N, time_scale=S, prediction=velocity, sit or epsilon, image_size=N, code=dit or\n" \
+    "diffusers; with teacher. in front it is of the teacher alone.  docs/published.md has more.\n"
+
 /* A command in progress. */
 typedef struct hidi_cli {
     const hidi_command *command;

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 
 #include "cli/cli.h"
-#include "io/number.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
+#include "lab/given.h"
 
 static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, bool tensors_only)
 {
@@ -51,27 +51,23 @@ static hidi_status rename_embedder(hidi_tensor_file *file)
 /* What the shapes of a DiT do not say, from the texts of --set. */
 static hidi_status set_metadata(hidi_tensor_file *file, const char *const *set, int n)
 {
+    hidi_given given = {{{0}}};
     for (int i = 0; i < n; i++) {
-        char text[HIDI_NUMBER_TEXT];
-        double scale;
-        long heads;
-        if (strncmp(set[i], "heads=", 6) == 0 && hidi_parse_long(set[i] + 6, &heads) && heads > 0) {
-            snprintf(text, sizeof text, "%ld", heads);
-            HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.heads", text));
-        } else if (strncmp(set[i], "time_scale=", 11) == 0 &&
-                   hidi_parse_double(set[i] + 11, &scale) && scale > 0) {
-            hidi_format_double(text, scale);
-            HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.time_scale", text));
-        } else if (strcmp(set[i], "r_embedder=h") == 0) {
+        bool taken = false;
+        if (strncmp(set[i], "teacher.", strlen("teacher.")) != 0 &&
+            hidi_given_set(&given, set[i], &taken) != HIDI_OK)
+            taken = false; /* no such number or word */
+        if (!taken && strcmp(set[i], "r_embedder=h") == 0)
             HIDI_TRY(rename_embedder(file));
-        } else {
+        else if (!taken)
             return hidi_error(HIDI_BAD_ARGUMENT,
-                              "--set %s: there are heads=N, time_scale=S (above 0) and "
-                              "r_embedder=h",
+                              "--set %s: there are heads=N, time_scale=S (above 0), "
+                              "prediction=velocity, sit or epsilon, image_size=N, code=dit or "
+                              "diffusers, and r_embedder=h",
                               set[i]);
-        }
     }
-    return HIDI_OK;
+    const hidi_dit_given all = hidi_given_for(&given, HIDI_GIVEN_ALL, 0);
+    return hidi_given_to_file(&all, file);
 }
 
 static hidi_status convert(const hidi_session *session, const char *from, const char *to,
@@ -96,7 +92,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("key", "KEY", &key,
                    "the part of a PyTorch file (ema, state_dict); '': all of it"),
         HIDI_VALUE("set", "NAME=VALUE", &set,
-                   "heads=N, time_scale=S: what a DiT's shapes do not say"),
+                   "heads=N, time_scale=S, prediction=P: what a DiT's shapes do not say"),
         HIDI_SWITCH("tensors-only", &tensors_only, "leave out what safetensors cannot hold"),
         HIDI_NO_FLAG("backend"),
         HIDI_NO_FLAG("threads"),
@@ -122,8 +118,9 @@ const hidi_command hidi_command_convert = {
     "KEY is what names begin with, up to a dot: --key module takes module.x_embedder.proj.weight\n"
     "as x_embedder.proj.weight, as --key _orig_mod.module does with _orig_mod.module.\n"
     "\n"
-    "A DiT's shapes say neither its heads nor what t in [0, 1] is multiplied with: --set heads=6\n"
-    "--set time_scale=1000 writes both into TO.  Codes of MeanFlow embed r as r_embedder, or\n"
+    "A DiT's shapes say neither its heads, nor what t in [0, 1] is multiplied with, nor what it\n"
+    "predicts: --set heads=6 --set time_scale=1000 --set prediction=epsilon writes all of it into\n"
+    "TO (image_size=N and code=dit or diffusers, too).  Codes of MeanFlow embed r as r_embedder, or\n"
     "h = t - r; where it is h, --set r_embedder=h gives its tensors hidi's name, h_embedder.\n"
     "\n"
     "A PyTorch file is a pickle, a program for Python, which is not run: tensors, dicts, lists,\n"

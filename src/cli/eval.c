@@ -36,7 +36,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("extractor", "NAME", &x->name, "inception or small (small)"),
         HIDI_VALUE("weights", "FILE", &x->weights, "the extractor's weights"),
         HIDI_VALUE("key", "KEY", &x->key,
-                   "the part of that file that holds them (ema, state_dict)"),
+                   "the part of that file that holds them (ema); without --weights, of models' files"),
         HIDI_VALUE("features", "FILE", &x->features,
                    "the small net's weights (the preset's features.file)"),
         HIDI_VALUE("input", "NAME", &x->input, "how Inception sees images: pytorch-fid, tf, clean"),
@@ -49,6 +49,10 @@ static int run(const hidi_command *command, int argc, char **argv)
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
+    if (x->weights == NULL) {
+        cli.session.key = x->key;
+        x->key = NULL;
+    }
     r.sets = argv + first;
     r.n = (size_t)(argc - first);
     if (r.n == 0)
@@ -75,5 +79,6 @@ const hidi_command hidi_command_eval = {
     "--extractor small compares by Frechet distance, precision and recall in the features of a\n"
     "small net trained on the data set (hidi features), and by the share of high-frequency power;\n"
     "this is not FID.  Without --reference, the first row compares real training images, for\n"
-    "scale.  --out names a CSV file for the table.\n",
+    "scale.  --out names a CSV file for the table.\n"
+    HIDI_GIVEN_HELP,
     "run data sample eval features", run};

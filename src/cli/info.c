@@ -29,10 +29,11 @@ static int run(const hidi_command *command, int argc, char **argv)
         return hidi_cli_usage(&cli, "--key, --tensors and --metadata go with a FILE");
     if (first == argc)
         return hidi_cli_end(&cli, info(&cli.session));
+    const hidi_dit_given given = hidi_session_given(&cli.session, HIDI_GIVEN_ALL);
     code = EXIT_OK;
     for (int i = first; i < argc; i++) /* one that is bad does not hide the others */
-        if (hidi_cli_end(&cli, hidi_describe_file(argv[i], key, metadata != 0, tensors != 0)) !=
-            EXIT_OK)
+        if (hidi_cli_end(&cli, hidi_describe_file(argv[i], key, &given, metadata != 0,
+                                                  tensors != 0)) != EXIT_OK)
             code = EXIT_FAILED;
     return code;
 }
@@ -48,6 +49,8 @@ const hidi_command hidi_command_info = {
     "time is that of a few steps on this machine; of sampling, of eval.images samples.\n"
     "\n"
     "With FILEs (safetensors, PyTorch's .pt and .pth, npz; told apart by their content): what\n"
-    "each holds, and whether a network that hidi knows is complete and finite.  Nothing\n"
-    "that a PyTorch file would have Python call is called: such things are listed, and not read.\n",
+    "each holds, and whether a network that hidi knows is complete and finite; of a DiT or SiT from\n"
+    "elsewhere, also its size and what it takes to sample from it.  Nothing\n"
+    "that a PyTorch file would have Python call is called: such things are listed, and not read.\n"
+    HIDI_GIVEN_HELP,
     "run data model teacher student td dm sample", run};

@@ -22,6 +22,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     int first, code, train_teacher = 0;
     char dir[HIDI_PATH];
     const hidi_flag flags[] = {
+        HIDI_VALUE("key", "KEY", &cli.session.key,
+                   "the part of teacher.file that is the teacher (ema)"),
         HIDI_SWITCH("train-teacher", &train_teacher, "train the teacher even if one is shipped"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))

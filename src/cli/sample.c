@@ -28,13 +28,15 @@ static int run(const hidi_command *command, int argc, char **argv)
                     "NAME.png, a folder NAME/ of pictures, NAME.npz or NAME.safetensors "
                     "(samples.png)"),
         HIDI_VALUE("model", "FILE", &r.model, "a teacher or a student"),
-        HIDI_VALUE("key", "KEY", &r.key,
+        HIDI_VALUE("key", "KEY", &cli.session.key,
                    "the part of its file that is it (ema; a checkpoint's average)"),
         HIDI_VALUE("count", "N", &count,
                    "number of samples (60; with --noise as many as that has)"),
         HIDI_VALUE("columns", "N", &columns, "samples per row of the picture (10)"),
         HIDI_VALUE("class", "Y", &r.label,
                    "one class for all, its number or its name; else they go round"),
+        HIDI_VALUE("classes", "FILE", &r.classes,
+                   "names for --class, one a line, as imagenet_classes.txt has them"),
         HIDI_VALUE("noise", "FILE", &r.noise, "start from this noise [N, C, H, W] and its labels"),
         HIDI_RESULT("save-noise", "FILE", &r.save_noise,
                     "also write noise and labels: NAME.safetensors or NAME.npz"),
@@ -79,5 +81,9 @@ const hidi_command hidi_command_sample = {
     "  NAME.png           all of them in one picture\n"
     "  NAME/              a folder with 000000.png, 000001.png, ...\n"
     "  NAME.npz           arr_0, u8 [N, H, W, C], and arr_1, the classes\n"
-    "  NAME.safetensors   images [N, C, H, W] as the network makes them, and labels; latents, too\n",
+    "  NAME.safetensors   images [N, C, H, W] as the network makes them, and labels; latents, too\n"
+    "\n"
+    "sample.solver: euler, heun and euler-maruyama (SiT's stochastic sampler) take any teacher; ddpm\n"
+    "and ddim are for those that predict epsilon, on sample.steps respaced steps of their chain.\n"
+    HIDI_GIVEN_HELP,
     "run sample eval", run};

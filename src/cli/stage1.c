@@ -10,7 +10,7 @@ static hidi_status stage1(const char *teacher_path, hidi_session *session)
     hidi_dit *teacher = NULL, *student = NULL;
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_session_data(session, &data));
-    hidi_status status = hidi_load_for(session, data, teacher_path, &teacher);
+    hidi_status status = hidi_load_for(session, data, teacher_path, HIDI_GIVEN_TEACHER, &teacher);
     if (status == HIDI_OK)
         status = hidi_make_stage1(session, data, session->out, teacher, &student);
     if (status == HIDI_OK)
@@ -27,7 +27,9 @@ static int run(const hidi_command *command, int argc, char **argv)
     int code;
     const char *teacher = NULL;
     const hidi_flag flags[] = {
-        HIDI_VALUE("teacher", "FILE", &teacher, "the teacher to distill"), {0}};
+        HIDI_VALUE("teacher", "FILE", &teacher, "the teacher to distill"),
+        HIDI_VALUE("key", "KEY", &cli.session.key, "the part of its file that is it (ema)"),
+        {0}};
     if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
         return code;
     if (teacher == NULL)
@@ -42,6 +44,7 @@ const hidi_command hidi_command_stage1 = {
     .description =
         "Writes stage1.safetensors and stage1.csv to the folder given by --out; stage1.svg is its\n"
         "plot, drawn anew every ten seconds.  An interruption leaves a checkpoint, from which the\n"
-        "same command resumes.\n",
+        "same command resumes.\n"
+        HIDI_GIVEN_HELP,
     .sections = "run data student td",
     .run = run};

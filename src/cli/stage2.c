@@ -4,15 +4,24 @@
 
 #include "lab/pipeline.h"
 
+/* --key is of the teacher's file. */
+static hidi_status load_student(const hidi_session *session, const hidi_dataset *data,
+                                const char *path, hidi_dit **student)
+{
+    hidi_session without = *session;
+    without.key = NULL;
+    return hidi_load_for(&without, data, path, HIDI_GIVEN_ALL, student);
+}
+
 static hidi_status stage2(const char *teacher_path, const char *student_path, hidi_session *session)
 {
     hidi_dataset *data;
     hidi_dit *teacher = NULL, *start = NULL, *student = NULL;
     HIDI_TRY(hidi_session_backend(session));
     HIDI_TRY(hidi_session_data(session, &data));
-    hidi_status status = hidi_load_for(session, data, teacher_path, &teacher);
+    hidi_status status = hidi_load_for(session, data, teacher_path, HIDI_GIVEN_TEACHER, &teacher);
     if (status == HIDI_OK)
-        status = hidi_load_for(session, data, student_path, &start);
+        status = load_student(session, data, student_path, &start);
     if (status == HIDI_OK)
         status = hidi_make_stage2(session, data, session->out, teacher, start, &student);
     if (status == HIDI_OK)
@@ -30,6 +39,8 @@ static int run(const hidi_command *command, int argc, char **argv)
     int code;
     const char *teacher = NULL, *student = NULL;
     const hidi_flag flags[] = {HIDI_VALUE("teacher", "FILE", &teacher, "the teacher"),
+                               HIDI_VALUE("key", "KEY", &cli.session.key,
+                                          "the part of the teacher's file that is it (ema)"),
                                HIDI_VALUE("student", "FILE", &student, "stage 1's student"),
                                {0}};
     if (!hidi_cli_begin_with_out(&cli, command, flags, argc, argv, &code))
@@ -46,6 +57,7 @@ const hidi_command hidi_command_stage2 = {
     .description =
         "Writes stage2.safetensors, fake.safetensors, heads.safetensors and stage2.csv to the\n"
         "folder given by --out; stage2.svg is the plot of the last, drawn anew every ten seconds.\n"
-        "An interruption leaves a checkpoint, from which the same command resumes.\n",
+        "An interruption leaves a checkpoint, from which the same command resumes.\n"
+        HIDI_GIVEN_HELP,
     .sections = "run data td dm",
     .run = run};

@@ -13,13 +13,15 @@
 #include "io/npy.h"
 #include "io/npz.h"
 #include "io/safetensors.h"
+#include "io/shards.h"
 #include "io/torch_file.h"
 #include "io/torch_legacy.h"
 #include "io/zip_file.h"
 
-typedef enum format { SAFETENSORS, TORCH, TORCH_LEGACY, NPZ, NPY } format;
+typedef enum format { SAFETENSORS, TORCH, TORCH_LEGACY, NPZ, NPY, SHARDS } format;
 
-static const char *const names[] = { "safetensors", "PyTorch", "PyTorch (legacy)", "npz", "npy" };
+static const char *const names[] = { "safetensors", "PyTorch", "PyTorch (legacy)", "npz", "npy",
+                                     "an index of several files" };
 
 /* PyTorch's zip files have a data.pkl, npz files arrays. */
 static hidi_status look_into_zip(const char *path, format *found)
@@ -45,21 +47,18 @@ static hidi_status look_into_zip(const char *path, format *found)
 }
 
 /* The list of the parts of a model that was saved in several files. */
-static hidi_status refuse_json(const char *path)
+static hidi_status look_into_json(const char *path, format *found)
 {
     unsigned char first[4096];
     size_t n;
 
     HIDI_TRY(hidi_read_beginning(path, first, sizeof first - 1, &n));
     first[n] = '\0';
-    if (strstr((const char *)first, "\"weight_map\"") == NULL &&
-        strstr((const char *)first, "\"total_size\"") == NULL)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: JSON, and not a file of tensors", path);
-    return hidi_error(HIDI_UNSUPPORTED,
-                      "%s: an index of a model in several files, which holds no tensors itself: "
-                      "save the model as one file (save_pretrained(..., "
-                      "max_shard_size=\"1000GB\")), or give one of the files beside it",
-                      path);
+    *found = SHARDS;
+    if (strstr((const char *)first, "\"weight_map\"") != NULL ||
+        strstr((const char *)first, "\"total_size\"") != NULL)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_FORMAT, "%s: JSON, and not a file of tensors", path);
 }
 
 /* A pipe can be read once, from the beginning to the end: safetensors can be, from /dev/stdin or
@@ -98,7 +97,7 @@ static hidi_status find_format(const char *path, format *found)
     if (n > 8 && first[8] == '{')
         return HIDI_OK;
     if (n > 0 && first[0] == '{')
-        return refuse_json(path);
+        return look_into_json(path, found);
     return hidi_error(HIDI_BAD_FORMAT,
                       "%s: none of safetensors, PyTorch's files, npz and npy, by its first bytes",
                       path);
@@ -113,6 +112,20 @@ hidi_status hidi_tensor_file_format(const char *path, const char **name)
     return HIDI_OK;
 }
 
+/* One of several files, which is not a list of others. */
+static hidi_status read_shard(hidi_tensor_file *file, const char *path)
+{
+    format found;
+
+    hidi_tensor_file_init(file);
+    HIDI_TRY(find_format(path, &found));
+    if (found == TORCH || found == TORCH_LEGACY)
+        return hidi_torch_read(file, path, NULL);
+    if (found == SAFETENSORS)
+        return hidi_safetensors_read(file, path);
+    return hidi_error(HIDI_BAD_FORMAT, "%s: neither safetensors nor PyTorch's", path);
+}
+
 static hidi_status read_format(hidi_tensor_file *file, const char *path, const char *key,
                                format found, bool data)
 {
@@ -123,6 +136,8 @@ static hidi_status read_format(hidi_tensor_file *file, const char *path, const c
     case NPZ:
     case NPY:
         return data ? hidi_npz_read(file, path) : hidi_npz_list(file, path);
+    case SHARDS:
+        return hidi_shards_read(file, path, read_shard);
     default:
         return hidi_safetensors_read(file, path);
     }

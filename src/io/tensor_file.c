@@ -58,6 +58,9 @@ void hidi_tensor_file_free(hidi_tensor_file *file)
     }
     for (size_t i = 0; i < file->n_unread; i++)
         free(file->unread[i]);
+    for (size_t i = 0; i < file->n_parts; i++)
+        hidi_tensor_file_free(&file->part[i]);
+    free(file->part);
     free(file->tensor);
     free(file->key);
     free(file->value);

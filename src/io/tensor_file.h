@@ -40,6 +40,8 @@ typedef struct hidi_tensor_file {
     size_t n_unread;
     unsigned char *buffer;   /* the bytes that the tensors point into, or NULL   */
     size_t buffer_bytes;
+    struct hidi_tensor_file *part; /* the files of a model in several: their bytes */
+    size_t n_parts;
 } hidi_tensor_file;
 
 void hidi_tensor_file_init(hidi_tensor_file *file); /* empty, path "" */

@@ -27,15 +27,62 @@ static void print_text(const char *text, size_t length)
 /* Each of these reads the file as one kind of network, on the dry backend: shapes, completeness and
  * finite numbers are checked, and nothing is kept. */
 
-static hidi_status describe_dit(const hidi_tensor_file *file, const hidi_backend *dry)
+/* "DiT-XL/2", if it is of a published size. */
+static void print_size(const hidi_dit_config *c)
 {
-    char text[256];
-    hidi_dit *dit;
-    HIDI_TRY(hidi_dit_from_file(&dit, dry, file, "", 0, 0, 0));
-    printf("  kind        %s\n", hidi_dit_text(&dit->config, text, sizeof text));
+    const char *name = hidi_dit_published_name(c->width, c->depth);
+    if (name != NULL)
+        printf("  size        %s/%zu of the published ones\n", name, c->patch);
+}
+
+static void print_dit(const hidi_dit *dit)
+{
     printf("  parameters  %zu\n", dit->params.count);
     printf("  a forward   %.4g million multiply-adds per image\n",
            1e-6 * hidi_dit_macs(&dit->config));
+}
+
+/* A DiT that does not say all of itself: complete, finite?  Read with stand-ins for the rest. */
+static hidi_status describe_what_is_there(const hidi_tensor_file *file, const hidi_backend *dry,
+                                          const hidi_dit_given *given)
+{
+    char question[1024];
+    hidi_dit *dit;
+    hidi_dit_given guess = *given;
+    snprintf(question, sizeof question, "%s", hidi_error_message());
+    guess.heads = guess.heads ? guess.heads : 1;
+    guess.time_scale = guess.time_scale > 0 ? guess.time_scale : 1;
+    guess.prediction = guess.prediction ? guess.prediction : 1 + HIDI_VELOCITY;
+    if (guess.image_size == 0 && hidi_tensor_file_find(file, "pos_embed") == NULL)
+        guess.image_size = 1024; /* whatever patches divide */
+    HIDI_TRY(hidi_dit_read(&dit, dry, file, "", &guess));
+    const hidi_dit_config *c = &dit->config;
+    printf("  kind        DiT, complete and finite: patch %zu, width %zu, depth %zu, %zu channels in, "
+           "%zu out, %zu classes\n",
+           c->patch, c->width, c->depth, c->channels, c->out_channels, c->n_classes);
+    print_size(c);
+    printf("  parameters  %zu\n", dit->params.count);
+    hidi_dit_destroy(dit);
+    printf("  to use it   ");
+    print_text(question, strlen(question));
+    putchar('\n');
+    return HIDI_OK;
+}
+
+static hidi_status describe_dit(const hidi_tensor_file *file, const hidi_backend *dry,
+                                const hidi_dit_given *given)
+{
+    char text[256];
+    hidi_dit *dit;
+    const hidi_status status = hidi_dit_read(&dit, dry, file, "", given);
+    if (status == HIDI_BAD_ARGUMENT && strstr(hidi_error_message(), "does not say") != NULL)
+        return describe_what_is_there(file, dry, given);
+    if (status != HIDI_OK)
+        return status;
+    printf("  kind        %s\n", hidi_dit_text(&dit->config, text, sizeof text));
+    if (hidi_tensor_file_meta(file, "hidi.heads") == NULL)
+        print_size(&dit->config);
+    print_dit(dit);
     hidi_dit_destroy(dit);
     return HIDI_OK;
 }
@@ -83,21 +130,34 @@ static hidi_status describe_checkpoint(const hidi_tensor_file *file)
     return HIDI_OK;
 }
 
+/* Is this the first tensor of a DiT, and what is before its name? */
+static bool begins_dit(const char *name, size_t *before)
+{
+    static const char *const first[] = {".x_embedder.proj.weight", ".pos_embed.proj.weight"};
+    for (size_t i = 0; i < sizeof first / sizeof first[0]; i++) {
+        const char *end = strstr(name, first[i]);
+        *before = end != NULL ? (size_t)(end - name) : 0;
+        if (end != NULL && strcmp(end, first[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* Networks under names that a wrapper, or a checkpoint, put in front of theirs. */
 static void print_parts(const hidi_tensor_file *file)
 {
-    static const char first[] = ".x_embedder.proj.weight";
+    size_t before;
     for (size_t i = 0; i < file->n_tensors; i++) {
-        const char *name = file->tensor[i].name, *end = strstr(name, first);
-        if (end == NULL || strcmp(end, first) != 0)
+        const char *name = file->tensor[i].name;
+        if (!begins_dit(name, &before))
             continue;
         printf("  a part      a DiT: --key ");
-        print_text(name, (size_t)(end - name));
+        print_text(name, before);
         putchar('\n');
     }
 }
 
-static void describe(const hidi_tensor_file *file)
+static void describe(const hidi_tensor_file *file, const hidi_dit_given *given)
 {
     const hidi_backend *dry = hidi_dry_backend(hidi_reference_backend());
     const char *format = hidi_tensor_file_meta(file, "format"), *kind = "tensors";
@@ -113,7 +173,7 @@ static void describe(const hidi_tensor_file *file)
         status = describe_feature_net(file, dry);
     } else if (hidi_tensor_file_find(file, "x_embedder.proj.weight") != NULL) {
         kind = "DiT";
-        status = describe_dit(file, dry);
+        status = describe_dit(file, dry, given);
     } else {
         printf("  kind        %s\n", kind);
         print_parts(file);
@@ -253,8 +313,8 @@ static hidi_status open_file(hidi_tensor_file *file, const char *path, const cha
     return hidi_tensor_file_list(file, path, "");
 }
 
-hidi_status hidi_describe_file(const char *path, const char *key, bool full_metadata,
-                               bool all_tensors)
+hidi_status hidi_describe_file(const char *path, const char *key, const hidi_dit_given *given,
+                               bool full_metadata, bool all_tensors)
 {
     hidi_tensor_file file;
     char size[32];
@@ -270,12 +330,19 @@ hidi_status hidi_describe_file(const char *path, const char *key, bool full_meta
     printf("%s: %zu tensors, %zu numbers, %s\n", path, file.n_tensors, elements,
            hidi_bytes_text(size, sizeof size, bytes));
     printf("  format      %s\n", format);
+    hidi_status status = HIDI_OK;
     if (whole)
-        describe(&file);
+        status = hidi_dit_adopt(&file);
+    if (status != HIDI_OK)
+        printf("  kind        DiT, but it cannot be used as it is: %s\n", hidi_error_message());
+    else if (whole)
+        describe(&file, given);
+    else
+        print_parts(&file);
     print_metadata(&file, full_metadata);
     if (file.n_tensors > 0)
         printf("  tensors\n");
-    hidi_status status = HIDI_OK;
+    status = HIDI_OK;
     if (all_tensors)
         print_tensors(&file);
     else

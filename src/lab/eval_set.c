@@ -53,9 +53,9 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
     hidi_image_source source;
     hidi_dit *net;
     if (context->data != NULL)
-        HIDI_TRY(hidi_load_for(context->session, context->data, path, &net));
+        HIDI_TRY(hidi_load_for(context->session, context->data, path, HIDI_GIVEN_ALL, &net));
     else
-        HIDI_TRY(hidi_dit_load(&net, context->session->backend, path));
+        HIDI_TRY(hidi_session_dit(context->session, path, HIDI_GIVEN_ALL, &net));
     const hidi_sampler sampler = hidi_settings_sampler(s, net->config.has_interval);
     hidi_samples samples = hidi_settings_samples(s, net, &sampler, (size_t)s->eval.images);
     samples.channels = context->extractor->channels;

@@ -9,6 +9,7 @@
 #include "backend/tables.h"
 #include "io/csv.h"
 #include "lab/footprint.h"
+#include "lab/step.h"
 
 static double giga(double x)
 {
@@ -110,7 +111,9 @@ hidi_status hidi_flops_time(hidi_flops *f, const hidi_session *session, long rep
             HIDI_TRY(time_step(f, &c->sampler, session, repeat, &step));
         if (is_student)
             student_step = step;
-        c->seconds = step * (double)c->sampler.steps;
+        hidi_sampler one = c->sampler;
+        hidi_sampler_one_step(&one);
+        c->seconds = step * (double)c->passes / (double)hidi_sampler_evaluations(&one);
     }
     return HIDI_OK;
 }

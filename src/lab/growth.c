@@ -41,7 +41,10 @@ static bool has_picture(long steps, long step)
 static hidi_samples one_step(const hidi_growth *g, const hidi_dit *net, size_t n)
 {
     const hidi_settings *s = &g->session->settings;
-    const hidi_sampler sampler = {HIDI_AVERAGE, 1, 1, (size_t)s->sample.batch};
+    const hidi_sampler sampler = {.solver = HIDI_AVERAGE,
+                                  .steps = 1,
+                                  .guidance = 1,
+                                  .batch = (size_t)s->sample.batch};
     return hidi_settings_samples(s, net, &sampler, n);
 }
 

@@ -74,7 +74,7 @@ static hidi_status follow(const path_cells *cells, const hidi_generator *teacher
 static hidi_status jump(const path_cells *cells, int row, const hidi_dit *student, hidi_tape *tape,
                         const hidi_real *e, int32_t y)
 {
-    const hidi_sampler one_step = {HIDI_AVERAGE, 1, 1, 1};
+    const hidi_sampler one_step = {.solver = HIDI_AVERAGE, .steps = 1, .guidance = 1, .batch = 1};
     hidi_real *end = cell(cells, row, cells->columns - 1);
     memcpy(cell(cells, row, 0), e, cells->pixels * sizeof *e);
     memcpy(end, e, cells->pixels * sizeof *e);

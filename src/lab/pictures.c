@@ -127,15 +127,18 @@ static double largest(const hidi_real *map, size_t n)
 
 /* --- where a discriminator looks -------------------------------------------------------------- */
 
-hidi_status hidi_discriminator_load(hidi_discriminator *d, const hidi_backend *backend,
+hidi_status hidi_discriminator_load(hidi_discriminator *d, const hidi_session *session,
                                     const char *heads, const char *backbone)
 {
     hidi_tensor_file file;
     *d = (hidi_discriminator){NULL, NULL};
     HIDI_TRY(hidi_tensor_file_open(&file, heads, NULL));
-    const hidi_status status = hidi_heads_from_file(&d->heads, backend, &file);
+    const hidi_status status = hidi_heads_from_file(&d->heads, session->backend, &file);
     hidi_tensor_file_free(&file);
-    return status == HIDI_OK ? hidi_dit_load(&d->backbone, backend, backbone) : status;
+    hidi_session whole = *session;
+    whole.key = NULL; /* that is of another file */
+    return status == HIDI_OK ? hidi_session_dit(&whole, backbone, HIDI_GIVEN_TEACHER, &d->backbone)
+                             : status;
 }
 
 void hidi_discriminator_free(hidi_discriminator *d)

@@ -24,7 +24,7 @@ typedef struct hidi_discriminator {
 } hidi_discriminator;
 
 /* Free it in any case. */
-hidi_status hidi_discriminator_load(hidi_discriminator *discriminator, const hidi_backend *backend,
+hidi_status hidi_discriminator_load(hidi_discriminator *discriminator, const hidi_session *session,
                                     const char *heads, const char *backbone);
 void hidi_discriminator_free(hidi_discriminator *discriminator);
 

@@ -67,6 +67,34 @@ static hidi_status stage_begin(run_stage *stage, const hidi_session *session,
     return stage->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
 }
 
+/* Adds "name.KEY = VALUE" for each line "KEY = VALUE" of text to what the stage depends on. */
+static hidi_status stage_notes(run_stage *stage, const char *name, const char *text)
+{
+    for (size_t line; *text != '\0'; text += line + (text[line] == '\n')) {
+        const size_t end = strlen(stage->settings);
+        line = strcspn(text, "\n");
+        const size_t length = end + strlen(name) + line + 3;
+        char *settings = realloc(stage->settings, length);
+        if (settings == NULL)
+            return hidi_error(HIDI_NO_MEMORY, "out of memory");
+        stage->settings = settings;
+        snprintf(settings + end, length - end, "%s.%.*s\n", name, (int)line, text);
+    }
+    return HIDI_OK;
+}
+
+/* Adds what these weights are taken for, where it may be something else. */
+static hidi_status stage_adds(run_stage *stage, const char *name, const hidi_dit_config *c)
+{
+    const hidi_dit_given as = {.heads = c->heads,
+                               .time_scale = c->time_scale,
+                               .prediction = 1 + c->prediction,
+                               .code = 1 + c->code};
+    char text[256];
+    hidi_given_text(&as, text, sizeof text);
+    return stage_notes(stage, name, text);
+}
+
 /* Adds the weights of another network to what the stage depends on, by their hash. */
 static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_dit *net)
 {
@@ -87,7 +115,7 @@ static hidi_status stage_depends(run_stage *stage, const char *name, const hidi_
     HIDI_TRY(status);
     const size_t end = strlen(settings);
     snprintf(settings + end, length - end, "%s.weights = %016llx\n", name, (unsigned long long)hash);
-    return HIDI_OK;
+    return net->config.prediction == HIDI_VELOCITY ? HIDI_OK : stage_adds(stage, name, &net->config);
 }
 
 /* The file of a stage was made with settings that are not `now`. */
@@ -317,9 +345,9 @@ static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, con
 }
 
 hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data, const char *path,
-                          hidi_dit **net)
+                          hidi_given_role role, hidi_dit **net)
 {
-    HIDI_TRY(hidi_dit_load(net, session->backend, path));
+    HIDI_TRY(hidi_session_dit(session, path, role, net));
     hidi_status status = check_fits(*net, data, path);
     if (status != HIDI_OK) {
         hidi_dit_destroy(*net);
@@ -473,11 +501,18 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
     const char *ready = session->settings.teacher.file;
     *teacher = NULL;
     HIDI_TRY(stage_begin(&stage, session, data, dir, TEACHER));
-    hidi_status status = read_net(&stage, teacher, &found);
+    hidi_status status = HIDI_OK;
+    if (ready[0] != '\0') { /* what is said of that file */
+        const hidi_dit_given given = hidi_session_given(session, HIDI_GIVEN_TEACHER);
+        char text[256];
+        status = stage_notes(&stage, "teacher", hidi_given_text(&given, text, sizeof text));
+    }
+    if (status == HIDI_OK)
+        status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
         status = hidi_find_ready(ready, path, sizeof path);
         if (status == HIDI_OK)
-            status = hidi_load_for(session, data, path, teacher);
+            status = hidi_load_for(session, data, path, HIDI_GIVEN_TEACHER, teacher);
         if (status == HIDI_OK)
             status = write_net(&stage, *teacher, stage.file, NAN);
     } else if (status == HIDI_OK && !found) {

@@ -46,6 +46,6 @@ hidi_status hidi_find_ready(const char *name, char *path, size_t size);
 
 /* A network for this data set, or an error that names the file and what differs. */
 hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data, const char *path,
-                          hidi_dit **net);
+                          hidi_given_role role, hidi_dit **net);
 
 #endif

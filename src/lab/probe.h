@@ -33,6 +33,7 @@ typedef enum hidi_probe_type {
     HIDI_PROBE_NONE,    /* ends a list                                              */
     HIDI_PROBE_IMAGES,  /* [B, C, H, W], as the models take them                    */
     HIDI_PROBE_OUTPUTS, /* [B, C_out, H, W], as the model gives them                */
+    HIDI_PROBE_NOISES,  /* [K, B, C, H, W], K being sample.steps                    */
     HIDI_PROBE_TIMES,   /* [B], in [0, 1]                                           */
     HIDI_PROBE_NUMBERS, /* [B]                                                      */
     HIDI_PROBE_LABELS,  /* [B], integers 0 .. n_classes, the last being the null class */
@@ -51,18 +52,23 @@ typedef struct hidi_probe_kind {
     const char *name;
     unsigned roles;       /* bit 1 << role for each model that it takes            */
     bool student;         /* its --model must have an interval embedder            */
-    const char *settings; /* keys of --set besides heads and time_scale, as words  */
+    const char *settings; /* keys of --set besides those of a DiT, as words        */
+    int prediction;       /* of a file that does not say: 1 + a hidi_prediction, which for what is
+                           * about the network itself is velocity; 0: asks */
     hidi_probe_input input[HIDI_PROBE_INPUTS]; /* the first decides B              */
     hidi_status (*run)(struct hidi_probe *probe);
 } hidi_probe_kind;
 
 extern const hidi_probe_kind hidi_probe_kinds[]; /* ends with name NULL */
 
-/* The values of --set; 0 in the last two: not given. */
+/* The values of --set.  Those in arrays, for all models and then for each role: 0 is not given. */
 typedef struct hidi_probe_settings {
-    hidi_meanflow_options meanflow; /* its guidance is also dmd's                      */
-    long heads[1 + HIDI_PROBE_DITS];        /* for all models, then for each role          */
-    double time_scale[1 + HIDI_PROBE_DITS]; /* likewise                                    */
+    hidi_meanflow_options meanflow; /* its guidance is also dmd's and ddpm's           */
+    long heads[1 + HIDI_PROBE_DITS];
+    double time_scale[1 + HIDI_PROBE_DITS];
+    int prediction[1 + HIDI_PROBE_DITS]; /* 1 + a hidi_prediction                      */
+    int code[1 + HIDI_PROBE_DITS];       /* 1 + a hidi_dit_code                        */
+    long steps, guided_channels;         /* of ddpm                                    */
 } hidi_probe_settings;
 
 typedef struct hidi_probe {

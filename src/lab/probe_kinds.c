@@ -7,6 +7,7 @@
 #include "method/dmd.h"
 #include "method/flow.h"
 #include "method/progressive.h"
+#include "method/sampler.h"
 #include "eval/frechet.h"
 
 static hidi_var *in(hidi_probe *probe, const char *name)
@@ -49,6 +50,51 @@ static hidi_status run_dit_jvp(hidi_probe *p)
         hidi_dit_forward(p->tape, p->dit[HIDI_PROBE_MODEL], true, z, t, r, p->y, NULL);
     HIDI_TRY(hidi_probe_put(p, "out", out));
     return hidi_probe_put(p, "dout", hidi_tangent(p->tape, out));
+}
+
+/* v in this project's convention, whatever the network predicts. */
+static hidi_status run_velocity(hidi_probe *p)
+{
+    hidi_var *v = hidi_dit_velocity(p->tape, p->dit[HIDI_PROBE_MODEL], true, in(p, "z"), in(p, "t"),
+                                    in(p, "r"), p->y);
+    return hidi_probe_put(p, "v", v);
+}
+
+/* DDPM's steps from e, with the given noise. */
+static hidi_status run_steps(hidi_probe *p, const hidi_sampler *sampler, hidi_real *x,
+                             const hidi_real *noise, size_t count)
+{
+    const hidi_dit *net = p->dit[HIDI_PROBE_MODEL];
+    HIDI_TRY(hidi_sampler_check(sampler, net));
+    for (long k = sampler->steps; k > 0; k--, noise += count)
+        HIDI_TRY(hidi_sample_step_with(sampler, net, p->tape, k, x, p->y, p->batch, noise));
+    return HIDI_OK;
+}
+
+static hidi_status run_ddpm(hidi_probe *p)
+{
+    const hidi_sampler sampler = {.solver = HIDI_DDPM,
+                                  .steps = p->set.steps,
+                                  .guidance = p->set.meanflow.guidance,
+                                  .guided_channels = (size_t)p->set.guided_channels,
+                                  .batch = p->batch};
+    const hidi_file_tensor *e = hidi_tensor_file_find(&p->in, "e");
+    const hidi_file_tensor *noise = hidi_tensor_file_find(&p->in, "noise");
+    hidi_real *x = malloc(e->count * sizeof *x), *n = malloc(noise->count * sizeof *n);
+    hidi_status status = HIDI_OK;
+    if (x == NULL || n == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "out of memory for %ld steps", sampler.steps);
+    if (status == HIDI_OK) {
+        hidi_file_tensor_real(e, x);
+        hidi_file_tensor_real(noise, n);
+        status = run_steps(p, &sampler, x, n, e->count);
+    }
+    if (status == HIDI_OK)
+        status = hidi_probe_put_reals(
+            p, "x", hidi_shape4(e->dim[0], e->dim[1], e->dim[2], e->dim[3]), x);
+    free(x);
+    free(n);
+    return status;
 }
 
 /* --- the losses ------------------------------------------------------------------------------- */
@@ -232,6 +278,7 @@ static hidi_status run_frechet(hidi_probe *p)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
+#define RAW (1 + HIDI_VELOCITY)
 #define ROLE(name) (1u << HIDI_PROBE_##name)
 #define GIVEN(name, type) {name, HIDI_PROBE_##type, false}
 #define PERHAPS(name, type) {name, HIDI_PROBE_##type, true}
@@ -239,31 +286,35 @@ static hidi_status run_frechet(hidi_probe *p)
 #define POINT GIVEN("z", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS)
 
 const hidi_probe_kind hidi_probe_kinds[] = {
-    {"dit", ROLE(MODEL), false, "", {POINT, PERHAPS("r", TIMES), END}, run_dit},
-    {"dit-grad", ROLE(MODEL), false, "",
+    {"dit", ROLE(MODEL), false, "", RAW, {POINT, PERHAPS("r", TIMES), END}, run_dit},
+    {"dit-grad", ROLE(MODEL), false, "", RAW,
      {POINT, GIVEN("dout", OUTPUTS), PERHAPS("r", TIMES), END},
      run_dit_grad},
-    {"dit-jvp", ROLE(MODEL), false, "",
+    {"dit-jvp", ROLE(MODEL), false, "", RAW,
      {POINT, GIVEN("dz", IMAGES), GIVEN("dt", NUMBERS), PERHAPS("r", TIMES),
       PERHAPS("dr", NUMBERS), END},
      run_dit_jvp},
-    {"flow", ROLE(MODEL), false, "",
+    {"velocity", ROLE(MODEL), false, "", 0, {POINT, PERHAPS("r", TIMES), END}, run_velocity},
+    {"ddpm", ROLE(MODEL), false, "guidance sample.steps sample.guided_channels", 1 + HIDI_EPSILON,
+     {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("noise", NOISES), END},
+     run_ddpm},
+    {"flow", ROLE(MODEL), false, "", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS), END},
      run_flow},
-    {"meanflow", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c difference bound",
+    {"meanflow", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c difference bound", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
       GIVEN("y", LABELS), END},
      run_meanflow},
-    {"progressive", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c",
+    {"progressive", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
       GIVEN("y", LABELS), END},
      run_progressive},
-    {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance",
+    {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance", 0,
      {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("t", TIMES), GIVEN("e2", IMAGES), END},
      run_dmd},
-    {"awd", ROLE(MODEL) | ROLE(HEADS), false, "",
+    {"awd", ROLE(MODEL) | ROLE(HEADS), false, "", 0,
      {POINT, PERHAPS("dlogits", NUMBERS), END},
      run_awd},
-    {"features", ROLE(NET), false, "", {GIVEN("images", IMAGES), END}, run_features},
-    {"frechet", 0, false, "", {GIVEN("f1", POINTS), GIVEN("f2", POINTS), END}, run_frechet},
-    {NULL, 0, false, "", {END}, NULL}};
+    {"features", ROLE(NET), false, "", 0, {GIVEN("images", IMAGES), END}, run_features},
+    {"frechet", 0, false, "", 0, {GIVEN("f1", POINTS), GIVEN("f2", POINTS), END}, run_frechet},
+    {NULL, 0, false, "", 0, {END}, NULL}};

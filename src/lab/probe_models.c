@@ -3,6 +3,7 @@
 #include "lab/probe.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "io/open_tensors.h"
 
@@ -17,21 +18,44 @@ static size_t given_image_size(const hidi_probe *probe)
     return images != NULL && images->rank == 4 ? images->dim[3] : 0;
 }
 
-static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_tensor_file *file)
+/* What --set says of the model in this role: of it alone, or else of all. */
+static hidi_dit_given given_of(const hidi_probe *probe, hidi_probe_role role)
 {
     const hidi_probe_settings *set = &probe->set;
     const long heads = set->heads[1 + role] ? set->heads[1 + role] : set->heads[0];
-    double scale = set->time_scale[1 + role] > 0 ? set->time_scale[1 + role] : set->time_scale[0];
+    const double scale = set->time_scale[1 + role];
+    const int prediction = set->prediction[1 + role], code = set->code[1 + role];
+    return (hidi_dit_given){.heads = (size_t)heads,
+                            .time_scale = scale > 0 ? scale : set->time_scale[0],
+                            .prediction = prediction ? prediction : set->prediction[0],
+                            .code = code ? code : set->code[0]};
+}
+
+/* Does the file, or --set, say that it predicts something else than velocity, for which the time
+ * scale is known? */
+static bool is_foreign(const hidi_tensor_file *file, const hidi_dit_given *given)
+{
+    const char *said = hidi_tensor_file_meta(file, "hidi.prediction");
+    if (given->prediction > 0)
+        return given->prediction != 1 + HIDI_VELOCITY;
+    return said != NULL && strcmp(said, "velocity") != 0;
+}
+
+static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_tensor_file *file)
+{
+    hidi_dit_given given = given_of(probe, role);
+    if (given.prediction == 0 && hidi_tensor_file_meta(file, "hidi.prediction") == NULL)
+        given.prediction = probe->kind->prediction;
     /* A file that hidi wrote says it; in one of these that does not, it was lost. */
     const bool ours = hidi_tensor_file_meta(file, "hidi.heads") != NULL ||
                       hidi_tensor_file_meta(file, "hidi.settings") != NULL;
-    const bool unknown = !(scale > 0) && !ours &&
+    const bool unknown = !(given.time_scale > 0) && !ours && !is_foreign(file, &given) &&
                          hidi_tensor_file_meta(file, "hidi.time_scale") == NULL;
-    const bool has_positions = hidi_tensor_file_find(file, "pos_embed") != NULL;
     if (unknown)
-        scale = 1;
-    HIDI_TRY(hidi_dit_from_file(&probe->dit[role], probe->backend, file, "", (size_t)heads, scale,
-                                has_positions ? 0 : given_image_size(probe)));
+        given.time_scale = 1;
+    if (hidi_tensor_file_find(file, "pos_embed") == NULL)
+        given.image_size = given_image_size(probe);
+    HIDI_TRY(hidi_dit_read(&probe->dit[role], probe->backend, file, "", &given));
     if (unknown)
         fprintf(stderr, "hidi probe: note: %s does not say what t is multiplied by; "
                         "time_scale=1 is assumed\n",
@@ -43,8 +67,12 @@ static hidi_status read_model(hidi_probe *probe, hidi_probe_role role)
 {
     hidi_tensor_file file;
     const bool is_model = role == HIDI_PROBE_MODEL || role == HIDI_PROBE_NET;
-    HIDI_TRY(hidi_tensor_file_open(&file, probe->path[role], is_model ? probe->key : NULL));
-    hidi_status status;
+    const bool is_dit = role <= HIDI_PROBE_FAKE;
+    const char *key = is_model ? probe->key : NULL;
+    hidi_status status = is_dit ? hidi_dit_open(&file, probe->path[role], key)
+                                : hidi_tensor_file_open(&file, probe->path[role], key);
+    if (status != HIDI_OK)
+        return status;
     if (role == HIDI_PROBE_HEADS)
         status = hidi_heads_from_file(&probe->heads, probe->backend, &file);
     else if (role == HIDI_PROBE_NET)

@@ -71,6 +71,19 @@ static hidi_status check_points(const hidi_probe *probe, const hidi_file_tensor 
                        hidi_shape_text(hidi_shape2(tensor->dim[0], first->dim[1])));
 }
 
+/* [K, B, C, H, W] */
+static hidi_status check_noises(const hidi_probe *probe, const hidi_file_tensor *tensor)
+{
+    const size_t C = probe->channels, side = probe->image_size, B = probe->batch;
+    const size_t dim[] = {(size_t)probe->set.steps, B, C, side, side};
+    char text[128];
+    if (tensor->rank == 5 && memcmp(tensor->dim, dim, sizeof dim) == 0)
+        return HIDI_OK;
+    snprintf(text, sizeof text, "[%zu, %zu, %zu, %zu, %zu] (K: sample.steps)", dim[0], B, C, side,
+             side);
+    return wrong_shape(probe, tensor, "[K, B, C, H, W]", text);
+}
+
 static hidi_status check_shape(const hidi_probe *probe, const hidi_probe_input *input,
                                const hidi_file_tensor *tensor)
 {
@@ -82,6 +95,8 @@ static hidi_status check_shape(const hidi_probe *probe, const hidi_probe_input *
     if (input->type == HIDI_PROBE_IMAGES) {
         shape = hidi_shape4(B, probe->channels, side, side);
         letters = "[B, C, H, W]";
+    } else if (input->type == HIDI_PROBE_NOISES) {
+        return check_noises(probe, tensor);
     } else if (input->type == HIDI_PROBE_OUTPUTS) {
         shape = hidi_shape4(B, probe->out_channels, side, side);
         letters = "[B, C_out, H, W]";

@@ -43,7 +43,7 @@ static hidi_status read_config(const hidi_session *session, const hidi_dataset *
     hidi_session dry = *session;
     hidi_dit *net;
     dry.backend = hidi_dry_backend(session->backend);
-    HIDI_TRY(hidi_load_for(&dry, data, path, &net));
+    HIDI_TRY(hidi_load_for(&dry, data, path, HIDI_GIVEN_TEACHER, &net));
     *config = net->config;
     hidi_dit_destroy(net);
     return HIDI_OK;

@@ -104,7 +104,7 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     hidi_path(backbone, sizeof backbone, p->dir,
               s->dm.backbone == HIDI_BACKBONE_TEACHER ? HIDI_TEACHER_FILE : HIDI_FAKE_FILE);
     hidi_status status =
-        hidi_discriminator_load(&discriminator, p->session->backend, heads, backbone);
+        hidi_discriminator_load(&discriminator, p->session, heads, backbone);
     if (status == HIDI_OK) {
         hidi_heat heat = hidi_settings_heat(s, &discriminator, 1, columns);
         heat.with_images = true;

@@ -151,8 +151,12 @@ static hidi_status prepare(sampling *s)
                                                  "NAME.safetensors",
                               r->save_noise);
     }
-    HIDI_TRY(hidi_tensor_file_open(&s->model, r->model, r->key));
-    HIDI_TRY(hidi_dit_from_file(&s->net, s->session->backend, &s->model, "", 0, 0, 0));
+    const hidi_dit_given given = hidi_session_given(s->session, HIDI_GIVEN_ALL);
+    HIDI_TRY(hidi_dit_open(&s->model, r->model, s->session->key));
+    HIDI_TRY(hidi_dit_read(&s->net, s->session->backend, &s->model, "", &given));
+    const hidi_sampler sampler =
+        hidi_settings_sampler(&s->session->settings, s->net->config.has_interval);
+    HIDI_TRY(hidi_error_prefix(hidi_sampler_check(&sampler, s->net), "%s", r->model));
     s->pixels = s->net->config.channels * s->net->config.image_size * s->net->config.image_size;
     HIDI_TRY(check_channels(s));
     s->n = r->count > 0 ? (size_t)r->count : COUNT;
@@ -201,6 +205,8 @@ static hidi_status draw_inputs(sampling *s)
     }
     if (s->request->noise != NULL)
         HIDI_TRY(read_noise(s));
+    if (s->request->classes != NULL)
+        HIDI_TRY(hidi_classes_read(s->request->classes, c->n_classes, &s->model));
     if (s->request->label != NULL) {
         HIDI_TRY(hidi_error_prefix(hidi_class_find(&s->model, c->n_classes, s->request->label, &label),
                                    "--class %s", s->request->label));
@@ -332,7 +338,7 @@ static hidi_status write_weights_over(const sampling *s)
     const hidi_sample_request *r = s->request;
     hidi_discriminator discriminator;
     hidi_status status =
-        hidi_discriminator_load(&discriminator, s->session->backend, r->heads, r->backbone);
+        hidi_discriminator_load(&discriminator, s->session, r->heads, r->backbone);
     if (status == HIDI_OK) {
         const hidi_heat heat = hidi_settings_heat(
             settings, &discriminator, (uint64_t)settings->sample.seed, (size_t)r->columns);

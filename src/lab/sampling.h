@@ -14,11 +14,12 @@ typedef enum hidi_sample_form {
 
 /* What hidi sample is asked for. */
 typedef struct hidi_sample_request {
-    const char *model, *key;      /* the file of a teacher or a student, and the part of it      */
+    const char *model;            /* the file of a teacher or a student                          */
     const char *heads, *backbone; /* NULL: no heat map                                           */
     const char *heat;             /* the heat map's file                                         */
     const char *noise;            /* NULL: drawn from sample.seed                                */
     const char *save_noise;       /* NULL: not wanted                                            */
+    const char *classes;          /* a file of class names, one a line; NULL: the model's        */
     const char *label;            /* the class of all samples, a number or a name; NULL: those of
                                    * the noise's file, else they go round                        */
     long count;                   /* 0: as many as there is noise, else 60                       */

@@ -88,6 +88,25 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data)
     return status;
 }
 
+/* --- networks --------------------------------------------------------------------------------- */
+
+hidi_dit_given hidi_session_given(const hidi_session *session, hidi_given_role role)
+{
+    return hidi_given_for(&session->given, role, session->settings.model.prediction);
+}
+
+hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi_given_role role,
+                             hidi_dit **net)
+{
+    const hidi_dit_given given = hidi_session_given(session, role);
+    hidi_tensor_file file;
+    *net = NULL;
+    HIDI_TRY(hidi_dit_open(&file, path, session->key));
+    const hidi_status status = hidi_dit_read(net, session->backend, &file, "", &given);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
 /* --- files that come with hidi ---------------------------------------------------------------- */
 
 #ifdef HIDI_BUILD_DIR

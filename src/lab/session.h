@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/progress.h"
+#include "lab/given.h"
 #include "lab/settings.h"
 
 /* Exit codes of the command, and of the processes of a study. */
@@ -21,6 +22,8 @@ typedef struct hidi_session {
     const char *preset; /* NULL: none given          */
     const char *out;    /* --out; NULL: not given    */
     FILE *progress;     /* stderr, or NULL: --quiet  */
+    const char *key;    /* --key: the part of a network's file; NULL: not given */
+    hidi_given given;   /* what --set says of networks in files */
     const char *set[HIDI_MAX_SETS]; /* every --set, in order: already in settings, if it has any */
     int n_sets;
 } hidi_session;
@@ -30,6 +33,13 @@ hidi_status hidi_session_backend(hidi_session *session);
 
 /* Opens the settings' data set; only square images pass. */
 hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data);
+
+/* Reads a network's file, with what --set says of it and of session->key the part that is it. */
+hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi_given_role role,
+                             hidi_dit **net);
+
+/* What is given of a network in this role. */
+hidi_dit_given hidi_session_given(const hidi_session *session, hidi_given_role role);
 
 /* Reads a preset, by its name or its path (with a / or .ini), over the settings. */
 hidi_status hidi_read_preset(const char *preset, hidi_settings *settings);

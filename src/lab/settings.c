@@ -77,6 +77,8 @@ const hidi_option hidi_settings_table[] = {
     INT("model.heads", model.heads, 1, 1024, "4", "attention heads"),
     REAL("model.time_scale", model.time_scale, 1e-3, 1e6, "30",
          "factor of t in [0, 1] before its sin-cos features"),
+    CHOICE("model.prediction", model.prediction, "file " HIDI_PREDICTIONS, "file",
+           "what a network predicts; file: what its file says, and velocity if it is made here"),
 
     TRAINING("features", features, "2000", "64", "1e-3", "50", "cosine", "0"),
     TEXT("features.file", features.file, "",
@@ -149,6 +151,12 @@ const hidi_option hidi_settings_table[] = {
     INT("sample.student_steps", sample.student_steps, 1, 10000, "1", "student's sampling steps"),
     CHOICE("sample.solver", sample.solver, HIDI_SOLVERS, "heun", "teacher's sampler"),
     REAL("sample.guidance", sample.guidance, 0, 100, "1.5", "teacher's guidance w"),
+    INT("sample.guided_channels", sample.guided_channels, 0, 4096, "0",
+        "guide only the first channels, this many (DiT's and SiT's code: 3); 0: all"),
+    REAL("sample.guided_from", sample.guided_from, 0, 1, "0", "guide where t is no less than this"),
+    REAL("sample.guided_to", sample.guided_to, 0, 1, "1", "guide where t is no more than this"),
+    REAL("sample.last_step", sample.last_step, 0, 0.99, "0.04",
+         "euler-maruyama: the last step, without noise, is as long as this"),
     INT("sample.batch", sample.batch, 1, 1e6, "128", "images at a time"),
     INT("sample.seed", sample.seed, 0, 1e15, "1000", "seed of the samples that are measured"),
 
@@ -255,9 +263,19 @@ hidi_split hidi_settings_split(const hidi_settings *s)
 hidi_sampler hidi_settings_sampler(const hidi_settings *s, bool has_interval)
 {
     if (has_interval)
-        return (hidi_sampler){HIDI_AVERAGE, s->sample.student_steps, 1, (size_t)s->sample.batch};
-    return (hidi_sampler){s->sample.solver, s->sample.steps, s->sample.guidance,
-                          (size_t)s->sample.batch};
+        return (hidi_sampler){.solver = HIDI_AVERAGE,
+                              .steps = s->sample.student_steps,
+                              .guidance = 1,
+                              .batch = (size_t)s->sample.batch};
+    return (hidi_sampler){.solver = s->sample.solver,
+                          .steps = s->sample.steps,
+                          .guidance = s->sample.guidance,
+                          .batch = (size_t)s->sample.batch,
+                          .guided_channels = (size_t)s->sample.guided_channels,
+                          .guided_from = s->sample.guided_from,
+                          .guided_to = s->sample.guided_to,
+                          .last_step = s->sample.last_step,
+                          .seed = (uint64_t)s->sample.seed};
 }
 
 hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *data)
@@ -273,7 +291,9 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
                              .mlp_width = 4 * width,
                              .n_classes = data->n_classes,
                              .has_interval = false,
-                             .time_scale = s->model.time_scale};
+                             .time_scale = s->model.time_scale,
+                             .prediction = s->model.prediction > 0 ? s->model.prediction - 1
+                                                                   : HIDI_VELOCITY};
 }
 
 /* Settings that change how a result is reached or watched, but not the result. */
@@ -286,16 +306,21 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
  * was built in before: older files then still count as made with the same settings. */
 static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    snprintf(keys, size, IMMATERIAL "%s%s%s%s",
+    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s",
              s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
              s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
              strcmp(s->data.background, "none") == 0 ? " data.background" : "",
-             s->data.mirror == 0 ? " data.mirror" : "");
+             s->data.mirror == 0 ? " data.mirror" : "",
+             s->model.prediction == 0 ? " model.prediction" : "",
+             s->sample.guided_channels == 0 ? " sample.guided_channels" : "",
+             s->sample.guided_from == 0 ? " sample.guided_from" : "",
+             s->sample.guided_to == 1 ? " sample.guided_to" : "",
+             s->sample.last_step == 0.04 ? " sample.last_step" : "");
 }
 
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)
 {
-    char *text = NULL, keys[512];
+    char *text = NULL, keys[768];
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)

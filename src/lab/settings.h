@@ -30,6 +30,7 @@ typedef struct hidi_settings {
     struct {
         long patch, width, depth, heads;
         double time_scale;
+        int prediction; /* 0: what the file says; else 1 + a hidi_prediction */
     } model;
     struct {
         hidi_training_settings train;
@@ -64,9 +65,9 @@ typedef struct hidi_settings {
         hidi_time_options time, adversary_time;
     } dm;
     struct {
-        long steps, student_steps;
+        long steps, student_steps, guided_channels;
         int solver;
-        double guidance;
+        double guidance, guided_from, guided_to, last_step;
         long batch, seed;
     } sample;
     struct {

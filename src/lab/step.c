@@ -29,6 +29,14 @@ char *hidi_sampler_text(const hidi_sampler *sampler, char *text, size_t size)
     return text;
 }
 
+void hidi_sampler_one_step(hidi_sampler *sampler)
+{
+    if (sampler->solver != HIDI_HEUN && sampler->solver != HIDI_AVERAGE)
+        sampler->solver = HIDI_EULER;
+    sampler->steps = 1;
+    sampler->guided_from = sampler->guided_to = 0;
+}
+
 size_t hidi_step_batch(hidi_step_kind kind, const hidi_settings *s)
 {
     switch (kind) {
@@ -83,7 +91,7 @@ static hidi_status begin_sampling(hidi_step *step, const hidi_settings *s,
 {
     const bool is_student = step->kind == HIDI_STEP_SAMPLE_STUDENT;
     step->sampler = hidi_settings_sampler(s, is_student);
-    step->sampler.steps = 1;
+    hidi_sampler_one_step(&step->sampler);
     const size_t n = step->sampler.batch, pixels = c->channels * c->image_size * c->image_size;
     if (is_student) {
         HIDI_TRY(start_student(step, s));

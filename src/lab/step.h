@@ -55,4 +55,7 @@ size_t hidi_step_tape_peak(const hidi_step *step);
 /* The median time of `repeat` steps first, first + every, ..., after a warm-up (timing.h). */
 hidi_status hidi_step_time(hidi_step *step, long repeat, long first, long every, double *seconds);
 
+/* Makes a sampler one guided step that costs what one of its own does: a pass, or Heun's two. */
+void hidi_sampler_one_step(hidi_sampler *sampler);
+
 #endif

@@ -2,6 +2,7 @@
  * stage1.c, stage2.c and method/sampler.c, each times what a pass costs. */
 #include "lab/step_flop.h"
 
+#include "lab/step.h"
 #include "model/macs.h"
 
 /* Of one pass for one image, in multiply-adds. */
@@ -73,7 +74,7 @@ double hidi_step_flop(hidi_step_kind kind, const hidi_settings *s, const hidi_di
         break;
     default:
         sampler = hidi_settings_sampler(s, false);
-        sampler.steps = 1;
+        hidi_sampler_one_step(&sampler);
         macs = (double)hidi_sampler_evaluations(&sampler) * c.teacher;
     }
     return 2 * macs * (double)hidi_step_batch(kind, s);

@@ -101,7 +101,7 @@ hidi_status hidi_study_look_at_heads(const hidi_study_look *l)
     else
         hidi_path(backbone, sizeof backbone, l->dir, HIDI_FAKE_FILE);
     hidi_status status =
-        hidi_discriminator_load(&discriminator, l->session->backend, heads, backbone);
+        hidi_discriminator_load(&discriminator, l->session, heads, backbone);
     if (status == HIDI_OK) {
         const hidi_heat heat =
             hidi_settings_heat(s, &discriminator, 1, (size_t)l->plan->study->columns);

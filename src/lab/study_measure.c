@@ -187,7 +187,7 @@ static hidi_status measure_file(measuring *m, row *r, const char *path, bool is_
                                 const char *dir)
 {
     hidi_dit *net;
-    HIDI_TRY(hidi_load_for(&m->session, m->data, path, &net));
+    HIDI_TRY(hidi_load_for(&m->session, m->data, path, HIDI_GIVEN_ALL, &net));
     hidi_status status = measure_net(m, r, net);
     if (status == HIDI_OK && is_last)
         status = draw_row(m, net);

@@ -42,7 +42,7 @@ static hidi_status load_teacher(const hidi_session *session, const hidi_plan *pl
 {
     char path[HIDI_PATH];
     hidi_task_file(path, sizeof path, &plan->task[0], "/" HIDI_TEACHER_FILE);
-    return hidi_load_for(session, data, path, teacher);
+    return hidi_load_for(session, data, path, HIDI_GIVEN_TEACHER, teacher);
 }
 
 static hidi_status do_stage1(const hidi_session *session, const hidi_plan *plan,
@@ -74,7 +74,7 @@ static hidi_status load_start(const hidi_session *session, const hidi_plan *plan
     else
         hidi_snapshot_path(path, sizeof path, stage1->path, 1,
                            v->settings.td.train.steps * v->start / 100);
-    return hidi_load_for(session, data, path, student);
+    return hidi_load_for(session, data, path, HIDI_GIVEN_ALL, student);
 }
 
 static hidi_status do_stage2(const hidi_session *session, const hidi_plan *plan,

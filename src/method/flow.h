@@ -23,4 +23,8 @@ hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi
 hidi_var *hidi_guided_velocity(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z, hidi_var *t,
                                const int32_t *y, double w);
 
+/* v + (w - 1) (v - v_null) on the first n channels of [B, C, H, W], and v on the others: DiT's and
+ * SiT's code guides three of four [base: their forward_with_cfg]. */
+hidi_var *hidi_guided_channels(hidi_tape *tape, hidi_var *v, hidi_var *v_null, double w, size_t n);
+
 #endif

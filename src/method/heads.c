@@ -89,7 +89,7 @@ hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool fr
         return hidi_error(HIDI_BAD_SHAPE, "heads of width %zu on a backbone of width %zu", c->width,
                           backbone->config.width);
     memcpy(taps.block, c->block, sizeof taps.block);
-    hidi_dit_forward(tape, backbone, frozen_backbone, z, t, NULL, y, &taps);
+    hidi_dit_tokens(tape, backbone, frozen_backbone, z, t, y, &taps);
     HIDI_TRY(hidi_tape_status(tape));
     if (taps.condition == NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "heads: no images, or no times, to look at");

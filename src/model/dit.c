@@ -15,12 +15,14 @@
 #include "model/dit.h"
 
 #include "model/dit_layers.h"
+#include "model/prediction.h"
 
 /* A pass in progress: what every piece of the network needs. */
 typedef struct pass {
     hidi_tape *tape;
     const hidi_dit *dit;
     bool frozen;         /* the parameters get no gradients                                  */
+    hidi_real scale;     /* of t before its features; that of h is the config's              */
     hidi_taps *taps;     /* who is handed the tokens between blocks; NULL: nobody            */
     bool gives_back;     /* the memory of each block                                         */
     hidi_tape_mark mark; /* where that of the blocks begins                                  */
@@ -53,13 +55,36 @@ static hidi_var *embed_image(const pass *p, hidi_var *z)
     return hidi_add_rows(tape, hidi_linear(tape, patches, w, b), positions);
 }
 
-/* linear(silu(linear(sincos(time_scale t)))) */
-static hidi_var *embed_time(const pass *p, hidi_var *t, int embedder)
+/* w f + b for the features f = [cos(scale t w_k), sin(scale t w_k)] of diffusers, w_k =
+ * 10000^(-k/127), k = 0 .. 127.  The first 127 are those of a sincos of twice as many; the last has
+ * w_127 = 1/10000.  So w's columns are taken in four parts. */
+static hidi_var *linear_of_127ths(const pass *p, hidi_var *t, hidi_real scale, int layer)
 {
-    const hidi_real scale = (hidi_real)p->dit->config.time_scale;
-    hidi_var *features = hidi_sincos(p->tape, t, scale, HIDI_TIME_FEATURES);
-    hidi_var *hidden = hidi_silu(p->tape, linear(p, features, embedder + MLP_0));
-    return linear(p, hidden, embedder + MLP_2);
+    enum { HALF = HIDI_TIME_FEATURES / 2, MOST = HALF - 1 };
+    hidi_tape *tape = p->tape;
+    hidi_var *w = param(p, layer), *b = param(p, layer + 1), *sum = NULL;
+    hidi_var *many = hidi_sincos(tape, t, scale, 2 * MOST);
+    hidi_var *last = hidi_sincos(tape, t, scale / 10000, 2);
+    for (size_t i = 0; i < 2; i++) { /* cosines, sines */
+        hidi_var *w_many = hidi_columns_of(tape, w, i * HALF, MOST);
+        hidi_var *w_last = hidi_columns_of(tape, w, i * HALF + MOST, 1);
+        hidi_var *x = hidi_linear(tape, hidi_columns_of(tape, many, i * MOST, MOST), w_many,
+                                  i == 0 ? b : NULL);
+        x = hidi_add(tape, x, hidi_linear(tape, hidi_columns_of(tape, last, i, 1), w_last, NULL));
+        sum = i == 0 ? x : hidi_add(tape, sum, x);
+    }
+    return sum;
+}
+
+/* linear(silu(linear(sincos(scale t)))) */
+static hidi_var *embed_time(const pass *p, hidi_var *t, hidi_real scale, int embedder)
+{
+    hidi_var *x;
+    if (p->dit->config.code == HIDI_CODE_DIFFUSERS)
+        x = linear_of_127ths(p, t, scale, embedder + MLP_0);
+    else
+        x = linear(p, hidi_sincos(p->tape, t, scale, HIDI_TIME_FEATURES), embedder + MLP_0);
+    return linear(p, hidi_silu(p->tape, x), embedder + MLP_2);
 }
 
 /* c + y_emb, y_emb being rows of a table, of which the last is the null class's;  y NULL: that one
@@ -79,14 +104,17 @@ static hidi_var *add_label(const pass *p, hidi_var *c, const int32_t *y, size_t 
     return hidi_reshape(tape, c, hidi_shape2(B, D));
 }
 
-/* c = t_emb + y_emb (+ h_emb, h = t - r) */
-static hidi_var *condition(const pass *p, hidi_var *t, hidi_var *r, const int32_t *y, size_t B)
+/* c = t_emb + y_emb (+ h_emb);  h NULL: 0 */
+static hidi_var *condition(const pass *p, hidi_var *t, hidi_var *h, const int32_t *y, size_t B)
 {
-    hidi_var *c = add_label(p, embed_time(p, t, p->dit->t_embedder), y, B);
-    if (!p->dit->config.has_interval)
+    const hidi_dit *dit = p->dit;
+    hidi_var *c = add_label(p, embed_time(p, t, p->scale, dit->t_embedder), y, B);
+    if (!dit->config.has_interval)
         return c;
-    hidi_var *h = r ? hidi_sub(p->tape, t, r) : hidi_filled(p->tape, hidi_shape1(B), 0);
-    return hidi_add(p->tape, c, embed_time(p, h, p->dit->h_embedder));
+    if (h == NULL)
+        h = hidi_filled(p->tape, hidi_shape1(B), 0);
+    return hidi_add(p->tape, c,
+                    embed_time(p, h, (hidi_real)dit->config.time_scale, dit->h_embedder));
 }
 
 /* --- the blocks ------------------------------------------------------------------------------- */
@@ -112,23 +140,24 @@ static modulation modulation_of(const pass *p, hidi_var *m, size_t half)
 }
 
 /* LN(x) (1 + scale) + shift */
-static hidi_var *modulate(const pass *p, hidi_var *x, modulation m)
+static hidi_var *modulate(const pass *p, hidi_var *x, modulation m, double eps)
 {
-    return hidi_adaln(p->tape, x, m.shift, m.scale, (hidi_real)HIDI_DIT_EPS);
+    return hidi_adaln(p->tape, x, m.shift, m.scale, (hidi_real)eps);
 }
 
 static hidi_var *block(const pass *p, size_t i, hidi_var *x, hidi_var *silu_c)
 {
     hidi_tape *tape = p->tape;
     const int first = p->dit->blocks + (int)i * BLOCK_PARAMS;
+    const double eps = p->dit->config.code == HIDI_CODE_DIFFUSERS ? 1e-5 : HIDI_DIT_EPS;
     hidi_var *m = linear(p, silu_c, first + ADALN);
     const modulation attention = modulation_of(p, m, 0), mlp = modulation_of(p, m, 1);
 
-    hidi_var *qkv = linear(p, modulate(p, x, attention), first + QKV);
+    hidi_var *qkv = linear(p, modulate(p, x, attention, eps), first + QKV);
     hidi_var *attended = hidi_attention(tape, qkv, p->dit->config.heads);
     x = hidi_gated_residual(tape, x, attention.gate, linear(p, attended, first + PROJECTION));
 
-    hidi_var *hidden = hidi_gelu(tape, linear(p, modulate(p, x, mlp), first + FC1));
+    hidi_var *hidden = hidi_gelu(tape, linear(p, modulate(p, x, mlp, eps), first + FC1));
     return hidi_gated_residual(tape, x, mlp.gate, linear(p, hidden, first + FC2));
 }
 
@@ -139,7 +168,7 @@ static hidi_var *final_layer(const pass *p, hidi_var *x, hidi_var *silu_c)
     const size_t C = config->out_channels, H = config->image_size;
     hidi_var *m = linear(p, silu_c, p->dit->final_layer + FINAL_ADALN); /* [B, 2 D] */
     const modulation final = {.shift = chunk(p, m, 0), .scale = chunk(p, m, 1)};
-    x = linear(p, modulate(p, x, final), p->dit->final_layer + FINAL_LINEAR);
+    x = linear(p, modulate(p, x, final, HIDI_DIT_EPS), p->dit->final_layer + FINAL_LINEAR);
     return hidi_unpatchify(p->tape, x, C, H, H, config->patch, HIDI_PATCH_PQC);
 }
 
@@ -169,11 +198,10 @@ static hidi_status check_input(const hidi_dit *dit, const hidi_var *z, const hid
 }
 
 /* A pass that nothing is tapped from and no gradient goes through needs the memory of one block. */
-static bool can_give_back(bool frozen, const hidi_var *z, const hidi_var *t, const hidi_var *r,
-                          const hidi_taps *taps)
+static bool can_give_back(const pass *p, const hidi_var *z, const hidi_var *t, const hidi_var *h)
 {
-    return taps == NULL && frozen && !z->needs_grad && !t->needs_grad &&
-           !(r != NULL && r->needs_grad);
+    return p->taps == NULL && p->frozen && !z->needs_grad && !t->needs_grad &&
+           !(h != NULL && h->needs_grad);
 }
 
 /* How many blocks: all, or up to the last one that is tapped. */
@@ -197,6 +225,33 @@ static hidi_var *after_block(const pass *p, size_t i, hidi_var *x)
 
 /* --- the pass --------------------------------------------------------------------------------- */
 
+/* What the network puts out where it is shown z and t, as it has them, and h = t - r (NULL: 0). */
+static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const int32_t *y)
+{
+    hidi_tape *tape = p->tape;
+    hidi_var *z = shown->z, *t = shown->t;
+    if (z == NULL || t == NULL)
+        return NULL;
+    p->scale = shown->scale;
+    hidi_var *c = condition(p, t, h, y, z->shape.dim[0]); /* [B, D] */
+    hidi_var *silu_c = hidi_silu(tape, c);
+    hidi_var *x = embed_image(p, z); /* [B, T, D] */
+    p->gives_back = can_give_back(p, z, t, h);
+    p->mark = hidi_tape_here(tape);
+    for (size_t i = 0; i < blocks_to_run(p); i++)
+        x = after_block(p, i, block(p, i, x, silu_c));
+    if (p->taps == NULL)
+        return final_layer(p, x, silu_c);
+    p->taps->condition = c;
+    return x;
+}
+
+/* h = t - r; NULL: 0 */
+static hidi_var *interval(hidi_tape *tape, hidi_var *t, hidi_var *r)
+{
+    return r != NULL ? hidi_sub(tape, t, r) : NULL;
+}
+
 hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                            hidi_var *t, hidi_var *r, const int32_t *y, hidi_taps *taps)
 {
@@ -205,25 +260,47 @@ hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hi
     if (check_input(dit, z, t, r, taps) != HIDI_OK)
         return hidi_tape_fail(tape, HIDI_BAD_ARGUMENT);
     pass p = {.tape = tape, .dit = dit, .frozen = frozen, .taps = taps};
-
-    hidi_var *c = condition(&p, t, r, y, z->shape.dim[0]); /* [B, D] */
-    hidi_var *silu_c = hidi_silu(tape, c);
-    hidi_var *x = embed_image(&p, z); /* [B, T, D] */
-    p.gives_back = can_give_back(frozen, z, t, r, taps);
-    p.mark = hidi_tape_here(tape);
-    for (size_t i = 0; i < blocks_to_run(&p); i++)
-        x = after_block(&p, i, block(&p, i, x, silu_c));
-    if (taps == NULL)
-        return final_layer(&p, x, silu_c);
-    taps->condition = c;
-    return x;
+    const hidi_shown shown = {.z = z, .t = t, .scale = (hidi_real)dit->config.time_scale};
+    return run(&p, &shown, interval(tape, t, r), y);
 }
+
+/* --- in this project's convention ------------------------------------------------------------- */
 
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                             hidi_var *t, hidi_var *r, const int32_t *y)
 {
-    hidi_var *out = hidi_dit_forward(tape, dit, frozen, z, t, r, y, NULL);
-    if (dit->config.out_channels == dit->config.channels)
-        return out;
-    return hidi_channels_of(tape, out, 0, dit->config.channels);
+    if (z == NULL || t == NULL)
+        return NULL;
+    if (check_input(dit, z, t, r, NULL) != HIDI_OK)
+        return hidi_tape_fail(tape, HIDI_BAD_ARGUMENT);
+    pass p = {.tape = tape, .dit = dit, .frozen = frozen};
+    const hidi_shown shown = hidi_dit_show(tape, &dit->config, z, t);
+    hidi_var *out = run(&p, &shown, interval(tape, t, r), y);
+    return hidi_dit_as_velocity(tape, &dit->config, out, z, t);
+}
+
+hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
+                          hidi_var *t, const int32_t *y, hidi_taps *taps)
+{
+    if (z == NULL || t == NULL)
+        return NULL;
+    if (check_input(dit, z, t, NULL, taps) != HIDI_OK)
+        return hidi_tape_fail(tape, HIDI_BAD_ARGUMENT);
+    pass p = {.tape = tape, .dit = dit, .frozen = frozen, .taps = taps};
+    const hidi_shown shown = hidi_dit_show(tape, &dit->config, z, t);
+    return run(&p, &shown, NULL, y);
+}
+
+hidi_var *hidi_dit_at_step(hidi_tape *tape, const hidi_dit *dit, hidi_var *z_vp, double s,
+                           const int32_t *y)
+{
+    if (z_vp == NULL)
+        return NULL;
+    hidi_var *step = hidi_filled(tape, hidi_shape1(z_vp->shape.dim[0]), (hidi_real)s);
+    if (step == NULL)
+        return NULL;
+    if (check_input(dit, z_vp, step, NULL, NULL) != HIDI_OK)
+        return hidi_tape_fail(tape, HIDI_BAD_ARGUMENT);
+    pass p = {.tape = tape, .dit = dit, .frozen = true};
+    return run(&p, &(hidi_shown){z_vp, step, hidi_step_scale(&dit->config)}, NULL, y);
 }

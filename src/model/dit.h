@@ -14,6 +14,20 @@
 #include "../autograd/params.h"
 #include "../io/tensor_file.h"
 
+/* What a network predicts; hidi_dit_velocity makes one velocity of all (prediction.c). */
+typedef enum hidi_prediction {
+    HIDI_VELOCITY, /* v = e - x at t, in this project's convention                             */
+    HIDI_SIT,      /* x - e at 1 - t: SiT's checkpoints [base: arXiv 2401.08740]               */
+    HIDI_EPSILON   /* e on the discrete chain (chain.h): DiT's checkpoints; t is step s / 1000 */
+} hidi_prediction;
+#define HIDI_PREDICTIONS "velocity sit epsilon"
+
+/* Two codes compute a DiT: DiT's own and SiT's, and diffusers' DiTTransformer2DModel, which spreads
+ * the frequencies of its time features otherwise (w_k = 10000^(-k/127), not k/128) and adds 1e-5, not
+ * 1e-6, in the blocks' layer norms. */
+typedef enum hidi_dit_code { HIDI_CODE_DIT, HIDI_CODE_DIFFUSERS } hidi_dit_code;
+#define HIDI_DIT_CODES "dit diffusers"
+
 #define HIDI_TIME_FEATURES 256 /* sin-cos features of t and h, as in DiT */
 #define HIDI_DIT_EPS 1e-6      /* of the layer norms                     */
 
@@ -30,6 +44,10 @@ typedef struct hidi_dit_config {
     size_t n_classes;    /* without the null class, which is row n_classes of the table      */
     bool has_interval;   /* has an h embedder: takes r                                       */
     double time_scale;   /* t and h in [0, 1] are multiplied by it before the features       */
+    int prediction;      /* a hidi_prediction: what the first C output channels are          */
+    double least_data;   /* epsilon: 1 - t counts as no less than this where it is divided   */
+                         /*   by; 0: the chain's own least, 0.0064                           */
+    int code;            /* a hidi_dit_code                                                  */
 } hidi_dit_config;
 
 typedef struct hidi_dit {
@@ -62,7 +80,13 @@ void hidi_dit_destroy(hidi_dit *dit); /* NULL is allowed */
  * a student starts as its teacher. */
 hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
 
-/* A student: `dit` with an interval embedder (zero at its output) and the same other weights. */
+/* A student: `dit` with an interval embedder (zero at its output) and the same other weights, so that
+ * it starts as its teacher's velocity, whatever that predicts.  Of a teacher that predicts epsilon
+ * it keeps this form, v = (e_hat - z) / (1 - t), but divides by no less than
+ * HIDI_STUDENT_LEAST_DATA [ours]: a student is asked for u(e, 0, 1), where the teacher's form would
+ * make 157 times of each change of its output.  Up to t = 1 - HIDI_STUDENT_LEAST_DATA it is the
+ * teacher's velocity; beyond, it starts between this and 0. */
+#define HIDI_STUDENT_LEAST_DATA 0.1
 hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t seed);
 
 /* The same with another number of blocks [ours].  More: those after the last are new and, with
@@ -76,7 +100,8 @@ hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
 
 /* --- the forward pass (dit.c) ----------------------------------------------------------------- */
 
-/* out [B, C_out, H, W] = dit(z, t, y), or dit(z, r, t, y).
+/* out [B, C_out, H, W] = dit(z, t, y), or dit(z, r, t, y): the network itself, with z and t as it
+ * has them; what it predicts does not matter here.
  *   z       [B, C, H, W]; may carry a tangent and want a gradient
  *   t, r    [B] in [0, 1]; r NULL: r = t.  r with a network without interval embedder: an error
  *   y       host, [B], classes 0 .. n_classes, the last being the null class; NULL: all null
@@ -87,15 +112,30 @@ hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
 hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                            hidi_var *t, hidi_var *r, const int32_t *y, hidi_taps *taps);
 
-/* The first C channels of hidi_dit_forward: the (average) velocity. */
+/* The (average) velocity [B, C, H, W] at z_t = (1 - t) x + t e, whatever the network predicts. */
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
                             hidi_var *t, hidi_var *r, const int32_t *y);
+
+/* The hidden states at this z_t, for a discriminator: hidi_dit_forward with taps, in this project's
+ * convention. */
+hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
+                          hidi_var *t, const int32_t *y, hidi_taps *taps);
+
+/* All that a network that predicts epsilon puts out [B, C_out, H, W], at z_vp and at step s of the
+ * chain, 0 .. 999: e_hat and, if C_out is 2 C, the variance's interpolation.  Frozen. */
+hidi_var *hidi_dit_at_step(hidi_tape *tape, const hidi_dit *dit, hidi_var *z_vp, double s,
+                           const int32_t *y);
 
 /* --- published sizes (dit_sizes.c) ------------------------------------------------------------ */
 
 /* Fills in D, depth, heads (and mlp_width) of the published sizes "S", "B", "L", "XL", with
  * "/p" for the patch, such as "B/2" or "DiT-B/2"; HIDI_BAD_ARGUMENT for another name. */
 hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config);
+
+/* The published size of this width and depth: its number of heads (0: there is none) and its name
+ * "S", "B", "L", "XL" (NULL). */
+size_t hidi_dit_published_heads(size_t width, size_t depth);
+const char *hidi_dit_published_name(size_t width, size_t depth);
 
 /* A size as DiT has it for ImageNet: 1000 classes, and twice the channels put out; on images, or
  * latents, of `side` x `side` x `channels`.  A name without /p has patches of 2. */
@@ -105,20 +145,58 @@ hidi_status hidi_dit_imagenet_config(const char *name, size_t side, size_t chann
 /* --- files (dit_file.c) ----------------------------------------------------------------------- */
 
 /* Adds all parameters and pos_embed as tensors named prefix + name; with prefix "", or "average."
- * (a checkpoint's result so far), also the metadata hidi.heads and hidi.time_scale: what the shapes do not say. */
+ * (a checkpoint's result so far), also the metadata hidi.heads, hidi.time_scale and, where it could be
+ * taken for another, hidi.prediction, hidi.least_data, hidi.code: what the shapes do not say. */
 hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tensor_file *file);
 
-/* A network from a file's tensors.  Everything but heads and time_scale follows from the tensors'
- * shapes, so that a plain state dict of the DiT code can be read; these two come from the metadata,
- * or, where they are not 0, from the arguments.  Missing, superfluous or misshapen tensors:
- * HIDI_BAD_FORMAT with the name.  image_size: needed only for a file without pos_embed, else 0. */
+/* What the shapes of a file's tensors do not say, in the place of what its metadata says.  0: not
+ * given. */
+typedef struct hidi_dit_given {
+    size_t heads;
+    double time_scale;
+    size_t image_size; /* of a file without pos_embed                                            */
+    int prediction;    /* 1 + a hidi_prediction                                                  */
+    int code;          /* 1 + a hidi_dit_code                                                    */
+} hidi_dit_given;
+
+/* A network from a file's tensors.  Almost everything follows from the tensors' shapes, so that a
+ * plain state dict of the DiT code can be read; the rest is given (NULL: nothing is), or in the
+ * metadata, or follows:
+ *
+ *     heads        width and depth are those of a published size (S, B, L, XL): its number of heads
+ *     prediction   velocity if C channels are put out; with 2 C it is epsilon or SiT's velocity, and
+ *                  has to be given
+ *     time_scale   1 for sit, 1000 for epsilon
+ *
+ * HIDI_BAD_ARGUMENT, with all that is still to be given, where this leaves something open.  Missing,
+ * superfluous or misshapen tensors: HIDI_BAD_FORMAT with the name. */
+hidi_status hidi_dit_read(hidi_dit **dit, const hidi_backend *backend, const hidi_tensor_file *file,
+                          const char *prefix, const hidi_dit_given *given);
+
+/* hidi_dit_read with these three given, where they are not 0. */
 hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
                                const hidi_tensor_file *file, const char *prefix, size_t heads,
                                double time_scale, size_t image_size);
 
+/* Only its config, without tensors' values being looked at. */
+hidi_status hidi_dit_config_of(hidi_dit_config *config, const hidi_tensor_file *file,
+                               const char *prefix, const hidi_dit_given *given);
+
 /* The two above with a safetensors file; hidi_dit_save writes it atomically. */
 hidi_status hidi_dit_save(const hidi_dit *dit, const char *path);
 hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const char *path);
+
+/* --- other people's files (dit_foreign.c) ----------------------------------------------------- */
+
+/* hidi_tensor_file_open, with names made DiT's: where there are several parts and no key, "ema" is
+ * taken, as DiT's own code does; what DataParallel ("module.") and torch.compile ("_orig_mod.") put in
+ * front is taken off; diffusers' Transformer2DModel and DiTTransformer2DModel get DiT's names, to_q,
+ * to_k and to_v being joined, and what their names and the config.json beside them say becomes
+ * metadata. */
+hidi_status hidi_dit_open(hidi_tensor_file *file, const char *path, const char *key);
+
+/* The names alone, of a file that has been read; one that is no DiT's is left as it is. */
+hidi_status hidi_dit_adopt(hidi_tensor_file *file);
 
 /* "DiT 16x16x3 patch 4, width 128, depth 4, 4 heads, 10 classes, ..." into text[size]. */
 char *hidi_dit_text(const hidi_dit_config *config, char *text, size_t size);

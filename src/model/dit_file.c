@@ -4,12 +4,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/choice.h"
 #include "io/number.h"
-#include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "model/dit.h"
 #include "model/dit_layers.h"
 #include "model/params_file.h"
+
+/* What is there only if it may be taken for something else. */
+static hidi_status rest_to_file(const hidi_dit_config *c, hidi_tensor_file *file)
+{
+    char text[64];
+    if (c->prediction != HIDI_VELOCITY || c->out_channels != c->channels)
+        HIDI_TRY(hidi_tensor_file_add_meta(
+            file, "hidi.prediction",
+            hidi_choice_name(HIDI_PREDICTIONS, c->prediction, text, sizeof text)));
+    if (c->least_data > 0)
+        HIDI_TRY(hidi_tensor_file_add_meta(
+            file, "hidi.least_data", hidi_format_double(text, c->least_data)));
+    if (c->code != HIDI_CODE_DIT)
+        HIDI_TRY(hidi_tensor_file_add_meta(
+            file, "hidi.code", hidi_choice_name(HIDI_DIT_CODES, c->code, text, sizeof text)));
+    return HIDI_OK;
+}
 
 hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tensor_file *file)
 {
@@ -32,7 +49,8 @@ hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tenso
     snprintf(text, sizeof text, "%zu", c->heads);
     HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.heads", text));
     hidi_print_double(text, sizeof text, "%.17g", c->time_scale);
-    return hidi_tensor_file_add_meta(file, "hidi.time_scale", text);
+    HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.time_scale", text));
+    return rest_to_file(c, file);
 }
 
 /* The tensor prefix + name, which must have the given rank. */
@@ -124,39 +142,126 @@ static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file
                               file->path, pos->dim[0], pos->dim[1], pos->dim[2], c->width);
         c->image_size = side * c->patch;
     }
-    if (c->image_size == 0)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: no pos_embed, so the image size is unknown",
-                          file->path);
     return HIDI_OK;
 }
 
-/* What they do not: from the caller or the metadata, where a number that is damaged is an error. */
-static hidi_status infer_rest(hidi_dit_config *c, const hidi_tensor_file *file, size_t heads,
-                              double time_scale)
+/* --- what they do not say --------------------------------------------------------------------- */
+
+/* A number of the metadata, which is above 0; *number stays as it is where there is none. */
+static hidi_status meta_number(const hidi_tensor_file *file, const char *key, double *number)
 {
-    const char *meta_heads = hidi_tensor_file_meta(file, "hidi.heads");
-    const char *meta_scale = hidi_tensor_file_meta(file, "hidi.time_scale");
-    long number = 0;
-    if (heads == 0 && meta_heads != NULL && (!hidi_parse_long(meta_heads, &number) || number < 1))
-        return hidi_error(HIDI_BAD_FORMAT, "%s: hidi.heads \"%.40s\" is not a number of heads "
-                                           "(hidi convert --set heads=N sets it)",
-                          file->path, meta_heads);
-    c->heads = heads ? heads : (size_t)number;
-    c->time_scale = time_scale > 0 ? time_scale : 0;
-    if (!(time_scale > 0) && meta_scale != NULL &&
-        (!hidi_parse_double(meta_scale, &c->time_scale) || !(c->time_scale > 0)))
-        return hidi_error(HIDI_BAD_FORMAT, "%s: hidi.time_scale \"%.40s\" is not a number above 0 "
-                                           "(hidi convert --set time_scale=S sets it)",
-                          file->path, meta_scale);
-    if (c->heads == 0)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say how many heads it has: set heads=N",
-                          file->path);
-    if (!(c->time_scale > 0))
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say what t in [0, 1] is multiplied by: "
-                                             "set time_scale=S (1 for SiT, 1000 for DiT)",
-                          file->path);
+    const char *text = hidi_tensor_file_meta(file, key), *name = key + strlen("hidi.");
+    if (text == NULL)
+        return HIDI_OK;
+    if (hidi_parse_double(text, number) && *number > 0)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_FORMAT, "%s: %s \"%.40s\" is not a number above 0 (hidi convert "
+                                       "--set %s=N sets it)",
+                      file->path, key, text, name);
+}
+
+/* ... and a whole one. */
+static hidi_status meta_count(const hidi_tensor_file *file, const char *key, size_t *count)
+{
+    const char *text = hidi_tensor_file_meta(file, key), *name = key + strlen("hidi.");
+    long number;
+    if (text == NULL)
+        return HIDI_OK;
+    if (!hidi_parse_long(text, &number) || number < 1)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %s \"%.40s\" is not a number of %s (hidi convert "
+                                           "--set %s=N sets it)",
+                          file->path, key, text, name, name);
+    *count = (size_t)number;
     return HIDI_OK;
 }
+
+/* One of several words. */
+static hidi_status meta_choice(const hidi_tensor_file *file, const char *key, const char *words,
+                               int *index)
+{
+    const char *text = hidi_tensor_file_meta(file, key);
+    if (text == NULL || hidi_choice_find(words, text, index))
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_FORMAT, "%s: %s \"%.40s\" is none of: %s", file->path, key, text,
+                      words);
+}
+
+/* What is given, or else in the metadata; what neither says is left as it is. */
+static hidi_status take_what_is_said(hidi_dit_config *c, const hidi_tensor_file *file,
+                                     const hidi_dit_given *given)
+{
+    if (given->heads == 0)
+        HIDI_TRY(meta_count(file, "hidi.heads", &c->heads));
+    else
+        c->heads = given->heads;
+    if (!(given->time_scale > 0))
+        HIDI_TRY(meta_number(file, "hidi.time_scale", &c->time_scale));
+    else
+        c->time_scale = given->time_scale;
+    if (given->prediction == 0)
+        HIDI_TRY(meta_choice(file, "hidi.prediction", HIDI_PREDICTIONS, &c->prediction));
+    else
+        c->prediction = given->prediction - 1;
+    if (given->code == 0)
+        HIDI_TRY(meta_choice(file, "hidi.code", HIDI_DIT_CODES, &c->code));
+    else
+        c->code = given->code - 1;
+    if (c->image_size == 0)
+        HIDI_TRY(meta_count(file, "hidi.image_size", &c->image_size));
+    return meta_number(file, "hidi.least_data", &c->least_data);
+}
+
+enum { UNKNOWN = -1 }; /* a prediction */
+
+/* What follows from the rest. */
+static void conclude(hidi_dit_config *c)
+{
+    if (c->heads == 0)
+        c->heads = hidi_dit_published_heads(c->width, c->depth);
+    if (c->prediction == UNKNOWN && (c->out_channels == c->channels || c->has_interval))
+        c->prediction = HIDI_VELOCITY;
+    if (!(c->time_scale > 0) && c->prediction == HIDI_SIT)
+        c->time_scale = 1;
+    if (!(c->time_scale > 0) && c->prediction == HIDI_EPSILON)
+        c->time_scale = 1000;
+}
+
+/* All that is still open, with the options that say it. */
+static hidi_status ask(const hidi_dit_config *c, const hidi_tensor_file *file)
+{
+    const bool no_scale = !(c->time_scale > 0) && c->prediction != UNKNOWN;
+    if (c->heads > 0 && c->prediction != UNKNOWN && !no_scale && c->image_size > 0)
+        return HIDI_OK;
+    char variance[200] = "";
+    if (c->prediction == UNKNOWN)
+        snprintf(variance, sizeof variance,
+                 ", what it predicts (%zu channels put out for %zu: --set prediction=epsilon for "
+                 "DiT's files, prediction=sit for SiT's)",
+                 c->out_channels, c->channels);
+    char list[512];
+    snprintf(list, sizeof list, "%s%s%s%s",
+             c->heads == 0 ? ", how many heads it has (--set heads=N)" : "", variance,
+             no_scale ? ", what t in [0, 1] is multiplied by (--set time_scale=S: 1 for SiT, 1000 "
+                        "for DiT)" : "",
+             c->image_size == 0 ? ", the image size, having no pos_embed (--set image_size=N)" : "");
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s does not say %s", file->path, list + 2);
+}
+
+hidi_status hidi_dit_config_of(hidi_dit_config *config, const hidi_tensor_file *file,
+                               const char *prefix, const hidi_dit_given *given)
+{
+    const hidi_dit_given nothing = {.heads = 0};
+    if (given == NULL)
+        given = &nothing;
+    *config = (hidi_dit_config){.prediction = UNKNOWN};
+    HIDI_TRY(check_kind(file, prefix));
+    HIDI_TRY(infer_shapes(config, file, prefix, given->image_size));
+    HIDI_TRY(take_what_is_said(config, file, given));
+    conclude(config);
+    return ask(config, file);
+}
+
+/* --- the network ------------------------------------------------------------------------------ */
 
 static hidi_status read_positions(hidi_dit *dit, const hidi_tensor_file *file, const char *prefix)
 {
@@ -192,15 +297,12 @@ static hidi_status check_shapes(const hidi_dit_config *config, const hidi_backen
     return status;
 }
 
-hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
-                               const hidi_tensor_file *file, const char *prefix, size_t heads,
-                               double time_scale, size_t image_size)
+hidi_status hidi_dit_read(hidi_dit **dit, const hidi_backend *backend, const hidi_tensor_file *file,
+                          const char *prefix, const hidi_dit_given *given)
 {
     hidi_dit_config config;
     *dit = NULL;
-    HIDI_TRY(check_kind(file, prefix));
-    HIDI_TRY(infer_shapes(&config, file, prefix, image_size));
-    HIDI_TRY(infer_rest(&config, file, heads, time_scale));
+    HIDI_TRY(hidi_dit_config_of(&config, file, prefix, given));
     HIDI_TRY(check_shapes(&config, backend, file, prefix));
     hidi_status status = hidi_dit_create(dit, backend, &config);
     if (status != HIDI_OK)
@@ -215,6 +317,15 @@ hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
         *dit = NULL;
     }
     return status;
+}
+
+hidi_status hidi_dit_from_file(hidi_dit **dit, const hidi_backend *backend,
+                               const hidi_tensor_file *file, const char *prefix, size_t heads,
+                               double time_scale, size_t image_size)
+{
+    const hidi_dit_given given = {
+        .heads = heads, .time_scale = time_scale, .image_size = image_size};
+    return hidi_dit_read(dit, backend, file, prefix, &given);
 }
 
 hidi_status hidi_dit_save(const hidi_dit *dit, const char *path)
@@ -232,21 +343,23 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
 {
     hidi_tensor_file file;
     *dit = NULL;
-    HIDI_TRY(hidi_tensor_file_open(&file, path, NULL));
-    hidi_status status = hidi_dit_from_file(dit, backend, &file, "", 0, 0, 0);
+    HIDI_TRY(hidi_dit_open(&file, path, NULL));
+    hidi_status status = hidi_dit_read(dit, backend, &file, "", NULL);
     hidi_tensor_file_free(&file);
     return status;
 }
 
 char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
 {
+    static const char *const predicts[] = {"", ", predicts SiT's velocity", ", predicts epsilon"};
     char scale[HIDI_NUMBER_TEXT];
     snprintf(text, size,
              "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, "
-             "%zu classes, time scale %s",
+             "%zu classes, time scale %s%s%s",
              c->has_interval ? "DiT u(z, r, t, y)" : "DiT v(z, t, y)", c->image_size, c->image_size,
              c->channels, c->patch, c->image_size / c->patch * (c->image_size / c->patch), c->width,
              c->depth, c->heads, c->n_classes,
-             hidi_print_double(scale, sizeof scale, "%g", c->time_scale));
+             hidi_print_double(scale, sizeof scale, "%g", c->time_scale), predicts[c->prediction],
+             c->code == HIDI_CODE_DIFFUSERS ? ", as diffusers computes it" : "");
     return text;
 }

@@ -40,6 +40,13 @@ static hidi_status check_config(const hidi_dit_config *c)
                           c->out_channels, c->channels);
     if (!(c->time_scale > 0) || c->time_scale > 1e6)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: time_scale %g", c->time_scale);
+    if (c->prediction < HIDI_VELOCITY || c->prediction > HIDI_EPSILON)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: no prediction number %d", c->prediction);
+    if (c->code < HIDI_CODE_DIT || c->code > HIDI_CODE_DIFFUSERS)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: no code number %d", c->code);
+    if (!(c->least_data >= 0 && c->least_data <= 1))
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: least_data %g is not within 0 to 1",
+                          c->least_data);
     return HIDI_OK;
 }
 
@@ -236,10 +243,19 @@ static hidi_status copy_as(hidi_dit **copy, const hidi_dit *dit, const hidi_dit_
     return HIDI_OK;
 }
 
+/* The same network, but with an interval embedder. */
+static hidi_dit_config student_config(const hidi_dit_config *teacher)
+{
+    hidi_dit_config config = *teacher;
+    config.has_interval = true;
+    if (config.prediction == HIDI_EPSILON && config.least_data < HIDI_STUDENT_LEAST_DATA)
+        config.least_data = HIDI_STUDENT_LEAST_DATA;
+    return config;
+}
+
 hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t seed)
 {
-    hidi_dit_config config = dit->config;
-    config.has_interval = true;
+    const hidi_dit_config config = student_config(&dit->config);
     return copy_as(student, dit, &config, seed);
 }
 
@@ -264,8 +280,7 @@ hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, s
                                       uint64_t seed)
 {
     const size_t all = dit->config.depth;
-    hidi_dit_config config = dit->config;
-    config.has_interval = true;
+    hidi_dit_config config = student_config(&dit->config);
     config.depth = depth;
     HIDI_TRY(copy_as(student, dit, &config, seed));
     for (size_t i = 1; i < depth && depth < all; i++)

@@ -6,12 +6,29 @@
 
 #include "io/number.h"
 
+static const struct {
+    const char *name;
+    size_t depth, width, heads;
+} sizes[] = {{"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}};
+
+size_t hidi_dit_published_heads(size_t width, size_t depth)
+{
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].width == width && sizes[i].depth == depth)
+            return sizes[i].heads;
+    return 0;
+}
+
+const char *hidi_dit_published_name(size_t width, size_t depth)
+{
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++)
+        if (sizes[i].width == width && sizes[i].depth == depth)
+            return sizes[i].name;
+    return NULL;
+}
+
 hidi_status hidi_dit_named_size(const char *name, hidi_dit_config *config)
 {
-    static const struct {
-        const char *name;
-        size_t depth, width, heads;
-    } sizes[] = {{"S", 12, 384, 6}, {"B", 12, 768, 12}, {"L", 24, 1024, 16}, {"XL", 28, 1152, 16}};
     const bool is_long = strncmp(name, "DiT-", 4) == 0 || strncmp(name, "SiT-", 4) == 0;
     const char *letters = is_long ? name + 4 : name, *slash = strchr(letters, '/');
     size_t length = slash ? (size_t)(slash - letters) : strlen(letters);

@@ -19,6 +19,7 @@ import dit
 import heads
 import losses
 import metrics
+import published
 
 HERE = pathlib.Path(__file__).parent
 N_CLASSES = 10
@@ -98,7 +99,8 @@ class Golden:
         # stored as F32: rounded to 2^-24
         double = 1e-7 if any(v.dtype == torch.float32 for v in stored.values()) else 1e-12
         options = [f"--{option} models/{file}.safetensors" for option, file in models.items()]
-        options += [f"--set {key}={value:g}" for key, value in settings.items()]
+        options += [f"--set {key}={value if isinstance(value, str) else f'{value:g}'}"
+                    for key, value in settings.items()]
         self.lines.append(f"{name:18} {kind:8} {single:.0e}  {double:.0e}  "
                           + " ".join(options))
         print(f"{name:18} float32 against float64: {error:.1e} ({worst})")
@@ -276,6 +278,62 @@ def write_heads(golden):
                     heads=4, time_scale=30)
 
 
+def network(m, scale):
+    """The state dict's network with its own time."""
+    return lambda z, time, y: m["model"](z, time * scale, y)
+
+
+def velocity(m, x, s):
+    scale = 1e-3 if s["prediction"] == "epsilon" else 1  # time_scale is 1000: s is shown as s
+    return {"v": published.velocity(s["prediction"], network(m, scale), x["z"], x["t"], x["y"])}
+
+
+def ddpm(m, x, s):
+    return {"x": published.ddpm(network(m, 1e-3), x["e"], x["y"], N_CLASSES, x["noise"],
+                                s.get("guidance", 1), int(s.get("sample.guided_channels", 4)))}
+
+
+def write_published(golden):
+    golden.model("published", dit.DiT(4, 4, 2, 16, 1, 2, N_CLASSES, out_channels=8))
+    shape = dict(B=50, C=4, n=4)
+    for prediction, scale in ("epsilon", 1000), ("sit", 1):
+        name = f"velocity-{prediction}"
+        x = images(name, **shape, z="image", y="label")
+        x["t"] = torch.from_numpy(np.concatenate(
+            [[0, 1e-3, 0.999, 1], np.linspace(0.004, 0.997, 46)]).astype(np.float32))
+        golden.case(name, "velocity", velocity, {"model": "published"}, x, heads=2,
+                    time_scale=scale, prediction=prediction)
+    for name, more in ("ddpm", {}), ("ddpm-guided", {"guidance": 1.5, "sample.guided_channels": 3}):
+        x = images(name, B=2, C=4, n=4, e="image", y="label")
+        x["noise"] = draw(f"{name}/noise", 10, 2, 4, 4, 4)
+        golden.case(name, "ddpm", ddpm, {"model": "published"}, x, heads=2, time_scale=1000,
+                    **{"sample.steps": 10}, **more)
+    write_samplers(golden)
+
+
+def write_samplers(golden, K=8, last=0.1):
+    """What tests/test_published.c reads."""
+    x = images("samplers", B=2, C=4, n=4, e="image", y="label")
+    x["noise"] = draw("samplers/noise", K, 2, 4, 4, 4)
+    m = {"model": golden.load("published", torch.float64, dict(heads=2, time_scale=1000))}
+    sit = {"model": golden.load("published", torch.float64, dict(heads=2, time_scale=1))}
+    e, y, noise = x["e"].double(), x["y"], x["noise"].double()
+    eps = network(m, 1e-3)
+    v = {"epsilon": lambda z, t, y: published.epsilon_velocity(eps, z, t, y),
+         "sit": lambda z, t, y: published.sit_velocity(network(sit, 1), z, t, y)}
+    with torch.no_grad():
+        expected = {
+            "ddim": published.ddim(eps, e, y, K),
+            "euler-sit": published.ode(v["sit"], e, y, N_CLASSES, K, False),
+            "heun-sit": published.ode(v["sit"], e, y, N_CLASSES, K, True, 1.5),
+            "heun-sit-3": published.ode(v["sit"], e, y, N_CLASSES, K, True, 1.5, 3),
+            "heun-sit-interval": published.ode(v["sit"], e, y, N_CLASSES, K, True, 1.5, 4,
+                                               (0.2, 0.7)),
+            "euler-epsilon": published.ode(v["epsilon"], e, y, N_CLASSES, K, False),
+            "euler-maruyama-sit": published.euler_maruyama(v["sit"], e, y, noise, last)}
+    golden.write("samplers", x, expected)
+
+
 def write_metrics(golden):
     """Double precision in either build, so the same tolerance."""
     mixing = draw("frechet/mixing", 12, 12)
@@ -341,6 +399,7 @@ if __name__ == "__main__":
     write_dit(golden)
     write_losses(golden)
     write_heads(golden)
+    write_published(golden)
     write_metrics(golden)
     write_scores(golden)
     write_adamw(golden)
