@@ -83,6 +83,19 @@ hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, si
 hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride,
                             size_t padding);
 
+/* The same with other padding below and on the right than above and on the left. */
+typedef struct hidi_padding {
+    size_t top, bottom, left, right;
+} hidi_padding;
+hidi_var *hidi_conv2d_padded(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
+                             hidi_padding padding);
+/* Each pixel twice in both directions: x [B, C, H, W] -> [B, C, 2 H, 2 W] (upsample.c) */
+hidi_var *hidi_upsample2(hidi_tape *tape, hidi_var *x);
+/* g (x - mean) / sqrt(variance + eps) + b of images x [B, C, H, W], with mean and variance over
+ * each of `groups` equal groups of channels, and g, b [C] (group_norm.c) */
+hidi_var *hidi_group_norm(hidi_tape *tape, hidi_var *x, size_t groups, hidi_var *g, hidi_var *b,
+                          hidi_real eps);
+
 /* --- losses (cross_entropy.c) ----------------------------------------------------------------- */
 /* -log softmax(logits)[label];  logits [B, n], labels from hidi_indices -> [B] */
 hidi_var *hidi_cross_entropy(hidi_tape *tape, hidi_var *logits, const int32_t *label);
