@@ -50,6 +50,7 @@
 #include "autograd/tape.h"
 #include "data/dataset.h"
 #include "data/image_source.h"
+#include "model/autoencoder.h"
 #include "model/dit.h"
 #include "model/macs.h"
 #include "model/params_file.h"

@@ -199,6 +199,29 @@ START_TEST(padded_convolutions)
 }
 END_TEST
 
+/* Two pixels of one channel: scores 0 and ln 3 for the second query, 0 and 0 for the first. */
+START_TEST(pixel_attentions)
+{
+    hidi_var *q = X(S4(1, 1, 1, 2), 0, 1), *k = X(S4(1, 1, 1, 2), 0, (hidi_real)LN3);
+    EXPECT(hidi_pixel_attention(tape, q, k, X(S4(1, 1, 1, 2), 4, 8)), S4(1, 1, 1, 2), 6, 7);
+}
+END_TEST
+
+/* More than one block of queries: 4096 pixels; each attends to all alike, to the mean of v. */
+START_TEST(pixel_attention_blocks)
+{
+    enum { T = 64 * 64 };
+    static hidi_real zeros[T], v[T], y[T];
+    for (int i = 0; i < T; i++)
+        v[i] = (hidi_real)(i % 4);
+    hidi_var *q = hidi_constant(tape, S4(1, 1, 64, 64), zeros);
+    hidi_var *Y = hidi_pixel_attention(tape, q, q, hidi_constant(tape, S4(1, 1, 64, 64), v));
+    ck_assert_int_eq(hidi_read(tape, Y, y), HIDI_OK);
+    for (int i = 0; i < T; i++)
+        ck_assert_msg(fabs((double)y[i] - 1.5) < 1e-5, "pixel %d: %g", i, (double)y[i]);
+}
+END_TEST
+
 START_TEST(upsampling)
 {
     EXPECT(hidi_upsample2(tape, X(S4(1, 2, 1, 2), 1, 2, 3, 4)), S4(1, 2, 2, 4), 1, 1, 2, 2, 1, 1, 2,
@@ -242,6 +265,8 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, convolutions);
     tcase_add_test(tcase, padded_convolutions);
     tcase_add_test(tcase, upsampling);
+    tcase_add_test(tcase, pixel_attentions);
+    tcase_add_test(tcase, pixel_attention_blocks);
     tcase_add_test(tcase, group_norms);
     tcase_add_test(tcase, pools);
 }

@@ -57,6 +57,9 @@ hidi_var *hidi_add_rows(hidi_tape *tape, hidi_var *x, hidi_var *p);
 /* Multi-head self-attention of qkv [B, T, 3 D] (q, k, v one after the other, each heads x D/heads)
  * -> [B, T, D]; softmax(Q K^T / sqrt(D/heads)) V */
 hidi_var *hidi_attention(hidi_tape *tape, hidi_var *qkv, size_t heads);
+/* Attention of one head over the pixels of images q, k, v [B, C, H, W] -> [B, C, H, W]; the matrix
+ * of pixels by pixels is never held as a whole (pixel_attention.c) */
+hidi_var *hidi_pixel_attention(hidi_tape *tape, hidi_var *q, hidi_var *k, hidi_var *v);
 hidi_var *hidi_softmax(hidi_tape *tape, hidi_var *x); /* over the last extent */
 
 /* --- normalisation and modulation (norm.c) ---------------------------------------------------- */
