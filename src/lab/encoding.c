@@ -286,7 +286,7 @@ static hidi_status describe(encoding *e, hidi_tensor_file *file)
     if (!e->is_features)
         HIDI_TRY(hidi_tensor_file_refer(file, "logvar", HIDI_F16, 4, dim, NULL));
     HIDI_TRY(hidi_tensor_file_add_meta(file, "format", "hidi-latents"));
-    hidi_print_double(text, sizeof text, "%.17g", e->is_features ? 1 : e->net->config.scale);
+    hidi_print_double(text, sizeof text, "%.9g", e->is_features ? 1 : e->net->config.scale);
     HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.scale", text));
     HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.mirrored", e->total > e->n ? "yes" : "no"));
     HIDI_TRY(job(e, text, sizeof text));

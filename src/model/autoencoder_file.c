@@ -294,7 +294,7 @@ hidi_status hidi_autoencoder_to_file(const hidi_autoencoder *net, hidi_tensor_fi
     HIDI_TRY(hidi_params_to_file(&net->params, net->params.value, "", file));
     snprintf(text, sizeof text, "%zu", net->config.groups);
     HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.groups", text));
-    hidi_print_double(text, sizeof text, "%.17g", net->config.scale);
+    hidi_print_double(text, sizeof text, "%.9g", net->config.scale);
     return hidi_tensor_file_add_meta(file, "hidi.scale", text);
 }
 
