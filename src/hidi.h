@@ -51,6 +51,7 @@
 #include "data/dataset.h"
 #include "data/image_source.h"
 #include "model/chain.h"
+#include "model/autoencoder.h"
 #include "model/dit.h"
 #include "model/macs.h"
 #include "model/params_file.h"

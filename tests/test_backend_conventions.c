@@ -135,6 +135,11 @@ SLOT(conv2d_grad_input, conv2d_grad_input(out, beta, w, d, &window, scratch))
 SLOT(conv2d_grad_weight, conv2d_grad_weight(out, beta, x, d, &window, scratch))
 SLOT(add_channels, add_channels(out, beta, s, B, T, columns))
 SLOT(sum_channels, sum_channels(out, beta, x, B, T, columns))
+SLOT(scale_channels, scale_channels(out, beta, x, w, s, B, T, columns))
+SLOT(scale_channels_plain, scale_channels(out, beta, x, w, NULL, B, T, columns))
+SLOT(dot_channels, dot_channels(out, beta, x, w, B, T, columns))
+SLOT(upsample2, upsample2(out, beta, x, B, T, columns / 4))
+SLOT(upsample2_vjp, upsample2_vjp(out, beta, x, B, T, columns / 4))
 SLOT(average_pool, average_pool(out, beta, x, &window))
 SLOT(average_pool_vjp, average_pool_vjp(out, beta, d, &window))
 SLOT(max_pool, max_pool(out, x, &window))
@@ -199,6 +204,10 @@ static void list_image_slots(void)
     OVERWRITES(conv2d_relu, window.out_channels * positions);
     BETA(conv2d_grad_input, in), BETA(conv2d_grad_weight, window.out_channels * filter);
     BETA(add_channels, B * T * columns), BETA(sum_channels, T);
+    BETA(scale_channels, B * T * columns), BETA(scale_channels_plain, B * T * columns);
+    BETA(dot_channels, T);
+    BETA(upsample2, 4 * B * T * (columns / 4));
+    BETA(upsample2_vjp, B * T * (columns / 4));
     BETA(average_pool, window.channels * positions);
     BETA(average_pool_vjp, in), OVERWRITES(max_pool, window.channels * positions);
 }
@@ -467,6 +476,9 @@ START_TEST(test_empty_outputs)
     CHECK_UNTOUCHED(conv2d_relu(out, 0, x, w, s, &none, scratch));
     CHECK_UNTOUCHED(conv2d_grad_input(out, 0, w, d, &none, scratch));
     CHECK_UNTOUCHED(add_channels(out, 0, s, 0, 4, 4));
+    CHECK_UNTOUCHED(scale_channels(out, 0, x, w, s, 2, 0, 4));
+    CHECK_UNTOUCHED(upsample2(out, 0, x, 4, 0, 4));
+    CHECK_UNTOUCHED(upsample2_vjp(out, 0, x, 4, 4, 0));
     CHECK_UNTOUCHED(average_pool(out, 0, x, &none));
     CHECK_UNTOUCHED(average_pool_vjp(out, 0, d, &none));
     CHECK_UNTOUCHED(max_pool(out, x, &none));
@@ -511,6 +523,7 @@ START_TEST(test_empty_sums)
     CHECK_SCALED(B * D, sum_tokens(out, beta, w, d, B, 0, D));
     CHECK_SCALED(4, sum_channels(out, beta, w, B, 4, 0));
     CHECK_SCALED(4, sum_channels(out, beta, w, 0, 4, 3));
+    CHECK_SCALED(4, dot_channels(out, beta, w, d, B, 4, 0));
     CHECK_SCALED(rows, sincos_vjp(out, beta, s, d, 1, rows, 0));
     CHECK_SCALED(weights, conv2d_grad_weight(out, beta, w, d, &none, scratch));
 }

@@ -452,6 +452,21 @@ START_TEST(test_channels)
     assert_values(out, 0, 14, 22);
     b->add_channels(y, 1, R(10, -1), 2, 2, 2);
     assert_values(y, 0, 11, 12, 2, 3, 15, 16, 6, 7);
+    b->scale_channels(y, 2, R(1, 2, 3, 4, 5, 6, 7, 8), R(10, -1), R(1, 0), 2, 2, 2);
+    assert_values(y, 0, 33, 45, 1, 2, 81, 93, 5, 6);
+    b->dot_channels(out, 0, R(1, 2, 3, 4, 5, 6, 7, 8), R(1, 1, 1, 1, 2, 2, 0, 1), 2, 2, 2);
+    assert_values(out, 0, 25, 15);
+}
+END_TEST
+
+START_TEST(test_upsample2)
+{
+    hidi_real y[8], g[] = { 1, 1 };
+
+    b->upsample2(y, 0, R(1, 2), 2, 1, 1);
+    assert_values(y, 0, 1, 1, 1, 1, 2, 2, 2, 2);
+    b->upsample2_vjp(g, 1, R(1, 2, 3, 4, 5, 6, 7, 8), 1, 1, 2);
+    assert_values(g, 0, 15, 23);
 }
 END_TEST
 
@@ -578,7 +593,7 @@ int main(void)
     ADD(unary_keeps_nan), ADD(rows), ADD(dot_sums_in_double);
     ADD(gemm), ADD(gemm_wide), ADD(gemm_batched_linear), ADD(attention);
     ADD(softmax), ADD(layer_norm), ADD(modulation);
-    ADD(patchify), ADD(conv2d), ADD(channels), ADD(average_pool), ADD(max_pool);
+    ADD(patchify), ADD(conv2d), ADD(channels), ADD(upsample2), ADD(average_pool), ADD(max_pool);
     ADD(embedding), ADD(sincos), ADD(sincos_rounding), ADD(cross_entropy), ADD(adamw);
 
     return run_suite(suite);

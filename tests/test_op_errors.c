@@ -84,6 +84,14 @@ REFUSED(conv2d_oblong, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 1, 6), NULL, 1, 
 REFUSED(conv2d_bias, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), X(2), 1, 1, 1))
 REFUSED(conv2d_small, hidi_conv2d(tape, X(1, 2, 2, 5), X(4, 2, 3, 3), NULL, 1, 0, 0))
 REFUSED(conv2d_stride, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), NULL, 0, 0, 0))
+REFUSED(upsample2, hidi_upsample2(tape, X(2, 5, 5)))
+REFUSED(pixel_attention, hidi_pixel_attention(tape, X(1, 2, 2, 2), X(1, 2, 2, 3), X(1, 2, 2, 2)))
+REFUSED(pixel_attention_rank, hidi_pixel_attention(tape, X(2, 2, 2), X(2, 2, 2), X(2, 2, 2)))
+REFUSED(group_norm, hidi_group_norm(tape, X(1, 6, 2, 2), 4, X(6), X(6), 1))
+REFUSED(group_norm_none, hidi_group_norm(tape, X(1, 6, 2, 2), 0, X(6), X(6), 1))
+REFUSED(group_norm_scale, hidi_group_norm(tape, X(1, 6, 2, 2), 3, X(3), X(6), 1))
+REFUSED(group_norm_shift, hidi_group_norm(tape, X(1, 6, 2, 2), 3, X(6), X(2, 3), 1))
+REFUSED(group_norm_rank, hidi_group_norm(tape, X(6, 2, 2), 3, X(6), X(6), 1))
 REFUSED(average_pool, hidi_average_pool(tape, X(1, 2, 5, 5), 3, 1, 2))
 REFUSED(average_pool_empty, hidi_average_pool(tape, X(1, 2, 5, 5), 0, 1, 0))
 REFUSED(average_pool_large, hidi_average_pool(tape, X(1, 2, 5, 5), 6, 1, 0))
@@ -148,6 +156,14 @@ static const struct {
     { conv2d_bias, HIDI_BAD_SHAPE, { "conv2d: ", "[4, 2, 3, 3]", "b [2]" } },
     { conv2d_small, HIDI_BAD_SHAPE, { "conv2d: ", "kernel 3x3", "[1, 2, 2, 5]" } },
     { conv2d_stride, HIDI_BAD_SHAPE, { "conv2d: ", "stride 0" } },
+    { upsample2, HIDI_BAD_SHAPE, { "upsample2: ", "[2, 5, 5]" } },
+    { pixel_attention, HIDI_BAD_SHAPE, { "pixel_attention: ", "[1, 2, 2, 3]" } },
+    { pixel_attention_rank, HIDI_BAD_SHAPE, { "pixel_attention: ", "q [2, 2, 2]" } },
+    { group_norm, HIDI_BAD_SHAPE, { "group_norm: ", "[1, 6, 2, 2]", "4 groups" } },
+    { group_norm_none, HIDI_BAD_SHAPE, { "group_norm: ", "0 groups" } },
+    { group_norm_scale, HIDI_BAD_SHAPE, { "group_norm: ", "g [3]" } },
+    { group_norm_shift, HIDI_BAD_SHAPE, { "group_norm: ", "b [2, 3]" } },
+    { group_norm_rank, HIDI_BAD_SHAPE, { "group_norm: ", "x [6, 2, 2]" } },
     { average_pool, HIDI_BAD_SHAPE, { "average_pool: ", "kernel 3x3", "padding 2x2" } },
     { average_pool_empty, HIDI_BAD_SHAPE, { "average_pool: ", "kernel 0x0" } },
     { average_pool_large, HIDI_BAD_SHAPE, { "average_pool: ", "kernel 6x6", "[1, 2, 5, 5]" } },

@@ -203,6 +203,58 @@ START_TEST(convolutions)
 }
 END_TEST
 
+START_TEST(padded_convolutions)
+{
+    hidi_var *x = X(S4(1, 1, 2, 2), 1, 2, 3, 4), *taps = X(S4(1, 1, 3, 3), 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    EXPECT(hidi_conv2d_padded(tape, x, taps, NULL, 2, (hidi_padding){ 0, 1, 0, 1 }),
+           S4(1, 1, 1, 1), 1 + 4 + 12 + 20);
+    EXPECT(hidi_conv2d_padded(tape, x, X(S4(1, 1, 1, 2), 1, 10), NULL, 1,
+                              (hidi_padding){ 1, 0, 0, 2 }), S4(1, 1, 3, 3),
+           0, 0, 0, 21, 2, 0, 43, 4, 0);
+}
+END_TEST
+
+/* Two pixels of one channel: scores 0 and ln 3 for the second query, 0 and 0 for the first. */
+START_TEST(pixel_attentions)
+{
+    hidi_var *q = X(S4(1, 1, 1, 2), 0, 1), *k = X(S4(1, 1, 1, 2), 0, (hidi_real)LN3);
+    EXPECT(hidi_pixel_attention(tape, q, k, X(S4(1, 1, 1, 2), 4, 8)), S4(1, 1, 1, 2), 6, 7);
+}
+END_TEST
+
+/* More than one block of queries: 4096 pixels; each attends to all alike, to the mean of v. */
+START_TEST(pixel_attention_blocks)
+{
+    enum { T = 64 * 64 };
+    static hidi_real zeros[T], v[T], y[T];
+    for (int i = 0; i < T; i++)
+        v[i] = (hidi_real)(i % 4);
+    hidi_var *q = hidi_constant(tape, S4(1, 1, 64, 64), zeros);
+    hidi_var *Y = hidi_pixel_attention(tape, q, q, hidi_constant(tape, S4(1, 1, 64, 64), v));
+    ck_assert_int_eq(hidi_read(tape, Y, y), HIDI_OK);
+    for (int i = 0; i < T; i++)
+        ck_assert_msg(fabs((double)y[i] - 1.5) < 1e-5, "pixel %d: %g", i, (double)y[i]);
+}
+END_TEST
+
+START_TEST(upsampling)
+{
+    EXPECT(hidi_upsample2(tape, X(S4(1, 2, 1, 2), 1, 2, 3, 4)), S4(1, 2, 2, 4), 1, 1, 2, 2, 1, 1, 2,
+           2, 3, 3, 4, 4, 3, 3, 4, 4);
+}
+END_TEST
+
+/* Means 2 and 30, variances 1 and 100. */
+START_TEST(group_norms)
+{
+    hidi_var *x = X(S4(1, 4, 1, 2), 1, 3, 3, 1, 20, 20, 40, 40);
+    EXPECT(hidi_group_norm(tape, x, 2, X(S1(4), 1, 2, 3, 4), X(S1(4), 0, 10, 20, 30), 0),
+           S4(1, 4, 1, 2), -1, 1, 12, 8, 17, 17, 34, 34);
+    EXPECT(hidi_group_norm(tape, X(S4(1, 1, 1, 2), 1, 3), 1, X(S1(1), 1), X(S1(1), 0), 3),
+           S4(1, 1, 1, 2), -0.5, 0.5);
+}
+END_TEST
+
 START_TEST(pools)
 {
     hidi_var *x = X(S4(1, 1, 2, 4), 1, 2, 3, 4, 5, 6, 7, 8);
@@ -227,6 +279,11 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, normalisation);
     tcase_add_test(tcase, embeddings);
     tcase_add_test(tcase, convolutions);
+    tcase_add_test(tcase, padded_convolutions);
+    tcase_add_test(tcase, upsampling);
+    tcase_add_test(tcase, pixel_attentions);
+    tcase_add_test(tcase, pixel_attention_blocks);
+    tcase_add_test(tcase, group_norms);
     tcase_add_test(tcase, pools);
 }
 

@@ -119,6 +119,13 @@ static double cubic(double x, double constant, double *slope)
 BUILD(pointwise, hidi_pointwise(tape, in[0], cubic, 2))
 BUILD(sincos, hidi_sincos(tape, in[0], (hidi_real)3, arg[0]))
 BUILD(conv2d, hidi_conv2d(tape, in[0], in[1], in[2], arg[0], arg[1], arg[2]))
+BUILD(conv2d_padded, hidi_conv2d_padded(tape, in[0], in[1], in[2], arg[0],
+                                        (hidi_padding){ arg[1], arg[2], arg[3], arg[4] }))
+BUILD(upsample2, hidi_upsample2(tape, in[0]))
+BUILD(group_norm, hidi_group_norm(tape, in[0], arg[0], in[1], in[2], (hidi_real)1e-3))
+BUILD(group_norm_self, hidi_group_norm(tape, in[0], arg[0], in[1], in[1], (hidi_real)1e-3))
+BUILD(pixel_attention, hidi_pixel_attention(tape, in[0], in[1], in[2]))
+BUILD(pixel_attention_self, hidi_pixel_attention(tape, in[0], in[0], in[0]))
 BUILD(average_pool, hidi_average_pool(tape, in[0], arg[0], arg[1], arg[2]))
 
 /* Numbers below `bound`, with repetitions and gaps. */
@@ -219,6 +226,22 @@ static const op_case cases[] = {
     { "conv2d, 7 x 1", build_conv2d, ANY, 2, { S4(1, 2, 8, 3), S4(2, 2, 7, 1) }, { 1, 3, 0 } },
     { "conv2d, 1 x 3", build_conv2d, ANY, 2, { S4(1, 2, 5, 6), S4(2, 2, 1, 3) }, { 2, 0, 1 } },
     { "conv2d, 3 x 2", build_conv2d, ANY, 2, { S4(1, 2, 6, 5), S4(2, 2, 3, 2) }, { 2, 2, 1 } },
+    { "conv2d, 0 1 0 1", build_conv2d_padded, ANY, 3, { S4(2, 2, 6, 4), S4(3, 2, 3, 3), S1(3) },
+      { 2, 0, 1, 0, 1 } },
+    { "conv2d, uneven", build_conv2d_padded, ANY, 2, { S4(1, 2, 5, 4), S4(2, 2, 3, 2) },
+      { 1, 2, 0, 0, 1 } },
+    { "upsample2", build_upsample2, ANY, 1, { S4(2, 3, 2, 3) }, { 0 } },
+    { "upsample2, one pixel", build_upsample2, ANY, 1, { S4(1, 1, 1, 1) }, { 0 } },
+    { "group_norm", build_group_norm, ANY, 3, { S4(2, 6, 3, 2), S1(6), S1(6) }, { 3 } },
+    { "group_norm, one group", build_group_norm, ANY, 3, { S4(2, 3, 2, 2), S1(3), S1(3) }, { 1 } },
+    { "group_norm, of channels", build_group_norm, ANY, 3, { S4(1, 4, 2, 3), S1(4), S1(4) },
+      { 4 } },
+    { "group_norm, g = b", build_group_norm_self, ANY, 2, { S4(2, 4, 1, 3), S1(4) }, { 2 } },
+    { "pixel_attention", build_pixel_attention, ANY, 3,
+      { S4(2, 3, 2, 3), S4(2, 3, 2, 3), S4(2, 3, 2, 3) }, { 0 } },
+    { "pixel_attention, one pixel", build_pixel_attention, ANY, 3,
+      { S4(2, 4, 1, 1), S4(2, 4, 1, 1), S4(2, 4, 1, 1) }, { 0 } },
+    { "pixel_attention of itself", build_pixel_attention_self, ANY, 1, { S4(2, 2, 2, 2) }, { 0 } },
     { "average_pool", build_average_pool, ANY, 1, { S4(2, 2, 5, 6) }, { 3, 2, 1 } },
     { "average_pool, overlapping", build_average_pool, ANY, 1, { S4(1, 2, 5, 4) }, { 3, 1, 1 } },
     { "average_pool, 1 x 1", build_average_pool, ANY, 1, { S4(1, 1, 2, 2) }, { 1, 1, 0 } },

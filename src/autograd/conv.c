@@ -9,10 +9,11 @@ typedef struct extents {
 /* Images x seen through a window, with out_channels = channels; false after recording what does
  * not fit.  What these ops keep as their own is the window. */
 static bool make_window(hidi_tape *tape, const hidi_node *node, extents kernel, size_t stride,
-                        extents padding, hidi_window *window)
+                        hidi_padding padding, hidi_window *window)
 {
     const hidi_shape x = node->in[0]->shape;
-    const size_t H = x.dim[2] + 2 * padding.h, W = x.dim[3] + 2 * padding.w;
+    const size_t H = x.dim[2] + padding.top + padding.bottom;
+    const size_t W = x.dim[3] + padding.left + padding.right;
     if (x.rank != 4) {
         hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE, "%s: x %s is not [B, C, H, W]",
                                         node->op->name, hidi_shape_text(x)));
@@ -21,12 +22,12 @@ static bool make_window(hidi_tape *tape, const hidi_node *node, extents kernel, 
     /* A pool's window must see a pixel wherever it lies, hence at most half of it is padding. */
     const bool is_pool = node->n_in == 1;
     if (kernel.h == 0 || kernel.w == 0 || stride == 0 || kernel.h > H || kernel.w > W ||
-        (is_pool && (2 * padding.h > kernel.h || 2 * padding.w > kernel.w))) {
+        (is_pool && (2 * padding.top > kernel.h || 2 * padding.left > kernel.w))) {
         hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE,
                                         "%s: kernel %zux%zu, stride %zu and padding %zux%zu do not "
                                         "fit %s",
-                                        node->op->name, kernel.h, kernel.w, stride, padding.h,
-                                        padding.w, hidi_shape_text(x)));
+                                        node->op->name, kernel.h, kernel.w, stride, padding.top,
+                                        padding.left, hidi_shape_text(x)));
         return false;
     }
     *window = (hidi_window){.batch = x.dim[0],
@@ -37,8 +38,8 @@ static bool make_window(hidi_tape *tape, const hidi_node *node, extents kernel, 
                             .kernel_h = kernel.h,
                             .kernel_w = kernel.w,
                             .stride = stride,
-                            .padding_h = padding.h,
-                            .padding_w = padding.w,
+                            .padding_h = padding.top,
+                            .padding_w = padding.left,
                             .out_height = (H - kernel.h) / stride + 1,
                             .out_width = (W - kernel.w) / stride + 1};
     return true;
@@ -111,8 +112,8 @@ static void conv2d_vjp(hidi_node *node, const hidi_backend *backend)
 
 static const hidi_op op_conv2d = {"conv2d", conv2d_forward, conv2d_jvp, conv2d_vjp, conv2d_scratch};
 
-hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
-                      size_t padding_h, size_t padding_w)
+hidi_var *hidi_conv2d_padded(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
+                             hidi_padding padding)
 {
     const hidi_node node = {.op = &op_conv2d, .n_in = 3, .in = {x, w, b}};
     if (!hidi_node_ready(tape, &node, 2))
@@ -125,12 +126,19 @@ hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, si
                                                "[O, C, kh, kw] and [O]", hidi_shape_text(x->shape),
                                                hidi_shape_text(w->shape),
                                                b != NULL ? hidi_shape_text(b->shape) : "(none)"));
-    const extents kernel = {dim[2], dim[3]}, padding = {padding_h, padding_w};
+    const extents kernel = {dim[2], dim[3]};
     hidi_window window;
     if (!make_window(tape, &node, kernel, stride, padding, &window))
         return NULL;
     window.out_channels = dim[0];
     return apply_window(tape, &node, &window);
+}
+
+hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
+                      size_t padding_h, size_t padding_w)
+{
+    return hidi_conv2d_padded(tape, x, w, b, stride,
+                              (hidi_padding){padding_h, padding_h, padding_w, padding_w});
 }
 
 /* average_pool: y = A x, A the mean over those pixels of each window that lie in the image.
@@ -172,8 +180,8 @@ hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t 
     const hidi_node node = {.op = &op_average_pool, .n_in = 1, .in = {x}};
     hidi_window window;
     if (!hidi_node_ready(tape, &node, 1) ||
-        !make_window(tape, &node, (extents){kernel, kernel}, stride, (extents){padding, padding},
-                     &window))
+        !make_window(tape, &node, (extents){kernel, kernel}, stride,
+                     (hidi_padding){padding, padding, padding, padding}, &window))
         return NULL;
     return apply_window(tape, &node, &window);
 }

@@ -63,6 +63,9 @@ hidi_var *hidi_add_rows(hidi_tape *tape, hidi_var *x, hidi_var *p);
 /* Multi-head self-attention of qkv [B, T, 3 D] (q, k, v one after the other, each heads x D/heads)
  * -> [B, T, D]; softmax(Q K^T / sqrt(D/heads)) V */
 hidi_var *hidi_attention(hidi_tape *tape, hidi_var *qkv, size_t heads);
+/* Attention of one head over the pixels of images q, k, v [B, C, H, W] -> [B, C, H, W]; the matrix
+ * of pixels by pixels is never held as a whole (pixel_attention.c) */
+hidi_var *hidi_pixel_attention(hidi_tape *tape, hidi_var *q, hidi_var *k, hidi_var *v);
 hidi_var *hidi_softmax(hidi_tape *tape, hidi_var *x); /* over the last extent */
 
 /* --- normalisation and modulation (norm.c) ---------------------------------------------------- */
@@ -88,6 +91,19 @@ hidi_var *hidi_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, si
 /* The mean over square windows, of those pixels that lie in the image; 2 padding <= kernel. */
 hidi_var *hidi_average_pool(hidi_tape *tape, hidi_var *x, size_t kernel, size_t stride,
                             size_t padding);
+
+/* The same with other padding below and on the right than above and on the left. */
+typedef struct hidi_padding {
+    size_t top, bottom, left, right;
+} hidi_padding;
+hidi_var *hidi_conv2d_padded(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b, size_t stride,
+                             hidi_padding padding);
+/* Each pixel twice in both directions: x [B, C, H, W] -> [B, C, 2 H, 2 W] (upsample.c) */
+hidi_var *hidi_upsample2(hidi_tape *tape, hidi_var *x);
+/* g (x - mean) / sqrt(variance + eps) + b of images x [B, C, H, W], with mean and variance over
+ * each of `groups` equal groups of channels, and g, b [C] (group_norm.c) */
+hidi_var *hidi_group_norm(hidi_tape *tape, hidi_var *x, size_t groups, hidi_var *g, hidi_var *b,
+                          hidi_real eps);
 
 /* --- losses (cross_entropy.c) ----------------------------------------------------------------- */
 /* -log softmax(logits)[label];  logits [B, n], labels from hidi_indices -> [B] */

@@ -51,8 +51,10 @@ typedef struct hidi_window {
     size_t batch, channels, height, width; /* input                                        */
     size_t out_channels;                   /* convolution only; pooling: = channels        */
     size_t kernel_h, kernel_w, stride;     /* rows and columns of the window               */
-    size_t padding_h, padding_w;           /* zeros above and below, left and right        */
-    size_t out_height, out_width;          /* (size + 2 padding - kernel) / stride + 1     */
+    size_t padding_h, padding_w;           /* zeros above, and left; < kernel for a pool   */
+    size_t out_height, out_width;          /* usually (size + 2 padding - kernel) / stride
+                                            * + 1; more zeros lie below and to the right as
+                                            * far as the last windows reach                */
 } hidi_window;
 
 typedef struct hidi_backend {
@@ -215,6 +217,18 @@ typedef struct hidi_backend {
                          size_t n);
     void (*sum_channels)(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
                          size_t n);
+    /* y[b, o, i] = beta y[b, o, i] + scale[o] x[b, o, i] + shift[o];  shift NULL: 0; may alias   */
+    void (*scale_channels)(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *scale,
+                           const hidi_real *shift, size_t B, size_t O, size_t n);
+    /* out[o] = beta out[o] + sum_{b, i} x[b, o, i] w[b, o, i]: its adjoint in scale              */
+    void (*dot_channels)(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
+                         size_t B, size_t O, size_t n);
+    /* y[p, i, j] = beta y[p, i, j] + x[p, i / 2, j / 2];  x [planes, H, W], y [planes, 2 H, 2 W]:
+     * nearest-neighbour upsampling; and its adjoint, the sums of 2 x 2 pixels in gx [planes, H, W] */
+    void (*upsample2)(hidi_real *y, hidi_real beta, const hidi_real *x, size_t planes, size_t H,
+                      size_t W);
+    void (*upsample2_vjp)(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t planes,
+                          size_t H, size_t W);
     /* y = beta y + the mean over those pixels of each window that lie in the image; its adjoint  */
     void (*average_pool)(hidi_real *y, hidi_real beta, const hidi_real *x,
                          const hidi_window *window);

@@ -42,6 +42,8 @@ typedef struct hidi_command {
     ENTRY(stage2, "distill-dm")                                                                    \
     ENTRY(finish, NULL)                                                                            \
     ENTRY(sample, NULL)                                                                            \
+    ENTRY(encode, NULL)                                                                            \
+    ENTRY(decode, NULL)                                                                            \
     ENTRY(eval, NULL)                                                                              \
     ENTRY(probe, NULL)                                                                             \
     ENTRY(bench, NULL)                                                                             \

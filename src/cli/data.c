@@ -29,7 +29,9 @@ static hidi_status look(const hidi_session *session, const request *r)
     HIDI_TRY(hidi_cli_check_outputs(r->out, NULL));
     HIDI_TRY(hidi_session_data(session, &data));
     hidi_status status = hidi_describe_data(data, r->split);
-    if (status == HIDI_OK)
+    if (status == HIDI_OK && strcmp(data->name, "latents") == 0)
+        printf("  no picture: hidi decode makes pictures of latents\n");
+    else if (status == HIDI_OK)
         status = hidi_write_examples(data, r->split, (size_t)r->columns, (size_t)r->zoom, r->out);
     hidi_dataset_close(data);
     return status;

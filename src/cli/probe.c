@@ -46,7 +46,7 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
     int first, code;
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, &first, &code))
         return code;
-    path[HIDI_PROBE_NET] = path[HIDI_PROBE_MODEL];
+    path[HIDI_PROBE_NET] = path[HIDI_PROBE_CODER] = path[HIDI_PROBE_MODEL];
     if (first == argc)
         return hidi_cli_usage(&cli, "KIND is missing: one of%s",
                               kinds(text, sizeof text));
@@ -87,6 +87,9 @@ const hidi_command hidi_command_probe = {
     "awd       backbone, and -heads   z t y [dlogits]       logits [B]; weights and scores\n"
     "                                                       [B, heads, N]; with dlogits [B] also\n"
     "                                                       grad.z, grad.NAME of the heads\n"
+    "encode    an autoencoder        x                     mean, logvar of the latents, before the\n"
+    "                                                       scaling factor\n"
+    "decode    an autoencoder        z (not scaled)        image\n"
     "features  a feature net          images                features [B, D]\n"
     "frechet   none                   f1 [N, D] f2 [M, D]   distance, mean_term, trace_1,\n"
     "                                                       trace_2, cross_term\n"

@@ -36,7 +36,8 @@ typedef enum hidi_stream {
     HIDI_STREAM_SAMPLE,       /* noise for samples that are looked at or measured     */
     HIDI_STREAM_TEST,         /* for tests                                            */
     HIDI_STREAM_SHAPES_VALIDATION, /* procedural images of the third split            */
-    HIDI_STREAM_STEP_NOISE    /* of a stochastic sampler's steps                      */
+    HIDI_STREAM_STEP_NOISE,   /* of a stochastic sampler's steps                      */
+    HIDI_STREAM_LATENT        /* e of a latent's distribution: step = number of the image */
 } hidi_stream;
 
 typedef struct hidi_random {

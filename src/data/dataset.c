@@ -9,8 +9,14 @@
 #include "data/readers.h"
 #include "io/image.h"
 
+/* What one kind of data set or another is told besides. */
+typedef struct options {
+    hidi_folder_options folder;
+    bool draw; /* of latents */
+} options;
+
 static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t image_size,
-                                uint64_t seed, const hidi_folder_options *folder)
+                                uint64_t seed, const options *from)
 {
     if (strcmp(data->name, "shapes") == 0) {
         if (path != NULL && path[0] != '\0')
@@ -21,17 +27,21 @@ static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t ima
     }
     hidi_status (*open)(hidi_dataset *, const char *, size_t) = NULL;
     const bool is_folder = strcmp(data->name, "folder") == 0;
+    const bool is_latents = strcmp(data->name, "latents") == 0;
     if (strcmp(data->name, "idx") == 0)
         open = hidi_idx_open;
     else if (strcmp(data->name, "cifar10") == 0)
         open = hidi_cifar10_open;
-    else if (!is_folder)
+    else if (!is_folder && !is_latents)
         return hidi_error(HIDI_BAD_ARGUMENT,
-                          "no data set is called '%s'; there are shapes, idx, cifar10 and folder",
+                          "no data set is called '%s'; there are shapes, idx, cifar10, folder and "
+                          "latents",
                           data->name);
     if (path == NULL || path[0] == '\0')
         return hidi_error(HIDI_BAD_ARGUMENT, "data set '%s' needs a path", data->name);
-    return is_folder ? hidi_folder_open(data, path, image_size, folder)
+    if (is_latents)
+        return hidi_latents_open(data, path, image_size, from->draw, seed);
+    return is_folder ? hidi_folder_open(data, path, image_size, &from->folder)
                      : open(data, path, image_size);
 }
 
@@ -41,14 +51,14 @@ hidi_folder_options hidi_folder_defaults(void)
 }
 
 static hidi_status open_as(hidi_dataset **data, const char *name, const char *path,
-                           size_t image_size, uint64_t seed, const hidi_folder_options *folder)
+                           size_t image_size, uint64_t seed, const options *from)
 {
     *data = NULL;
     hidi_dataset *opened = calloc(1, sizeof *opened);
     if (opened == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory for a data set");
     snprintf(opened->name, sizeof opened->name, "%s", name);
-    hidi_status status = open_by_name(opened, path, image_size, seed, folder);
+    hidi_status status = open_by_name(opened, path, image_size, seed, from);
     if (status != HIDI_OK) {
         hidi_dataset_close(opened);
         return status;
@@ -60,14 +70,22 @@ static hidi_status open_as(hidi_dataset **data, const char *name, const char *pa
 hidi_status hidi_dataset_open(hidi_dataset **data, const char *name, const char *path,
                               size_t image_size, uint64_t seed)
 {
-    const hidi_folder_options folder = hidi_folder_defaults();
-    return open_as(data, name, path, image_size, seed, &folder);
+    const options from = {hidi_folder_defaults(), false};
+    return open_as(data, name, path, image_size, seed, &from);
 }
 
 hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
-                                     const hidi_folder_options *options)
+                                     const hidi_folder_options *folder)
 {
-    return open_as(data, "folder", path, image_size, 0, options);
+    const options from = {*folder, false};
+    return open_as(data, "folder", path, image_size, 0, &from);
+}
+
+hidi_status hidi_dataset_open_latents(hidi_dataset **data, const char *path, size_t image_size,
+                                      bool draw, uint64_t seed)
+{
+    const options from = {hidi_folder_defaults(), draw};
+    return open_as(data, "latents", path, image_size, seed, &from);
 }
 
 void hidi_dataset_close(hidi_dataset *data)
@@ -123,6 +141,9 @@ hidi_status hidi_dataset_mirror(hidi_dataset *data)
     if (data->count[HIDI_TRAIN] == 0)
         return hidi_error(HIDI_UNSUPPORTED, "%s is unlimited, and has no mirrored copies",
                           data->name);
+    if (data->lacks_copies)
+        return hidi_error(HIDI_UNSUPPORTED, "the file has no mirrored copies: hidi encode "
+                                            "--mirrored makes them");
     data->count[HIDI_TRAIN] *= 2;
     data->mirrored = true;
     return HIDI_OK;

@@ -20,13 +20,14 @@ typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST, HIDI_VALIDATION, HIDI_SPLITS } 
 typedef struct hidi_dataset hidi_dataset;
 
 struct hidi_dataset {
-    char name[32];              /* "shapes", "idx", "cifar10", "folder"                      */
+    char name[32];              /* "shapes", "idx", "cifar10", "folder", "latents"           */
     size_t channels, height, width;
     size_t n_classes;
     char (*class_name)[48];     /* [n_classes]; owned                                        */
     uint64_t count[HIDI_SPLITS]; /* images of each split; all 0: unlimited (procedural)      */
     bool mirrored;              /* the second half of the training images is the first, left
                                  * and right exchanged                                       */
+    bool lacks_copies;          /* ... which would have to be in its file, and are not        */
     char note[256];             /* what there is to say of its files, one line; or ""        */
     /* Image `index` (below count, unless unlimited) into image [C, H, W] and *label.  Safe to
      * call from several threads at once; never fails after a successful open. */
@@ -48,6 +49,8 @@ struct hidi_dataset {
  *              class (in name order) is the test split (at least one class must have ten); pictures
  *              of the kinds of io/image.h, and one of another kind is an error.  Images are
  *              numbered in turns, one of each class; they have 3 channels if any of them has
+ *   "latents"  a file of hidi encode: images are latents (of any channels, and not in [-1, 1]),
+ *              times the autoencoder's scale, drawn as hidi_dataset_open_latents says
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
  * seed: of procedural images.  A path that cannot be read or is not what it should be: an error
  * that names the file, the offset, what was expected and found.  The caller closes. */
@@ -71,6 +74,11 @@ hidi_folder_options hidi_folder_defaults(void);
 hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
                                      const hidi_folder_options *options);
 
+/* Opens a file of latents, which is mapped into memory: of each image the mean, or with `draw` one
+ * draw from its distribution, a function of the seed and its number. */
+hidi_status hidi_dataset_open_latents(hidi_dataset **data, const char *path, size_t image_size,
+                                      bool draw, uint64_t seed);
+
 void hidi_dataset_close(hidi_dataset *data); /* NULL is allowed */
 
 /* Makes the last n training images the validation split, so that no training sees them; called
@@ -80,7 +88,8 @@ hidi_status hidi_dataset_hold_out(hidi_dataset *data, uint64_t n);
 
 /* Doubles the training split with a mirrored copy of each image, left and right exchanged; called
  * once, after hidi_dataset_hold_out, so that no copy of a validation image is among them.
- * HIDI_UNSUPPORTED for "shapes", of which there is no end anyway. */
+ * HIDI_UNSUPPORTED for "shapes", of which there is no end anyway, and for latents without such
+ * copies. */
 hidi_status hidi_dataset_mirror(hidi_dataset *data);
 
 /* In commands and file names: "train", "test" or "validation"; false: `word` is none of them. */

@@ -15,6 +15,9 @@ hidi_status hidi_cifar10_open(hidi_dataset *data, const char *path, size_t image
 hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size,
                              const hidi_folder_options *options);
 
+hidi_status hidi_latents_open(hidi_dataset *data, const char *path, size_t image_size, bool draw,
+                              uint64_t seed);
+
 /* Copies the names of n classes, cut to what fits; sets n_classes and class_name. */
 hidi_status hidi_dataset_set_classes(hidi_dataset *data, const char *const *names, size_t n);
 

@@ -7,11 +7,14 @@
 #include "io/safetensors.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io/atomic_file.h"
 
@@ -267,6 +270,44 @@ hidi_status hidi_safetensors_read(hidi_tensor_file *file, const char *path)
     return status;
 }
 
+static hidi_status map_file(hidi_tensor_file *file, const char *path)
+{
+    struct stat about;
+    const int descriptor = open(path, O_RDONLY);
+
+    if (descriptor < 0 || fstat(descriptor, &about) != 0 || !S_ISREG(about.st_mode) ||
+        about.st_size < 8) {
+        const int reason = errno;
+        if (descriptor >= 0)
+            close(descriptor);
+        return descriptor < 0
+                   ? hidi_error(HIDI_BAD_FILE, "%s: cannot open it: %s", path, strerror(reason))
+                   : hidi_error(HIDI_BAD_FORMAT, "%s: not a file of tensors", path);
+    }
+    file->buffer_bytes = (size_t)about.st_size;
+    void *memory = mmap(NULL, file->buffer_bytes, PROT_READ, MAP_SHARED, descriptor, 0);
+    close(descriptor);
+    if (memory == MAP_FAILED)
+        return hidi_error(HIDI_NO_MEMORY, "%s: cannot map %zu bytes: %s", path, file->buffer_bytes,
+                          strerror(errno));
+    file->buffer = memory;
+    file->mapped = true;
+    return HIDI_OK;
+}
+
+hidi_status hidi_safetensors_map(hidi_tensor_file *file, const char *path)
+{
+    hidi_tensor_file_init(file);
+    hidi_status status = hidi_tensor_file_set_path(file, path);
+    if (status == HIDI_OK)
+        status = map_file(file, path);
+    if (status == HIDI_OK)
+        status = parse_file(file);
+    if (status != HIDI_OK)
+        hidi_tensor_file_free(file);
+    return status;
+}
+
 /* --- writing ---------------------------------------------------------------------------------- */
 
 /* Data goes widest dtype first, so that every tensor is aligned to its elements (PyTorch cannot
@@ -352,19 +393,54 @@ fail:
     return NULL;
 }
 
-static hidi_status write_file(const hidi_tensor_file *file, const char *path, const char *header)
+/* 8 bytes of length, the text, and blanks so that the data is aligned; the caller frees *bytes. */
+static hidi_status header_bytes(const char *text, const char *path, unsigned char **bytes, size_t *n)
 {
-    static const char blanks[8] = "        ";
-    size_t used = strlen(header), padding = (8 - used % 8) % 8;
-    unsigned char length[8];
+    const size_t used = strlen(text), padded = (used + 7) / 8 * 8;
+
+    *n = 8 + padded;
+    *bytes = malloc(*n);
+    if (*bytes == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+    for (int i = 0; i < 8; i++)
+        (*bytes)[i] = (unsigned char)((unsigned long long)padded >> 8 * i & 255);
+    memcpy(*bytes + 8, text, used);
+    memset(*bytes + 8 + used, ' ', padded - used);
+    return HIDI_OK;
+}
+
+hidi_status hidi_safetensors_header(const hidi_tensor_file *file, const char *path,
+                                    unsigned char **bytes, size_t *n, size_t *begin)
+{
+    placement places = { begin, 0 };
+    const char *culprit;
+
+    *bytes = NULL;
+    (void)for_each_in_data_order(file, place, &places);
+    json_t *header = make_header(file, begin, &culprit);
+    if (header == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "%s: \"%s\" cannot stand in a safetensors header (UTF-8 text, not "
+                          "twice, not \"" METADATA "\"), or memory is short",
+                          path, culprit);
+    char *text = json_dumps(header, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    json_decref(header);
+    hidi_status status = text == NULL ? hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path)
+                                      : header_bytes(text, path, bytes, n);
+    free(text);
+    for (size_t i = 0; i < file->n_tensors; i++)
+        begin[i] += *n;
+    return status;
+}
+
+static hidi_status write_file(const hidi_tensor_file *file, const char *path,
+                              const unsigned char *header, size_t n)
+{
     hidi_atomic_file target;
 
-    for (int i = 0; i < 8; i++)
-        length[i] = (unsigned char)((unsigned long long)(used + padding) >> 8 * i & 255);
     HIDI_TRY(hidi_atomic_open(&target, path));
     errno = 0;
-    if (fwrite(length, 1, 8, target.out) == 8 && fwrite(header, 1, used, target.out) == used &&
-        fwrite(blanks, 1, padding, target.out) == padding &&
+    if (fwrite(header, 1, n, target.out) == n &&
         for_each_in_data_order(file, write_data, target.out))
         return hidi_atomic_commit(&target);
 
@@ -376,23 +452,15 @@ static hidi_status write_file(const hidi_tensor_file *file, const char *path, co
 
 hidi_status hidi_safetensors_write(const hidi_tensor_file *file, const char *path)
 {
-    placement places = { calloc(file->n_tensors + 1, sizeof(size_t)), 0 };
-    const char *culprit;
+    size_t *begin = calloc(file->n_tensors + 1, sizeof *begin), n = 0;
+    unsigned char *header = NULL;
 
-    if (places.begin == NULL)
+    if (begin == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
-    (void)for_each_in_data_order(file, place, &places);
-    json_t *header = make_header(file, places.begin, &culprit);
-    free(places.begin);
-    if (header == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT,
-                          "%s: \"%s\" cannot stand in a safetensors header (UTF-8 text, not "
-                          "twice, not \"" METADATA "\"), or memory is short",
-                          path, culprit);
-    char *text = json_dumps(header, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    json_decref(header);
-    hidi_status status = text == NULL ? hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path)
-                                      : write_file(file, path, text);
-    free(text);
+    hidi_status status = hidi_safetensors_header(file, path, &header, &n, begin);
+    if (status == HIDI_OK)
+        status = write_file(file, path, header, n);
+    free(header);
+    free(begin);
     return status;
 }

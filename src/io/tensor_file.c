@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/array.h"
 #include "io/bytes.h"
@@ -65,7 +66,10 @@ void hidi_tensor_file_free(hidi_tensor_file *file)
     free(file->key);
     free(file->value);
     free(file->unread);
-    free(file->buffer);
+    if (file->mapped)
+        munmap(file->buffer, file->buffer_bytes);
+    else
+        free(file->buffer);
     if (file->path != no_path)
         free(file->path);
     hidi_tensor_file_init(file);
@@ -218,6 +222,32 @@ void hidi_file_tensor_real(const hidi_file_tensor *tensor, hidi_real *out)
         for (size_t i = 0; i < n; i++)
             out[first + i] = (hidi_real)block[i];
     }
+}
+
+/* |x| = n 2^(e - 10), with n a whole number of 11 bits, or of fewer where e is the least, -14. */
+uint16_t hidi_to_half(double x)
+{
+    const unsigned sign = signbit(x) ? 0x8000u : 0;
+    int e;
+
+    if (isnan(x) || isinf(x))
+        return (uint16_t)(sign | (isnan(x) ? 0x7e00u : 0x7c00u));
+    (void)frexp(x, &e);
+    e = x == 0 || e - 1 < -14 ? -14 : e - 1;
+    if (e > 15)
+        return (uint16_t)(sign | 0x7c00u);
+    /* From 1024 on the leading bit counts into the exponent's bits, and so does a carry. */
+    const unsigned n = (unsigned)nearbyint(ldexp(fabs(x), 10 - e));
+    return (uint16_t)(sign | (((unsigned)(e + 14) << 10) + n));
+}
+
+void hidi_file_tensor_part(const hidi_file_tensor *tensor, size_t first, size_t n, hidi_real *out)
+{
+    hidi_file_tensor part = *tensor;
+
+    part.data += first * hidi_dtype_bytes(tensor->dtype);
+    part.count = n;
+    hidi_file_tensor_real(&part, out);
 }
 
 void hidi_file_tensor_double(const hidi_file_tensor *tensor, double *out)

@@ -42,6 +42,7 @@ typedef struct hidi_tensor_file {
     size_t buffer_bytes;
     struct hidi_tensor_file *part; /* the files of a model in several: their bytes */
     size_t n_parts;
+    bool mapped;             /* the buffer is the file itself, mapped into memory    */
 } hidi_tensor_file;
 
 void hidi_tensor_file_init(hidi_tensor_file *file); /* empty, path "" */
@@ -64,6 +65,10 @@ hidi_status hidi_tensor_file_need(const hidi_tensor_file *file, const char *name
 /* All elements converted to hidi_real (any dtype) into out[count]. */
 void hidi_file_tensor_real(const hidi_file_tensor *tensor, hidi_real *out);
 void hidi_file_tensor_double(const hidi_file_tensor *tensor, double *out);
+/* Elements first .. first + n - 1 alone. */
+void hidi_file_tensor_part(const hidi_file_tensor *tensor, size_t first, size_t n, hidi_real *out);
+/* The bits of x as F16, to the nearest (of two, the even one); beyond 65504, an infinity. */
+uint16_t hidi_to_half(double x);
 /* All elements into out[count]; HIDI_BAD_FORMAT if the dtype is not an integer one (BOOL is one, 0
  * and 1) or a value does not fit. */
 hidi_status hidi_file_tensor_int(const hidi_file_tensor *tensor, int32_t *out);

@@ -10,6 +10,7 @@
 #include "backend/tables.h"
 #include "io/open_tensors.h"
 #include "eval/feature_net.h"
+#include "model/autoencoder.h"
 #include "method/heads.h"
 #include "model/macs.h"
 
@@ -110,6 +111,37 @@ static hidi_status describe_feature_net(const hidi_tensor_file *file, const hidi
     return HIDI_OK;
 }
 
+/* Complete if both halves are there. */
+static hidi_status describe_autoencoder(const hidi_tensor_file *file, const hidi_backend *dry)
+{
+    char text[512];
+    hidi_autoencoder *net;
+    HIDI_TRY(hidi_autoencoder_from_file(&net, dry, file, HIDI_ENCODER_AND_DECODER));
+    printf("  kind        %s%s\n", hidi_autoencoder_text(&net->config, text, sizeof text),
+           hidi_tensor_file_meta(file, "hidi.scale") == NULL ? " (SD-VAE's: the file says none)"
+                                                             : "");
+    printf("  parameters  %zu\n", net->params.count);
+    hidi_autoencoder_destroy(net);
+    return HIDI_OK;
+}
+
+static hidi_status describe_latents(const hidi_tensor_file *file)
+{
+    const char *scale = hidi_tensor_file_meta(file, "hidi.scale");
+    const char *mirrored = hidi_tensor_file_meta(file, "hidi.mirrored");
+    const hidi_file_tensor *mean;
+    HIDI_TRY(hidi_tensor_file_need(file, "mean", &mean));
+    if (mean->rank != 4)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: mean has rank %d", file->path, mean->rank);
+    printf("  kind        %zu latents %zux%zux%zu%s%s, scale ", mean->dim[0], mean->dim[2],
+           mean->dim[3], mean->dim[1],
+           mirrored != NULL && strcmp(mirrored, "yes") == 0 ? ", half of them mirrored" : "",
+           hidi_tensor_file_find(file, "logvar") != NULL ? ", with log-variances" : "");
+    print_text(scale != NULL ? scale : "1", strlen(scale != NULL ? scale : "1"));
+    putchar('\n');
+    return HIDI_OK;
+}
+
 static hidi_status describe_checkpoint(const hidi_tensor_file *file)
 {
     const char *task = hidi_tensor_file_meta(file, "task");
@@ -171,6 +203,12 @@ static void describe(const hidi_tensor_file *file, const hidi_dit_given *given)
     } else if (format != NULL && strcmp(format, "hidi-feature-net") == 0) {
         kind = "feature net";
         status = describe_feature_net(file, dry);
+    } else if (format != NULL && strcmp(format, "hidi-latents") == 0) {
+        kind = "latents";
+        status = describe_latents(file);
+    } else if (hidi_is_autoencoder(file)) {
+        kind = "autoencoder";
+        status = describe_autoencoder(file, dry);
     } else if (hidi_tensor_file_find(file, "x_embedder.proj.weight") != NULL) {
         kind = "DiT";
         status = describe_dit(file, dry, given);

@@ -22,9 +22,10 @@ hidi_status hidi_probe_check_paths(const hidi_probe *probe)
     bool wanted[HIDI_PROBE_ROLES] = {false};
     for (int role = 0; role < HIDI_PROBE_ROLES; role++)
         wanted[role] = kind->roles & 1u << role;
-    /* --model names a DiT or a feature net, whatever the kind takes */
-    wanted[HIDI_PROBE_MODEL] = wanted[HIDI_PROBE_MODEL] || wanted[HIDI_PROBE_NET];
-    wanted[HIDI_PROBE_NET] = wanted[HIDI_PROBE_MODEL];
+    /* --model names a DiT, a feature net or an autoencoder, as the kind takes it */
+    wanted[HIDI_PROBE_MODEL] = wanted[HIDI_PROBE_MODEL] || wanted[HIDI_PROBE_NET] ||
+                               wanted[HIDI_PROBE_CODER];
+    wanted[HIDI_PROBE_NET] = wanted[HIDI_PROBE_CODER] = wanted[HIDI_PROBE_MODEL];
     for (int role = 0; role < HIDI_PROBE_ROLES; role++) {
         if (wanted[role] && probe->path[role] == NULL)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s needs --%s FILE", kind->name,

@@ -14,6 +14,7 @@
 #include "method/meanflow.h"
 #include "eval/feature_net.h"
 #include "method/heads.h"
+#include "model/autoencoder.h"
 #include "model/params_file.h"
 
 /* What a model is to the computation, and the option that names its file. */
@@ -23,6 +24,7 @@ typedef enum hidi_probe_role {
     HIDI_PROBE_FAKE,    /* a DiT: --model-fake                     */
     HIDI_PROBE_HEADS,   /* discriminator heads: --model-heads      */
     HIDI_PROBE_NET,     /* a feature net: --model                  */
+    HIDI_PROBE_CODER,   /* an autoencoder: --model                 */
     HIDI_PROBE_ROLES
 } hidi_probe_role;
 enum { HIDI_PROBE_DITS = 3, HIDI_PROBE_INPUTS = 8 };
@@ -32,6 +34,7 @@ extern const char *const hidi_probe_option[HIDI_PROBE_ROLES]; /* without the das
 typedef enum hidi_probe_type {
     HIDI_PROBE_NONE,    /* ends a list                                              */
     HIDI_PROBE_IMAGES,  /* [B, C, H, W], as the models take them                    */
+    HIDI_PROBE_ANY_IMAGES, /* [B, C, H, W] of any size that the model takes, C of --model */
     HIDI_PROBE_OUTPUTS, /* [B, C_out, H, W], as the model gives them                */
     HIDI_PROBE_NOISES,  /* [K, B, C, H, W], K being sample.steps                    */
     HIDI_PROBE_TIMES,   /* [B], in [0, 1]                                           */
@@ -57,6 +60,7 @@ typedef struct hidi_probe_kind {
                            * about the network itself is velocity; 0: asks */
     hidi_probe_input input[HIDI_PROBE_INPUTS]; /* the first decides B              */
     hidi_status (*run)(struct hidi_probe *probe);
+    hidi_autoencoder_parts parts; /* of an autoencoder that it takes               */
 } hidi_probe_kind;
 
 extern const hidi_probe_kind hidi_probe_kinds[]; /* ends with name NULL */
@@ -82,6 +86,7 @@ typedef struct hidi_probe {
     hidi_dit *dit[HIDI_PROBE_DITS];     /* NULL: not of this kind                      */
     hidi_heads *heads;
     hidi_feature_net *net;
+    hidi_autoencoder *coder;
     size_t channels, out_channels, image_size, n_classes; /* of --model                */
 
     size_t batch; /* B                                                                 */

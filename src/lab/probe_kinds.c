@@ -215,6 +215,22 @@ static hidi_status run_awd(hidi_probe *p)
     return hidi_probe_put_grads(p, &p->heads->params);
 }
 
+/* --- the autoencoder -------------------------------------------------------------------------- */
+
+/* The latents' means and log-variances, not scaled. */
+static hidi_status run_encode(hidi_probe *p)
+{
+    const size_t z = p->coder->config.latent_channels;
+    hidi_var *moments = hidi_encode(p->tape, p->coder, true, in(p, "x"));
+    HIDI_TRY(hidi_probe_put(p, "mean", hidi_channels_of(p->tape, moments, 0, z)));
+    return hidi_probe_put(p, "logvar", hidi_channels_of(p->tape, moments, z, z));
+}
+
+static hidi_status run_decode(hidi_probe *p)
+{
+    return hidi_probe_put(p, "image", hidi_decode(p->tape, p->coder, true, in(p, "z")));
+}
+
 /* --- the metrics ------------------------------------------------------------------------------ */
 
 static hidi_status run_features(hidi_probe *p)
@@ -286,35 +302,37 @@ static hidi_status run_frechet(hidi_probe *p)
 #define POINT GIVEN("z", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS)
 
 const hidi_probe_kind hidi_probe_kinds[] = {
-    {"dit", ROLE(MODEL), false, "", RAW, {POINT, PERHAPS("r", TIMES), END}, run_dit},
+    {"dit", ROLE(MODEL), false, "", RAW, {POINT, PERHAPS("r", TIMES), END}, run_dit, 0},
     {"dit-grad", ROLE(MODEL), false, "", RAW,
      {POINT, GIVEN("dout", OUTPUTS), PERHAPS("r", TIMES), END},
-     run_dit_grad},
+     run_dit_grad, 0},
     {"dit-jvp", ROLE(MODEL), false, "", RAW,
      {POINT, GIVEN("dz", IMAGES), GIVEN("dt", NUMBERS), PERHAPS("r", TIMES),
       PERHAPS("dr", NUMBERS), END},
-     run_dit_jvp},
-    {"velocity", ROLE(MODEL), false, "", 0, {POINT, PERHAPS("r", TIMES), END}, run_velocity},
+     run_dit_jvp, 0},
+    {"velocity", ROLE(MODEL), false, "", 0, {POINT, PERHAPS("r", TIMES), END}, run_velocity, 0},
     {"ddpm", ROLE(MODEL), false, "guidance sample.steps sample.guided_channels", 1 + HIDI_EPSILON,
      {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("noise", NOISES), END},
-     run_ddpm},
+     run_ddpm, 0},
     {"flow", ROLE(MODEL), false, "", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS), END},
-     run_flow},
+     run_flow, 0},
     {"meanflow", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c difference bound", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
       GIVEN("y", LABELS), END},
-     run_meanflow},
+     run_meanflow, 0},
     {"progressive", ROLE(MODEL) | ROLE(TEACHER), true, "guidance p c", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("r", TIMES),
       GIVEN("y", LABELS), END},
-     run_progressive},
+     run_progressive, 0},
     {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance", 0,
      {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("t", TIMES), GIVEN("e2", IMAGES), END},
-     run_dmd},
+     run_dmd, 0},
     {"awd", ROLE(MODEL) | ROLE(HEADS), false, "", 0,
      {POINT, PERHAPS("dlogits", NUMBERS), END},
-     run_awd},
-    {"features", ROLE(NET), false, "", 0, {GIVEN("images", IMAGES), END}, run_features},
-    {"frechet", 0, false, "", 0, {GIVEN("f1", POINTS), GIVEN("f2", POINTS), END}, run_frechet},
-    {NULL, 0, false, "", 0, {END}, NULL}};
+     run_awd, 0},
+    {"encode", ROLE(CODER), false, "", 0, {GIVEN("x", ANY_IMAGES), END}, run_encode, HIDI_ENCODER},
+    {"decode", ROLE(CODER), false, "", 0, {GIVEN("z", ANY_IMAGES), END}, run_decode, HIDI_DECODER},
+    {"features", ROLE(NET), false, "", 0, {GIVEN("images", IMAGES), END}, run_features, 0},
+    {"frechet", 0, false, "", 0, {GIVEN("f1", POINTS), GIVEN("f2", POINTS), END}, run_frechet, 0},
+    {NULL, 0, false, "", 0, {END}, NULL, 0}};

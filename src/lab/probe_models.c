@@ -8,7 +8,7 @@
 #include "io/open_tensors.h"
 
 const char *const hidi_probe_option[HIDI_PROBE_ROLES] = {"model", "model-teacher", "model-fake",
-                                                         "model-heads", "model"};
+                                                         "model-heads", "model", "model"};
 
 /* The size of the images that will be given, for a file that does not say it; 0: cannot be told. */
 static size_t given_image_size(const hidi_probe *probe)
@@ -66,7 +66,8 @@ static hidi_status read_dit(hidi_probe *probe, hidi_probe_role role, const hidi_
 static hidi_status read_model(hidi_probe *probe, hidi_probe_role role)
 {
     hidi_tensor_file file;
-    const bool is_model = role == HIDI_PROBE_MODEL || role == HIDI_PROBE_NET;
+    const bool is_model = role == HIDI_PROBE_MODEL || role == HIDI_PROBE_NET ||
+                          role == HIDI_PROBE_CODER;
     const bool is_dit = role <= HIDI_PROBE_FAKE;
     const char *key = is_model ? probe->key : NULL;
     hidi_status status = is_dit ? hidi_dit_open(&file, probe->path[role], key)
@@ -77,6 +78,9 @@ static hidi_status read_model(hidi_probe *probe, hidi_probe_role role)
         status = hidi_heads_from_file(&probe->heads, probe->backend, &file);
     else if (role == HIDI_PROBE_NET)
         status = hidi_feature_net_from_file(&probe->net, probe->backend, &file);
+    else if (role == HIDI_PROBE_CODER)
+        status = hidi_autoencoder_from_file(&probe->coder, probe->backend, &file,
+                                            probe->kind->parts);
     else
         status = read_dit(probe, role, &file);
     hidi_tensor_file_free(&file);
@@ -126,6 +130,10 @@ hidi_status hidi_probe_load(hidi_probe *probe)
     } else if (probe->net != NULL) {
         probe->channels = probe->net->channels;
         probe->image_size = probe->net->image_size;
+    } else if (probe->coder != NULL) {
+        const hidi_autoencoder_config *config = &probe->coder->config;
+        probe->channels = probe->kind->parts == HIDI_ENCODER ? config->image_channels
+                                                             : config->latent_channels;
     }
     if (probe->kind->student && !model->config.has_interval)
         return hidi_error(HIDI_BAD_FORMAT, "%s: no interval embedder (h_embedder): not a student, "
@@ -143,4 +151,5 @@ void hidi_probe_unload(hidi_probe *probe)
         hidi_dit_destroy(probe->dit[i]);
     hidi_heads_destroy(probe->heads);
     hidi_feature_net_destroy(probe->net);
+    hidi_autoencoder_destroy(probe->coder);
 }

@@ -90,8 +90,15 @@ static hidi_status check_shape(const hidi_probe *probe, const hidi_probe_input *
     const size_t B = probe->batch, side = probe->image_size;
     hidi_shape shape = hidi_shape1(B);
     const char *letters = "[B]";
+    char text[64];
     if (input->type == HIDI_PROBE_POINTS)
         return check_points(probe, tensor);
+    if (input->type == HIDI_PROBE_ANY_IMAGES) { /* the passes say which sizes they take */
+        if (tensor->rank == 4 && tensor->dim[0] == B && tensor->dim[1] == probe->channels)
+            return HIDI_OK;
+        snprintf(text, sizeof text, "[%zu, %zu, H, W]", B, probe->channels);
+        return wrong_shape(probe, tensor, "[B, C, H, W]", text);
+    }
     if (input->type == HIDI_PROBE_IMAGES) {
         shape = hidi_shape4(B, probe->channels, side, side);
         letters = "[B, C, H, W]";

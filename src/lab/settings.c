@@ -58,8 +58,8 @@ const hidi_option hidi_settings_table[] = {
     INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: OMP_NUM_THREADS, or all processors"),
     TEXT("run.backend", run.backend, "cpu", "reference, cpu or cuda"),
 
-    TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10 or folder"),
-    TEXT("data.path", data.path, "", "folder of the data set; empty for shapes"),
+    TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10, folder or latents"),
+    TEXT("data.path", data.path, "", "folder (latents: file) of the data set; empty for shapes"),
     INT("data.size", data.size, 0, 4096, "16", "image size; 0: the data set's own"),
     INT("data.validation", data.validation, 0, 1e9, "0",
         "the last training images, this many, are held out for eval.split=validation; shapes "
@@ -70,6 +70,8 @@ const hidi_option hidi_settings_table[] = {
          "folder: what is under transparent pixels, a grey level (255) or #rrggbb; none: "
          "transparency is ignored, and padding is black"),
     BOOL("data.mirror", data.mirror, "no", "a mirrored copy of each training image"),
+    CHOICE("data.latents", data.latents, HIDI_LATENT_KINDS, "draw",
+           "latents: a draw from each one's distribution, or its mean"),
 
     INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
     INT("model.width", model.width, 4, 65536, "128", "width D of the tokens"),

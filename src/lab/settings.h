@@ -10,6 +10,9 @@
 #include "method/sampler.h"
 #include "train/teacher.h"
 
+#define HIDI_LATENT_KINDS "draw mean" /* in the order of the enum */
+enum { HIDI_LATENTS_DRAWN, HIDI_LATENT_MEANS };
+
 /* What every kind of training has. */
 typedef struct hidi_training_settings {
     long steps, batch, micro_batch, warmup, save_every, log_every;
@@ -25,7 +28,7 @@ typedef struct hidi_settings {
     struct {
         char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT], background[HIDI_CONFIG_TEXT];
         long size, validation;
-        int resize, mirror;
+        int resize, mirror, latents;
     } data;
     struct {
         long patch, width, depth, heads;

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from safetensors.torch import save
 
+import autoencoder
 import dit
 import heads
 import losses
@@ -334,6 +335,29 @@ def write_samplers(golden, K=8, last=0.1):
     golden.write("samplers", x, expected)
 
 
+def write_autoencoder(golden):
+    state = autoencoder.random_state(draw, "autoencoder", widths=(4, 6, 8), latents=2)
+    golden.save(state, "models/autoencoder.safetensors", {"hidi.groups": "2"})
+    inputs = {"encode": {"x": torch.tanh(draw("encode/x", 2, 3, 12, 8))},
+              "decode": {"z": draw("decode/z", 2, 2, 3, 2)}}
+    for name, x in inputs.items():
+        results = []
+        for dtype in torch.float64, torch.float32:
+            w = {k: v.to(dtype) for k, v in state.items()}
+            if name == "encode":
+                mean, logvar = autoencoder.encode(w, x["x"].to(dtype), groups=2)
+                results.append({"mean": mean, "logvar": logvar})
+            else:
+                results.append({"image": autoencoder.decode(w, x["z"].to(dtype), groups=2)})
+        exact, rounded = results
+        error, worst = max((relative_error(rounded[k], exact[k]), k) for k in exact)
+        golden.write(name, x, exact)
+        single = next(d for d in (1e-5, 2e-5, 5e-5, 1e-4) if d > 2 * error)
+        golden.lines.append(f"{name:18} {name:8} {single:.0e}  1e-12  "
+                            "--model models/autoencoder.safetensors")
+        print(f"{name:18} float32 against float64: {error:.1e} ({worst})")
+
+
 def write_metrics(golden):
     """Double precision in either build, so the same tolerance."""
     mixing = draw("frechet/mixing", 12, 12)
@@ -400,6 +424,7 @@ if __name__ == "__main__":
     write_losses(golden)
     write_heads(golden)
     write_published(golden)
+    write_autoencoder(golden)
     write_metrics(golden)
     write_scores(golden)
     write_adamw(golden)

@@ -43,7 +43,8 @@ static geometry geometry_of(const hidi_window *window)
                    .positions = window->out_height * width };
 
     g.K = g.C * g.taps;
-    g.direct = g.taps == 1 && window->stride == 1 && window->padding_h + window->padding_w == 0;
+    g.direct = g.taps == 1 && window->stride == 1 && window->padding_h + window->padding_w == 0 &&
+               window->out_height == window->height && width == window->width;
     wanted = g.K > 0 ? TILE_ELEMENTS / g.K : 0;
     wanted = wanted < TILE_POSITIONS ? TILE_POSITIONS : wanted;
     g.tile = width > 0 ? (wanted + width - 1) / width : 1;

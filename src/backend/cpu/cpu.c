@@ -101,6 +101,10 @@ static void override_slots(void)
     table.sum_tokens = hidi_cpu_sum_tokens;
     table.gated_residual = hidi_cpu_gated_residual;
     table.adamw = hidi_cpu_adamw;
+    table.scale_channels = hidi_cpu_scale_channels;
+    table.dot_channels = hidi_cpu_dot_channels;
+    table.upsample2 = hidi_cpu_upsample2;
+    table.upsample2_vjp = hidi_cpu_upsample2_vjp;
     table.average_pool = hidi_cpu_average_pool;
     table.max_pool = hidi_cpu_max_pool;
 

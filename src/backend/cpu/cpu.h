@@ -108,6 +108,16 @@ void hidi_cpu_sum_tokens(hidi_real *out, hidi_real beta, const hidi_real *x, con
 void hidi_cpu_gated_residual(hidi_real *y, const hidi_real *x, const hidi_real *gate,
                              const hidi_real *h, size_t B, size_t T, size_t D);
 
+void hidi_cpu_scale_channels(hidi_real *y, hidi_real beta, const hidi_real *x,
+                             const hidi_real *scale, const hidi_real *shift, size_t B, size_t O,
+                             size_t n);
+void hidi_cpu_dot_channels(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
+                           size_t B, size_t O, size_t n);
+void hidi_cpu_upsample2(hidi_real *y, hidi_real beta, const hidi_real *x, size_t planes, size_t H,
+                        size_t W);
+void hidi_cpu_upsample2_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t planes,
+                            size_t H, size_t W);
+
 /* --- gemm.c ---------------------------------------------------------------------------------- */
 /* gemm on the calling thread alone, for use inside parallel regions. */
 void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n, size_t k,

@@ -331,16 +331,42 @@ static void softmax_jacobian(hidi_real *out, hidi_real beta, hidi_real a, const 
 
 /* --- layer norm ------------------------------------------------------------------------------ */
 
+enum { NORM_BLOCK = 4096 }; /* elements that are summed in real; sums of blocks are in double */
+
+/* sum_i (x[i] - mean)^2; long rows (a group of channels of a large image) by blocks, as dot_row */
+static hidi_real squared_deviations(const hidi_real *x, hidi_real mean, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i += NORM_BLOCK) {
+        const size_t end = n - i < NORM_BLOCK ? n : i + NORM_BLOCK;
+        hidi_real squares = 0;
+
+        HIDI_SIMD_SUM(squares)
+        for (size_t j = i; j < end; j++)
+            squares += (x[j] - mean) * (x[j] - mean);
+        sum += (double)squares;
+    }
+    return (hidi_real)sum;
+}
+
+static hidi_real mean_of(const hidi_real *x, size_t n)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i += NORM_BLOCK)
+        sum += (double)sum_of(x + i, n - i < NORM_BLOCK ? n - i : NORM_BLOCK);
+    return (hidi_real)sum / (hidi_real)n;
+}
+
 static void layer_norm(hidi_real *y, hidi_real *rstd, const hidi_real *x, size_t rows, size_t n,
                        hidi_real eps)
 {
     for (size_t r = 0; r < rows; r++, y += n, x += n) {
-        hidi_real mean = sum_of(x, n) / (hidi_real)n, squares = 0, factor;
+        const hidi_real mean = mean_of(x, n);
+        const hidi_real factor =
+            1 / HIDI_SQRT(squared_deviations(x, mean, n) / (hidi_real)n + eps);
 
-        HIDI_SIMD_SUM(squares)
-        for (size_t i = 0; i < n; i++)
-            squares += (x[i] - mean) * (x[i] - mean);
-        factor = 1 / HIDI_SQRT(squares / (hidi_real)n + eps);
         rstd[r] = factor;
         HIDI_SIMD
         for (size_t i = 0; i < n; i++)
@@ -352,16 +378,24 @@ static void layer_norm_jacobian(hidi_real *out, hidi_real beta, const hidi_real 
                                 const hidi_real *rstd, const hidi_real *d, size_t rows, size_t n)
 {
     for (size_t r = 0; r < rows; r++, out += n, y += n, d += n) {
-        hidi_real sum = 0, product = 0, factor = rstd[r];
+        hidi_real mean_d, mean_yd, factor = rstd[r];
+        double sums[2] = { 0, 0 };
 
-        HIDI_SIMD_SUM(sum, product)
-        for (size_t i = 0; i < n; i++) {
-            sum += d[i];
-            product += y[i] * d[i];
+        for (size_t i = 0; i < n; i += NORM_BLOCK) {
+            const size_t end = n - i < NORM_BLOCK ? n : i + NORM_BLOCK;
+            hidi_real sum = 0, product = 0;
+
+            HIDI_SIMD_SUM(sum, product)
+            for (size_t j = i; j < end; j++) {
+                sum += d[j];
+                product += y[j] * d[j];
+            }
+            sums[0] += (double)sum;
+            sums[1] += (double)product;
         }
-        sum /= (hidi_real)n;
-        product /= (hidi_real)n;
-        HIDI_ACCUMULATE(i, n, out, beta, factor * (d[i] - sum - y[i] * product));
+        mean_d = (hidi_real)sums[0] / (hidi_real)n;
+        mean_yd = (hidi_real)sums[1] / (hidi_real)n;
+        HIDI_ACCUMULATE(i, n, out, beta, factor * (d[i] - mean_d - y[i] * mean_yd));
     }
 }
 
@@ -380,10 +414,30 @@ static void modulate_row(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_
         HIDI_ACCUMULATE(i, n, y, beta, x[i] * offset);
 }
 
+static void affine_row(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real scale,
+                       hidi_real shift, size_t n)
+{
+    HIDI_ACCUMULATE(i, n, y, beta, HIDI_FMA(scale, x[i], shift));
+}
+
 static void gated_residual_row(hidi_real *y, const hidi_real *x, const hidi_real *gate,
                                const hidi_real *h, size_t n)
 {
     HIDI_ACCUMULATE(i, n, y, 0, HIDI_FMA(gate[i], h[i], x[i]));
+}
+
+/* --- nearest-neighbour upsampling ------------------------------------------------------------ */
+
+static void upsample_row(hidi_real *y, hidi_real beta, const hidi_real *x, size_t n)
+{
+    HIDI_ACCUMULATE(i, 2 * n, y, beta, x[i / 2]);
+}
+
+static void sum_pairs(hidi_real *y, hidi_real beta, const hidi_real *above, const hidi_real *below,
+                      size_t n)
+{
+    HIDI_ACCUMULATE(i, n, y, beta,
+                    above[2 * i] + above[2 * i + 1] + (below[2 * i] + below[2 * i + 1]));
 }
 
 /* --- optimiser ------------------------------------------------------------------------------- */
@@ -427,6 +481,9 @@ const hidi_cpu_kernels TABLE(HIDI_CPU_VARIANT) = {
     .layer_norm = layer_norm,
     .layer_norm_jacobian = layer_norm_jacobian,
     .modulate_row = modulate_row,
+    .affine_row = affine_row,
+    .upsample_row = upsample_row,
+    .sum_pairs = sum_pairs,
     .gated_residual_row = gated_residual_row,
     .gemm = small_gemm,
     .conv_lanes = LANES,

@@ -66,6 +66,9 @@ typedef struct hidi_cpu_kernels {
     /* One row: y = beta y + x (offset + scale) + shift, and y = x + gate h. */
     void (*modulate_row)(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real offset,
                          const hidi_real *scale, const hidi_real *shift, size_t n);
+    /* One channel: y = beta y + scale x + shift. */
+    void (*affine_row)(hidi_real *y, hidi_real beta, const hidi_real *x, hidi_real scale,
+                       hidi_real shift, size_t n);
     void (*gated_residual_row)(hidi_real *y, const hidi_real *x, const hidi_real *gate,
                                const hidi_real *h, size_t n);
 
@@ -96,6 +99,12 @@ typedef struct hidi_cpu_kernels {
 
     /* y[i] = the larger of y[i] and x[i stride], i < n;  a NaN is larger than all */
     void (*maximum)(hidi_real *y, const hidi_real *x, size_t stride, size_t n);
+
+    /* y[2 i] and y[2 i + 1] = beta y + x[i], i < n; and y[i] = beta y[i] + the sum of elements 2 i
+     * and 2 i + 1 of both rows */
+    void (*upsample_row)(hidi_real *y, hidi_real beta, const hidi_real *x, size_t n);
+    void (*sum_pairs)(hidi_real *y, hidi_real beta, const hidi_real *above, const hidi_real *below,
+                      size_t n);
 
     void (*adamw)(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, size_t n,
                   const hidi_cpu_adamw_factors *factors);

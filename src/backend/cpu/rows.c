@@ -1,4 +1,4 @@
-/* rows.c - sums and norms of rows, and the modulation of tokens: each thread has its share of the
+/* rows.c - sums and norms of rows, the modulation of tokens, channels and upsampling: each thread has its share of the
  * rows, or of the columns where sums run down them, so that a sum is always one thread's. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -196,5 +196,57 @@ void hidi_cpu_gated_residual(hidi_real *y, const hidi_real *x, const hidi_real *
         hidi_share s = hidi_cpu_share(B * T, 1);
         for (size_t i = s.begin; i < s.end; i++)
             hidi_kernels->gated_residual_row(y + i * D, x + i * D, gate + i / T * D, h + i * D, D);
+    }
+}
+
+/* Rows b O + o of [B O, n] are channels. */
+void hidi_cpu_scale_channels(hidi_real *y, hidi_real beta, const hidi_real *x,
+                             const hidi_real *scale, const hidi_real *shift, size_t B, size_t O,
+                             size_t n)
+{
+    HIDI_OMP(parallel if (B * O * n >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(B * O, 1);
+        for (size_t i = s.begin; i < s.end; i++)
+            hidi_kernels->affine_row(y + i * n, beta, x + i * n, scale[i % O],
+                                     shift != NULL ? shift[i % O] : 0, n);
+    }
+}
+
+/* A channel is one thread's, over all samples. */
+void hidi_cpu_dot_channels(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
+                           size_t B, size_t O, size_t n)
+{
+    HIDI_OMP(parallel if (B * O * n >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(O, 1);
+        for (size_t o = s.begin; o < s.end; o++) {
+            double sum = 0;
+            for (size_t b = 0; b < B; b++)
+                sum += (double)hidi_kernels->dot_row(x + (b * O + o) * n, w + (b * O + o) * n, n);
+            out[o] = (hidi_real)(beta == 0 ? sum : (double)beta * (double)out[o] + sum);
+        }
+    }
+}
+
+void hidi_cpu_upsample2(hidi_real *y, hidi_real beta, const hidi_real *x, size_t planes, size_t H,
+                        size_t W)
+{
+    HIDI_OMP(parallel if (4 * planes * H * W >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(planes * 2 * H, 1);
+        for (size_t i = s.begin; i < s.end; i++)
+            hidi_kernels->upsample_row(y + i * 2 * W, beta, x + i / 2 * W, W);
+    }
+}
+
+void hidi_cpu_upsample2_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t planes,
+                            size_t H, size_t W)
+{
+    HIDI_OMP(parallel if (4 * planes * H * W >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(planes * H, 1);
+        for (size_t i = s.begin; i < s.end; i++)
+            hidi_kernels->sum_pairs(gx + i * W, beta, gy + 4 * i * W, gy + 4 * i * W + 2 * W, W);
     }
 }

@@ -40,7 +40,8 @@ static geometry geometry_of(const hidi_window *window)
     g.pixels = window->height * window->width;
     g.positions = window->out_height * window->out_width;
     g.direct = window->kernel_h == 1 && window->kernel_w == 1 && window->stride == 1 &&
-               window->padding_h == 0 && window->padding_w == 0;
+               window->padding_h == 0 && window->padding_w == 0 &&
+               window->out_height == window->height && window->out_width == window->width;
     position = at_least_1(g.K + g.O);
     image = at_least_1(g.positions) * position;
     g.images = at_least_1(hidi_cuda_min(SCRATCH / image, g.B));

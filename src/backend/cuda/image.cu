@@ -81,9 +81,9 @@ void hidi_cuda_add_channels(hidi_real *y, hidi_real beta, const hidi_real *bias,
  * split them again, and leaves the workspace to us. */
 enum { CHANNEL_SHARE = 4096, CHANNEL_MOST_PARTS = 128 };
 
-/* part[p, o] = sum over share p of the B n elements of channel o */
-HIDI_KERNEL sum_channels_kernel(hidi_real *part, size_t parts, const hidi_real *y, size_t B,
-                                size_t O, size_t n)
+/* part[p, o] = sum over share p of the B n elements of channel o, of x w;  w NULL: of x */
+HIDI_KERNEL sum_channels_kernel(hidi_real *part, size_t parts, const hidi_real *x,
+                                const hidi_real *w, size_t B, size_t O, size_t n)
 {
     const size_t share = B * n / parts + (B * n % parts != 0);
 
@@ -92,17 +92,19 @@ HIDI_KERNEL sum_channels_kernel(hidi_real *part, size_t parts, const hidi_real *
         size_t end = begin + share < B * n ? begin + share : B * n;
         hidi_real sum = 0;
 
-        for (size_t i = begin + threadIdx.x; i < end; i += hidi_block::THREADS)
-            sum += y[(i / n * O + o) * n + i % n];
+        for (size_t i = begin + threadIdx.x; i < end; i += hidi_block::THREADS) {
+            const size_t at = (i / n * O + o) * n + i % n;
+            sum += w != NULL ? x[at] * w[at] : x[at];
+        }
         sum = hidi_block::all<hidi_sum>(sum);
         if (threadIdx.x == 0)
             part[k] = sum;
     }
 }
 
-/* out[o] = beta out[o] + sum of the channel */
-static void sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
-                         size_t n)
+/* out[o] = beta out[o] + sum over the channel of x w */
+static void dot_channels(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
+                         size_t B, size_t O, size_t n)
 {
     size_t parts = hidi_cuda_min(B * n / CHANNEL_SHARE + 1, CHANNEL_MOST_PARTS);
     hidi_cuda_row_groups joined = { 1, 0, 1, parts, parts };
@@ -111,8 +113,66 @@ static void sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, siz
     if (part == NULL)
         return;
     HIDI_LAUNCH(sum_channels_kernel, hidi_cuda_blocks_of_groups(parts * O, hidi_block::THREADS),
-                HIDI_CUDA_BLOCK, 0, hidi_cuda_stream, part, parts, y, B, O, n);
+                HIDI_CUDA_BLOCK, 0, hidi_cuda_stream, part, parts, x, w, B, O, n);
     hidi_cuda_column_sums(out, beta, part, NULL, joined, O);
+}
+
+static void sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B, size_t O,
+                         size_t n)
+{
+    dot_channels(out, beta, y, NULL, B, O, n);
+}
+
+/* y[b, o, i] = beta y[b, o, i] + scale[o] x[b, o, i] + shift[o]; rows b O + o */
+HIDI_KERNEL scale_channels_kernel(hidi_real *y, hidi_real beta, const hidi_real *x,
+                                  const hidi_real *scale, const hidi_real *shift, size_t B,
+                                  size_t O, size_t n)
+{
+    HIDI_FOR_ROWS (row, B * O) {
+        const hidi_real scale_o = scale[row % O], shift_o = shift != NULL ? shift[row % O] : 0;
+        HIDI_FOR_COLUMNS (i, n)
+            blend(&y[row * n + i], beta, scale_o * x[row * n + i] + shift_o);
+    }
+}
+
+static void scale_channels(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *scale,
+                           const hidi_real *shift, size_t B, size_t O, size_t n)
+{
+    HIDI_LAUNCH_ROWS(scale_channels_kernel, B * O, n, y, beta, x, scale, shift, B, O, n);
+}
+
+/* --- nearest-neighbour upsampling: x [planes, H, W], y [planes, 2 H, 2 W] --------------------- */
+
+/* y[i, j] = beta y[i, j] + x[i / 2, j / 2]; rows of all planes one after the other */
+HIDI_KERNEL upsample2_kernel(hidi_real *y, hidi_real beta, const hidi_real *x, size_t rows,
+                             size_t W)
+{
+    HIDI_FOR_ROWS (i, 2 * rows)
+        HIDI_FOR_COLUMNS (j, 2 * W)
+            blend(&y[i * 2 * W + j], beta, x[i / 2 * W + j / 2]);
+}
+
+static void upsample2(hidi_real *y, hidi_real beta, const hidi_real *x, size_t planes, size_t H,
+                      size_t W)
+{
+    HIDI_LAUNCH_ROWS(upsample2_kernel, planes * 2 * H, 2 * W, y, beta, x, planes * H, W);
+}
+
+/* gx[i, j] = beta gx[i, j] + the sum of gy over the four pixels that are x[i, j] */
+HIDI_KERNEL upsample2_vjp_kernel(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t rows,
+                                 size_t W)
+{
+    HIDI_FOR_ROWS (i, rows)
+        HIDI_FOR_COLUMNS (j, W) {
+            const hidi_real *above = gy + 4 * i * W + 2 * j, *below = above + 2 * W;
+            blend(&gx[i * W + j], beta, above[0] + above[1] + (below[0] + below[1]));
+        }
+}
+
+static void upsample2_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t planes,
+                          size_t H, size_t W)
+{
+    HIDI_LAUNCH_ROWS(upsample2_vjp_kernel, planes * H, W, gx, beta, gy, planes * H, W);
 }
 
 /* --- pooling --------------------------------------------------------------------------------- */
@@ -218,6 +278,10 @@ void hidi_cuda_image_slots(hidi_backend *table)
     table->unpatchify = unpatchify;
     table->add_channels = hidi_cuda_add_channels;
     table->sum_channels = sum_channels;
+    table->scale_channels = scale_channels;
+    table->dot_channels = dot_channels;
+    table->upsample2 = upsample2;
+    table->upsample2_vjp = upsample2_vjp;
     table->average_pool = average_pool;
     table->average_pool_vjp = average_pool_vjp;
     table->max_pool = max_pool;

@@ -196,6 +196,13 @@ static void conv2d_grad(hidi_real *g, hidi_real beta, const hidi_real *a, const 
 /* add_channels, sum_channels */
 static void channels(hidi_real *out, hidi_real beta, const hidi_real *in, size_t B, size_t O,
                      size_t n) {}
+static void scale_channels(hidi_real *y, hidi_real beta, const hidi_real *x, const hidi_real *scale,
+                           const hidi_real *shift, size_t B, size_t O, size_t n) {}
+static void dot_channels(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
+                         size_t B, size_t O, size_t n) {}
+/* upsample2, upsample2_vjp */
+static void upsample2(hidi_real *out, hidi_real beta, const hidi_real *in, size_t planes, size_t H,
+                      size_t W) {}
 /* average_pool, average_pool_vjp */
 static void average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
                          const hidi_window *window) {}
@@ -275,6 +282,10 @@ static HIDI_THREAD_LOCAL hidi_backend table = {
     .conv2d_grad_weight = conv2d_grad,
     .add_channels = channels,
     .sum_channels = channels,
+    .scale_channels = scale_channels,
+    .dot_channels = dot_channels,
+    .upsample2 = upsample2,
+    .upsample2_vjp = upsample2,
     .average_pool = average_pool,
     .average_pool_vjp = average_pool,
     .max_pool = max_pool,

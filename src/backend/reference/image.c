@@ -4,6 +4,7 @@
  *   conv2d         y[o, i, j] = sum over c, u, v of w[o, c, u, v] x[c, i s + u - ph, j s + v - pw]
  *                  with stride s and padding ph, pw; conv2d_grad_input and conv2d_grad_weight are
  *                  its adjoints in x and w
+ *   upsample2      y[c, i, j] = x[c, i / 2, j / 2]
  *   average_pool   y[c, i, j] = mean of x[c, i s + u - ph, j s + v - pw] over the u, v inside x
  *   max_pool       the largest of the same
  */
@@ -249,6 +250,51 @@ void hidi_reference_sum_channels(hidi_real *out, hidi_real beta, const hidi_real
                 sum += y[(b * O + o) * n + i];
         blend(&out[o], beta, sum);
     }
+}
+
+void hidi_reference_scale_channels(hidi_real *y, hidi_real beta, const hidi_real *x,
+                                   const hidi_real *scale, const hidi_real *shift, size_t B,
+                                   size_t O, size_t n)
+{
+    for (size_t b = 0; b < B; b++)
+        for (size_t o = 0; o < O; o++)
+            for (size_t i = 0; i < n; i++) {
+                size_t at = (b * O + o) * n + i;
+                blend(&y[at], beta,
+                      (double)scale[o] * x[at] + (shift != NULL ? (double)shift[o] : 0));
+            }
+}
+
+void hidi_reference_dot_channels(hidi_real *out, hidi_real beta, const hidi_real *x,
+                                 const hidi_real *w, size_t B, size_t O, size_t n)
+{
+    for (size_t o = 0; o < O; o++) {
+        double sum = 0;
+        for (size_t b = 0; b < B; b++)
+            for (size_t i = 0; i < n; i++)
+                sum += (double)x[(b * O + o) * n + i] * w[(b * O + o) * n + i];
+        blend(&out[o], beta, sum);
+    }
+}
+
+/* --- nearest-neighbour upsampling ------------------------------------------------------------ */
+
+void hidi_reference_upsample2(hidi_real *y, hidi_real beta, const hidi_real *x, size_t planes,
+                              size_t H, size_t W)
+{
+    for (size_t row = 0; row < planes * 2 * H; row++) /* rows 2 r and 2 r + 1 of y are row r of x */
+        for (size_t j = 0; j < 2 * W; j++)
+            blend(&y[row * 2 * W + j], beta, x[row / 2 * W + j / 2]);
+}
+
+void hidi_reference_upsample2_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t planes,
+                                  size_t H, size_t W)
+{
+    for (size_t row = 0; row < planes * H; row++)
+        for (size_t j = 0; j < W; j++) {
+            const hidi_real *above = gy + 4 * row * W + 2 * j, *below = above + 2 * W;
+            blend(&gx[row * W + j], beta, (double)above[0] + above[1] + below[0] + below[1]);
+        }
 }
 
 /* --- pooling --------------------------------------------------------------------------------- */

@@ -107,6 +107,15 @@ void hidi_reference_add_channels(hidi_real *y, hidi_real beta, const hidi_real *
                                  size_t O, size_t n);
 void hidi_reference_sum_channels(hidi_real *out, hidi_real beta, const hidi_real *y, size_t B,
                                  size_t O, size_t n);
+void hidi_reference_scale_channels(hidi_real *y, hidi_real beta, const hidi_real *x,
+                                   const hidi_real *scale, const hidi_real *shift, size_t B,
+                                   size_t O, size_t n);
+void hidi_reference_dot_channels(hidi_real *out, hidi_real beta, const hidi_real *x,
+                                 const hidi_real *w, size_t B, size_t O, size_t n);
+void hidi_reference_upsample2(hidi_real *y, hidi_real beta, const hidi_real *x, size_t planes,
+                              size_t H, size_t W);
+void hidi_reference_upsample2_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t planes,
+                                  size_t H, size_t W);
 void hidi_reference_average_pool(hidi_real *y, hidi_real beta, const hidi_real *x,
                                  const hidi_window *window);
 void hidi_reference_average_pool_vjp(hidi_real *gx, hidi_real beta, const hidi_real *gy,

@@ -27,14 +27,24 @@ static const window_shape shapes[] = {
     { 3, 4, 17, 9, 5, 7, 1, 1, 3, 0 },   { 2, 3, 11, 8, 6, 3, 5, 2, 1, 2 },
     { 33, 3, 5, 5, 4, 3, 3, 1, 1, 1 },   { 1, 11, 35, 37, 41, 3, 3, 1, 1, 1 },
     { 1, 300, 8, 8, 35, 3, 1, 1, 1, 0 }, { 1, 2, 3, 2100, 3, 3, 3, 1, 1, 1 },
+    { 2, 20, 8, 10, 9, 3, 3, 2, 0, 0 },
     { 16, 64, 32, 32, 64, 3, 3, 1, 1, 1 } /* for times */
 };
 enum { LARGE = sizeof shapes / sizeof *shapes - 1 };
 
-static hidi_sizes windows[] = { { 0 },  { 1 },  { 2 },  { 3 },  { 4 },  { 5 },  { 6 },
-                                { 7 },  { 8 },  { 9 },  { 10 }, { 11 }, { 12 }, { 13 },
-                                { 14 }, { 15 }, { 16 }, { 17 }, { 18 }, { 19 }, { 20 },
-                                { 21 } };
+#define WINDOWS                                                                                    \
+    { 0 }, { 1 }, { 2 }, { 3 }, { 4 }, { 5 }, { 6 }, { 7 }, { 8 }, { 9 }, { 10 }, { 11 }, { 12 },  \
+        { 13 }, { 14 }, { 15 }, { 16 }, { 17 }, { 18 }, { 19 }, { 20 }, { 21 }, { 22 }
+
+static hidi_sizes windows[] = { WINDOWS };
+
+/* Convolutions alone: the second size is how many more rows and columns the output has, whose
+ * windows reach into padding below and to the right. */
+static hidi_sizes conv_windows[] = { WINDOWS, { 22, 1 }, { 4, 1 }, { 5, 1 }, { 6, 2 }, { 16, 3 } };
+
+/* planes, H, W */
+static hidi_sizes planes[] = { { 0, 2, 3 }, { 2, 0, 3 },  { 3, 2, 0 },    { 1, 1, 1 },
+                               { 3, 5, 7 }, { 2, 33, 31 }, { 40, 8, 16 }, { 1, 3, 2050 } };
 
 /* B, C, n */
 static hidi_sizes channels[] = { { 0, 3, 4 },  { 2, 0, 4 },    { 2, 3, 0 },  { 1, 1, 1 },
@@ -49,8 +59,8 @@ static hidi_window window_of(const hidi_trial *t)
                       .kernel_w = s->kernel_w, .stride = s->stride, .padding_h = s->padding_h,
                       .padding_w = s->padding_w };
 
-    w.out_height = (w.height + 2 * w.padding_h - w.kernel_h) / w.stride + 1;
-    w.out_width = (w.width + 2 * w.padding_w - w.kernel_w) / w.stride + 1;
+    w.out_height = (w.height + 2 * w.padding_h - w.kernel_h) / w.stride + 1 + t->size[1];
+    w.out_width = (w.width + 2 * w.padding_w - w.kernel_w) / w.stride + 1 + t->size[1];
     return w;
 }
 
@@ -181,6 +191,52 @@ static void run_sum_channels(hidi_trial *t)
     hidi_compare(t, y, 3 + sqrt((double)(B * n)));
 }
 
+/* Variants: with shift, without, and in place. */
+static void run_scale_channels(hidi_trial *t)
+{
+    const size_t B = t->size[0], C = t->size[1], n = t->size[2];
+    const bool in_place = t->variant == 2;
+    hidi_array *x = in_place ? hidi_trial_in_out(t, B * C * n) : hidi_trial_input(t, B * C * n);
+    hidi_array *scale = hidi_trial_input(t, C);
+    hidi_array *shift = t->variant == 0 ? hidi_trial_input(t, C) : NULL;
+    hidi_array *y = in_place ? x : hidi_trial_output(t, B * C * n);
+
+    HIDI_EACH_SIDE (t)
+        t->k->scale_channels(AT(y), t->beta, AT(x), AT(scale), shift ? AT(shift) : NULL, B, C, n);
+    hidi_compare(t, y, 3);
+}
+
+static void run_dot_channels(hidi_trial *t)
+{
+    const size_t B = t->size[0], C = t->size[1], n = t->size[2];
+    hidi_array *x = hidi_trial_input(t, B * C * n), *w = hidi_trial_input(t, B * C * n);
+    hidi_array *y = hidi_trial_output(t, C);
+
+    HIDI_EACH_SIDE (t)
+        t->k->dot_channels(AT(y), t->beta, AT(x), AT(w), B, C, n);
+    hidi_compare(t, y, 3 + sqrt((double)(B * n)));
+}
+
+static void run_upsample2(hidi_trial *t)
+{
+    const size_t n = t->size[0] * t->size[1] * t->size[2];
+    hidi_array *x = hidi_trial_input(t, n), *y = hidi_trial_output(t, 4 * n);
+
+    HIDI_EACH_SIDE (t)
+        t->k->upsample2(AT(y), t->beta, AT(x), t->size[0], t->size[1], t->size[2]);
+    hidi_compare(t, y, t->beta_given == 0 ? 0 : 2);
+}
+
+static void run_upsample2_vjp(hidi_trial *t)
+{
+    const size_t n = t->size[0] * t->size[1] * t->size[2];
+    hidi_array *gy = hidi_trial_input(t, 4 * n), *gx = hidi_trial_output(t, n);
+
+    HIDI_EACH_SIDE (t)
+        t->k->upsample2_vjp(AT(gx), t->beta, AT(gy), t->size[0], t->size[1], t->size[2]);
+    hidi_compare(t, gx, 5);
+}
+
 /* --- pools ------------------------------------------------------------------------------------ */
 
 static hidi_window pool_of(const hidi_trial *t)
@@ -224,13 +280,17 @@ static void run_max_pool(hidi_trial *t)
 static const hidi_slot_case cases[] = {
     HIDI_CASE(patchify, images, 2, true, 64, 4, 64, 64, 2),
     HIDI_CASE(unpatchify, images, 2, true, 64, 4, 64, 64, 2),
-    HIDI_CASE(conv_scratch, windows, 1, false, 0),
-    HIDI_CASE(conv2d, windows, 2, true, LARGE),
-    HIDI_CASE(conv2d_relu, windows, 1, false, LARGE),
-    HIDI_CASE(conv2d_grad_input, windows, 1, true, LARGE),
-    HIDI_CASE(conv2d_grad_weight, windows, 1, true, LARGE),
+    HIDI_CASE(conv_scratch, conv_windows, 1, false, 0),
+    HIDI_CASE(conv2d, conv_windows, 2, true, LARGE),
+    HIDI_CASE(conv2d_relu, conv_windows, 1, false, LARGE),
+    HIDI_CASE(conv2d_grad_input, conv_windows, 1, true, LARGE),
+    HIDI_CASE(conv2d_grad_weight, conv_windows, 1, true, LARGE),
     HIDI_CASE(add_channels, channels, 1, true, 16, 64, 1024),
     HIDI_CASE(sum_channels, channels, 1, true, 16, 64, 1024),
+    HIDI_CASE(scale_channels, channels, 3, true, 16, 64, 1024),
+    HIDI_CASE(dot_channels, channels, 1, true, 16, 64, 1024),
+    HIDI_CASE(upsample2, planes, 1, true, 256, 64, 64),
+    HIDI_CASE(upsample2_vjp, planes, 1, true, 256, 64, 64),
     HIDI_CASE(average_pool, windows, 1, true, LARGE),
     HIDI_CASE(average_pool_vjp, windows, 1, true, LARGE),
     HIDI_CASE(max_pool, windows, 1, false, LARGE)
