@@ -221,7 +221,10 @@ START_TEST(later_settings_are_named_when_they_differ)
         ck_assert_ptr_nonnull(strstr(text, "dm.adversary_weight = "));
         ck_assert_int_eq(strstr(text, "dm.discriminator_weight = 0.01\n") != NULL, i);
         ck_assert_int_eq(strstr(text, "dm.discriminator_weight") != NULL, i);
+        ck_assert_int_eq(strstr(text, "dm.micro_batch = 8\n") != NULL, i);
+        ck_assert_int_eq(strstr(text, "dm.micro_batch") != NULL, i);
         free(text);
+        settings.dm.train.micro_batch = 8;
         settings.dm.discriminator_weight = 0.01;
     }
     for (int i = 0; i < 2; i++) {

@@ -304,11 +304,17 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 
+static bool is_default(const hidi_training_settings *t)
+{
+    return t->micro_batch == HIDI_MICRO_BATCH;
+}
+
 /* A setting that is newer than the file format is left out while it has its default, which is what
- * was built in before: older files then still count as made with the same settings. */
+ * was built in before: older files then still count as made with the same settings.  (Before there
+ * were micro-batches a batch was computed at one time: the same but for rounding.) */
 static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s",
+    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s",
              s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
              s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
              strcmp(s->data.background, "none") == 0 ? " data.background" : "",
@@ -317,12 +323,16 @@ static void left_out(const hidi_settings *s, char *keys, size_t size)
              s->sample.guided_channels == 0 ? " sample.guided_channels" : "",
              s->sample.guided_from == 0 ? " sample.guided_from" : "",
              s->sample.guided_to == 1 ? " sample.guided_to" : "",
-             s->sample.last_step == 0.04 ? " sample.last_step" : "");
+             s->sample.last_step == 0.04 ? " sample.last_step" : "",
+             is_default(&s->features.train) ? " features.micro_batch" : "",
+             is_default(&s->teacher.train) ? " teacher.micro_batch" : "",
+             is_default(&s->td.train) ? " td.micro_batch" : "",
+             is_default(&s->dm.train) ? " dm.micro_batch" : "");
 }
 
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)
 {
-    char *text = NULL, keys[768];
+    char *text = NULL, keys[1024];
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)
