@@ -7,7 +7,7 @@
  *   encoder:  conv3, for each level [R ... R, down], R, A, R, conv3(N(.)), quant      -> mean, logvar
  *   decoder:  post_quant, conv3, R, A, R, for each level [R ... R, up], conv3(N(.))   -> image
  *   down      3 x 3, stride 2, with a row and a column of padding below and on the right alone
- *   up        conv3(nearest-neighbour upsampling)
+ *   up        conv3(nearest-neighbour upsampling), in one op
  *
  * The last level of either has no down or up.  Parameters are taken in the order in which
  * autoencoder_params.c declares them.
@@ -60,7 +60,8 @@ static hidi_var *down(pass *p, hidi_var *x)
 
 static hidi_var *up(pass *p, hidi_var *x)
 {
-    return conv(p, hidi_upsample2(p->tape, x));
+    hidi_var *w = next(p), *b = next(p);
+    return hidi_upsample_conv2d(p->tape, x, w, b);
 }
 
 static hidi_var *group_norm(pass *p, hidi_var *x)
