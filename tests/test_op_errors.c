@@ -87,6 +87,8 @@ REFUSED(conv2d_stride, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), NULL, 0, 
 REFUSED(upsample2, hidi_upsample2(tape, X(2, 5, 5)))
 REFUSED(pixel_attention, hidi_pixel_attention(tape, X(1, 2, 2, 2), X(1, 2, 2, 3), X(1, 2, 2, 2)))
 REFUSED(pixel_attention_rank, hidi_pixel_attention(tape, X(2, 2, 2), X(2, 2, 2), X(2, 2, 2)))
+REFUSED(upsample_conv2d, hidi_upsample_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 1, 1), X(4)))
+REFUSED(upsample_conv2d_bias, hidi_upsample_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), X(2)))
 REFUSED(group_norm, hidi_group_norm(tape, X(1, 6, 2, 2), 4, X(6), X(6), 1))
 REFUSED(group_norm_none, hidi_group_norm(tape, X(1, 6, 2, 2), 0, X(6), X(6), 1))
 REFUSED(group_norm_scale, hidi_group_norm(tape, X(1, 6, 2, 2), 3, X(3), X(6), 1))
@@ -159,6 +161,8 @@ static const struct {
     { upsample2, HIDI_BAD_SHAPE, { "upsample2: ", "[2, 5, 5]" } },
     { pixel_attention, HIDI_BAD_SHAPE, { "pixel_attention: ", "[1, 2, 2, 3]" } },
     { pixel_attention_rank, HIDI_BAD_SHAPE, { "pixel_attention: ", "q [2, 2, 2]" } },
+    { upsample_conv2d, HIDI_BAD_SHAPE, { "upsample_conv2d: ", "w [4, 2, 1, 1]" } },
+    { upsample_conv2d_bias, HIDI_BAD_SHAPE, { "upsample_conv2d: ", "b [2]" } },
     { group_norm, HIDI_BAD_SHAPE, { "group_norm: ", "[1, 6, 2, 2]", "4 groups" } },
     { group_norm_none, HIDI_BAD_SHAPE, { "group_norm: ", "0 groups" } },
     { group_norm_scale, HIDI_BAD_SHAPE, { "group_norm: ", "g [3]" } },

@@ -244,6 +244,22 @@ START_TEST(upsampling)
 }
 END_TEST
 
+/* The same as a convolution of the larger image: taps 1 .. 9 of whole numbers are exact. */
+START_TEST(upsampled_convolutions)
+{
+    hidi_var *x = X(S4(1, 1, 2, 3), 1, 2, 3, 4, 5, 6), *b = X(S1(1), 100);
+    hidi_var *w = X(S4(1, 1, 3, 3), 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    hidi_real expected[24], found[24];
+    ck_assert_int_eq(hidi_read(tape, hidi_conv2d(tape, hidi_upsample2(tape, x), w, b, 1, 1, 1),
+                               expected), HIDI_OK);
+    hidi_var *y = hidi_upsample_conv2d(tape, x, w, b);
+    ck_assert_int_eq(hidi_read(tape, y, found), HIDI_OK);
+    for (int i = 0; i < 24; i++)
+        ck_assert_msg(found[i] == expected[i], "pixel %d: %g, not %g", i, (double)found[i],
+                      (double)expected[i]);
+}
+END_TEST
+
 /* Means 2 and 30, variances 1 and 100. */
 START_TEST(group_norms)
 {
@@ -281,6 +297,7 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, convolutions);
     tcase_add_test(tcase, padded_convolutions);
     tcase_add_test(tcase, upsampling);
+    tcase_add_test(tcase, upsampled_convolutions);
     tcase_add_test(tcase, pixel_attentions);
     tcase_add_test(tcase, pixel_attention_blocks);
     tcase_add_test(tcase, group_norms);

@@ -122,6 +122,7 @@ BUILD(conv2d, hidi_conv2d(tape, in[0], in[1], in[2], arg[0], arg[1], arg[2]))
 BUILD(conv2d_padded, hidi_conv2d_padded(tape, in[0], in[1], in[2], arg[0],
                                         (hidi_padding){ arg[1], arg[2], arg[3], arg[4] }))
 BUILD(upsample2, hidi_upsample2(tape, in[0]))
+BUILD(upsample_conv2d, hidi_upsample_conv2d(tape, in[0], in[1], in[2]))
 BUILD(group_norm, hidi_group_norm(tape, in[0], arg[0], in[1], in[2], (hidi_real)1e-3))
 BUILD(group_norm_self, hidi_group_norm(tape, in[0], arg[0], in[1], in[1], (hidi_real)1e-3))
 BUILD(pixel_attention, hidi_pixel_attention(tape, in[0], in[1], in[2]))
@@ -232,6 +233,10 @@ static const op_case cases[] = {
       { 1, 2, 0, 0, 1 } },
     { "upsample2", build_upsample2, ANY, 1, { S4(2, 3, 2, 3) }, { 0 } },
     { "upsample2, one pixel", build_upsample2, ANY, 1, { S4(1, 1, 1, 1) }, { 0 } },
+    { "upsample_conv2d", build_upsample_conv2d, ANY, 3,
+      { S4(2, 2, 3, 2), S4(3, 2, 3, 3), S1(3) }, { 0 } },
+    { "upsample_conv2d, one pixel", build_upsample_conv2d, ANY, 3,
+      { S4(1, 1, 1, 1), S4(2, 1, 3, 3), S1(2) }, { 0 } },
     { "group_norm", build_group_norm, ANY, 3, { S4(2, 6, 3, 2), S1(6), S1(6) }, { 3 } },
     { "group_norm, one group", build_group_norm, ANY, 3, { S4(2, 3, 2, 2), S1(3), S1(3) }, { 1 } },
     { "group_norm, of channels", build_group_norm, ANY, 3, { S4(1, 4, 2, 3), S1(4), S1(4) },

@@ -100,6 +100,9 @@ hidi_var *hidi_conv2d_padded(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var
                              hidi_padding padding);
 /* Each pixel twice in both directions: x [B, C, H, W] -> [B, C, 2 H, 2 W] (upsample.c) */
 hidi_var *hidi_upsample2(hidi_tape *tape, hidi_var *x);
+/* conv2d of that, with a border of zeros and w [O, C, 3, 3], b [O] -> [B, O, 2 H, 2 W], for less than
+ * half of its arithmetic (upsample_conv.c) */
+hidi_var *hidi_upsample_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b);
 /* g (x - mean) / sqrt(variance + eps) + b of images x [B, C, H, W], with mean and variance over
  * each of `groups` equal groups of channels, and g, b [C] (group_norm.c) */
 hidi_var *hidi_group_norm(hidi_tape *tape, hidi_var *x, size_t groups, hidi_var *g, hidi_var *b,

@@ -7,7 +7,7 @@
  *   encoder:  conv3, for each level [R ... R, down], R, A, R, conv3(N(.)), quant      -> mean, logvar
  *   decoder:  post_quant, conv3, R, A, R, for each level [R ... R, up], conv3(N(.))   -> image
  *   down      3 x 3, stride 2, with a row and a column of padding below and on the right alone
- *   up        conv3(nearest-neighbour upsampling)
+ *   up        conv3(nearest-neighbour upsampling), in one op
  *
  * The last level of either has no down or up.  Parameters are taken in the order in which
  * autoencoder_params.c declares them.
@@ -28,6 +28,21 @@ static pass begin(hidi_tape *tape, const hidi_autoencoder *net, bool frozen, con
 {
     return (pass){.tape = tape, .net = net, .frozen = frozen, .at = first,
                   .gives_back = frozen && !x->needs_grad, .mark = hidi_tape_here(tape)};
+}
+
+/* Asks for all that a frozen pass will need of the tape at one time, as one piece: pieces that
+ * resolution after resolution outgrows would stay.  The most is at the image's end, and there
+ * either x, its norm and N(x), or x, h, its norm and N(h), of `wide` and `narrow` channels.  If a
+ * block elsewhere needs more, the tape gets it then. */
+static void reserve(const pass *p, const hidi_var *x, size_t pixels)
+{
+    const hidi_autoencoder_config *c = &p->net->config;
+    const size_t narrow = c->width[0], wide = c->width[c->levels > 1];
+    const size_t most = 3 * wide > wide + 3 * narrow ? 3 * wide : wide + 3 * narrow;
+    if (!p->gives_back)
+        return;
+    (void)hidi_tape_take(p->tape, x->shape.dim[0] * most * pixels);
+    (void)hidi_tape_release(p->tape, p->mark, NULL);
 }
 
 /* x, and nothing else of what came after the mark. */
@@ -60,7 +75,8 @@ static hidi_var *down(pass *p, hidi_var *x)
 
 static hidi_var *up(pass *p, hidi_var *x)
 {
-    return conv(p, hidi_upsample2(p->tape, x));
+    hidi_var *w = next(p), *b = next(p);
+    return hidi_upsample_conv2d(p->tape, x, w, b);
 }
 
 static hidi_var *group_norm(pass *p, hidi_var *x)
@@ -73,7 +89,8 @@ static hidi_var *group_norm(pass *p, hidi_var *x)
 /* conv3(N(x)) */
 static hidi_var *norm_and_conv(pass *p, hidi_var *x)
 {
-    return conv(p, hidi_silu(p->tape, group_norm(p, x)));
+    const hidi_tape_mark behind_x = hidi_tape_here(p->tape);
+    return conv(p, keep(p, behind_x, hidi_silu(p->tape, group_norm(p, x))));
 }
 
 static hidi_var *residual(pass *p, hidi_var *x, size_t width)
@@ -140,6 +157,7 @@ hidi_var *hidi_encode(hidi_tape *tape, const hidi_autoencoder *net, bool frozen,
         return refuse(tape, "images", images, c->image_channels, factor);
 
     pass p = begin(tape, net, frozen, images, 0);
+    reserve(&p, images, images->shape.dim[2] * images->shape.dim[3]);
     hidi_var *x = conv(&p, images);
     for (size_t level = 0; level < c->levels; level++) {
         for (size_t i = 0; i < c->blocks; i++)
@@ -162,7 +180,9 @@ hidi_var *hidi_decode(hidi_tape *tape, const hidi_autoencoder *net, bool frozen,
     if (!fits(z, c->latent_channels, 1))
         return refuse(tape, "latents", z, c->latent_channels, 1);
 
+    const size_t factor = hidi_autoencoder_factor(c);
     pass p = begin(tape, net, frozen, z, net->decoder);
+    reserve(&p, z, z->shape.dim[2] * z->shape.dim[3] * factor * factor);
     hidi_var *x = conv(&p, c->has_post_quant ? conv(&p, z) : z);
     x = middle(&p, x, c->width[c->levels - 1]);
     for (size_t level = c->levels; level-- > 0;) {
