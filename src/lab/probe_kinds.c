@@ -186,7 +186,8 @@ static hidi_status put_tokens(hidi_probe *p, const char *name, hidi_var *const *
     return status;
 }
 
-/* With dlogits, the gradients of <dlogits, logits>.  Where there is a logit per token, the image's is their mean. */
+/* With dlogits, the gradients of <dlogits, logits>.  Where there is a logit per token, the image's is
+ * their mean. */
 static hidi_status run_awd(hidi_probe *p)
 {
     const hidi_dit *backbone = p->dit[HIDI_PROBE_MODEL];
@@ -294,10 +295,6 @@ const hidi_probe_kind hidi_probe_kinds[] = {
      {POINT, GIVEN("dz", IMAGES), GIVEN("dt", NUMBERS), PERHAPS("r", TIMES),
       PERHAPS("dr", NUMBERS), END},
      run_dit_jvp},
-    {"velocity", ROLE(MODEL), false, "", 0, {POINT, PERHAPS("r", TIMES), END}, run_velocity},
-    {"ddpm", ROLE(MODEL), false, "guidance sample.steps sample.guided_channels", 1 + HIDI_EPSILON,
-     {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("noise", NOISES), END},
-     run_ddpm},
     {"flow", ROLE(MODEL), false, "", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS), END},
      run_flow},
@@ -312,6 +309,10 @@ const hidi_probe_kind hidi_probe_kinds[] = {
     {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance", 0,
      {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("t", TIMES), GIVEN("e2", IMAGES), END},
      run_dmd},
+    {"velocity", ROLE(MODEL), false, "", 0, {POINT, PERHAPS("r", TIMES), END}, run_velocity},
+    {"ddpm", ROLE(MODEL), false, "guidance sample.steps sample.guided_channels", 1 + HIDI_EPSILON,
+     {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("noise", NOISES), END},
+     run_ddpm},
     {"awd", ROLE(MODEL) | ROLE(HEADS), false, "", 0,
      {POINT, PERHAPS("dlogits", NUMBERS), END},
      run_awd},
