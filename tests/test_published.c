@@ -213,7 +213,8 @@ START_TEST(tangents_belong_to_values_and_gradients_to_tangents)
         net = student;
     }
     hidi_real z[B * PIXELS], dz[B * PIXELS], w[B * PIXELS], du[B * PIXELS], gz[B * PIXELS], gt[B];
-    const hidi_real t[B] = {(hidi_real)0.31, (hidi_real)0.72}, r[B] = {(hidi_real)0.1, (hidi_real)0.5};
+    const hidi_real t[B] = {(hidi_real)0.31, (hidi_real)0.72};
+    const hidi_real r[B] = {(hidi_real)0.1, (hidi_real)0.5};
     const hidi_real ones[B] = {1, 1}, *interval = student ? r : NULL;
     double ahead[B * PIXELS], behind[B * PIXELS], along = 0, back = 0;
     draw(z, B * PIXELS, 1000, 1);
@@ -226,7 +227,8 @@ START_TEST(tangents_belong_to_values_and_gradients_to_tangents)
 
     hidi_tape *tape = hidi_tape_create(backend);
     const hidi_shape shape = hidi_shape4(B, C, SIDE, SIDE);
-    hidi_var *z_in = hidi_input(tape, shape, z, true), *t_in = hidi_input(tape, hidi_shape1(B), t, true);
+    hidi_var *z_in = hidi_input(tape, shape, z, true);
+    hidi_var *t_in = hidi_input(tape, hidi_shape1(B), t, true);
     hidi_var *u = hidi_dit_velocity(
         tape, net, true, hidi_dual(tape, z_in, hidi_constant(tape, shape, dz)),
         hidi_dual(tape, t_in, hidi_constant(tape, hidi_shape1(B), ones)),

@@ -55,7 +55,8 @@ static hidi_status take_all(json_t *object, const char *path, const char *key,
     return HIDI_OK;
 }
 
-hidi_status hidi_json_file_texts(const char *path, const char *key, hidi_json_file_taker *take, void *context)
+hidi_status hidi_json_file_texts(const char *path, const char *key, hidi_json_file_taker *take,
+                                 void *context)
 {
     json_t *json;
 

@@ -6,14 +6,16 @@
 
 #include "core/status.h"
 
-/* The whole number of a key at the top of the file, above 0; false: there is no such file or number. */
+/* The whole number, above 0, of a key at the top of the file; false: there is no such file or
+ * number. */
 bool hidi_json_file_number(const char *path, const char *key, long *value);
 
 /* Called for each of an object's texts. */
 typedef hidi_status hidi_json_file_taker(void *context, const char *key, const char *text);
 
-/* The texts of the object that is called `key` at the top of the file, in order.  HIDI_BAD_FORMAT if it
- * is not JSON, or has no such object of texts. */
-hidi_status hidi_json_file_texts(const char *path, const char *key, hidi_json_file_taker *take, void *context);
+/* The texts of the object that is called `key` at the top of the file, in order.  HIDI_BAD_FORMAT
+ * if it is not JSON, or has no such object of texts. */
+hidi_status hidi_json_file_texts(const char *path, const char *key, hidi_json_file_taker *take,
+                                 void *context);
 
 #endif

@@ -1,5 +1,5 @@
-/* shards.c - the files of a list {"weight_map": {TENSOR: FILE, ...}} are read one after the other, and
- * their tensors gathered in one. */
+/* shards.c - the files of a list {"weight_map": {TENSOR: FILE, ...}} are read one after the other,
+ * and their tensors gathered in one. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -76,7 +76,8 @@ static hidi_status take(void *context, const char *tensor, const char *name)
     const hidi_status status = hidi_tensor_file_need(l->file, tensor, &found);
     if (status == HIDI_OK || status == HIDI_UNSUPPORTED) /* of a type that is not read */
         return HIDI_OK;
-    return hidi_error(HIDI_BAD_FORMAT, "%s: tensor \"%s\" is not in %s", l->file->path, tensor, name);
+    return hidi_error(HIDI_BAD_FORMAT, "%s: tensor \"%s\" is not in %s", l->file->path, tensor,
+                      name);
 }
 
 hidi_status hidi_shards_read(hidi_tensor_file *file, const char *path, hidi_shard_reader *read)

@@ -88,8 +88,8 @@ hidi_status hidi_classes_read(const char *path, size_t n_classes, hidi_tensor_fi
     const size_t n = clean((char *)text);
     hidi_status status = HIDI_OK;
     if (n != n_classes)
-        status = hidi_error(HIDI_BAD_FORMAT, "%s: names of %zu classes, one a line; the network has "
-                                             "%zu",
+        status = hidi_error(HIDI_BAD_FORMAT, "%s: names of %zu classes, one a line; the network "
+                                             "has %zu",
                             path, n, n_classes);
     if (status == HIDI_OK)
         status = hidi_tensor_file_set_meta(file, KEY, (const char *)text);

@@ -58,8 +58,8 @@ static hidi_status describe_what_is_there(const hidi_tensor_file *file, const hi
         guess.image_size = 1024; /* whatever patches divide */
     HIDI_TRY(hidi_dit_read(&dit, dry, file, "", &guess));
     const hidi_dit_config *c = &dit->config;
-    printf("  kind        DiT, complete and finite: patch %zu, width %zu, depth %zu, %zu channels in, "
-           "%zu out, %zu classes\n",
+    printf("  kind        DiT, complete and finite: patch %zu, width %zu, depth %zu, %zu channels "
+           "in, %zu out, %zu classes\n",
            c->patch, c->width, c->depth, c->channels, c->out_channels, c->n_classes);
     print_size(c);
     printf("  parameters  %zu\n", dit->params.count);

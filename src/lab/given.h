@@ -1,12 +1,16 @@
-/* given.h - what --set says of networks in files: heads=N, time_scale=S, prediction=P, image_size=N,
- * code=C, for all that a command reads; with "teacher." in front for the teacher alone.  Every
- * command that opens a network takes them, over what the file says. */
+/* given.h - what --set says of networks in files: heads=N, time_scale=S, prediction=P,
+ * image_size=N, code=C, for all that a command reads; with "teacher." in front for the teacher
+ * alone.  Every command that opens a network takes them, over what the file says. */
 #ifndef HIDI_LAB_GIVEN_H
 #define HIDI_LAB_GIVEN_H
 
 #include "model/dit.h"
 
-typedef enum hidi_given_role { HIDI_GIVEN_ALL, HIDI_GIVEN_TEACHER, HIDI_GIVEN_ROLES } hidi_given_role;
+typedef enum hidi_given_role {
+    HIDI_GIVEN_ALL,
+    HIDI_GIVEN_TEACHER,
+    HIDI_GIVEN_ROLES
+} hidi_given_role;
 
 typedef struct hidi_given {
     hidi_dit_given of[HIDI_GIVEN_ROLES];

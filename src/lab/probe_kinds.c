@@ -186,7 +186,8 @@ static hidi_status put_tokens(hidi_probe *p, const char *name, hidi_var *const *
     return status;
 }
 
-/* With dlogits, the gradients of <dlogits, logits>.  Where there is a logit per token, the image's is their mean. */
+/* With dlogits, the gradients of <dlogits, logits>.  Where there is a logit per token, the image's is
+ * their mean. */
 static hidi_status run_awd(hidi_probe *p)
 {
     const hidi_dit *backbone = p->dit[HIDI_PROBE_MODEL];
@@ -310,10 +311,6 @@ const hidi_probe_kind hidi_probe_kinds[] = {
      {POINT, GIVEN("dz", IMAGES), GIVEN("dt", NUMBERS), PERHAPS("r", TIMES),
       PERHAPS("dr", NUMBERS), END},
      run_dit_jvp, 0},
-    {"velocity", ROLE(MODEL), false, "", 0, {POINT, PERHAPS("r", TIMES), END}, run_velocity, 0},
-    {"ddpm", ROLE(MODEL), false, "guidance sample.steps sample.guided_channels", 1 + HIDI_EPSILON,
-     {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("noise", NOISES), END},
-     run_ddpm, 0},
     {"flow", ROLE(MODEL), false, "", 0,
      {GIVEN("x", IMAGES), GIVEN("e", IMAGES), GIVEN("t", TIMES), GIVEN("y", LABELS), END},
      run_flow, 0},
@@ -328,6 +325,10 @@ const hidi_probe_kind hidi_probe_kinds[] = {
     {"dmd", ROLE(MODEL) | ROLE(TEACHER) | ROLE(FAKE), true, "guidance", 0,
      {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("t", TIMES), GIVEN("e2", IMAGES), END},
      run_dmd, 0},
+    {"velocity", ROLE(MODEL), false, "", 0, {POINT, PERHAPS("r", TIMES), END}, run_velocity, 0},
+    {"ddpm", ROLE(MODEL), false, "guidance sample.steps sample.guided_channels", 1 + HIDI_EPSILON,
+     {GIVEN("e", IMAGES), GIVEN("y", LABELS), GIVEN("noise", NOISES), END},
+     run_ddpm, 0},
     {"awd", ROLE(MODEL) | ROLE(HEADS), false, "", 0,
      {POINT, PERHAPS("dlogits", NUMBERS), END},
      run_awd, 0},

@@ -208,8 +208,9 @@ static hidi_status draw_inputs(sampling *s)
     if (s->request->classes != NULL)
         HIDI_TRY(hidi_classes_read(s->request->classes, c->n_classes, &s->model));
     if (s->request->label != NULL) {
-        HIDI_TRY(hidi_error_prefix(hidi_class_find(&s->model, c->n_classes, s->request->label, &label),
-                                   "--class %s", s->request->label));
+        const char *name = s->request->label;
+        HIDI_TRY(hidi_error_prefix(hidi_class_find(&s->model, c->n_classes, name, &label),
+                                   "--class %s", name));
         for (size_t i = 0; i < s->n; i++)
             s->y[i] = label;
     }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "method/adversarial.h"
+#include "train/options.h"
 
 #define AT(field) offsetof(hidi_settings, field)
 #define INT(key, field, least, most, initial, help)                                                \

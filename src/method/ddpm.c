@@ -1,8 +1,8 @@
-/* ddpm.c - sampling on the chain, as DiT's code does  [base: DDPM, arXiv 2006.11239; learned variance:
- * 2102.09672; DDIM: 2010.02502].
+/* ddpm.c - sampling on the chain, as DiT's code does  [base: DDPM, arXiv 2006.11239; learned
+ * variance: 2102.09672; DDIM: 2010.02502].
  *
- * Of the chain's 1000 steps K are kept, s_0 = 0 < ... < s_(K-1) = 999; with ab = ab(s_k), and ab' that
- * of s_(k-1), or 1 for k = 0:
+ * Of the chain's 1000 steps K are kept, s_0 = 0 < ... < s_(K-1) = 999; with ab = ab(s_k), and ab'
+ * that of s_(k-1), or 1 for k = 0:
  *
  *     beta  = 1 - ab / ab'
  *     x_hat = (z - sqrt(1 - ab) e_hat) / sqrt(ab)
@@ -49,12 +49,14 @@ static double posterior_variance(const place *at)
 hidi_status hidi_ddpm_check(const hidi_sampler *s, const hidi_dit *net)
 {
     if (net->config.prediction != HIDI_EPSILON)
-        return hidi_error(HIDI_BAD_ARGUMENT, "the ddpm and ddim samplers need a network that predicts "
-                                             "epsilon: euler, heun and euler-maruyama take others");
+        return hidi_error(HIDI_BAD_ARGUMENT, "the ddpm and ddim samplers need a network that "
+                                             "predicts epsilon: euler, heun and euler-maruyama "
+                                             "take others");
     if (net->config.has_interval)
         return hidi_error(HIDI_BAD_ARGUMENT, "the ddpm and ddim samplers are for teachers");
     if (s->steps < 2 || s->steps > HIDI_CHAIN_STEPS)
-        return hidi_error(HIDI_BAD_ARGUMENT, "the ddpm and ddim samplers take 2 to %d steps, not %ld",
+        return hidi_error(HIDI_BAD_ARGUMENT, "the ddpm and ddim samplers take 2 to %d steps, not "
+                                             "%ld",
                           HIDI_CHAIN_STEPS, s->steps);
     return HIDI_OK;
 }

@@ -9,8 +9,8 @@
  *     Euler-Maruyama of SiT's stochastic equation, whose diffusion is t  [base: arXiv 2401.08740]
  *                z_r = z_t - (t - r) (v_w + e_w) + sqrt(2 t (t - r)) n,   e_w = z_t + (1 - t) v_w
  *
- * in steps - 1 equal steps from 1 to last_step, and a last one from there to 0, without noise.  DDPM
- * and DDIM are ddpm.c.
+ * in steps - 1 equal steps from 1 to last_step, and a last one from there to 0, without noise.
+ * DDPM and DDIM are ddpm.c.
  */
 #include "method/sampler.h"
 
@@ -226,8 +226,8 @@ hidi_status hidi_sampler_check(const hidi_sampler *s, const hidi_dit *net)
     if (s->solver == HIDI_DDIM || s->solver == HIDI_DDPM)
         return hidi_ddpm_check(s, net);
     if (s->solver == HIDI_EULER_MARUYAMA && (s->steps < 2 || !(s->last_step < 1)))
-        return hidi_error(HIDI_BAD_ARGUMENT, "euler-maruyama takes 2 steps or more, of which the last "
-                                             "is shorter than 1");
+        return hidi_error(HIDI_BAD_ARGUMENT, "euler-maruyama takes 2 steps or more, of which the "
+                                             "last is shorter than 1");
     return HIDI_OK;
 }
 

@@ -39,8 +39,8 @@ bool hidi_guides(const hidi_sampler *sampler, long k);
 long hidi_sampler_evaluations(const hidi_sampler *sampler);
 
 /* One step, from t = k / steps to (k - 1) / steps (or as the solver divides the time), of n images:
- * x [n, C, H, W] host memory, holds z_t on entry and z_r on return; of ddim and ddpm z_vp.  The tape
- * is reset. */
+ * x [n, C, H, W] host memory, holds z_t on entry and z_r on return; of ddim and ddpm z_vp.  The
+ * tape is reset. */
 hidi_status hidi_sample_step(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
                              long k, hidi_real *x, const int32_t *y, size_t n);
 

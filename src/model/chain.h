@@ -23,8 +23,8 @@ double hidi_chain_alpha_bar(int s);
 double hidi_chain_time(double alpha_bar);
 
 /* The place s(t) on the chain, ab being interpolated linearly between steps; in 0 .. 999, which is
- * where a network that was trained on the chain has been: times before the first step (below 0.0099)
- * are at 0, those after the last (above 0.9936) at 999.  *slope: ds/dt. */
+ * where a network that was trained on the chain has been: times before the first step (below
+ * 0.0099) are at 0, those after the last (above 0.9936) at 999.  *slope: ds/dt. */
 double hidi_chain_place(double t, double *slope);
 
 /* Respaced steps, as DiT's code (diffusion/respace.py) has them: n of the chain's, evenly spaced

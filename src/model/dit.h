@@ -23,8 +23,8 @@ typedef enum hidi_prediction {
 #define HIDI_PREDICTIONS "velocity sit epsilon"
 
 /* Two codes compute a DiT: DiT's own and SiT's, and diffusers' DiTTransformer2DModel, which spreads
- * the frequencies of its time features otherwise (w_k = 10000^(-k/127), not k/128) and adds 1e-5, not
- * 1e-6, in the blocks' layer norms. */
+ * the frequencies of its time features otherwise (w_k = 10000^(-k/127), not k/128) and adds 1e-5,
+ * not 1e-6, in the blocks' layer norms. */
 typedef enum hidi_dit_code { HIDI_CODE_DIT, HIDI_CODE_DIFFUSERS } hidi_dit_code;
 #define HIDI_DIT_CODES "dit diffusers"
 
@@ -80,9 +80,9 @@ void hidi_dit_destroy(hidi_dit *dit); /* NULL is allowed */
  * a student starts as its teacher. */
 hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
 
-/* A student: `dit` with an interval embedder (zero at its output) and the same other weights, so that
- * it starts as its teacher's velocity, whatever that predicts.  Of a teacher that predicts epsilon
- * it keeps this form, v = (e_hat - z) / (1 - t), but divides by no less than
+/* A student: `dit` with an interval embedder (zero at its output) and the same other weights, so
+ * that it starts as its teacher's velocity, whatever that predicts.  Of a teacher that predicts
+ * epsilon it keeps this form, v = (e_hat - z) / (1 - t), but divides by no less than
  * HIDI_STUDENT_LEAST_DATA [ours]: a student is asked for u(e, 0, 1), where the teacher's form would
  * make 157 times of each change of its output.  Up to t = 1 - HIDI_STUDENT_LEAST_DATA it is the
  * teacher's velocity; beyond, it starts between this and 0. */
@@ -145,8 +145,8 @@ hidi_status hidi_dit_imagenet_config(const char *name, size_t side, size_t chann
 /* --- files (dit_file.c) ----------------------------------------------------------------------- */
 
 /* Adds all parameters and pos_embed as tensors named prefix + name; with prefix "", or "average."
- * (a checkpoint's result so far), also the metadata hidi.heads, hidi.time_scale and, where it could be
- * taken for another, hidi.prediction, hidi.least_data, hidi.code: what the shapes do not say. */
+ * (a checkpoint's result so far), also the metadata hidi.heads, hidi.time_scale and, where it could
+ * be taken for another, hidi.prediction, hidi.least_data, hidi.code: what shapes do not say. */
 hidi_status hidi_dit_to_file(const hidi_dit *dit, const char *prefix, hidi_tensor_file *file);
 
 /* What the shapes of a file's tensors do not say, in the place of what its metadata says.  0: not
@@ -189,10 +189,10 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
 /* --- other people's files (dit_foreign.c) ----------------------------------------------------- */
 
 /* hidi_tensor_file_open, with names made DiT's: where there are several parts and no key, "ema" is
- * taken, as DiT's own code does; what DataParallel ("module.") and torch.compile ("_orig_mod.") put in
- * front is taken off; diffusers' Transformer2DModel and DiTTransformer2DModel get DiT's names, to_q,
- * to_k and to_v being joined, and what their names and the config.json beside them say becomes
- * metadata. */
+ * taken, as DiT's own code does; what DataParallel ("module.") and torch.compile ("_orig_mod.") put
+ * in front is taken off; diffusers' Transformer2DModel and DiTTransformer2DModel get DiT's names,
+ * to_q, to_k and to_v being joined, and what their names and the config.json beside them say
+ * becomes metadata. */
 hidi_status hidi_dit_open(hidi_tensor_file *file, const char *path, const char *key);
 
 /* The names alone, of a file that has been read; one that is no DiT's is left as it is. */
