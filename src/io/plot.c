@@ -147,13 +147,14 @@ static void find_ticks(plot_axis *axis, int wanted)
                               : linear_ticks(axis->low, axis->high, wanted, axis->ticks);
 }
 
-/* Room around the values: `share` of their range, and some if they are all the same. */
+/* Room around the values: `share` of their range, and some if they are all the same, or so nearly that
+ * the labels of the axis would be long numbers that hardly differ. */
 static void pad(plot_axis *axis, double share)
 {
     double range = axis->high - axis->low, size = fabs(axis->low);
     bool positive = axis->low >= 0 && !axis->log;
 
-    if (range <= fmax(size * 1e-6, 1 / LARGEST)) {
+    if (range <= fmax(axis->log ? 1e-3 : size * 1e-3, 1 / LARGEST)) {
         range = size > 1 / LARGEST ? size * 0.2 : 1;
         share = 0.5;
     }
