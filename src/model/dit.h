@@ -86,7 +86,7 @@ hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
  * HIDI_STUDENT_LEAST_DATA [ours]: a student is asked for u(e, 0, 1), where the teacher's form would
  * make 157 times of each change of its output.  Up to t = 1 - HIDI_STUDENT_LEAST_DATA it is the
  * teacher's velocity; beyond, it starts between this and 0. */
-#define HIDI_STUDENT_LEAST_DATA 0.1
+#define HIDI_STUDENT_LEAST_DATA 0.3
 hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t seed);
 
 /* The same with another number of blocks [ours].  More: those after the last are new and, with
