@@ -8,9 +8,6 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "core/team.h"
-#include "core/threads.h"
-
 #ifdef HAVE_CUDA
 #define CUDA_TABLE hidi_cuda_backend
 #define CUDA_NAME " cuda"
@@ -57,27 +54,6 @@ hidi_status hidi_backend_open(const char *name, const hidi_backend **backend)
     HIDI_TRY(open_once(i));
     *backend = entries[i].table();
     return HIDI_OK;
-}
-
-int hidi_backend_members(const hidi_backend *backend, size_t pieces)
-{
-    const int threads = backend->threads();
-    return pieces < (size_t)threads ? (int)pieces : threads;
-}
-
-hidi_status hidi_backend_share_out(const hidi_backend *backend, size_t pieces,
-                                   hidi_status (*work)(void *context, int member, size_t piece),
-                                   void *context)
-{
-    const int members = hidi_backend_members(backend, pieces);
-    hidi_status status = HIDI_OK;
-    if (backend->concurrent())
-        return hidi_team_work(members, pieces, work, context);
-    const int before = hidi_serial_begin();
-    for (size_t i = 0; i < pieces && status == HIDI_OK; i++)
-        status = work(context, (int)(i % (size_t)members), i);
-    hidi_serial_end(before);
-    return status;
 }
 
 const char *hidi_backend_names(void)
