@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/processes.h"
 #include "core/version.h"
 #include "io/choice.h"
 
@@ -71,6 +72,20 @@ static void open_standard_streams(void)
             _exit(EXIT_FAILED);
 }
 
+/* As one of the processes of an MPI run, if it is one. */
+static int run_with_others(const hidi_command *command, int argc, char **argv)
+{
+    if (hidi_processes_begin() != HIDI_OK) {
+        fprintf(stderr, "hidi: %s\n", hidi_error_message());
+        return EXIT_FAILED;
+    }
+    if (!hidi_process_is_first() && freopen("/dev/null", "w", stdout) == NULL)
+        return EXIT_FAILED;
+    const int code = command->run(command, argc, argv);
+    hidi_processes_end(code);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     open_standard_streams();
@@ -94,5 +109,6 @@ int main(int argc, char **argv)
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
     }
     const hidi_command *command = find_command(argv[1]);
-    return command != NULL ? command->run(command, argc - 1, argv + 1) : refuse_command(argv[1]);
+    return command != NULL ? run_with_others(command, argc - 1, argv + 1)
+                           : refuse_command(argv[1]);
 }
