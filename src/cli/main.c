@@ -72,11 +72,27 @@ static void open_standard_streams(void)
             _exit(EXIT_FAILED);
 }
 
+/* The commands that train: several processes take their steps together. */
+static bool shares_work(const hidi_command *command)
+{
+    return command == &hidi_command_run || command == &hidi_command_features ||
+           command == &hidi_command_teacher || command == &hidi_command_stage1 ||
+           command == &hidi_command_stage2;
+}
+
 /* As one of the processes of an MPI run, if it is one. */
 static int run_with_others(const hidi_command *command, int argc, char **argv)
 {
-    if (hidi_processes_begin() != HIDI_OK) {
-        fprintf(stderr, "hidi: %s\n", hidi_error_message());
+    hidi_status status = hidi_processes_begin();
+    if (status == HIDI_OK && hidi_processes() > 1 && !shares_work(command))
+        status = hidi_processes_agree(hidi_error(
+            HIDI_UNSUPPORTED, "hidi %s works in one process: start it without mpirun (run, features, "
+                              "teacher, stage1 and stage2 share their steps)",
+            command->name));
+    if (status != HIDI_OK) {
+        if (hidi_process_speaks())
+            fprintf(stderr, "hidi: %s\n", hidi_error_message());
+        hidi_processes_end(EXIT_FAILED);
         return EXIT_FAILED;
     }
     if (!hidi_process_is_first() && freopen("/dev/null", "w", stdout) == NULL)
