@@ -284,7 +284,7 @@ static hidi_real *divert(hidi_tape *tape, hidi_real *grad)
         diversion *d = &tape->diversion[i];
         if (grad < d->grad || grad >= d->grad + d->n)
             continue;
-        if (!d->is_reached)
+        if (!d->is_reached && d->part != d->grad)
             tape->backend->fill(d->part, 0, d->n);
         d->is_reached = true;
         return d->part + (grad - d->grad);

@@ -18,7 +18,7 @@ hidi_status hidi_backend_share_out(const hidi_backend *backend, size_t pieces,
                                    hidi_status (*work)(void *context, int member, size_t piece),
                                    void *context)
 {
-    const int members = hidi_backend_members(backend, pieces);
+    const int members = pieces > 0 ? hidi_backend_members(backend, pieces) : 1;
     hidi_status status = HIDI_OK;
     if (backend->concurrent())
         return hidi_team_work(members, pieces, work, context);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/processes.h"
 #include "io/atomic_file.h"
 #include "io/choice.h"
 #include "io/number.h"
@@ -269,7 +270,7 @@ bool hidi_cli_begin(hidi_cli *cli, const hidi_command *command, const hidi_flag 
     cli->session.preset = a.preset;
     if (a.out != NULL)
         cli->session.out = a.out;
-    cli->session.progress = a.quiet ? NULL : stderr;
+    cli->session.progress = a.quiet || !hidi_process_is_first() ? NULL : stderr;
     if (read_settings(cli, &a) != HIDI_OK) {
         hidi_cli_usage(cli, "%s", hidi_error_message());
         return false;
@@ -298,7 +299,8 @@ int hidi_cli_end(const hidi_cli *cli, hidi_status status)
         fprintf(stderr, "hidi %s: cannot write to standard output\n", cli->command->name);
         return EXIT_FAILED;
     }
-    fprintf(stderr, "hidi %s: %s\n", cli->command->name, hidi_error_message());
+    if (hidi_process_speaks())
+        fprintf(stderr, "hidi %s: %s\n", cli->command->name, hidi_error_message());
     return status == HIDI_INTERRUPTED ? EXIT_STOPPED : EXIT_FAILED;
 }
 

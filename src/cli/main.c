@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "core/processes.h"
 #include "core/version.h"
 #include "io/choice.h"
 
@@ -71,6 +72,36 @@ static void open_standard_streams(void)
             _exit(EXIT_FAILED);
 }
 
+/* The commands that train: several processes take their steps together. */
+static bool shares_work(const hidi_command *command)
+{
+    return command == &hidi_command_run || command == &hidi_command_features ||
+           command == &hidi_command_teacher || command == &hidi_command_stage1 ||
+           command == &hidi_command_stage2;
+}
+
+/* As one of the processes of an MPI run, if it is one. */
+static int run_with_others(const hidi_command *command, int argc, char **argv)
+{
+    hidi_status status = hidi_processes_begin();
+    if (status == HIDI_OK && hidi_processes() > 1 && !shares_work(command))
+        status = hidi_processes_agree(hidi_error(
+            HIDI_UNSUPPORTED, "hidi %s works in one process: start it without mpirun (run, features, "
+                              "teacher, stage1 and stage2 share their steps)",
+            command->name));
+    if (status != HIDI_OK) {
+        if (hidi_process_speaks())
+            fprintf(stderr, "hidi: %s\n", hidi_error_message());
+        hidi_processes_end(EXIT_FAILED);
+        return EXIT_FAILED;
+    }
+    if (!hidi_process_is_first() && freopen("/dev/null", "w", stdout) == NULL)
+        return EXIT_FAILED;
+    const int code = command->run(command, argc, argv);
+    hidi_processes_end(code);
+    return code;
+}
+
 int main(int argc, char **argv)
 {
     open_standard_streams();
@@ -94,5 +125,6 @@ int main(int argc, char **argv)
         return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
     }
     const hidi_command *command = find_command(argv[1]);
-    return command != NULL ? command->run(command, argc - 1, argv + 1) : refuse_command(argv[1]);
+    return command != NULL ? run_with_others(command, argc - 1, argv + 1)
+                           : refuse_command(argv[1]);
 }

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/processes.h"
 #include "io/image.h"
 
 static void forget(hidi_atomic_file *file)
@@ -162,6 +163,8 @@ static bool is_abandoned(const char *path, long process)
 void hidi_atomic_tidy(const char *path)
 {
     enum { MOST_NAMES = 4096 }; /* a folder of very many files is not searched for every one */
+    if (!hidi_process_is_first())
+        return;
     char *folder = folder_of(path);
     const char *slash = strrchr(path, '/'), *base = slash != NULL ? slash + 1 : path;
     DIR *names = folder != NULL ? opendir(folder) : NULL;
@@ -201,9 +204,19 @@ static int create_temporary(hidi_atomic_file *file, size_t size)
     return descriptor;
 }
 
+/* What others than the first of several processes write goes nowhere. */
+static hidi_status open_nothing(hidi_atomic_file *file)
+{
+    file->out = fopen("/dev/null", "wb");
+    return file->out != NULL ? HIDI_OK
+                             : hidi_error(HIDI_BAD_FILE, "/dev/null: %s", strerror(errno));
+}
+
 hidi_status hidi_atomic_open(hidi_atomic_file *file, const char *path)
 {
     memset(file, 0, sizeof *file);
+    if (!hidi_process_is_first())
+        return open_nothing(file);
     HIDI_TRY(find_target(path, &file->path));
 
     size_t size = strlen(file->path) + sizeof ".tmp--" + 6 * sizeof(long);
@@ -271,6 +284,11 @@ hidi_status hidi_atomic_commit(hidi_atomic_file *file)
 {
     int reason = 0;
 
+    if (file->path == NULL) { /* open_nothing */
+        (void)fclose(file->out);
+        forget(file);
+        return HIDI_OK;
+    }
     if (ferror(file->out) != 0)
         reason = reason_of(fileno(file->out));
     else if (fflush(file->out) != 0 || fsync(fileno(file->out)) != 0)
@@ -297,7 +315,8 @@ void hidi_atomic_abandon(hidi_atomic_file *file)
     if (file->out == NULL)
         return;
     (void)fclose(file->out);
-    (void)remove(file->temporary);
+    if (file->temporary != NULL)
+        (void)remove(file->temporary);
     forget(file);
 }
 

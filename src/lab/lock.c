@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/processes.h"
 #include "core/array.h"
 #include "core/stop.h"
 #include "io/atomic_file.h"
@@ -74,6 +75,8 @@ hidi_status hidi_lock_folder(const char *dir, long byte, bool wait)
 {
     const struct timespec pause = {0, 200000000};
     int descriptor;
+    if (!hidi_process_is_first())
+        return HIDI_OK; /* the first has it for all */
     HIDI_TRY(open_lock(dir, &descriptor));
     for (;;) {
         struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/processes.h"
 #include "core/hash.h"
 #include "io/atomic_file.h"
 #include "io/differences.h"
@@ -311,7 +312,7 @@ static hidi_status write_net(const run_stage *stage, const hidi_dit *net, const 
 
 static void stage_end(run_stage *stage, hidi_status status)
 {
-    if (status == HIDI_OK)
+    if (status == HIDI_OK && hidi_process_is_first())
         unlink(stage->checkpoint);
     free(stage->settings);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/processes.h"
 #include "lab/lock.h"
 #include "lab/measure_table.h"
 #include "lab/measuring.h"
@@ -232,6 +233,8 @@ static hidi_status make_all(distillation *d, FILE *out)
     HIDI_TRY(hidi_lock_folder(d->dir, 0, false)); /* the first that is made */
     HIDI_TRY(hidi_rehearse_run(d->session, d->data, d->dir));
     HIDI_TRY(make_networks(d));
+    if (!hidi_process_is_first())
+        return HIDI_OK; /* what is left is the first's */
     list_generators(d);
     HIDI_TRY(write_settings(d));
     hidi_status status = results_are_there(d, &settings, &there);

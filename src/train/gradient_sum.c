@@ -7,6 +7,9 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "core/processes.h"
 
 struct hidi_gradient_sum {
     hidi_params *trained[HIDI_MAX_TRAINED];
@@ -72,18 +75,20 @@ static void set_free(hidi_gradient_sum *s, hidi_gradient_part *part)
     s->free = part;
 }
 
-hidi_status hidi_gradient_sum_take(hidi_gradient_sum *s, size_t leaf, hidi_gradient_part **part)
+static hidi_status take_free(hidi_gradient_sum *s, hidi_gradient_part **part)
 {
-    if (leaf == 0) {
-        *part = &s->whole;
-        return HIDI_OK;
-    }
     pthread_mutex_lock(&s->lock);
     *part = s->free;
     if (*part != NULL)
         s->free = (*part)->next;
     pthread_mutex_unlock(&s->lock);
     return *part != NULL ? HIDI_OK : create_part(s, part);
+}
+
+hidi_status hidi_gradient_sum_take(hidi_gradient_sum *s, size_t leaf, hidi_gradient_part **part)
+{
+    *part = &s->whole;
+    return leaf == 0 ? HIDI_OK : take_free(s, part);
 }
 
 void hidi_gradient_sum_begin(hidi_gradient_sum *s)
@@ -118,6 +123,8 @@ static void add(hidi_gradient_sum *s, hidi_gradient_part *left, const hidi_gradi
         if (right->is_reached[i])
             s->trained[i]->backend->axpby(left->grad[i], 1, 1, right->grad[i],
                                           s->trained[i]->count);
+    for (int i = 0; i < s->n; i++)
+        left->is_reached[i] = left->is_reached[i] || right->is_reached[i];
     for (int i = 0; i < HIDI_MAX_LOG_COLUMNS; i++)
         left->term[i] += right->term[i];
 }
@@ -133,15 +140,19 @@ static hidi_gradient_part *meet(hidi_gradient_sum *s, hidi_gradient_part **place
     return other;
 }
 
-void hidi_gradient_sum_give(hidi_gradient_sum *s, size_t leaf, hidi_gradient_part *part)
+/* Goes up from node i of a level, of `width` nodes, as far as this process can. */
+static void rise(hidi_gradient_sum *s, size_t level, size_t i, hidi_gradient_part *part)
 {
     hidi_gradient_part **pairs = s->waiting; /* of this level */
-    for (size_t width = s->leaves, i = leaf; width > 1; width = (width + 1) / 2, i /= 2) {
+    size_t width = s->leaves;
+    for (size_t l = 0; l < level; l++, width = (width + 1) / 2)
+        pairs += width / 2;
+    for (; width > 1; width = (width + 1) / 2, i /= 2, level++) {
         const bool is_right = i % 2 == 1, has_neighbour = is_right || i + 1 < width;
         if (has_neighbour) {
             hidi_gradient_part *other = meet(s, &pairs[i / 2], part);
             if (other == NULL)
-                return;
+                return; /* it waits for a neighbour, who may be another process's */
             hidi_gradient_part *left = is_right ? other : part, *right = is_right ? part : other;
             add(s, left, right);
             pthread_mutex_lock(&s->lock);
@@ -151,6 +162,135 @@ void hidi_gradient_sum_give(hidi_gradient_sum *s, size_t leaf, hidi_gradient_par
         }
         pairs += width / 2;
     }
+}
+
+void hidi_gradient_sum_give(hidi_gradient_sum *s, size_t leaf, hidi_gradient_part *part)
+{
+    rise(s, 0, leaf, part);
+}
+
+/* --- over processes --------------------------------------------------------------------------- */
+
+void hidi_gradient_sum_share(size_t leaves, int process, size_t *first, size_t *end)
+{
+    const size_t n = (size_t)hidi_processes(), k = (size_t)process;
+    *first = (leaves * k + n - 1) / n; /* rounded up: leaf 0 is process 0's */
+    *end = (leaves * (k + 1) + n - 1) / n;
+}
+
+/* The process that has node i of a level: the one that has its leftmost leaf. */
+static int owner(const hidi_gradient_sum *s, size_t level, size_t i)
+{
+    for (int process = 0;; process++) {
+        size_t first, end;
+        hidi_gradient_sum_share(s->leaves, process, &first, &end);
+        if (i << level < end)
+            return process;
+    }
+}
+
+/* What goes ahead of a part's arrays. */
+typedef struct heading {
+    bool is_reached[HIDI_MAX_TRAINED];
+    double term[HIDI_MAX_LOG_COLUMNS];
+} heading;
+
+static heading heading_of(const hidi_gradient_part *part)
+{
+    heading h;
+    memset(&h, 0, sizeof h);
+    memcpy(h.is_reached, part->is_reached, sizeof h.is_reached);
+    memcpy(h.term, part->term, sizeof h.term);
+    return h;
+}
+
+static void set_heading(hidi_gradient_part *part, const heading *h)
+{
+    memcpy(part->is_reached, h->is_reached, sizeof h->is_reached);
+    memcpy(part->term, h->term, sizeof h->term);
+}
+
+enum { CHUNK = 1 << 18 }; /* numbers that are on their way through host memory at a time */
+
+typedef enum direction { SEND, RECEIVE, BROADCAST } direction;
+
+/* One array of backend memory, to or from another process. */
+static void move_array(const hidi_backend *backend, direction what, int other, hidi_real *array,
+                       size_t n, hidi_real *host)
+{
+    const bool goes = what == SEND || (what == BROADCAST && hidi_process() == other);
+    for (size_t at = 0; at < n; at += CHUNK) {
+        const size_t bytes = (n - at < CHUNK ? n - at : CHUNK) * sizeof *host;
+        if (goes)
+            backend->download(host, array + at, bytes);
+        if (what == SEND)
+            hidi_process_send(other, host, bytes);
+        else if (what == RECEIVE)
+            hidi_process_receive(other, host, bytes);
+        else
+            hidi_processes_broadcast(other, host, bytes);
+        if (!goes)
+            backend->upload(array + at, host, bytes);
+    }
+}
+
+static void move_part(hidi_gradient_sum *s, direction what, int other, hidi_gradient_part *part,
+                      hidi_real *host)
+{
+    heading h = heading_of(part);
+    if (what == SEND)
+        hidi_process_send(other, &h, sizeof h);
+    else if (what == RECEIVE)
+        hidi_process_receive(other, &h, sizeof h);
+    else
+        hidi_processes_broadcast(other, &h, sizeof h);
+    set_heading(part, &h);
+    for (int i = 0; i < s->n; i++)
+        if (h.is_reached[i])
+            move_array(s->trained[i]->backend, what, other, part->grad[i], s->trained[i]->count,
+                       host);
+}
+
+/* The pair of nodes i and i + 1 of a level: if they are two processes', the right one goes to the
+ * left one's, where it is added. */
+static hidi_status bring_together(hidi_gradient_sum *s, size_t level, size_t i,
+                                  hidi_gradient_part **place, hidi_real *host)
+{
+    const int left = owner(s, level, i), right = owner(s, level, i + 1), here = hidi_process();
+    hidi_gradient_part *part;
+    if (left == right || (here != left && here != right))
+        return HIDI_OK;
+    if (here == right) {
+        move_part(s, SEND, left, *place, host);
+        set_free(s, *place);
+        *place = NULL;
+        return HIDI_OK;
+    }
+    HIDI_TRY(take_free(s, &part));
+    move_part(s, RECEIVE, right, part, host);
+    rise(s, level, i + 1, part);
+    return HIDI_OK;
+}
+
+hidi_status hidi_gradient_sum_exchange(hidi_gradient_sum *s)
+{
+    hidi_gradient_part **pairs = s->waiting;
+    hidi_status status = HIDI_OK;
+    if (hidi_processes() == 1)
+        return HIDI_OK;
+    hidi_real *host = malloc(CHUNK * sizeof *host);
+    if (host == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory to exchange gradients");
+    for (size_t level = 0, width = s->leaves; width > 1 && status == HIDI_OK; level++) {
+        for (size_t i = 0; i + 1 < width && status == HIDI_OK; i += 2)
+            status = bring_together(s, level, i, &pairs[i / 2], host);
+        pairs += width / 2;
+        width = (width + 1) / 2;
+    }
+    if (status == HIDI_OK)
+        move_part(s, BROADCAST, 0, &s->whole, host);
+    free(host);
+    return status;
 }
 
 const double *hidi_gradient_sum_terms(const hidi_gradient_sum *s)

@@ -42,7 +42,14 @@ hidi_status hidi_gradient_sum_take(hidi_gradient_sum *sum, size_t leaf, hidi_gra
  * by any thread. */
 void hidi_gradient_sum_give(hidi_gradient_sum *sum, size_t leaf, hidi_gradient_part *part);
 
-/* After the last leaf: the sums of the terms. */
+/* Leaves first .. end - 1 are those of a process (core/processes.h). */
+void hidi_gradient_sum_share(size_t leaves, int process, size_t *first, size_t *end);
+
+/* After the last leaf of this process: brings together what the processes have, in the same tree,
+ * and gives the sum of all to each.  Every process calls it. */
+hidi_status hidi_gradient_sum_exchange(hidi_gradient_sum *sum);
+
+/* After the last leaf, and the exchange: the sums of the terms. */
 const double *hidi_gradient_sum_terms(const hidi_gradient_sum *sum);
 
 #endif

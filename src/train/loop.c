@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/processes.h"
 #include "core/progress.h"
 #include "core/stop.h"
 #include "io/csv.h"
@@ -45,7 +46,7 @@ static hidi_status save(const hidi_task *task, const hidi_training *training, co
     hidi_tensor_file file;
     char machine[256];
     const int64_t done = at->done;
-    if (training->checkpoint == NULL)
+    if (training->checkpoint == NULL || !hidi_process_is_first())
         return HIDI_OK;
     hidi_tensor_file_init(&file);
     hidi_status status = hidi_tensor_file_add(&file, "step", HIDI_I64, 0, NULL, &done);
@@ -235,9 +236,11 @@ static void sync_log(const hidi_csv *log)
         (void)fsync(fileno(log->out)); /* what is not a file on a disk refuses, which is no loss */
 }
 
+/* Whichever process was asked: all stop after the same step. */
 static bool stop_requested(const hidi_training *training, long done)
 {
-    return hidi_stop_asked() || (training->stop_after > 0 && done >= training->stop_after);
+    return hidi_processes_any(hidi_stop_asked() ||
+                              (training->stop_after > 0 && done >= training->stop_after));
 }
 
 /* The remaining steps. */
@@ -291,12 +294,25 @@ hidi_status hidi_training_check(const hidi_training *t)
                         (double)t->snapshot_every, "0 without a function for snapshots");
 }
 
-hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
+/* Of several processes the first alone writes, and tells. */
+static hidi_training own_part(const hidi_training *training)
+{
+    hidi_training own = *training;
+    if (!hidi_process_is_first()) {
+        own.log = NULL;
+        own.progress = own.notes = NULL;
+        own.snapshot_every = 0;
+    }
+    return own;
+}
+
+hidi_status hidi_train(const hidi_task *task, const hidi_training *whole)
 {
     position at;
     hidi_csv log = {0};
     HIDI_TRY(hidi_task_check(task));
-    HIDI_TRY(hidi_error_prefix(hidi_training_check(training), "%s", task->label));
+    HIDI_TRY(hidi_error_prefix(hidi_training_check(whole), "%s", task->label));
+    const hidi_training own = own_part(whole), *training = &own;
     HIDI_TRY(resume(task, training, &at));
     if (training->log != NULL) {
         hidi_status opened = open_log(&log, task, training, at.done);
@@ -319,10 +335,12 @@ hidi_status hidi_train(const hidi_task *task, const hidi_training *training)
         *training->seconds = at.seconds;
     if (status == HIDI_INTERRUPTED) {
         HIDI_TRY(save(task, training, &at));
-        return hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command "
-                                            "goes on from %s",
-                          task->label, at.done, training->steps,
-                          training->checkpoint ? training->checkpoint : "the beginning");
+        /* All agree, once it is written: a process that ends could end the others before. */
+        return hidi_processes_agree(
+            hidi_error(HIDI_INTERRUPTED, "%s stopped after %ld of %ld steps; the same command goes "
+                                         "on from %s",
+                       task->label, at.done, training->steps,
+                       training->checkpoint ? training->checkpoint : "the beginning"));
     }
     if (status == HIDI_NOT_FINITE && training->checkpoint != NULL &&
         access(training->checkpoint, F_OK) == 0)

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/processes.h"
 #include "train/gradient_sum.h"
 #include "train/options.h"
 
@@ -17,7 +18,7 @@ struct hidi_workers {
     const hidi_backend *backend;
     hidi_worker *worker; /* [n] */
     int n;
-    size_t pieces; /* micro-batches of a step */
+    size_t first, pieces; /* the micro-batches of a step that are this process's */
     hidi_gradient_sum *sum;
     long step; /* that is under way */
 };
@@ -63,9 +64,12 @@ hidi_status hidi_task_check(const hidi_task *task)
 static hidi_status create(hidi_workers *w)
 {
     const hidi_task *task = w->task;
-    w->pieces = (task->batch + task->micro_batch - 1) / task->micro_batch;
-    HIDI_TRY(hidi_gradient_sum_create(&w->sum, task->trained, w->pieces));
-    const int n = hidi_backend_members(w->backend, w->pieces);
+    const size_t all = (task->batch + task->micro_batch - 1) / task->micro_batch;
+    size_t end;
+    hidi_gradient_sum_share(all, hidi_process(), &w->first, &end);
+    w->pieces = end - w->first;
+    HIDI_TRY(hidi_gradient_sum_create(&w->sum, task->trained, all));
+    const int n = hidi_backend_members(w->backend, w->pieces > 0 ? w->pieces : 1);
     w->worker = calloc((size_t)n, sizeof *w->worker);
     for (; w->worker != NULL && w->n < n; w->n++) {
         hidi_worker *worker = &w->worker[w->n];
@@ -112,13 +116,13 @@ void hidi_workers_destroy(hidi_workers *w)
 
 /* --- a step ----------------------------------------------------------------------------------- */
 
-/* The worker's tape adds to the part instead of to the models' own gradients, which are leaf 0's. */
+/* The worker's tape adds to the part instead of to the models' own gradients (which are leaf 0's
+ * part). */
 static hidi_status divert(const hidi_workers *w, hidi_tape *tape, const hidi_gradient_part *part)
 {
     for (int i = 0; i < HIDI_MAX_TRAINED && w->task->trained[i] != NULL; i++) {
         const hidi_params *params = w->task->trained[i];
-        if (part->grad[i] != params->grad)
-            HIDI_TRY(hidi_tape_divert(tape, params->grad, part->grad[i], params->count));
+        HIDI_TRY(hidi_tape_divert(tape, params->grad, part->grad[i], params->count));
     }
     return HIDI_OK;
 }
@@ -143,6 +147,7 @@ static hidi_status micro_batch(void *context, int member, size_t piece)
     hidi_workers *w = context;
     hidi_worker *worker = &w->worker[member];
     hidi_gradient_part *part;
+    piece += w->first;
     hidi_batch_part(&worker->batch, w->step, piece * w->task->micro_batch);
     HIDI_TRY(hidi_gradient_sum_take(w->sum, piece, &part));
     const hidi_status status = compute(w, worker, part);
@@ -150,11 +155,12 @@ static hidi_status micro_batch(void *context, int member, size_t piece)
     return status;
 }
 
-/* A single micro-batch is not shared out: then the kernels are, over all threads. */
-static hidi_status all_micro_batches(hidi_workers *w)
+/* A batch in a single micro-batch is not shared out: then the kernels are, over all threads. */
+static hidi_status own_micro_batches(hidi_workers *w)
 {
-    return w->pieces == 1 ? micro_batch(w, 0, 0)
-                          : hidi_backend_share_out(w->backend, w->pieces, micro_batch, w);
+    if (w->task->batch <= w->task->micro_batch && w->pieces == 1)
+        return micro_batch(w, 0, 0);
+    return hidi_backend_share_out(w->backend, w->pieces, micro_batch, w);
 }
 
 hidi_status hidi_workers_step(hidi_workers *w, long step, double *values)
@@ -162,7 +168,8 @@ hidi_status hidi_workers_step(hidi_workers *w, long step, double *values)
     const int n = count_columns(w->task);
     w->step = step;
     hidi_gradient_sum_begin(w->sum);
-    HIDI_TRY(all_micro_batches(w));
+    HIDI_TRY(hidi_processes_agree(own_micro_batches(w)));
+    HIDI_TRY(hidi_gradient_sum_exchange(w->sum));
     for (int i = 0; i < n; i++)
         values[i] = hidi_gradient_sum_terms(w->sum)[i];
     return w->task->update(w->task->self, step, values);
