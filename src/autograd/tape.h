@@ -74,7 +74,8 @@ hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hi
 /* From here to the reset, gradients of parameters that would be added to an element of `grad` [n]
  * are added to the same element of `part` [n] instead: so that several tapes can take parts of a
  * batch through one model at the same time.  Both are backend memory of the caller.  part is set
- * to 0 when the first such parameter comes; where part is grad itself, it stays.  At most HIDI_MAX_DIVERSIONS of them. */
+ * to 0 when the first such parameter comes; where part is grad itself, it stays.  Past
+ * HIDI_MAX_DIVERSIONS of them: HIDI_BAD_ARGUMENT. */
 #define HIDI_MAX_DIVERSIONS 4
 hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n);
 

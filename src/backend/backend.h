@@ -14,8 +14,8 @@
  *     serves the tangent (jvp) and the gradient (vjp).
  *   - Inputs and outputs do not overlap unless a slot says "may alias" (then: exactly the same
  *     array or disjoint).
- *   - Results are deterministic; those of the gradients of convolutions for a given number of threads,
- *     all others for any.
+ *   - Results are deterministic; those of the gradients of convolutions for a given number of
+ *     threads, all others for any.
  *   - A slot does not fail visibly: a device backend keeps its first error until check() is called.
  */
 #ifndef HIDI_BACKEND_BACKEND_H

@@ -1,5 +1,5 @@
-/* processes.c - the only file that knows MPI.  A failure of MPI itself ends the run: MPI_COMM_WORLD's
- * errors are fatal, as they are by default. */
+/* processes.c - the only file that knows MPI.  A failure of MPI itself ends the run, as it does by
+ * default. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

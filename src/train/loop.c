@@ -169,14 +169,6 @@ static hidi_status resume(const hidi_task *task, const hidi_training *training, 
     return status;
 }
 
-static int count_columns(const hidi_task *task)
-{
-    int n = 0;
-    while (n < HIDI_MAX_LOG_COLUMNS && task->columns[n] != NULL)
-        n++;
-    return n;
-}
-
 /* Moves a log that cannot be continued, for the reason in the latest message, out of the way. */
 static hidi_status set_aside(const hidi_task *task, const hidi_training *training)
 {
@@ -217,7 +209,7 @@ static hidi_status open_log(hidi_csv *log, const hidi_task *task, const hidi_tra
                             long step)
 {
     const char *columns[HIDI_MAX_LOG_COLUMNS + 3] = {"step"};
-    int n = count_columns(task);
+    int n = hidi_task_columns(task);
     memcpy(columns + 1, task->columns, (size_t)n * sizeof columns[0]);
     columns[n + 1] = "seconds";
     hidi_status status = hidi_csv_open(log, training->log, columns, step);
@@ -247,7 +239,7 @@ static bool stop_requested(const hidi_training *training, long done)
 static hidi_status run(hidi_workers *workers, const hidi_task *task, const hidi_training *training,
                        hidi_csv *log, position *at)
 {
-    const int n = count_columns(task);
+    const int n = hidi_task_columns(task);
     double row[HIDI_MAX_LOG_COLUMNS + 2];
     char note[64] = "";
     hidi_progress progress;

@@ -19,6 +19,9 @@ typedef struct hidi_worker {
     hidi_batch batch; /* the samples, and of which step */
 } hidi_worker;
 
+/* The worker's samples, as a share of the batch. */
+double hidi_worker_share(const hidi_worker *worker);
+
 /* The backward pass from `loss`, a mean over the worker's samples, as their share of the mean over
  * the whole batch. */
 hidi_status hidi_worker_backward(hidi_worker *worker, hidi_var *loss);
@@ -48,6 +51,9 @@ typedef struct hidi_task {
     hidi_status (*to_file)(void *self, hidi_tensor_file *file);
     hidi_status (*from_file)(void *self, const hidi_tensor_file *file);
 } hidi_task;
+
+/* How many there are; HIDI_MAX_LOG_COLUMNS + 1: more than that. */
+int hidi_task_columns(const hidi_task *task);
 
 /* HIDI_BAD_ARGUMENT: a task without a label, columns (1 .. HIDI_MAX_LOG_COLUMNS), settings, data,
  * parameters or one of its functions, or with a batch or micro-batch out of range. */

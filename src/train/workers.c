@@ -1,9 +1,5 @@
 /* workers.c - a step: its micro-batches are shared out, their gradients summed, and the task updates
- * its parameters by the sum.
- *
- * All losses here are means over samples of terms that depend on one sample alone.  So the mean over
- * a batch of B is the sum over its parts of size / B times the part's own mean, and so is its
- * gradient: exactly what one large batch has, but for the order of rounding. */
+ * its parameters by the sum. */
 #include "train/workers.h"
 
 #include <math.h>
@@ -11,7 +7,6 @@
 
 #include "core/processes.h"
 #include "train/gradient_sum.h"
-#include "train/options.h"
 
 struct hidi_workers {
     const hidi_task *task;
@@ -22,44 +17,6 @@ struct hidi_workers {
     hidi_gradient_sum *sum;
     long step; /* that is under way */
 };
-
-static double share_of(const hidi_worker *worker)
-{
-    return (double)worker->batch.size / (double)worker->batch.total;
-}
-
-hidi_status hidi_worker_backward(hidi_worker *worker, hidi_var *loss)
-{
-    const hidi_real share = (hidi_real)share_of(worker);
-    return hidi_tape_backward(worker->tape, loss, &share);
-}
-
-static int count_columns(const hidi_task *task)
-{
-    int n = 0;
-    while (n <= HIDI_MAX_LOG_COLUMNS && task->columns[n] != NULL)
-        n++;
-    return n;
-}
-
-hidi_status hidi_task_check(const hidi_task *task)
-{
-    const char *missing = !task->label        ? "label"
-                          : !task->columns    ? "columns"
-                          : !task->settings   ? "settings"
-                          : !task->data       ? "data"
-                          : !task->trained[0] ? "parameters"
-                          : !task->accumulate ? "accumulate()"
-                          : !task->update     ? "update()"
-                          : !task->to_file    ? "to_file()"
-                          : !task->from_file  ? "from_file()"
-                                              : NULL;
-    if (missing != NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "a task without %s", missing);
-    HIDI_TRY(hidi_batch_sizes_check(task->batch, task->micro_batch));
-    const int n = count_columns(task);
-    return hidi_require(n >= 1 && n <= HIDI_MAX_LOG_COLUMNS, "the number of columns", n, "1 to 16");
-}
 
 static hidi_status create(hidi_workers *w)
 {
@@ -138,7 +95,7 @@ static hidi_status compute(hidi_workers *w, hidi_worker *worker, hidi_gradient_p
     for (int i = 0; i < HIDI_MAX_TRAINED; i++)
         part->is_reached[i] = hidi_tape_diverted(worker->tape, part->grad[i]);
     for (int i = 0; i < HIDI_MAX_LOG_COLUMNS; i++)
-        part->term[i] = share_of(worker) * terms[i];
+        part->term[i] = hidi_worker_share(worker) * terms[i];
     return HIDI_OK;
 }
 
@@ -165,7 +122,7 @@ static hidi_status own_micro_batches(hidi_workers *w)
 
 hidi_status hidi_workers_step(hidi_workers *w, long step, double *values)
 {
-    const int n = count_columns(w->task);
+    const int n = hidi_task_columns(w->task);
     w->step = step;
     hidi_gradient_sum_begin(w->sum);
     HIDI_TRY(hidi_processes_agree(own_micro_batches(w)));

@@ -1,7 +1,7 @@
 /* gemm.c - matrix products: BLAS on one thread, on one block of C for each thread.
  *
  * Sharing the blocks of C among OpenMP threads that each call a serial BLAS is faster for a
- * transformer's long and narrow matrices than BLAS's own threads, does not suffer on a busy machine,
+ * transformer's long and narrow matrices than BLAS's own threads, suffers less on a busy machine,
  * and gives the same bits for any number of threads.
  */
 #ifdef HAVE_CONFIG_H
@@ -51,9 +51,9 @@ void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n
     hidi_serial_end(before);
 }
 
-/* The grid of blocks of C.  How C is cut decides the last bits of its elements, so it depends on the
- * sizes alone, and not on the threads that share the blocks: on a thread that is to compute alone it
- * is not cut, elsewhere into a block for every BLOCK_WORK operations, up to BLOCKS of them. */
+/* The grid of blocks of C.  How C is cut decides the last bits of its elements, so it depends on
+ * the sizes alone, and not on the threads that share the blocks: on a thread that is to compute
+ * alone it is not cut, elsewhere into a block for every BLOCK_WORK operations, up to BLOCKS of them. */
 typedef struct grid {
     size_t rows, columns;
 } grid;

@@ -1,5 +1,6 @@
-/* rows.c - sums and norms of rows, the modulation of tokens, channels and upsampling: each thread has its share of the
- * rows, or of the columns where sums run down them, so that a sum is always one thread's. */
+/* rows.c - sums and norms of rows, the modulation of tokens, channels and upsampling: each thread
+ * has its share of the rows, or of the columns where sums run down them, so that a sum is always
+ * one thread's. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
