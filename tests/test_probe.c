@@ -21,6 +21,7 @@
 #include "method/heads.h"
 #include "model/params_file.h"
 #include "near.h"
+#include "random_weights.h"
 #include "scratch.h"
 #include "suite.h"
 
@@ -91,16 +92,7 @@ static hidi_dit *make_dit(size_t image_size, bool has_interval, uint64_t seed)
         .time_scale = 3};
     hidi_dit *dit;
     ok(hidi_dit_create(&dit, backend, &config));
-    for (int i = 0; i < dit->params.n_params; i++) {
-        const size_t n = hidi_count(dit->params.param[i].shape);
-        hidi_real *host = malloc(n * sizeof *host);
-        ck_assert_ptr_nonnull(host);
-        hidi_normal((hidi_random){seed, HIDI_STREAM_TEST, (uint64_t)i}, 0, host, n);
-        for (size_t k = 0; k < n; k++)
-            host[k] *= (hidi_real)0.3;
-        hidi_params_write(&dit->params, i, host);
-        free(host);
-    }
+    random_weights(dit, seed);
     return dit;
 }
 

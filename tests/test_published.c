@@ -24,6 +24,7 @@
 #include "model/chain.h"
 #include "model/prediction.h"
 #include "each_backend.h"
+#include "random_weights.h"
 #include "scratch.h"
 #include "source.h"
 
@@ -165,14 +166,7 @@ static hidi_dit *make_dit(int prediction)
         .time_scale = prediction == HIDI_EPSILON ? 100 : 2, .prediction = prediction};
     hidi_dit *dit;
     ok(hidi_dit_create(&dit, backend, &config));
-    for (int i = 0; i < dit->params.n_params; i++) {
-        const size_t n = hidi_count(dit->params.param[i].shape);
-        hidi_real *host = malloc(n * sizeof *host);
-        ck_assert_ptr_nonnull(host);
-        draw(host, n, (uint64_t)i, 0.3);
-        hidi_params_write(&dit->params, i, host);
-        free(host);
-    }
+    random_weights(dit, 9);
     return dit;
 }
 
