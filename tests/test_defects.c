@@ -19,6 +19,7 @@ enum { SIZE = 8, C = 2, PATCH = 4, N = 4, PIXELS = C * SIZE * SIZE, B = 3, D = B
 static const hidi_backend *backend; /* set by main */
 static const int32_t y[B] = {0, 2, 1};
 static hidi_real x[B * PIXELS];
+static const hidi_random none = {0, HIDI_STREAM_DEFECT, 0}; /* of defects without noise */
 
 static void draw(hidi_real *to, size_t n, uint64_t which)
 {
@@ -38,7 +39,7 @@ START_TEST(blur_is_a_mean_of_the_neighbourhood)
     hidi_real image[PIXELS], before[PIXELS];
     draw(before, PIXELS, 1);
     memcpy(image, before, sizeof image);
-    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, 2, HIDI_DEFECT_BLUR), HIDI_OK);
+    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, 2, HIDI_DEFECT_BLUR, none), HIDI_OK);
     for (size_t k = 0; k < PIXELS; k++)
         if (!in_token(k, 2))
             ck_assert(image[k] == before[k]);
@@ -56,14 +57,15 @@ START_TEST(broken_is_a_quarter_turn)
     hidi_real image[PIXELS], before[PIXELS];
     draw(before, PIXELS, 2);
     memcpy(image, before, sizeof image);
-    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, 1, HIDI_DEFECT_BROKEN), HIDI_OK);
+    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, 1, HIDI_DEFECT_BROKEN, none), HIDI_OK);
     for (size_t k = 0; k < PIXELS; k++)
         if (!in_token(k, 1))
             ck_assert(image[k] == before[k]);
     ck_assert(image[PATCH] == before[3 * SIZE + PATCH]); /* bottom left to top left */
     ck_assert(image[PATCH + 3] == before[PATCH]);        /* top left to top right   */
     for (int turn = 1; turn < 4; turn++)
-        ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, 1, HIDI_DEFECT_BROKEN), HIDI_OK);
+        ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, 1, HIDI_DEFECT_BROKEN, none),
+                         HIDI_OK);
     ck_assert_mem_eq(image, before, sizeof image);
 }
 END_TEST
@@ -85,13 +87,87 @@ START_TEST(defects_are_where_detail_is)
 }
 END_TEST
 
+/* The same values in another order, or (noise) moved by about its size; nothing outside the patch. */
+START_TEST(other_defects)
+{
+    static const hidi_defect kinds[] = {HIDI_DEFECT_SHIFTED, HIDI_DEFECT_RECOLOURED,
+                                        HIDI_DEFECT_NOISE};
+    hidi_real image[PIXELS], before[PIXELS];
+    for (int i = 0; i < 3; i++) {
+        double moved = 0;
+        draw(before, PIXELS, 3);
+        memcpy(image, before, sizeof image);
+        ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, 3, kinds[i], none), HIDI_OK);
+        for (size_t k = 0; k < PIXELS; k++) {
+            const size_t row = k / SIZE, column = k % SIZE;
+            if (!in_token(k, 3))
+                ck_assert(image[k] == before[k]);
+            else if (kinds[i] == HIDI_DEFECT_SHIFTED)
+                ck_assert(image[k] == before[row * SIZE + 4 + (column - 4 + 2) % 4]);
+            else if (kinds[i] == HIDI_DEFECT_RECOLOURED)
+                ck_assert(image[k] == before[(k + SIZE * SIZE) % PIXELS]);
+            moved += pow((double)image[k] - (double)before[k], 2);
+        }
+        if (kinds[i] == HIDI_DEFECT_NOISE) { /* 32 draws: a deviation of a quarter */
+            const double size = sqrt(moved / (C * PATCH * PATCH));
+            ck_assert(size > 0.5 * HIDI_DEFECT_NOISE_SIZE && size < 2 * HIDI_DEFECT_NOISE_SIZE);
+        }
+    }
+}
+END_TEST
+
+/* k tokens are damaged, those that are said to be, and the same ones again; each token comes up; of
+ * one damaged token, only those with detail. */
+START_TEST(damage_is_where_it_is_said_to_be)
+{
+    hidi_real image[PIXELS], again[PIXELS], before[PIXELS];
+    bool damaged[N], same[N];
+    size_t times[N] = {0}, alone = 0;
+    draw(before, PIXELS, 4);
+    for (size_t k = 0; k < PIXELS; k++)
+        if (in_token(k, 0) || in_token(k, 3))
+            before[k] *= (hidi_real)0.01;
+    for (uint64_t step = 0; step < 200; step++) {
+        const hidi_random random = {7, HIDI_STREAM_DEFECT, step};
+        const size_t k = 1 + step % N;
+        size_t n = 0;
+        memcpy(image, before, sizeof image);
+        memcpy(again, before, sizeof again);
+        ck_assert_int_eq(hidi_damage_image(image, C, SIZE, PATCH, k, HIDI_DEFECT_ANY, random,
+                                           damaged), HIDI_OK);
+        ck_assert_int_eq(hidi_damage_image(again, C, SIZE, PATCH, k, HIDI_DEFECT_ANY, random,
+                                           same), HIDI_OK);
+        ck_assert_mem_eq(image, again, sizeof image);
+        ck_assert_mem_eq(damaged, same, sizeof same);
+        for (size_t i = 0; i < N; i++) {
+            bool changed = false;
+            for (size_t p = 0; p < PIXELS; p++)
+                changed = changed || (in_token(p, i) && image[p] != before[p]);
+            ck_assert(changed == damaged[i]);
+            n += damaged[i];
+            times[i] += damaged[i];
+            alone += k == 1 && damaged[i] && (i == 1 || i == 2);
+        }
+        ck_assert_uint_eq(n, k);
+    }
+    ck_assert_uint_eq(alone, 50);
+    for (size_t i = 0; i < N; i++)
+        ck_assert_uint_ge(times[i], 50);
+    ck_assert_int_eq(hidi_damage_image(image, C, SIZE, PATCH, 0, HIDI_DEFECT_ANY, none, damaged),
+                     HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_damage_image(image, C, SIZE, PATCH, N + 1, HIDI_DEFECT_ANY, none,
+                                       damaged), HIDI_BAD_ARGUMENT);
+}
+END_TEST
+
 START_TEST(what_is_no_token)
 {
     hidi_real image[PIXELS] = {0};
     size_t at;
-    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, N, HIDI_DEFECT_BLUR),
+    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, PATCH, N, HIDI_DEFECT_BLUR, none),
                      HIDI_BAD_ARGUMENT);
-    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, 3, 0, HIDI_DEFECT_BLUR), HIDI_BAD_ARGUMENT);
+    ck_assert_int_eq(hidi_plant_defect(image, C, SIZE, 3, 0, HIDI_DEFECT_BLUR, none),
+                     HIDI_BAD_ARGUMENT);
     ck_assert_int_eq(hidi_defect_place(image, C, SIZE, 0, 0.5, &at), HIDI_BAD_ARGUMENT);
 }
 END_TEST
@@ -259,6 +335,8 @@ int main(void)
     tcase_add_test(tcase, blur_is_a_mean_of_the_neighbourhood);
     tcase_add_test(tcase, broken_is_a_quarter_turn);
     tcase_add_test(tcase, defects_are_where_detail_is);
+    tcase_add_test(tcase, other_defects);
+    tcase_add_test(tcase, damage_is_where_it_is_said_to_be);
     tcase_add_test(tcase, what_is_no_token);
     tcase_add_test(tcase, ranks);
     tcase_add_loop_test(tcase, gradient_is_that_of_differences, 0, HIDI_HEAD_COUNT);

@@ -22,7 +22,7 @@ static hidi_real *gradient(hidi_tape *tape, hidi_dit *net, double step)
     hidi_var *s = hidi_filled(tape, hidi_shape1(BATCH), (hidi_real)(T - step));
     hidi_var *loss = step > 0 ? hidi_consistency_loss(tape, net, z, v, t, s, some_classes)
                               : hidi_meanflow_loss_at(tape, net, z, v, t, r, some_classes, &options,
-                                                      &terms);
+                                                      NULL, &terms);
     if (hidi_tape_backward(tape, loss, NULL) != HIDI_OK) {
         printf("%s\n", hidi_error_message());
         exit(1);

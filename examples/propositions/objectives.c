@@ -141,7 +141,8 @@ static hidi_var *loss_of(training *s, long update)
     hidi_var *z = hidi_constant(s->tape, shape, z_host);
     hidi_var *known = hidi_constant(s->tape, shape, known_host);
     if (s->objective != PROGRESSIVE)
-        return hidi_meanflow_loss_at(s->tape, s->student, z, known, t, r, NULL, &options, &terms);
+        return hidi_meanflow_loss_at(s->tape, s->student, z, known, t, r, NULL, &options, NULL,
+                                     &terms);
     if (round_of(s, update) > 1)
         known = hidi_progressive_target(s->tape, s->previous, z, t, r, NULL, 1);
     hidi_var *u = hidi_dit_velocity(s->tape, s->student, false, z, t, r, NULL);

@@ -76,7 +76,7 @@ hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hi
  * batch through one model at the same time.  Both are backend memory of the caller.  part is set
  * to 0 when the first such parameter comes; where part is grad itself, it stays.  Past
  * HIDI_MAX_DIVERSIONS of them: HIDI_BAD_ARGUMENT. */
-#define HIDI_MAX_DIVERSIONS 4
+#define HIDI_MAX_DIVERSIONS 12
 hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n);
 
 /* Has a parameter come whose gradient goes to `part`? */

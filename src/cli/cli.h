@@ -50,6 +50,7 @@ typedef struct hidi_command {
     ENTRY(flops, NULL)                                                                             \
     ENTRY(info, NULL)                                                                              \
     ENTRY(convert, NULL)                                                                           \
+    ENTRY(detect, NULL)                                                                            \
     ENTRY(study, NULL)                                                                             \
     ENTRY(selftest, NULL)
 

@@ -77,7 +77,7 @@ static bool shares_work(const hidi_command *command)
 {
     return command == &hidi_command_run || command == &hidi_command_features ||
            command == &hidi_command_teacher || command == &hidi_command_stage1 ||
-           command == &hidi_command_stage2;
+           command == &hidi_command_stage2 || command == &hidi_command_detect;
 }
 
 /* As one of the processes of an MPI run, if it is one. */
@@ -87,7 +87,7 @@ static int run_with_others(const hidi_command *command, int argc, char **argv)
     if (status == HIDI_OK && hidi_processes() > 1 && !shares_work(command))
         status = hidi_processes_agree(hidi_error(
             HIDI_UNSUPPORTED, "hidi %s works in one process: start it without mpirun (run, features, "
-                              "teacher, stage1 and stage2 share their steps)",
+                              "teacher, stage1, stage2 and detect share their steps)",
             command->name));
     if (status != HIDI_OK) {
         if (hidi_process_speaks())

@@ -37,7 +37,10 @@ typedef enum hidi_stream {
     HIDI_STREAM_TEST,         /* for tests                                            */
     HIDI_STREAM_SHAPES_VALIDATION, /* procedural images of the third split            */
     HIDI_STREAM_STEP_NOISE,   /* of a stochastic sampler's steps                      */
-    HIDI_STREAM_LATENT        /* e of a latent's distribution: step = number of the image */
+    HIDI_STREAM_LATENT,       /* e of a latent's distribution: step = number of the image */
+    HIDI_STREAM_DEFECT,       /* noise of planted defects: step = number of the image     */
+    HIDI_STREAM_DEFECT_PLACE, /* which tokens are damaged                                 */
+    HIDI_STREAM_DEFECT_KIND   /* and how                                                  */
 } hidi_stream;
 
 typedef struct hidi_random {

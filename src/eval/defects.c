@@ -14,12 +14,6 @@
 #include "core/random.h"
 #include "core/stop.h"
 
-const char *hidi_defect_name(hidi_defect kind)
-{
-    static const char *const names[HIDI_DEFECTS] = {"blur", "broken"};
-    return names[kind];
-}
-
 const char *hidi_finder_name(hidi_finder finder)
 {
     static const char *const names[HIDI_FINDERS] = {"weight", "score", "gradient"};
@@ -101,92 +95,6 @@ hidi_status hidi_token_maps(hidi_tape *tape, const hidi_heads *heads, const hidi
         maps_of(tape, heads, backbone, z, y, n, t, weights, scores, gradient);
     free(z);
     return status;
-}
-
-/* --- defects ---------------------------------------------------------------------------------- */
-
-static hidi_status check_grid(size_t size, size_t patch, size_t at)
-{
-    if (patch == 0 || size % patch != 0 || at >= size / patch * (size / patch))
-        return hidi_error(HIDI_BAD_ARGUMENT, "no token %zu in images of %zu with patches of %zu",
-                          at, size, patch);
-    return HIDI_OK;
-}
-
-/* The mean over the square of `reach` around (i, j), cut at the border, of plane [size, size]. */
-static hidi_real box_mean(const hidi_real *plane, size_t size, size_t i, size_t j, size_t reach)
-{
-    const size_t top = i > reach ? i - reach : 0, left = j > reach ? j - reach : 0;
-    const size_t bottom = i + reach < size ? i + reach : size - 1;
-    const size_t right = j + reach < size ? j + reach : size - 1;
-    double sum = 0;
-    for (size_t r = top; r <= bottom; r++)
-        for (size_t c = left; c <= right; c++)
-            sum += (double)plane[r * size + c];
-    return (hidi_real)(sum / (double)((bottom - top + 1) * (right - left + 1)));
-}
-
-hidi_status hidi_plant_defect(hidi_real *image, size_t C, size_t size, size_t patch, size_t at,
-                              hidi_defect kind)
-{
-    HIDI_TRY(check_grid(size, patch, at));
-    const size_t side = size / patch, top = at / side * patch, left = at % side * patch;
-    hidi_real *damaged = malloc(patch * patch * sizeof *damaged);
-    if (damaged == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "out of memory for a patch");
-    for (size_t c = 0; c < C; c++) {
-        hidi_real *plane = image + c * size * size;
-        for (size_t i = 0; i < patch; i++)
-            for (size_t j = 0; j < patch; j++)
-                damaged[i * patch + j] =
-                    kind == HIDI_DEFECT_BLUR
-                        ? box_mean(plane, size, top + i, left + j, patch > 1 ? patch / 2 : 1)
-                        : plane[(top + patch - 1 - j) * size + left + i];
-        for (size_t i = 0; i < patch; i++)
-            memcpy(plane + (top + i) * size + left, damaged + i * patch, patch * sizeof *damaged);
-    }
-    free(damaged);
-    return HIDI_OK;
-}
-
-/* Of a token's pixels, summed over channels. */
-static double token_variance(const hidi_real *image, size_t C, size_t size, size_t patch, size_t at)
-{
-    const size_t side = size / patch, top = at / side * patch, left = at % side * patch;
-    double total = 0;
-    for (size_t c = 0; c < C; c++) {
-        double sum = 0, square = 0;
-        for (size_t i = 0; i < patch * patch; i++) {
-            const size_t row = top + i / patch, column = left + i % patch;
-            const double x = (double)image[(c * size + row) * size + column];
-            sum += x;
-            square += x * x;
-        }
-        total += square - sum * sum / (double)(patch * patch);
-    }
-    return total;
-}
-
-hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, size_t patch,
-                              double draw, size_t *at)
-{
-    HIDI_TRY(check_grid(size, patch, 0));
-    const size_t N = size / patch * (size / patch), candidates = (N + 1) / 2;
-    const size_t wanted = (size_t)(draw * (double)candidates); /* that many have more detail */
-    double *variance = malloc(N * sizeof *variance);
-    if (variance == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "out of memory for %zu tokens", N);
-    for (size_t i = 0; i < N; i++)
-        variance[i] = token_variance(image, C, size, patch, i);
-    for (size_t i = 0; i < N; i++) {
-        size_t before = 0;
-        for (size_t k = 0; k < N; k++)
-            before += variance[k] > variance[i] || (variance[k] == variance[i] && k < i);
-        if (before == wanted)
-            *at = i;
-    }
-    free(variance);
-    return HIDI_OK;
 }
 
 /* --- ranking ---------------------------------------------------------------------------------- */
@@ -287,7 +195,8 @@ static hidi_status plant(batch *b, const hidi_dataset *data, hidi_split split, s
         double draw;
         hidi_uniform((hidi_random){seed, HIDI_STREAM_LABEL, first + i}, 0, &draw, 1);
         HIDI_TRY(hidi_defect_place(b->clean + i * pixels, C, H, patch, draw, &b->at[i]));
-        HIDI_TRY(hidi_plant_defect(b->damaged + i * pixels, C, H, patch, b->at[i], kind));
+        HIDI_TRY(hidi_plant_defect(b->damaged + i * pixels, C, H, patch, b->at[i], kind,
+                                   (hidi_random){seed, HIDI_STREAM_DEFECT, first + i}));
     }
     return HIDI_OK;
 }

@@ -9,6 +9,7 @@
 
 #include "../data/dataset.h"
 #include "../method/heads.h"
+#include "damage.h"
 
 /* Maps over the tokens of images x [n, C, H, W] (host, classes y [n]), noised to t with the noise
  * number `step` of `seed`; each of the outputs, host [n, N], may be NULL:
@@ -20,22 +21,6 @@ hidi_status hidi_token_maps(hidi_tape *tape, const hidi_heads *heads, const hidi
                             const hidi_real *x, const int32_t *y, size_t n, double t, uint64_t seed,
                             uint64_t step, hidi_real *weights, hidi_real *scores,
                             hidi_real *gradient);
-
-typedef enum hidi_defect {
-    HIDI_DEFECT_BLUR,  /* the patch's pixels become means of their neighbourhoods, p wide        */
-    HIDI_DEFECT_BROKEN /* the patch is turned by a quarter: stripes do not continue              */
-} hidi_defect;
-enum { HIDI_DEFECTS = 2 };
-const char *hidi_defect_name(hidi_defect kind); /* "blur", "broken" */
-
-/* Damages token `at` (row by row in the grid of (size / patch)^2) of image [C, size, size]. */
-hidi_status hidi_plant_defect(hidi_real *image, size_t C, size_t size, size_t patch, size_t at,
-                              hidi_defect kind);
-
-/* A token with detail: by one draw, uniform among the half of the tokens with the larger variance
- * (a blur of the plain background would be no defect). */
-hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, size_t patch,
-                              double draw, size_t *at);
 
 typedef enum hidi_finder {
     HIDI_FINDER_WEIGHT,

@@ -34,6 +34,8 @@ typedef struct log_figure {
 
 static const log_figure figures[] = {
     {"features", "Feature net", "step", "step", "cross entropy", NULL, true, true, {{"loss", NULL}}},
+    {"detect", "Discriminators: mean loss", "step", "step", "loss", NULL, false, true,
+     {{"loss", NULL}}},
     {"teacher",
      "Teacher: flow matching",
      "step",

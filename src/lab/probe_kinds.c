@@ -116,7 +116,7 @@ static hidi_status run_meanflow(hidi_probe *p)
     HIDI_TRY(hidi_params_train(&student->params));
     hidi_var *loss = hidi_meanflow_loss(p->tape, student, p->dit[HIDI_PROBE_TEACHER], in(p, "x"),
                                         in(p, "e"), in(p, "t"), in(p, "r"), p->y, &p->set.meanflow,
-                                        &terms);
+                                        NULL, &terms);
     HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
     HIDI_TRY(hidi_probe_put(p, "v", terms.v));
     HIDI_TRY(hidi_probe_put(p, "u", terms.u));

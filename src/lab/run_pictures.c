@@ -93,7 +93,9 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     char heads[HIDI_PATH], backbone[HIDI_PATH], path[HIDI_PATH];
     const hidi_settings *s = &p->session->settings;
     hidi_discriminator discriminator;
-    if (s->dm.head != HIDI_HEAD_AWD || s->dm.adversary_weight <= 0)
+    hidi_stage2_options dm;
+    HIDI_TRY(hidi_settings_stage2(s, &dm));
+    if (!hidi_head_of(dm.heads.kind)->has_weights || dm.adversary_weight <= 0)
         return HIDI_OK;
     int32_t *y = malloc(n * sizeof *y);
     if (y == NULL)

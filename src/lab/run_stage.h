@@ -18,7 +18,8 @@ enum {
     HIDI_RUN_TEACHER,
     HIDI_RUN_STAGE1,
     HIDI_RUN_STAGE2,
-    HIDI_RUN_STAGES
+    HIDI_RUN_STAGES,
+    HIDI_RUN_DETECT = HIDI_RUN_STAGES /* no stage of hidi run: discriminators alone (detecting.h) */
 };
 
 /* Locks the folder and removes what a run that was killed has left in it.  number: one of those

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/choice.h"
 #include "method/adversarial.h"
 #include "train/options.h"
 
@@ -113,6 +114,10 @@ const hidi_option hidi_settings_table[] = {
          "du/dt by differences over t +- this much, within [r, 1]; 0: by JVP"),
     REAL("td.bound", td.meanflow.bound, 0, 100, "1",
          "(t - r) du/dt is at most this many times as long as v; 0: no bound"),
+    CHOICE("td.tangent", td.meanflow.tangent, HIDI_TANGENTS, "student",
+           "du/dt by the weights that are trained, or by their moving average"),
+    INT("td.tangent_warmup", td.meanflow.tangent_warmup, 0, 1e9, "0",
+        "steps in which (t - r) du/dt enters the target by and by"),
     CHOICE("td.sampler", td.interval.sampler, HIDI_INTERVAL_SAMPLERS, "cover",
            "how (t, r) is drawn"),
     REAL("td.same", td.interval.same, 0, 1, "0.25", "share of the batch with r = t"),
@@ -141,14 +146,29 @@ const hidi_option hidi_settings_table[] = {
     CHOICE("dm.adversarial_loss", dm.adversarial, HIDI_ADVERSARIAL_KINDS, "non-saturating",
            "adversarial loss"),
     CHOICE("dm.backbone", dm.backbone, HIDI_BACKBONES, "teacher", "whose features the heads read"),
-    CHOICE("dm.head", dm.head, HIDI_HEAD_KINDS, "awd", "the discriminator, or a control"),
+    TEXT("dm.head", dm.head, "awd",
+         "the discriminator, or a control (awd gap token conv top apt)"),
     TEXT("dm.blocks", dm.blocks, "1,3", "blocks after which the heads read, counted from 0"),
-    INT("dm.key_width", dm.key_width, 1, 65536, "32", "awd: width d of query and keys"),
-    BOOL("dm.conditional", dm.conditional, "no", "awd: the query depends on t and class"),
+    INT("dm.key_width", dm.key_width, 1, 65536, "32", "awd, apt: width d of queries and keys"),
+    BOOL("dm.conditional", dm.conditional, "no", "awd, apt: the query depends on t and class"),
     REAL("dm.r1_weight", dm.r1_weight, 0, 1e6, "0", "weight of approximate R1; 0: off"),
     REAL("dm.r1_sigma", dm.r1_sigma, 0, 1, "0.05", "size of its perturbation"),
     REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.05",
          "weight of a retained MeanFlow loss; 0: off"),
+
+    TRAINING("detect", detect, "1000", "64", "1e-3", "50", "cosine", "0.99"),
+    TEXT("detect.heads", detect.heads, "gap token conv top awd apt",
+         "discriminators, at most 12, with blanks between them; options as in awd:queries=4,mean=0.5"),
+    TEXT("detect.blocks", detect.blocks, "1,3",
+         "blocks after which the heads read, counted from 0"),
+    INT("detect.key_width", detect.key_width, 1, 65536, "32",
+        "awd, apt: width d of queries and keys"),
+    CHOICE("detect.defect", detect.defect, HIDI_DEFECT_KINDS, "any",
+           "what is wrong with a damaged token; any: one of the others, drawn"),
+    INT("detect.damaged", detect.damaged, 1, 1e6, "1", "k: damaged tokens of a damaged image"),
+    INT("detect.images", detect.images, 2, 1e7, "512",
+        "images of eval.split that are shown whole, and damaged, in the end"),
+    TIMES("detect", "time_", detect.time, "uniform", "0", "0.3"),
 
     INT("sample.steps", sample.steps, 1, 10000, "25", "teacher's sampling steps"),
     INT("sample.student_steps", sample.student_steps, 1, 10000, "1", "student's sampling steps"),
@@ -250,11 +270,42 @@ hidi_status hidi_settings_stage2(const hidi_settings *s, hidi_stage2_options *op
                                  .schedule = hidi_settings_schedule(t),
                                  .fake_rate = s->dm.fake_rate,
                                  .head_rate = s->dm.head_rate};
-    options->heads.kind = (hidi_head_kind)s->dm.head;
     options->heads.key_width = (size_t)s->dm.key_width;
     options->heads.conditional = s->dm.conditional != 0;
+    HIDI_TRY(hidi_error_prefix(hidi_heads_parse_kind(s->dm.head, &options->heads), "dm.head"));
     hidi_status status = hidi_heads_parse_blocks(s->dm.blocks, &options->heads);
     return hidi_error_prefix(status, "dm.blocks");
+}
+
+hidi_status hidi_settings_detection(const hidi_settings *s, hidi_detection_options *options,
+                                    hidi_head_names names)
+{
+    const hidi_training_settings *t = &s->detect.train;
+    size_t length = 0;
+    *options = (hidi_detection_options){.batch = (size_t)t->batch,
+                                        .micro_batch = (size_t)t->micro_batch,
+                                        .seed = (uint64_t)s->run.seed,
+                                        .defect = s->detect.defect,
+                                        .damaged = (size_t)s->detect.damaged,
+                                        .time = s->detect.time,
+                                        .adamw = hidi_settings_adamw(t),
+                                        .schedule = hidi_settings_schedule(t)};
+    const char *word = hidi_next_word(s->detect.heads, &length);
+    for (; word != NULL; word = hidi_next_word(word + length, &length)) {
+        if (options->n == HIDI_MAX_TRAINED)
+            return hidi_error(HIDI_BAD_ARGUMENT, "detect.heads: more than %d", HIDI_MAX_TRAINED);
+        char *name = names[options->n];
+        hidi_heads_config *heads = &options->heads[options->n];
+        heads->key_width = (size_t)s->detect.key_width;
+        snprintf(name, HIDI_CONFIG_TEXT, "%.*s", (int)length, word);
+        HIDI_TRY(hidi_error_prefix(hidi_heads_parse_kind(name, heads), "detect.heads"));
+        HIDI_TRY(hidi_error_prefix(hidi_heads_parse_blocks(s->detect.blocks, heads),
+                                   "detect.blocks"));
+        for (char *comma = name; (comma = strchr(comma, ',')) != NULL;)
+            *comma = '+'; /* it is a column's name in the log */
+        options->name[options->n++] = name;
+    }
+    return HIDI_OK;
 }
 
 hidi_split hidi_settings_split(const hidi_settings *s)
@@ -303,7 +354,8 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 #define IMMATERIAL                                                                                 \
     "run.threads features.save_every features.log_every features.test_images "                     \
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
-    "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
+    "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every detect.save_every "            \
+    "detect.log_every detect.images"
 
 static bool is_default(const hidi_training_settings *t)
 {
@@ -315,7 +367,9 @@ static bool is_default(const hidi_training_settings *t)
  * were micro-batches a batch was computed at one time: the same but for rounding.) */
 static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s",
+    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
+             s->td.meanflow.tangent == HIDI_TANGENT_OF_STUDENT ? " td.tangent" : "",
+             s->td.meanflow.tangent_warmup == 0 ? " td.tangent_warmup" : "",
              s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
              s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
              strcmp(s->data.background, "none") == 0 ? " data.background" : "",

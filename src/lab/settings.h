@@ -5,6 +5,7 @@
 
 #include "io/config.h"
 #include "train/classifier.h"
+#include "train/detection.h"
 #include "train/stage2.h"
 #include "train/stage1.h"
 #include "method/sampler.h"
@@ -63,10 +64,17 @@ typedef struct hidi_settings {
         double guidance, adversary_weight, discriminator_weight, r1_weight, r1_sigma, td_weight;
         double fake_rate, head_rate;
         long generator_every, key_width;
-        int adversarial, backbone, head, conditional;
-        char blocks[HIDI_CONFIG_TEXT];
+        int adversarial, backbone, conditional;
+        char head[HIDI_CONFIG_TEXT], blocks[HIDI_CONFIG_TEXT];
         hidi_time_options time, adversary_time;
     } dm;
+    struct {
+        hidi_training_settings train;
+        char heads[HIDI_CONFIG_TEXT], blocks[HIDI_CONFIG_TEXT];
+        long damaged, images, key_width;
+        int defect;
+        hidi_time_options time;
+    } detect;
     struct {
         long steps, student_steps, guided_channels;
         int solver;
@@ -89,6 +97,10 @@ hidi_classifier_options hidi_settings_classifier(const hidi_settings *settings);
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *settings);
 hidi_stage1_options hidi_settings_stage1(const hidi_settings *settings);
 hidi_status hidi_settings_stage2(const hidi_settings *settings, hidi_stage2_options *options);
+/* names: buffers of the heads' names, which the options borrow. */
+typedef char hidi_head_names[HIDI_MAX_TRAINED][HIDI_CONFIG_TEXT];
+hidi_status hidi_settings_detection(const hidi_settings *settings, hidi_detection_options *options,
+                                    hidi_head_names names);
 /* The real images that samples are measured against. */
 hidi_split hidi_settings_split(const hidi_settings *settings);
 /* For a teacher, or (has_interval) for a student. */

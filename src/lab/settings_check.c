@@ -41,6 +41,15 @@ static hidi_status check_stage2(const hidi_settings *s)
     return hidi_stage2_check(&options);
 }
 
+static hidi_status check_detection(const hidi_settings *s)
+{
+    hidi_detection_options options;
+    hidi_head_names names;
+    HIDI_TRY(hidi_error_prefix(hidi_ema_check(s->detect.train.ema), "detection"));
+    HIDI_TRY(hidi_settings_detection(s, &options, names));
+    return hidi_detection_check(&options);
+}
+
 typedef hidi_status checker(const hidi_settings *settings);
 
 /* --- whose fault it is ------------------------------------------------------------------------ */
@@ -76,7 +85,8 @@ hidi_status hidi_settings_check(const hidi_settings *settings, const char *secti
     } trainings[] = {{"features", check_features},
                      {"teacher", check_teacher},
                      {"td", check_stage1},
-                     {"dm", check_stage2}};
+                     {"dm", check_stage2},
+                     {"detect", check_detection}};
     int place;
     for (size_t i = 0; i < sizeof trainings / sizeof trainings[0]; i++)
         if (hidi_choice_find(sections, trainings[i].section, &place) &&

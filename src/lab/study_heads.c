@@ -106,7 +106,7 @@ hidi_status hidi_study_look_at_heads(const hidi_study_look *l)
         const hidi_heat heat =
             hidi_settings_heat(s, &discriminator, 1, (size_t)l->plan->study->columns);
         status = write_defects(l, &discriminator, heat.t);
-        if (status == HIDI_OK && discriminator.heads->config.kind == HIDI_HEAD_AWD &&
+        if (status == HIDI_OK && hidi_head_of(discriminator.heads->config.kind)->has_weights &&
             l->task->seed == l->plan->study->seed[0])
             status = draw_heat(l, &heat);
     }

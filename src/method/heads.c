@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "core/random.h"
-#include "io/number.h"
 #include "method/head.h"
 #include "model/params_file.h"
 
@@ -76,33 +75,106 @@ hidi_var *hidi_head_score(const hidi_head_pass *pass, hidi_var *x)
     return hidi_reshape(pass->tape, s, shape);
 }
 
+/* --- token weights ---------------------------------------------------------------------------- */
+
+size_t hidi_head_queries(const hidi_heads_config *config)
+{
+    return config->queries > 0 ? config->queries : 1;
+}
+
+hidi_status hidi_head_declare_attention(hidi_params *params, const hidi_heads_config *config, int j)
+{
+    const size_t D = config->width, d = config->key_width, M = hidi_head_queries(config);
+    if (d < 1 || d > 65536 || M > 1024)
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads: key width %zu, %zu queries", d, M);
+    const hidi_shape query = M > 1 ? hidi_shape2(M, d) : hidi_shape1(d);
+    HIDI_TRY(hidi_params_declare(params, hidi_shape2(d, D), "heads.%d.key.weight", j));
+    HIDI_TRY(hidi_params_declare(params, query, "heads.%d.query", j));
+    if (!config->conditional)
+        return HIDI_OK;
+    return hidi_params_declare(params, hidi_shape2(M * d, D), "heads.%d.query_map.weight", j);
+}
+
+hidi_status hidi_head_infer_attention(hidi_heads_config *config, const hidi_tensor_file *file)
+{
+    const hidi_file_tensor *query;
+    HIDI_TRY(hidi_tensor_file_need(file, "heads.0.query", &query));
+    if (query->count == 0)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: heads.0.query has no elements", file->path);
+    config->queries = query->rank == 2 ? query->dim[0] : 1;
+    config->key_width = query->count / config->queries;
+    config->conditional = hidi_tensor_file_find(file, "heads.0.query_map.weight") != NULL;
+    return HIDI_OK;
+}
+
+/* q^m, or q^m + W^m c, for each sample: [B, M, d] */
+static hidi_var *queries(const hidi_head_pass *pass)
+{
+    hidi_tape *tape = pass->tape;
+    const hidi_heads_config *c = &pass->heads->config;
+    const size_t B = pass->h->shape.dim[0], M = hidi_head_queries(c), d = c->key_width;
+    hidi_var *q = hidi_reshape(tape, hidi_head_param(pass, "query"), hidi_shape2(M, d));
+    if (!c->conditional)
+        return hidi_add_rows(tape, hidi_filled(tape, hidi_shape3(B, M, d), 0), q);
+    hidi_var *W_c = hidi_linear(tape, pass->c, hidi_head_param(pass, "query_map.weight"), NULL);
+    return hidi_add_rows(tape, hidi_reshape(tape, W_c, hidi_shape3(B, M, d)), q);
+}
+
+hidi_var *hidi_head_attention(const hidi_head_pass *pass, hidi_var *x)
+{
+    hidi_tape *tape = pass->tape;
+    const hidi_heads_config *c = &pass->heads->config;
+    const double T = c->temperature > 0 ? c->temperature : 1;
+    hidi_var *k = hidi_linear(tape, x, hidi_head_param(pass, "key.weight"), NULL);
+    hidi_var *q_k = hidi_matmul(tape, queries(pass), false, k, true);
+    const double scale = 1 / (T * sqrt((double)c->key_width));
+    return hidi_softmax(tape, hidi_scale(tape, q_k, (hidi_real)scale));
+}
+
+hidi_var *hidi_head_mean_attention(const hidi_head_pass *pass, hidi_var *a)
+{
+    hidi_tape *tape = pass->tape;
+    const size_t B = pass->h->shape.dim[0], N = pass->h->shape.dim[1];
+    const size_t M = hidi_head_queries(&pass->heads->config);
+    if (M > 1) {
+        hidi_var *share = hidi_filled(tape, hidi_shape3(B, 1, M), (hidi_real)1 / (hidi_real)M);
+        a = hidi_matmul(tape, share, false, a, false);
+    }
+    return hidi_reshape(tape, a, hidi_shape2(B, N));
+}
+
 /* --- several heads ---------------------------------------------------------------------------- */
 
-hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
-                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                               hidi_var *t, const int32_t *y, hidi_head_output *output)
+hidi_status hidi_heads_tokens(hidi_tape *tape, const hidi_heads_config *config,
+                              const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
+                              hidi_var *t, const int32_t *y, hidi_taps *taps)
+{
+    *taps = (hidi_taps){.n = config->n};
+    if (config->width != backbone->config.width)
+        return hidi_error(HIDI_BAD_SHAPE, "heads of width %zu on a backbone of width %zu",
+                          config->width, backbone->config.width);
+    memcpy(taps->block, config->block, sizeof taps->block);
+    hidi_dit_tokens(tape, backbone, frozen_backbone, z, t, y, taps);
+    HIDI_TRY(hidi_tape_status(tape));
+    if (taps->condition == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "heads: no images, or no times, to look at");
+    return HIDI_OK;
+}
+
+hidi_status hidi_heads_on_tokens(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
+                                 const hidi_taps *taps, size_t side, hidi_head_output *output)
 {
     const hidi_heads_config *c = &heads->config;
-    hidi_taps taps = {.n = c->n};
     memset(output, 0, sizeof *output);
-    if (c->width != backbone->config.width)
-        return hidi_error(HIDI_BAD_SHAPE, "heads of width %zu on a backbone of width %zu", c->width,
-                          backbone->config.width);
-    memcpy(taps.block, c->block, sizeof taps.block);
-    hidi_dit_tokens(tape, backbone, frozen_backbone, z, t, y, &taps);
-    HIDI_TRY(hidi_tape_status(tape));
-    if (taps.condition == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads: no images, or no times, to look at");
-
     hidi_var *sum = NULL;
     for (int j = 0; j < c->n; j++) {
         const hidi_head_pass pass = {.tape = tape,
                                      .heads = heads,
                                      .j = j,
                                      .frozen = frozen_heads,
-                                     .h = taps.tokens[j],
-                                     .c = taps.condition,
-                                     .side = backbone->config.image_size / backbone->config.patch};
+                                     .h = taps->tokens[j],
+                                     .c = taps->condition,
+                                     .side = side};
         const hidi_head_terms terms = hidi_head_of(c->kind)->forward(&pass);
         output->scores[j] = terms.scores;
         output->weights[j] = terms.weights;
@@ -112,8 +184,18 @@ hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool fr
     return hidi_tape_status(tape);
 }
 
-/* Checks the config and declares the parameters of all heads, without memory for them. */
-static hidi_status declare(hidi_params *params, const hidi_heads_config *config)
+hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
+                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
+                               hidi_var *t, const int32_t *y, hidi_head_output *output)
+{
+    hidi_taps taps;
+    memset(output, 0, sizeof *output);
+    HIDI_TRY(hidi_heads_tokens(tape, &heads->config, backbone, frozen_backbone, z, t, y, &taps));
+    const size_t side = backbone->config.image_size / backbone->config.patch;
+    return hidi_heads_on_tokens(tape, heads, frozen_heads, &taps, side, output);
+}
+
+hidi_status hidi_heads_declare(hidi_params *params, const hidi_heads_config *config)
 {
     if (config->n < 1 || config->n > HIDI_MAX_TAPS || config->width < 2 || config->width > 65536 ||
         (int)config->kind < 0 || config->kind >= HIDI_HEAD_COUNT)
@@ -133,7 +215,7 @@ hidi_status hidi_heads_create(hidi_heads **result, const hidi_backend *backend,
         return hidi_error(HIDI_NO_MEMORY, "heads: out of memory");
     heads->config = *config;
     hidi_params_init(&heads->params, backend);
-    hidi_status status = declare(&heads->params, config);
+    hidi_status status = hidi_heads_declare(&heads->params, config);
     if (status == HIDI_OK)
         status = hidi_params_allocate(&heads->params);
     if (status != HIDI_OK) {
@@ -152,6 +234,12 @@ void hidi_heads_destroy(hidi_heads *heads)
     free(heads);
 }
 
+static bool is_norm_weight(const char *name)
+{
+    const char *found = strstr(name, "norm.weight");
+    return found != NULL && found[strlen("norm.weight")] == '\0';
+}
+
 /* The first values of parameter number i, which are 0 on entry. */
 static void initial_values(const hidi_heads *heads, int i, uint64_t seed, hidi_real *host)
 {
@@ -159,7 +247,7 @@ static void initial_values(const hidi_heads *heads, int i, uint64_t seed, hidi_r
     const char *zero = hidi_head_of(heads->config.kind)->zero;
     const char *name = strchr(param->name + strlen("heads."), '.') + 1;
     const size_t n = hidi_count(param->shape);
-    if (strcmp(name, "norm.weight") == 0) {
+    if (is_norm_weight(name)) {
         for (size_t k = 0; k < n; k++)
             host[k] = 1;
     } else if (param->shape.rank > 1 && (zero == NULL || strcmp(name, zero) != 0)) {
@@ -181,100 +269,4 @@ hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed)
         free(host);
     }
     return HIDI_OK;
-}
-
-/* --- text and files --------------------------------------------------------------------------- */
-
-hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config)
-{
-    const char *at = text;
-    config->n = 0;
-    do {
-        const size_t length = strcspn(at, ",");
-        char number[HIDI_NUMBER_TEXT];
-        long block = -1;
-        snprintf(number, sizeof number, "%.*s", length < sizeof number ? (int)length : 0, at);
-        if (!hidi_parse_long(number, &block) || block < 0 || block > 1000 ||
-            config->n == HIDI_MAX_TAPS || (config->n && block <= config->block[config->n - 1]))
-            return hidi_error(HIDI_BAD_ARGUMENT, "blocks \"%s\": expected up to %d numbers from 0, "
-                                                 "ascending, such as 1,3",
-                              text, HIDI_MAX_TAPS);
-        config->block[config->n++] = (int)block;
-        at += length + (at[length] == ',');
-    } while (*at != '\0');
-    return HIDI_OK;
-}
-
-hidi_status hidi_heads_to_file(const hidi_heads *heads, const char *prefix, hidi_tensor_file *file)
-{
-    const hidi_heads_config *c = &heads->config;
-    char blocks[HIDI_MAX_TAPS * 6] = "";
-    HIDI_TRY(hidi_params_to_file(&heads->params, heads->params.value, prefix, file));
-    if (prefix[0] != '\0')
-        return HIDI_OK;
-    for (int j = 0; j < c->n; j++)
-        snprintf(blocks + strlen(blocks), sizeof blocks - strlen(blocks), j ? ",%d" : "%d",
-                 c->block[j]);
-    HIDI_TRY(hidi_tensor_file_add_meta(file, "format", "hidi-heads"));
-    HIDI_TRY(hidi_tensor_file_add_meta(file, "kind", hidi_head_name(c->kind)));
-    return hidi_tensor_file_add_meta(file, "blocks", blocks);
-}
-
-static hidi_status infer_config(hidi_heads_config *c, const hidi_tensor_file *file)
-{
-    const char *kind = hidi_tensor_file_meta(file, "kind");
-    const char *blocks = hidi_tensor_file_meta(file, "blocks");
-    const hidi_file_tensor *norm;
-    int k = 0;
-    memset(c, 0, sizeof *c);
-    if (kind == NULL || blocks == NULL)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: no discriminator heads: metadata \"kind\" and "
-                                           "\"blocks\" are missing",
-                          file->path);
-    while (k < HIDI_HEAD_COUNT && strcmp(kind, kinds[k].name) != 0)
-        k++;
-    if (k == HIDI_HEAD_COUNT)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: heads of kind \"%s\"; known: %s", file->path, kind,
-                          HIDI_HEAD_KINDS);
-    c->kind = (hidi_head_kind)k;
-    HIDI_TRY(hidi_heads_parse_blocks(blocks, c));
-    HIDI_TRY(hidi_tensor_file_need(file, "heads.0.norm.weight", &norm));
-    c->width = norm->count;
-    const hidi_head *head = kinds[k].head;
-    return head->infer != NULL ? head->infer(c, file) : HIDI_OK;
-}
-
-/* That the file has all that such heads need, before memory is asked for. */
-static hidi_status check_shapes(const hidi_heads_config *config, const hidi_backend *backend,
-                                const hidi_tensor_file *file)
-{
-    hidi_params params;
-    hidi_params_init(&params, backend);
-    hidi_status status = hidi_error_prefix(declare(&params, config), "%s", file->path);
-    if (status == HIDI_OK)
-        status = hidi_params_check_shapes(&params, "", file);
-    hidi_params_free(&params);
-    return status;
-}
-
-hidi_status hidi_heads_from_file(hidi_heads **heads, const hidi_backend *backend,
-                                 const hidi_tensor_file *file)
-{
-    hidi_heads_config config;
-    *heads = NULL;
-    hidi_status status = infer_config(&config, file);
-    if (status == HIDI_OK)
-        status = check_shapes(&config, backend, file);
-    if (status == HIDI_OK)
-        status = hidi_heads_create(heads, backend, &config);
-    if (status != HIDI_OK)
-        return status;
-    status = hidi_params_from_file(&(*heads)->params, (*heads)->params.value, "", file);
-    if (status == HIDI_OK)
-        status = hidi_params_check_superfluous(&(*heads)->params, "", NULL, file);
-    if (status != HIDI_OK) {
-        hidi_heads_destroy(*heads);
-        *heads = NULL;
-    }
-    return status;
 }

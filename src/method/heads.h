@@ -8,6 +8,8 @@
  *     gap.c     D(h) = mean_i s_i                                control: global average pooling
  *     token.c   D_i(h) = s_i, a loss for each token              control: like PatchGAN
  *     conv.c    strided convolutions over the tokens' grid       control: like DMD2's
+ *     top.c     D(h) = mean of the k lowest s_i                  control: max pooling
+ *     apt.c     D(h) = f(sum_i a_i x_i), features are pooled     control: like APT's
  *
  * Several heads (one for each block that is read): the mean of their logits.
  *
@@ -25,12 +27,14 @@
     HEAD(AWD, awd)                                                                                 \
     HEAD(GAP, gap)                                                                                 \
     HEAD(TOKEN, token)                                                                             \
-    HEAD(CONV, conv)
+    HEAD(CONV, conv)                                                                               \
+    HEAD(TOP, top)                                                                                 \
+    HEAD(APT, apt)
 
 #define HIDI_HEAD_NUMBER(number, name) HIDI_HEAD_##number,
 typedef enum hidi_head_kind { HIDI_HEAD_LIST(HIDI_HEAD_NUMBER) HIDI_HEAD_COUNT } hidi_head_kind;
 
-/* "awd gap token conv" */
+/* "awd gap token conv top apt" */
 #define HIDI_HEAD_WORD(number, name) " " #name
 #define HIDI_HEAD_KINDS (&(HIDI_HEAD_LIST(HIDI_HEAD_WORD))[1])
 
@@ -39,8 +43,12 @@ typedef struct hidi_heads_config {
     int n;                    /* heads, 1 .. HIDI_MAX_TAPS                              */
     int block[HIDI_MAX_TAPS]; /* head j reads the tokens after block[j]; ascending      */
     size_t width;             /* D of the backbone                                      */
-    size_t key_width;         /* d (awd)                                                */
-    bool conditional;         /* the query depends on the conditioning c (awd)          */
+    size_t key_width;         /* d (awd, apt)                                           */
+    bool conditional;         /* the query depends on the conditioning c (awd, apt)     */
+    size_t queries;           /* M (awd, apt); 0: 1                                     */
+    double temperature;       /* T of the weights' softmax (awd, apt); 0: 1             */
+    double mean;              /* share of 1/N in the weights (awd), 0 .. 1              */
+    size_t top;               /* k: how many of the lowest scores count (top); 0: 1     */
 } hidi_heads_config;
 
 /* --- one kind --------------------------------------------------------------------------------- */
@@ -87,8 +95,8 @@ hidi_status hidi_heads_create(hidi_heads **heads, const hidi_backend *backend,
                               const hidi_heads_config *config);
 void hidi_heads_destroy(hidi_heads *heads); /* NULL is allowed */
 
-/* norm.weight 1, other vectors 0 (AWD's query, too: it starts as GAP), matrices and kernels
- * N(0, 1 / fan-in), but for the kind's `zero`.  seed: as for a DiT. */
+/* Norms' weights 1, other vectors 0 (AWD's query, too: it starts as GAP), matrices and kernels
+ * N(0, 1 / fan-in), but for the kind's `zero`; so are several queries.  seed: as for a DiT. */
 hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed);
 
 /* D(z) for the noised images z [B, C, H, W] at t [B], classes y [B] (host).  The parameters of the
@@ -97,12 +105,26 @@ hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool fr
                                const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
                                hidi_var *t, const int32_t *y, hidi_head_output *output);
 
-/* --- text and files --------------------------------------------------------------------------- */
+/* The same in two steps, for several discriminators on the same tokens: what heads with this config
+ * read, and what they make of it.  side: the tokens form a grid, N = side^2. */
+hidi_status hidi_heads_tokens(hidi_tape *tape, const hidi_heads_config *config,
+                              const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
+                              hidi_var *t, const int32_t *y, hidi_taps *taps);
+hidi_status hidi_heads_on_tokens(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
+                                 const hidi_taps *taps, size_t side, hidi_head_output *output);
+
+/* --- text and files (heads_file.c) ------------------------------------------------------------ */
+
+/* "awd", or with options, "awd:queries=4,mean=0.5": sets the kind, and what the options name; those
+ * are conditional, queries=M, key_width=d, temperature=T, mean=SHARE and k=TOKENS (of top).  What is
+ * not named stays.  HIDI_BAD_ARGUMENT, with what can be given. */
+hidi_status hidi_heads_parse_kind(const char *text, hidi_heads_config *config);
 
 /* "1,3" -> config->block, n; blocks are 0-based and ascending. */
 hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config);
 
-/* Files: metadata "format" = "hidi-heads", "kind", "blocks" ("1,3"). */
+/* Files: metadata "format" = "hidi-heads", "kind", "blocks" ("1,3"); and "temperature", "mean", "top"
+ * where the config has them. */
 hidi_status hidi_heads_to_file(const hidi_heads *heads, const char *prefix, hidi_tensor_file *file);
 hidi_status hidi_heads_from_file(hidi_heads **heads, const hidi_backend *backend,
                                  const hidi_tensor_file *file);

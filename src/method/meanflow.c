@@ -14,7 +14,8 @@
  *     d        = sum over pixels of (u - u_tgt)^2
  *     L        = mean( d / stopgrad(d + c)^p )                           hidi_adaptive_loss
  *
- * Ours beside it: du/dt by differences instead of the JVP, and a bound on (t - r) du/dt.
+ * Ours beside it: du/dt by differences instead of the JVP, or by the student's moving average, and a
+ * bound on (t - r) du/dt.  From sCM (arXiv 2410.11081): a warm-up, in which a share of it is taken.
  */
 #include "method/meanflow.h"
 
@@ -26,27 +27,27 @@
 /* --- u and du/dt ------------------------------------------------------------------------------ */
 
 /* Both in one pass: u of the dual number (z, t) + eps (v, 1).  r stays: h = t - r moves with t. */
-static void jvp(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v, hidi_var *t,
-                hidi_var *r, const int32_t *y, hidi_var **u, hidi_var **dudt)
+static void jvp(hidi_tape *tape, const hidi_dit *net, bool frozen, hidi_var *z, hidi_var *v,
+                hidi_var *t, hidi_var *r, const int32_t *y, hidi_var **u, hidi_var **dudt)
 {
     hidi_var *one = t ? hidi_filled(tape, t->shape, 1) : NULL;
-    hidi_var *dual = hidi_dit_velocity(tape, student, false, hidi_dual(tape, z, v),
+    hidi_var *dual = hidi_dit_velocity(tape, net, frozen, hidi_dual(tape, z, v),
                                        hidi_dual(tape, t, one), r, y);
     *dudt = hidi_tangent(tape, dual); /* without gradient */
     *u = hidi_primal(tape, dual);
 }
 
 /* u(z + s v, r, t + s) for s [B]: on the trajectory's tangent at z, without gradient. */
-static hidi_var *u_along(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
+static hidi_var *u_along(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
                          hidi_var *t, hidi_var *r, hidi_var *s, const int32_t *y)
 {
     hidi_var *z_s = hidi_add(tape, z, hidi_scale_samples(tape, v, s));
-    return hidi_dit_velocity(tape, student, true, z_s, hidi_add(tape, t, s), r, y);
+    return hidi_dit_velocity(tape, net, true, z_s, hidi_add(tape, t, s), r, y);
 }
 
 /* du/dt ~ [u(z + a v, r, t + a) - u(z - b v, r, t - b)] / (a + b), where a and b are epsilon, or
  * less where that would pass t = 1 or r  [ours]. */
-static hidi_var *difference(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
+static hidi_var *difference(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
                             hidi_var *t, hidi_var *r, const int32_t *y, double epsilon)
 {
     const hidi_real eps = (hidi_real)epsilon;
@@ -54,8 +55,8 @@ static hidi_var *difference(hidi_tape *tape, const hidi_dit *student, hidi_var *
     hidi_var *over = hidi_relu(tape, hidi_affine(tape, t, 1, eps - 1));
     hidi_var *under = hidi_relu(tape, hidi_affine(tape, hidi_sub(tape, t, r), -1, eps));
     hidi_var *a = hidi_affine(tape, over, -1, eps), *minus_b = hidi_affine(tape, under, 1, -eps);
-    hidi_var *ahead = u_along(tape, student, z, v, t, r, a, y);
-    hidi_var *behind = u_along(tape, student, z, v, t, r, minus_b, y);
+    hidi_var *ahead = u_along(tape, net, z, v, t, r, a, y);
+    hidi_var *behind = u_along(tape, net, z, v, t, r, minus_b, y);
     hidi_var *width = hidi_sub(tape, a, minus_b); /* 0 where t = r = 1, and there so is h du/dt */
     return hidi_scale_samples(tape, hidi_sub(tape, ahead, behind),
                               hidi_power(tape, width, LENGTH_FLOOR, -1));
@@ -79,15 +80,23 @@ static hidi_var *bounded(hidi_tape *tape, hidi_var *hdu, hidi_var *v, double k)
     return hidi_scale_samples(tape, hdu, hidi_power(tape, excess, 1, -1));
 }
 
-/* u_tgt = stopgrad(v - h du/dt), h = t - r;  bound 0: none */
+/* u_tgt = stopgrad(v - share h du/dt), h = t - r;  bound 0: none */
 static hidi_var *target_of(hidi_tape *tape, hidi_var *v, hidi_var *dudt, hidi_var *t, hidi_var *r,
-                           double bound)
+                           double bound, double share)
 {
     hidi_var *h = hidi_sub(tape, t, r);
     hidi_var *hdu = hidi_scale_samples(tape, dudt, h);
     if (bound > 0)
         hdu = bounded(tape, hdu, v, bound);
+    if (share != 1)
+        hdu = hidi_scale(tape, hdu, (hidi_real)share);
     return hidi_stop_gradient(tape, hidi_sub(tape, v, hdu));
+}
+
+double hidi_tangent_share(const hidi_meanflow_options *options, long step)
+{
+    return step + 1 < options->tangent_warmup ? (double)(step + 1) / (double)options->tangent_warmup
+                                              : 1;
 }
 
 /* --- the loss --------------------------------------------------------------------------------- */
@@ -103,16 +112,18 @@ hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, dou
 
 hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
                                 hidi_var *t, hidi_var *r, const int32_t *y,
-                                const hidi_meanflow_options *options, hidi_meanflow_terms *terms)
+                                const hidi_meanflow_options *options,
+                                const hidi_meanflow_target *at, hidi_meanflow_terms *terms)
 {
-    hidi_var *u, *dudt;
-    if (options->difference > 0) {
+    const hidi_dit *net = at != NULL && at->net != NULL ? at->net : student;
+    hidi_var *u = NULL, *dudt;
+    if (options->difference > 0)
+        dudt = difference(tape, net, z, v, t, r, y, options->difference);
+    else
+        jvp(tape, net, net != student, z, v, t, r, y, &u, &dudt);
+    if (options->difference > 0 || net != student)
         u = hidi_dit_velocity(tape, student, false, z, t, r, y);
-        dudt = difference(tape, student, z, v, t, r, y, options->difference);
-    } else {
-        jvp(tape, student, z, v, t, r, y, &u, &dudt);
-    }
-    hidi_var *target = target_of(tape, v, dudt, t, r, options->bound);
+    hidi_var *target = target_of(tape, v, dudt, t, r, options->bound, at != NULL ? at->share : 1);
     *terms = (hidi_meanflow_terms){.v = v, .u = u, .dudt = dudt, .target = target};
     terms->loss = hidi_adaptive_loss(tape, u, target, options->p, options->c, &terms->error);
     return terms->loss;
@@ -120,9 +131,10 @@ hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_v
 
 hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
                              hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
-                             const hidi_meanflow_options *options, hidi_meanflow_terms *terms)
+                             const hidi_meanflow_options *options, const hidi_meanflow_target *at,
+                             hidi_meanflow_terms *terms)
 {
     hidi_var *z = hidi_noised(tape, x, e, t);
     hidi_var *v = hidi_guided_velocity(tape, teacher, z, t, y, options->guidance);
-    return hidi_meanflow_loss_at(tape, student, z, v, t, r, y, options, terms);
+    return hidi_meanflow_loss_at(tape, student, z, v, t, r, y, options, at, terms);
 }

@@ -54,10 +54,15 @@ static hidi_random draw(const hidi_batch *batch, hidi_stream stream)
     return (hidi_random){batch->seed, (uint32_t)stream, (uint64_t)batch->step};
 }
 
-hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape)
+void hidi_batch_draw_images(hidi_batch *batch)
 {
     hidi_dataset_batch(batch->data, batch->seed, (uint64_t)batch->step, batch->total, batch->first,
                        batch->size, batch->image, batch->label);
+}
+
+hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape)
+{
+    hidi_batch_draw_images(batch);
     return hidi_constant(tape, hidi_batch_shape(batch), batch->image);
 }
 

@@ -37,7 +37,11 @@ void hidi_batch_part(hidi_batch *batch, long step, size_t first);
 
 hidi_shape hidi_batch_shape(const hidi_batch *batch); /* [size, C, H, W] */
 
-/* Training images of the step, [size, C, H, W]; their classes in batch->label. */
+/* Training images of the step into batch->image [size, C, H, W], and their classes into
+ * batch->label. */
+void hidi_batch_draw_images(hidi_batch *batch);
+
+/* The same on the tape, [size, C, H, W]; their classes in batch->label. */
 hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape);
 
 /* e ~ N(0, I), [size, C, H, W]; stream: one of HIDI_STREAM_NOISE ... */

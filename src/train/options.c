@@ -80,7 +80,10 @@ hidi_status hidi_meanflow_check(const hidi_meanflow_options *o)
     HIDI_TRY(hidi_require_not_negative("c", o->c));
     HIDI_TRY(hidi_require(o->p == 0 || o->c > 0, "c", o->c, "more than 0, where p is not 0"));
     HIDI_TRY(hidi_require_share("difference", o->difference));
-    return hidi_require_not_negative("bound", o->bound);
+    HIDI_TRY(hidi_require_not_negative("bound", o->bound));
+    HIDI_TRY(hidi_require_choice("tangent", o->tangent, HIDI_TANGENTS));
+    return hidi_require(o->tangent_warmup >= 0, "tangent_warmup", (double)o->tangent_warmup,
+                        "0 or more steps");
 }
 
 hidi_status hidi_heads_check(const hidi_heads_config *c)
@@ -90,6 +93,12 @@ hidi_status hidi_heads_check(const hidi_heads_config *c)
     for (int i = 0, least = 0; i < c->n; least = c->block[i++] + 1)
         HIDI_TRY(hidi_require(c->block[i] >= least, "block", c->block[i],
                               "numbers from 0, ascending"));
-    return hidi_require(c->kind != HIDI_HEAD_AWD || (c->key_width >= 1 && c->key_width <= 65536),
-                        "key_width", (double)c->key_width, "1 to 65536");
+    HIDI_TRY(hidi_require(c->queries <= 1024, "queries", (double)c->queries, "at most 1024"));
+    HIDI_TRY(hidi_require(c->temperature >= 0 && c->temperature <= 1e6, "temperature",
+                          c->temperature, "0 to 1e6"));
+    HIDI_TRY(hidi_require_share("mean", c->mean));
+    HIDI_TRY(hidi_require(c->top <= 65536, "top", (double)c->top, "at most 65536"));
+    const bool has_key = c->kind == HIDI_HEAD_AWD || c->kind == HIDI_HEAD_APT;
+    return hidi_require(!has_key || (c->key_width >= 1 && c->key_width <= 65536), "key_width",
+                        (double)c->key_width, "1 to 65536");
 }

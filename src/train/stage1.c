@@ -62,8 +62,11 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     hidi_var *x = hidi_batch_images(batch, tape);
     hidi_var *e = hidi_batch_noise(batch, tape, HIDI_STREAM_NOISE);
     hidi_batch_intervals(batch, tape, &o->interval, &t, &r);
+    const hidi_meanflow_target target = {
+        .net = o->meanflow.tangent == HIDI_TANGENT_OF_AVERAGE ? s->average : NULL,
+        .share = hidi_tangent_share(&o->meanflow, batch->step)};
     hidi_var *loss = hidi_meanflow_loss(tape, s->student, s->teacher, x, e, t, r, batch->label,
-                                        &o->meanflow, &m);
+                                        &o->meanflow, &target, &m);
     HIDI_TRY(read_terms(worker, &m, terms));
     return hidi_worker_backward(worker, loss);
 }

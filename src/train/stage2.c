@@ -102,8 +102,11 @@ static hidi_var *retained_loss(const pass *p, hidi_var *x)
     hidi_var *t, *r;
     hidi_var *e = hidi_batch_noise(p->batch, p->tape, HIDI_STREAM_RETAINED_NOISE);
     hidi_batch_intervals(p->batch, p->tape, &s->options.interval, &t, &r);
-    return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, p->batch->label,
-                              &s->options.meanflow, &meanflow);
+    const hidi_meanflow_options *o = &s->options.meanflow;
+    const hidi_meanflow_target target = {
+        .net = o->tangent == HIDI_TANGENT_OF_AVERAGE ? s->average : NULL, .share = 1};
+    return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, p->batch->label, o,
+                              &target, &meanflow);
 }
 
 /* L_G = L_dm + lambda_adv L_adv + lambda_td L_MeanFlow, from x_gen = G(e, y) with its gradient */

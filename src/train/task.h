@@ -11,7 +11,7 @@
 #include "batch.h"
 
 #define HIDI_MAX_LOG_COLUMNS 16
-#define HIDI_MAX_TRAINED 3
+#define HIDI_MAX_TRAINED 12
 
 /* What a micro-batch is computed with: nobody else uses it meanwhile. */
 typedef struct hidi_worker {
