@@ -2,8 +2,8 @@
  * table: tests/counts.txt.  Time cannot be tested on a machine where others work; calls, bytes and
  * parallel regions can, and what makes a step slower by accident mostly shows in them.
  *
- * Each number may be smaller than the table's, and none may be larger.  After a change that means to
- * change them,  make counts  writes the table anew, and its difference belongs to the commit.
+ * Each number may be smaller than the table's, and none may be larger.  After a change that means
+ * to change them,  make counts  writes the table anew, and its difference belongs to the commit.
  *
  * Bytes are those of the arrays that the slots are given, each counted once, in single precision.
  */

@@ -17,8 +17,8 @@
  * the MPI cannot be used by a program with threads. */
 hidi_status hidi_processes_begin(void);
 
-/* Leaves it when all are done, or all have failed together (hidi_processes_agree); a failure of this
- * one alone ends the whole run at once. */
+/* Leaves it when all are done, or all have failed together (hidi_processes_agree); a failure of
+ * this one alone ends the whole run at once. */
 void hidi_processes_end(int code);
 
 int hidi_process(void);         /* this one's number          */

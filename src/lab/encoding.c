@@ -1,5 +1,5 @@
-/* encoding.c - pictures of a folder, or features of fast-DiT's, one batch at a time into a file whose
- * layout is known before the first of them: header, labels, and room for every mean and
+/* encoding.c - pictures of a folder, or features of fast-DiT's, one batch at a time into a file
+ * whose layout is known before the first of them: header, labels, and room for every mean and
  * log-variance. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>

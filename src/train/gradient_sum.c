@@ -1,5 +1,5 @@
-/* gradient_sum.c - the tree is walked from each leaf upward, as far as its neighbours are there; its
- * last levels are added in the end, by all threads, in one pass over memory. */
+/* gradient_sum.c - the tree is walked from each leaf upward, as far as its neighbours are there;
+ * its last levels are added in the end, by all threads, in one pass over memory. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -20,8 +20,8 @@ struct hidi_gradient_sum {
     int n;
     size_t leaves;
     pthread_mutex_t lock; /* of all that follows */
-    hidi_gradient_part **waiting; /* [leaves], in the order of levels: of each pair of neighbours the
-                                   * one that came first, or NULL */
+    hidi_gradient_part **waiting; /* [leaves], in the order of levels: of each pair of neighbours
+                                   * the one that came first, or NULL */
     hidi_gradient_part *free;
     hidi_gradient_part *top[TOP]; /* nodes of that level; NULL: not there */
     hidi_gradient_part whole; /* leaf 0's, and in the end the sum of all */

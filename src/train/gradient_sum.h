@@ -40,8 +40,8 @@ void hidi_gradient_sum_begin(hidi_gradient_sum *sum);
  * be 0 and in which the sum of all will be.  May be called by several threads. */
 hidi_status hidi_gradient_sum_take(hidi_gradient_sum *sum, size_t leaf, hidi_gradient_part **part);
 
-/* Takes the part of a leaf back and adds what can be added.  Each leaf once in a step, in any order,
- * by any thread. */
+/* Takes the part of a leaf back and adds what can be added.  Each leaf once in a step, in any
+ * order, by any thread. */
 void hidi_gradient_sum_give(hidi_gradient_sum *sum, size_t leaf, hidi_gradient_part *part);
 
 /* Leaves first .. end - 1 are those of a process (core/processes.h). */

@@ -1,5 +1,5 @@
-/* workers.c - a step: its micro-batches are shared out, their gradients summed, and the task updates
- * its parameters by the sum. */
+/* workers.c - a step: its micro-batches are shared out, their gradients summed, and the task
+ * updates its parameters by the sum. */
 #include "train/workers.h"
 
 #include <math.h>
