@@ -22,7 +22,11 @@
 /* --- the settings ----------------------------------------------------------------------------- */
 
 #ifdef HIDI_CUDA_EMULATION
+#ifdef HIDI_DOUBLE /* the order of blocks and threads is the same kernels' in both precisions */
+static const cuda_emulation_order orders[] = { CUDA_EMULATION_SHUFFLED };
+#else
 static const cuda_emulation_order orders[] = { CUDA_EMULATION_FORWARD, CUDA_EMULATION_SHUFFLED };
+#endif
 enum { SETTINGS = sizeof orders / sizeof *orders };
 
 static const hidi_backend *backend_of(int setting)

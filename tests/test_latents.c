@@ -342,6 +342,26 @@ START_TEST(decoding_undoes_the_scale)
 }
 END_TEST
 
+/* A picture of it would be black, and say nothing. */
+START_TEST(latents_that_are_not_finite_are_not_decoded)
+{
+    char latents[1024], vae[1024], out[1024];
+    hidi_tensor_file file;
+    const hidi_real z[16] = {1, -1, 0.5, 0.25, 0, 2, -0.5, 0.75, 1, NAN};
+    write_autoencoder("vae.safetensors");
+    hidi_tensor_file_init(&file);
+    ck_assert_ok(hidi_tensor_file_add_real(&file, "images", 4, (size_t[]){2, 2, 2, 2}, z));
+    ck_assert_ok(hidi_safetensors_write(&file, scratch("z.safetensors")));
+    hidi_tensor_file_free(&file);
+    snprintf(out, sizeof out, "%s", scratch("decoded.png"));
+    snprintf(latents, sizeof latents, "%s", scratch("z.safetensors"));
+    snprintf(vae, sizeof vae, "%s", scratch("vae.safetensors"));
+    const hidi_session session = {.backend = backend, .out = out};
+    const hidi_decode_request request = {.latents = latents, .autoencoder = vae, .columns = 1};
+    refused(hidi_decode_file(&session, &request), HIDI_NOT_FINITE, "the image of latent 1 holds");
+}
+END_TEST
+
 /* --- fast-DiT's features ---------------------------------------------------------------------- */
 
 static void write_npy(const char *name, hidi_dtype dtype, int rank, const size_t *dim,
@@ -401,6 +421,7 @@ int main(void)
     tcase_add_test(tcase, encoded_pictures_are_the_encoders);
     tcase_add_test(tcase, an_interrupted_encode_goes_on);
     tcase_add_test(tcase, decoding_undoes_the_scale);
+    tcase_add_test(tcase, latents_that_are_not_finite_are_not_decoded);
     tcase_add_test(tcase, features_are_taken_as_they_are);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -133,6 +133,7 @@ START_TEST(one_tree_in_any_order)
             }
             for (size_t k = 0; k < n; k++)
                 hidi_gradient_sum_give(sum, order[k], part[order[k]]);
+            OK(hidi_gradient_sum_finish(sum));
             for (int i = 0; i < COUNT; i++) {
                 const hidi_real expected = tree(0, n, i);
                 ck_assert_mem_eq(&params.grad[i], &expected, sizeof expected);

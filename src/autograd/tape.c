@@ -27,7 +27,8 @@ typedef struct diversion {
     const hidi_real *grad;
     hidi_real *part;
     size_t n;
-    bool is_reached; /* part holds something: zeros, at least */
+    bool is_set;     /* part holds 0, or more */
+    bool is_reached;
 } diversion;
 
 struct hidi_tape {
@@ -260,12 +261,14 @@ hidi_var *hidi_filled(hidi_tape *tape, hidi_shape shape, hidi_real a)
     return x;
 }
 
-hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n)
+hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n,
+                             bool is_zero)
 {
     if (tape->n_diversions == HIDI_MAX_DIVERSIONS)
         return fail_status(tape, hidi_error(HIDI_BAD_ARGUMENT, "tape: more than %d diversions",
                                             HIDI_MAX_DIVERSIONS));
-    tape->diversion[tape->n_diversions++] = (diversion){grad, part, n, false};
+    tape->diversion[tape->n_diversions++] =
+        (diversion){grad, part, n, is_zero || part == grad, false};
     return HIDI_OK;
 }
 
@@ -284,9 +287,9 @@ static hidi_real *divert(hidi_tape *tape, hidi_real *grad)
         diversion *d = &tape->diversion[i];
         if (grad < d->grad || grad >= d->grad + d->n)
             continue;
-        if (!d->is_reached && d->part != d->grad)
+        if (!d->is_set)
             tape->backend->fill(d->part, 0, d->n);
-        d->is_reached = true;
+        d->is_set = d->is_reached = true;
         return d->part + (grad - d->grad);
     }
     return grad;

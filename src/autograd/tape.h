@@ -74,10 +74,11 @@ hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hi
 /* From here to the reset, gradients of parameters that would be added to an element of `grad` [n]
  * are added to the same element of `part` [n] instead: so that several tapes can take parts of a
  * batch through one model at the same time.  Both are backend memory of the caller.  part is set
- * to 0 when the first such parameter comes; where part is grad itself, it stays.  Past
+ * to 0 when the first such parameter comes, if it is not (is_zero); grad itself stays.  Past
  * HIDI_MAX_DIVERSIONS of them: HIDI_BAD_ARGUMENT. */
 #define HIDI_MAX_DIVERSIONS 12
-hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n);
+hidi_status hidi_tape_divert(hidi_tape *tape, const hidi_real *grad, hidi_real *part, size_t n,
+                             bool is_zero);
 
 /* Has a parameter come whose gradient goes to `part`? */
 bool hidi_tape_diverted(const hidi_tape *tape, const hidi_real *part);

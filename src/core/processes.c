@@ -33,11 +33,14 @@ hidi_status hidi_processes_begin(void)
 {
     if (started_processes() == 0)
         return HIDI_OK;
-    MPI_Init(NULL, NULL);
+    int level;
+    MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
     MPI_Comm_rank(MPI_COMM_WORLD, &process);
     MPI_Comm_size(MPI_COMM_WORLD, &processes);
     is_joined = true;
-    return HIDI_OK;
+    return level >= MPI_THREAD_FUNNELED
+               ? HIDI_OK
+               : hidi_error(HIDI_UNSUPPORTED, "this MPI is for programs without threads alone");
 }
 
 void hidi_processes_end(int code)
@@ -140,8 +143,8 @@ int hidi_processes(void)
 hidi_status hidi_processes_begin(void)
 {
     if (started_processes() > 1)
-        return hidi_error(HIDI_UNSUPPORTED, "mpirun has started %d processes, and this hidi is built "
-                                            "without MPI: configure --with-mpi",
+        return hidi_error(HIDI_UNSUPPORTED, "mpirun has started %d processes, and this hidi is "
+                                            "built without MPI: configure --with-mpi",
                           started_processes());
     return HIDI_OK;
 }

@@ -13,11 +13,12 @@
 #include "status.h"
 
 /* Joins the run if mpirun has started this process, before anything else here.  HIDI_UNSUPPORTED:
- * it has, and this build is without MPI; so that N processes do not do the same work N times. */
+ * it has, and this build is without MPI; so that N processes do not do the same work N times.  Or
+ * the MPI cannot be used by a program with threads. */
 hidi_status hidi_processes_begin(void);
 
-/* Leaves it when all are done, or all have failed together (hidi_processes_agree); a failure of this
- * one alone ends the whole run at once. */
+/* Leaves it when all are done, or all have failed together (hidi_processes_agree); a failure of
+ * this one alone ends the whole run at once. */
 void hidi_processes_end(int code);
 
 int hidi_process(void);         /* this one's number          */

@@ -1,14 +1,14 @@
-/* latents.c - the file of `hidi encode`, mapped into memory: "images" are latents of an autoencoder,
- * times its scale, so that a diffusion model sees about unit variance (Rombach et al., arXiv
- * 2112.10752, section 3.3 and appendix G).
+/* latents.c - the file of `hidi encode`, mapped into memory: "images" are latents of an
+ * autoencoder, times its scale, so that a diffusion model sees about unit variance (Rombach et al.,
+ * arXiv 2112.10752, section 3.3 and appendix G).
  *
  *   mean   x = scale mean
- *   draw   x = scale (mean + exp(logvar / 2) e),  e ~ N(0, 1): one draw for each image, a function of
- *          the seed and its number (SD-VAE's deviations are some thousandths of the means')
+ *   draw   x = scale (mean + exp(logvar / 2) e),  e ~ N(0, 1): one draw for each image, a function
+ *          of the seed and its number (SD-VAE's deviations are some thousandths of the means')
  *
- * As in a folder, images are numbered in turns, one of each class, and every tenth of a class is the
- * test split.  Mirrored copies are the file's own: the mirror image of a latent is not the latent of
- * the mirror image.
+ * As in a folder, images are numbered in turns, one of each class, and every tenth of a class is
+ * the test split.  Mirrored copies are the file's own: the mirror image of a latent is not the
+ * latent of the mirror image.
  */
 #include <math.h>
 #include <stdio.h>
@@ -158,7 +158,8 @@ static hidi_status set_classes(hidi_dataset *data, const latents *l)
     return HIDI_OK;
 }
 
-/* rank[i]: how many latents of the same class are before number i; *ranks: one more than the most. */
+/* rank[i]: how many latents of the same class are before number i; *ranks: one more than
+ * the most. */
 static hidi_status find_ranks(const hidi_dataset *data, const latents *l, uint32_t *rank,
                               size_t *ranks)
 {
@@ -200,8 +201,8 @@ static hidi_status divide(hidi_dataset *data, latents *l)
         l->number[split][next[split][rank[i]]++] = (uint32_t)i;
     }
     if (status == HIDI_OK && count[HIDI_TEST] == 0)
-        status = hidi_error(HIDI_BAD_FORMAT, "%s: no class has 10 latents, of which the tenth would "
-                                             "be a test image", l->file.path);
+        status = hidi_error(HIDI_BAD_FORMAT, "%s: no class has 10 latents, of which the tenth "
+                                             "would be a test image", l->file.path);
     data->count[HIDI_TRAIN] = count[HIDI_TRAIN];
     data->count[HIDI_TEST] = count[HIDI_TEST];
     free(rank);

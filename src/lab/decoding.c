@@ -7,6 +7,7 @@
 
 #include "lab/decoding.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,7 +77,8 @@ static hidi_status read_labels(decoding *d)
         return HIDI_OK;
     d->label = malloc(tensor->count * sizeof *d->label);
     return d->label == NULL ? hidi_error(HIDI_NO_MEMORY, "out of memory for labels")
-                            : hidi_file_tensor_int(tensor, d->label);
+                            : hidi_error_prefix(hidi_file_tensor_int(tensor, d->label), "%s",
+                                                d->file.path);
 }
 
 static hidi_status open_latents(decoding *d, const hidi_decode_request *request)
@@ -110,8 +112,8 @@ static hidi_status open_latents(decoding *d, const hidi_decode_request *request)
 static hidi_status decode_one(decoding *d, size_t i, hidi_real *x)
 {
     const size_t n = d->z * d->h * d->w;
-    hidi_real *z = malloc(n * sizeof *z);
     HIDI_TRY(hidi_check_stop());
+    hidi_real *z = malloc(n * sizeof *z);
     if (z == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory for a latent");
     hidi_file_tensor_part(d->latents, i * n, n, z);
@@ -123,6 +125,10 @@ static hidi_status decode_one(decoding *d, size_t i, hidi_real *x)
     hidi_var *image = hidi_decode(d->tape, d->net, true, in);
     HIDI_TRY(hidi_tape_status(d->tape));
     HIDI_TRY(hidi_read(d->tape, image, x));
+    for (size_t k = 0; k < d->C * d->H * d->W; k++)
+        if (!isfinite(x[k]))
+            return hidi_error(HIDI_NOT_FINITE, "%s: the image of latent %zu holds %g",
+                              d->file.path, i, (double)x[k]);
     hidi_progress_update(&d->progress, (long)i + 1, NULL);
     return HIDI_OK;
 }

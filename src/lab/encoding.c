@@ -1,5 +1,5 @@
-/* encoding.c - pictures of a folder, or features of fast-DiT's, one batch at a time into a file whose
- * layout is known before the first of them: header, labels, and room for every mean and
+/* encoding.c - pictures of a folder, or features of fast-DiT's, one batch at a time into a file
+ * whose layout is known before the first of them: header, labels, and room for every mean and
  * log-variance. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -28,7 +28,7 @@
 enum { BATCH_PIXELS = 65536, MOST_BATCH = 64 };
 enum { SAVE_EVERY = 256 }; /* latents after which OUT.partial.done is brought up to date */
 
-/* Log-variances are used within these bounds (as LDM's code has it): beyond, they are errors. */
+/* What is beyond is set to these: log-variances as in LDM's code, means as F16 can hold them. */
 #define LEAST_LOGVAR (-30.0)
 #define MOST_LOGVAR 20.0
 #define MOST_HALF 65504.0

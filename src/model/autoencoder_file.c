@@ -92,7 +92,8 @@ static bool replace(char *out, size_t size, const char *word, const char *const 
     return false;
 }
 
-#define REPLACE(out, word, pairs) replace(out, sizeof out, word, pairs, sizeof pairs / sizeof *pairs)
+#define REPLACE(out, word, pairs) \
+    replace(out, sizeof out, word, pairs, sizeof pairs / sizeof *pairs)
 
 /* `name`, without the file's prefix, as diffusers has it now. */
 static void present_name(char *out, size_t size, const char *name, size_t levels)
@@ -110,7 +111,8 @@ static void present_name(char *out, size_t size, const char *name, size_t levels
                                             {"key.", "to_k."},        {"value.", "to_v."},
                                             {"proj_attn.", "to_out.0."}};
     static const char attention[] = "mid_block.attentions.0.";
-    const bool is_encoder = starts_with(name, "encoder."), is_decoder = starts_with(name, "decoder.");
+    const bool is_encoder = starts_with(name, "encoder.");
+    const bool is_decoder = starts_with(name, "decoder.");
     char inner[NAME], part[NAME], *shortcut;
     const char *rest, *half = is_encoder ? "encoder" : "decoder";
     size_t number;

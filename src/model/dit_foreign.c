@@ -117,7 +117,8 @@ static hidi_status join_qkv(hidi_tensor_file *file, unsigned block, const char *
     char name[128];
     size_t used = 0, dim[HIDI_FILE_MAX_RANK];
     for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "transformer_blocks.%u.attn1.to_%c.%s", block, letters[i], kind);
+        snprintf(name, sizeof name, "transformer_blocks.%u.attn1.to_%c.%s", block, letters[i],
+                 kind);
         HIDI_TRY(hidi_tensor_file_need(file, name, &part[i]));
         if (part[i]->dtype != part[0]->dtype || part[i]->rank != part[0]->rank ||
             part[i]->rank < 1 || part[i]->count != part[0]->count || part[i]->data == NULL)
@@ -133,7 +134,8 @@ static hidi_status join_qkv(hidi_tensor_file *file, unsigned block, const char *
     const hidi_dtype dtype = part[0]->dtype;
     const int rank = part[0]->rank;
     for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "transformer_blocks.%u.attn1.to_%c.%s", block, letters[i], kind);
+        snprintf(name, sizeof name, "transformer_blocks.%u.attn1.to_%c.%s", block, letters[i],
+                 kind);
         remove_tensor(file, hidi_tensor_file_find(file, name));
     }
     snprintf(name, sizeof name, "blocks.%u.attn.qkv.%s", block, kind);
@@ -153,8 +155,8 @@ static hidi_status drop_copy(hidi_tensor_file *file, hidi_file_tensor *copy, con
     if (first->dtype != copy->dtype || first->count != copy->count ||
         (copy->data != NULL && first->data != NULL &&
          memcmp(first->data, copy->data, bytes_of(copy)) != 0))
-        return hidi_error(HIDI_UNSUPPORTED, "%s: %s differs from that of block 0: such a network is "
-                                            "no DiT any more",
+        return hidi_error(HIDI_UNSUPPORTED, "%s: %s differs from that of block 0: such a network "
+                                            "is no DiT any more",
                           file->path, copy->name);
     remove_tensor(file, copy);
     return HIDI_OK;
@@ -215,7 +217,8 @@ static hidi_status from_diffusers(hidi_tensor_file *file)
         HIDI_TRY(join_qkv(file, block, "weight"));
         HIDI_TRY(join_qkv(file, block, "bias"));
     }
-    for (size_t i = 0; i < file->n_tensors; i++) { /* block 0 first: the others are compared with it */
+    /* block 0 first: the others are compared with it */
+    for (size_t i = 0; i < file->n_tensors; i++) {
         const char *at = file->tensor[i].name;
         const size_t k = entry_of(at, around, N_AROUND);
         bool removed;

@@ -1,4 +1,5 @@
-/* gradient_sum.c - the tree is walked from each leaf upward, as far as its neighbours are there. */
+/* gradient_sum.c - the tree is walked from each leaf upward, as far as its neighbours are there;
+ * its last levels are added in the end, by all threads, in one pass over memory. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -11,16 +12,30 @@
 
 #include "core/processes.h"
 
+/* The level from which on nodes wait for the end has so many of them, at most. */
+enum { TOP = 4 };
+
 struct hidi_gradient_sum {
     hidi_params *trained[HIDI_MAX_TRAINED];
     int n;
     size_t leaves;
     pthread_mutex_t lock; /* of all that follows */
-    hidi_gradient_part **waiting; /* [leaves], in the order of levels: of each pair of neighbours the
-                                   * one that came first, or NULL */
+    hidi_gradient_part **waiting; /* [leaves], in the order of levels: of each pair of neighbours
+                                   * the one that came first, or NULL */
     hidi_gradient_part *free;
+    hidi_gradient_part *top[TOP]; /* nodes of that level; NULL: not there */
     hidi_gradient_part whole; /* leaf 0's, and in the end the sum of all */
 };
+
+/* How many nodes the level has that is added in the end.  Between processes the tree is walked to
+ * its root. */
+static size_t top_width(const hidi_gradient_sum *s)
+{
+    size_t width = s->leaves;
+    while (width > (hidi_processes() == 1 ? TOP : 1))
+        width = (width + 1) / 2;
+    return width;
+}
 
 hidi_status hidi_gradient_sum_create(hidi_gradient_sum **sum, hidi_params *const *trained,
                                      size_t leaves)
@@ -97,6 +112,10 @@ void hidi_gradient_sum_begin(hidi_gradient_sum *s)
         set_free(s, s->waiting[i]);
         s->waiting[i] = NULL;
     }
+    for (size_t i = 0; i < TOP; i++) {
+        set_free(s, s->top[i]);
+        s->top[i] = NULL;
+    }
 }
 
 void hidi_gradient_sum_destroy(hidi_gradient_sum *s)
@@ -116,17 +135,25 @@ void hidi_gradient_sum_destroy(hidi_gradient_sum *s)
 
 /* --- the tree --------------------------------------------------------------------------------- */
 
+/* left += right, of all but the arrays. */
+static void add_heading(hidi_gradient_part *left, const hidi_gradient_part *right)
+{
+    for (int i = 0; i < HIDI_MAX_TRAINED; i++) {
+        left->is_reached[i] = left->is_reached[i] || right->is_reached[i];
+        left->is_zero[i] = left->is_zero[i] && !right->is_reached[i];
+    }
+    for (int i = 0; i < HIDI_MAX_LOG_COLUMNS; i++)
+        left->term[i] += right->term[i];
+}
+
 /* left += right */
 static void add(hidi_gradient_sum *s, hidi_gradient_part *left, const hidi_gradient_part *right)
 {
     for (int i = 0; i < s->n; i++)
         if (right->is_reached[i])
-            s->trained[i]->backend->axpby(left->grad[i], 1, 1, right->grad[i],
-                                          s->trained[i]->count);
-    for (int i = 0; i < s->n; i++)
-        left->is_reached[i] = left->is_reached[i] || right->is_reached[i];
-    for (int i = 0; i < HIDI_MAX_LOG_COLUMNS; i++)
-        left->term[i] += right->term[i];
+            s->trained[i]->backend->axpby(left->grad[i], left->is_reached[i] ? 1 : 0, 1,
+                                          right->grad[i], s->trained[i]->count);
+    add_heading(left, right);
 }
 
 /* Leaves its part with the place of the pair, or, if the other one is there already, takes that. */
@@ -144,10 +171,11 @@ static hidi_gradient_part *meet(hidi_gradient_sum *s, hidi_gradient_part **place
 static void rise(hidi_gradient_sum *s, size_t level, size_t i, hidi_gradient_part *part)
 {
     hidi_gradient_part **pairs = s->waiting; /* of this level */
+    const size_t top = top_width(s);
     size_t width = s->leaves;
     for (size_t l = 0; l < level; l++, width = (width + 1) / 2)
         pairs += width / 2;
-    for (; width > 1; width = (width + 1) / 2, i /= 2, level++) {
+    for (; width > top; width = (width + 1) / 2, i /= 2, level++) {
         const bool is_right = i % 2 == 1, has_neighbour = is_right || i + 1 < width;
         if (has_neighbour) {
             hidi_gradient_part *other = meet(s, &pairs[i / 2], part);
@@ -162,11 +190,75 @@ static void rise(hidi_gradient_sum *s, size_t level, size_t i, hidi_gradient_par
         }
         pairs += width / 2;
     }
+    s->top[i] = part; /* node i is one thread's: nobody else writes this */
 }
 
 void hidi_gradient_sum_give(hidi_gradient_sum *s, size_t leaf, hidi_gradient_part *part)
 {
     rise(s, 0, leaf, part);
+}
+
+/* --- the last levels -------------------------------------------------------------------------- */
+
+/* Elements that are added at a time: they stay in a core's cache, all parts of them. */
+enum { SOME = 1 << 13 };
+
+static size_t pieces_of(const hidi_gradient_sum *s, const hidi_params *params)
+{
+    const size_t n = s->trained[0]->backend->concurrent() ? SOME : params->count;
+    return (params->count + n - 1) / n;
+}
+
+/* Elements first .. first + n - 1 of array k: the tree's sum, in the leftmost; the others are then
+ * set to 0, for the next step. */
+static void add_elements(const hidi_gradient_sum *s, int k, size_t first, size_t n)
+{
+    const hidi_backend *backend = s->trained[k]->backend;
+    bool reached[TOP] = {false};
+    for (size_t i = 0; i < TOP && s->top[i] != NULL; i++)
+        reached[i] = s->top[i]->is_reached[k];
+    for (size_t stride = 1; stride < TOP; stride *= 2)
+        for (size_t i = 0; i + stride < TOP; i += 2 * stride) {
+            if (!reached[i + stride])
+                continue;
+            backend->axpby(s->top[i]->grad[k] + first, reached[i] ? 1 : 0, 1,
+                           s->top[i + stride]->grad[k] + first, n);
+            reached[i] = true;
+        }
+    for (size_t i = 1; i < TOP && s->top[i] != NULL; i++)
+        if (reached[i])
+            backend->fill(s->top[i]->grad[k] + first, 0, n);
+}
+
+static hidi_status add_piece(void *context, int member, size_t piece)
+{
+    const hidi_gradient_sum *s = context;
+    int k = 0;
+    (void)member;
+    for (size_t pieces; piece >= (pieces = pieces_of(s, s->trained[k])); k++)
+        piece -= pieces;
+    const size_t count = s->trained[k]->count;
+    const size_t n = pieces_of(s, s->trained[k]) == 1 ? count : SOME, first = piece * n;
+    add_elements(s, k, first, count - first < n ? count - first : n);
+    return HIDI_OK;
+}
+
+static hidi_status add_top(hidi_gradient_sum *s)
+{
+    size_t pieces = 0;
+    if (s->top[1] == NULL)
+        return HIDI_OK;
+    for (int k = 0; k < s->n; k++)
+        pieces += pieces_of(s, s->trained[k]);
+    HIDI_TRY(hidi_backend_share_out(s->trained[0]->backend, pieces, add_piece, s));
+    for (size_t stride = 1; stride < TOP; stride *= 2)
+        for (size_t i = 0; i + stride < TOP; i += 2 * stride)
+            if (s->top[i + stride] != NULL)
+                add_heading(s->top[i], s->top[i + stride]);
+    for (size_t i = 1; i < TOP && s->top[i] != NULL; i++)
+        for (int k = 0; k < s->n; k++)
+            s->top[i]->is_zero[k] = s->top[i]->is_zero[k] || s->top[i]->is_reached[k];
+    return HIDI_OK;
 }
 
 /* --- over processes --------------------------------------------------------------------------- */
@@ -272,12 +364,12 @@ static hidi_status bring_together(hidi_gradient_sum *s, size_t level, size_t i,
     return HIDI_OK;
 }
 
-hidi_status hidi_gradient_sum_exchange(hidi_gradient_sum *s)
+hidi_status hidi_gradient_sum_finish(hidi_gradient_sum *s)
 {
     hidi_gradient_part **pairs = s->waiting;
     hidi_status status = HIDI_OK;
     if (hidi_processes() == 1)
-        return HIDI_OK;
+        return add_top(s);
     hidi_real *host = malloc(CHUNK * sizeof *host);
     if (host == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory to exchange gradients");

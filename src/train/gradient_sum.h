@@ -7,7 +7,8 @@
  *
  * Addition of rounded numbers depends on its order, and this order depends on nothing but how many
  * there are.  Whoever brings the second of two neighbours adds them, at once, so that at most
- * log2(leaves) + 1 parts wait for each worker that works in order.
+ * log2(leaves) + 2 parts wait for each worker that works in order; the last two levels are left to
+ * the end, where all threads add them, in pieces that stay in their caches.
  */
 #ifndef HIDI_TRAIN_GRADIENT_SUM_H
 #define HIDI_TRAIN_GRADIENT_SUM_H
@@ -19,6 +20,7 @@ typedef struct hidi_gradient_part {
     hidi_real *grad[HIDI_MAX_TRAINED]; /* [trained[i]->count], backend memory            */
     bool is_reached[HIDI_MAX_TRAINED]; /* false: there is no gradient in this step, and
                                         * grad[i] holds anything                        */
+    bool is_zero[HIDI_MAX_TRAINED];    /* grad[i] holds nothing but 0                   */
     double term[HIDI_MAX_LOG_COLUMNS]; /* shares of the values that are logged           */
     struct hidi_gradient_part *next;   /* in the list of free ones                       */
 } hidi_gradient_part;
@@ -38,18 +40,19 @@ void hidi_gradient_sum_begin(hidi_gradient_sum *sum);
  * be 0 and in which the sum of all will be.  May be called by several threads. */
 hidi_status hidi_gradient_sum_take(hidi_gradient_sum *sum, size_t leaf, hidi_gradient_part **part);
 
-/* Takes the part of a leaf back and adds what can be added.  Each leaf once in a step, in any order,
- * by any thread. */
+/* Takes the part of a leaf back and adds what can be added.  Each leaf once in a step, in any
+ * order, by any thread. */
 void hidi_gradient_sum_give(hidi_gradient_sum *sum, size_t leaf, hidi_gradient_part *part);
 
 /* Leaves first .. end - 1 are those of a process (core/processes.h). */
 void hidi_gradient_sum_share(size_t leaves, int process, size_t *first, size_t *end);
 
-/* After the last leaf of this process: brings together what the processes have, in the same tree,
- * and gives the sum of all to each.  Every process calls it. */
-hidi_status hidi_gradient_sum_exchange(hidi_gradient_sum *sum);
+/* After the last leaf of this process: adds what is left to add, by all threads of the backend; or
+ * brings together what the processes have, in the same tree, and gives the sum of all to each.
+ * Every process calls it. */
+hidi_status hidi_gradient_sum_finish(hidi_gradient_sum *sum);
 
-/* After the last leaf, and the exchange: the sums of the terms. */
+/* After that: the sums of the terms. */
 const double *hidi_gradient_sum_terms(const hidi_gradient_sum *sum);
 
 #endif

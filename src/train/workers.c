@@ -1,5 +1,5 @@
-/* workers.c - a step: its micro-batches are shared out, their gradients summed, and the task updates
- * its parameters by the sum. */
+/* workers.c - a step: its micro-batches are shared out, their gradients summed, and the task
+ * updates its parameters by the sum. */
 #include "train/workers.h"
 
 #include <math.h>
@@ -75,11 +75,15 @@ void hidi_workers_destroy(hidi_workers *w)
 
 /* The worker's tape adds to the part instead of to the models' own gradients (which are leaf 0's
  * part). */
-static hidi_status divert(const hidi_workers *w, hidi_tape *tape, const hidi_gradient_part *part)
+static hidi_status divert(const hidi_workers *w, hidi_tape *tape, hidi_gradient_part *part,
+                          bool *was_zero)
 {
     for (int i = 0; i < HIDI_MAX_TRAINED && w->task->trained[i] != NULL; i++) {
         const hidi_params *params = w->task->trained[i];
-        HIDI_TRY(hidi_tape_divert(tape, params->grad, part->grad[i], params->count));
+        HIDI_TRY(hidi_tape_divert(tape, params->grad, part->grad[i], params->count,
+                                  part->is_zero[i]));
+        was_zero[i] = part->is_zero[i];
+        part->is_zero[i] = false;
     }
     return HIDI_OK;
 }
@@ -87,13 +91,16 @@ static hidi_status divert(const hidi_workers *w, hidi_tape *tape, const hidi_gra
 static hidi_status compute(hidi_workers *w, hidi_worker *worker, hidi_gradient_part *part)
 {
     double terms[HIDI_MAX_LOG_COLUMNS];
+    bool was_zero[HIDI_MAX_TRAINED] = {false};
     for (int i = 0; i < HIDI_MAX_LOG_COLUMNS; i++)
         terms[i] = NAN;
     hidi_tape_reset(worker->tape);
-    HIDI_TRY(divert(w, worker->tape, part));
+    HIDI_TRY(divert(w, worker->tape, part, was_zero));
     HIDI_TRY(w->task->accumulate(w->task->self, worker, terms));
-    for (int i = 0; i < HIDI_MAX_TRAINED; i++)
+    for (int i = 0; i < HIDI_MAX_TRAINED; i++) {
         part->is_reached[i] = hidi_tape_diverted(worker->tape, part->grad[i]);
+        part->is_zero[i] = was_zero[i] && !part->is_reached[i];
+    }
     for (int i = 0; i < HIDI_MAX_LOG_COLUMNS; i++)
         part->term[i] = hidi_worker_share(worker) * terms[i];
     return HIDI_OK;
@@ -126,7 +133,7 @@ hidi_status hidi_workers_step(hidi_workers *w, long step, double *values)
     w->step = step;
     hidi_gradient_sum_begin(w->sum);
     HIDI_TRY(hidi_processes_agree(own_micro_batches(w)));
-    HIDI_TRY(hidi_gradient_sum_exchange(w->sum));
+    HIDI_TRY(hidi_gradient_sum_finish(w->sum));
     for (int i = 0; i < n; i++)
         values[i] = hidi_gradient_sum_terms(w->sum)[i];
     return w->task->update(w->task->self, step, values);

@@ -81,6 +81,7 @@ static void override_slots(void)
 
     /* vectorised kernels, each thread with a share of the rows or elements */
     table.copy = hidi_cpu_copy;
+    table.fill = hidi_cpu_fill;
     table.copy_block = hidi_cpu_copy_block;
     table.axpby = hidi_cpu_axpby;
     table.lerp = hidi_cpu_lerp;

@@ -65,6 +65,7 @@ static inline size_t hidi_cpu_threads(void)
 
 /* --- elementwise.c --------------------------------------------------------------------------- */
 void hidi_cpu_copy(hidi_real *y, const hidi_real *x, size_t n);
+void hidi_cpu_fill(hidi_real *y, hidi_real a, size_t n);
 void hidi_cpu_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                          size_t rows, size_t n);
 void hidi_cpu_axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n);

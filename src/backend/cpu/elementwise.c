@@ -29,6 +29,15 @@ void hidi_cpu_copy(hidi_real *y, const hidi_real *x, size_t n)
     }
 }
 
+void hidi_cpu_fill(hidi_real *y, hidi_real a, size_t n)
+{
+    HIDI_OMP(parallel if (n >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(n, GRANULE);
+        hidi_reference_fill(y + s.begin, a, s.end - s.begin);
+    }
+}
+
 void hidi_cpu_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                          size_t rows, size_t n)
 {
