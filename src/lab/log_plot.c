@@ -34,6 +34,15 @@ typedef struct log_figure {
 
 static const log_figure figures[] = {
     {"features", "Feature net", "step", "step", "cross entropy", NULL, true, true, {{"loss", NULL}}},
+    {"autoencoder",
+     "Autoencoder",
+     "step",
+     "step",
+     "error of an image, from -1 to 1",
+     NULL,
+     true,
+     true,
+     {{"error", NULL}}},
     {"teacher",
      "Teacher: flow matching",
      "step",

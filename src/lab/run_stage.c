@@ -26,6 +26,7 @@
 static const struct {
     const char *name, *sections;
 } stages[HIDI_RUN_STAGES] = {[HIDI_RUN_FEATURES] = {"features", "run data features"},
+                    [HIDI_RUN_AUTOENCODER] = {"autoencoder", "run data vae"},
                     [HIDI_RUN_TEACHER] = {"teacher", "run data model teacher"},
                     [HIDI_RUN_STAGE1] = {"stage1", "run data student td"},
                     [HIDI_RUN_STAGE2] = {"stage2", "run data td dm"}};

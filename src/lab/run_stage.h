@@ -15,6 +15,7 @@ typedef struct hidi_run_stage {
 
 enum {
     HIDI_RUN_FEATURES,
+    HIDI_RUN_AUTOENCODER,
     HIDI_RUN_TEACHER,
     HIDI_RUN_STAGE1,
     HIDI_RUN_STAGE2,
@@ -45,7 +46,7 @@ hidi_status hidi_stage_read(const hidi_run_stage *stage, hidi_tensor_file *file,
  * weights it was made from, which are not known before those are made. */
 hidi_status hidi_stage_check(const hidi_run_stage *stage);
 
-/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net),
+/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net, an autoencoder),
  * of which there is a file after every `every` steps; number: 0, or the stage's.  *seconds: what it
  * took. */
 hidi_status hidi_stage_train(const hidi_run_stage *stage, const hidi_task *task,

@@ -74,6 +74,20 @@ const hidi_option hidi_settings_table[] = {
     CHOICE("data.latents", data.latents, HIDI_LATENT_KINDS, "draw",
            "latents: a draw from each one's distribution, or its mean"),
 
+    TRAINING("vae", vae, "6000", "16", "1e-3", "200", "cosine", "0.995"),
+    TEXT("vae.file", vae.file, "", "ready-made autoencoder; empty: train one"),
+    TEXT("vae.widths", vae.widths, "32,48,64",
+         "channels of each level, from the image's down: three levels make latents of a quarter of "
+         "the side"),
+    INT("vae.blocks", vae.blocks, 1, HIDI_AUTOENCODER_MOST_BLOCKS, "1",
+        "residual blocks a level (the decoder has one more)"),
+    INT("vae.latents", vae.latents, 1, 1024, "4", "channels of the latents"),
+    INT("vae.groups", vae.groups, 1, 1024, "16", "groups of the group norms"),
+    REAL("vae.kl_weight", vae.kl_weight, 0, 1e6, "1e-6",
+         "weight of the latents' divergence from N(0, I)"),
+    INT("vae.test_images", vae.test_images, 1, 1e9, "1024",
+        "test images that the error is measured on"),
+
     INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
     INT("model.width", model.width, 4, 65536, "128", "width D of the tokens"),
     INT("model.depth", model.depth, 1, 1000, "4", "blocks"),
@@ -195,6 +209,23 @@ hidi_classifier_options hidi_settings_classifier(const hidi_settings *s)
                                      hidi_settings_adamw(t), hidi_settings_schedule(t)};
 }
 
+hidi_status hidi_settings_autoencoder(const hidi_settings *s, hidi_autoencoder_options *options)
+{
+    const hidi_training_settings *t = &s->vae.train;
+    *options = (hidi_autoencoder_options){.batch = (size_t)t->batch,
+                                          .micro_batch = (size_t)t->micro_batch,
+                                          .seed = (uint64_t)s->run.seed,
+                                          .net = hidi_autoencoder_defaults().net,
+                                          .kl_weight = s->vae.kl_weight,
+                                          .ema = t->ema,
+                                          .adamw = hidi_settings_adamw(t),
+                                          .schedule = hidi_settings_schedule(t)};
+    options->net.latent_channels = (size_t)s->vae.latents;
+    options->net.blocks = (size_t)s->vae.blocks;
+    options->net.groups = (size_t)s->vae.groups;
+    return hidi_autoencoder_parse_widths(s->vae.widths, &options->net);
+}
+
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)
 {
     const hidi_training_settings *t = &s->teacher.train;
@@ -301,7 +332,7 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
-    "run.threads features.save_every features.log_every features.test_images "                     \
+    "run.threads vae.save_every vae.log_every vae.test_images features.save_every features.log_every features.test_images "                     \
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 

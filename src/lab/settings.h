@@ -4,6 +4,7 @@
 #define HIDI_LAB_SETTINGS_H
 
 #include "io/config.h"
+#include "train/autoencoder_training.h"
 #include "train/classifier.h"
 #include "train/stage2.h"
 #include "train/stage1.h"
@@ -30,6 +31,12 @@ typedef struct hidi_settings {
         long size, validation;
         int resize, mirror, latents;
     } data;
+    struct {
+        hidi_training_settings train;
+        char file[HIDI_CONFIG_TEXT], widths[HIDI_CONFIG_TEXT];
+        long blocks, latents, groups, test_images;
+        double kl_weight;
+    } vae;
     struct {
         long patch, width, depth, heads;
         double time_scale;
@@ -86,6 +93,8 @@ extern const hidi_option hidi_settings_table[];
 hidi_adamw hidi_settings_adamw(const hidi_training_settings *train);
 hidi_schedule hidi_settings_schedule(const hidi_training_settings *train);
 hidi_classifier_options hidi_settings_classifier(const hidi_settings *settings);
+hidi_status hidi_settings_autoencoder(const hidi_settings *settings,
+                                      hidi_autoencoder_options *options);
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *settings);
 hidi_stage1_options hidi_settings_stage1(const hidi_settings *settings);
 hidi_status hidi_settings_stage2(const hidi_settings *settings, hidi_stage2_options *options);

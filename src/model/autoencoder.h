@@ -52,6 +52,12 @@ typedef struct hidi_autoencoder {
 /* SD-VAE: widths 128, 256, 512, 512, two blocks a level, 4 latent channels. */
 hidi_autoencoder_config hidi_sd_autoencoder_config(void);
 
+/* HIDI_BAD_ARGUMENT for sizes that are out of range or do not fit together. */
+hidi_status hidi_autoencoder_config_check(const hidi_autoencoder_config *config);
+
+/* "32,48,64": width and levels of the config.  HIDI_BAD_ARGUMENT, with what was expected. */
+hidi_status hidi_autoencoder_parse_widths(const char *text, hidi_autoencoder_config *config);
+
 /* Those parts of a network, with all parameters 0.  HIDI_BAD_ARGUMENT for a config that does not
  * fit together.  The caller destroys it. */
 hidi_status hidi_autoencoder_create(hidi_autoencoder **autoencoder, const hidi_backend *backend,
