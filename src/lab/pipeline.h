@@ -8,6 +8,7 @@
 /* Files of a run, in its folder. */
 #define HIDI_FEATURES_FILE "features.safetensors"
 #define HIDI_AUTOENCODER_FILE "autoencoder.safetensors"
+#define HIDI_LATENTS_FILE "latents.safetensors" /* of a run on latents: what networks see */
 #define HIDI_TEACHER_FILE "teacher.safetensors"
 #define HIDI_STAGE1_FILE "stage1.safetensors"
 #define HIDI_STAGE2_FILE "stage2.safetensors"

@@ -16,6 +16,7 @@ typedef struct hidi_run_stage {
 enum {
     HIDI_RUN_FEATURES,
     HIDI_RUN_AUTOENCODER,
+    HIDI_RUN_LATENTS,
     HIDI_RUN_TEACHER,
     HIDI_RUN_STAGE1,
     HIDI_RUN_STAGE2,
@@ -33,6 +34,9 @@ void hidi_stage_end(hidi_run_stage *stage, hidi_status status);
 
 /* Adds "name.KEY = VALUE" for each line "KEY = VALUE" of text to what the stage depends on. */
 hidi_status hidi_stage_notes(hidi_run_stage *stage, const char *name, const char *text);
+
+/* Adds weights to what the stage depends on, by their hash. */
+hidi_status hidi_stage_weights(hidi_run_stage *stage, const char *name, const hidi_params *params);
 
 /* Adds the weights of another network to what the stage depends on, by their hash, and what they
  * are taken for, where it may be something else. */

@@ -72,7 +72,9 @@ const hidi_option hidi_settings_table[] = {
          "transparency is ignored, and padding is black"),
     BOOL("data.mirror", data.mirror, "no", "a mirrored copy of each training image"),
     CHOICE("data.latents", data.latents, HIDI_LATENT_KINDS, "draw",
-           "latents: a draw from each one's distribution, or its mean"),
+           "latents: draws from each one's distribution, or its mean"),
+    CHOICE("data.space", data.space, HIDI_SPACES, "pixels",
+           "hidi run: networks work on pixels, or on latents of an autoencoder (vae)"),
 
     TRAINING("vae", vae, "6000", "16", "1e-3", "200", "cosine", "0.995"),
     TEXT("vae.file", vae.file, "", "ready-made autoencoder; empty: train one"),
@@ -85,6 +87,8 @@ const hidi_option hidi_settings_table[] = {
     INT("vae.groups", vae.groups, 1, 1024, "16", "groups of the group norms"),
     REAL("vae.kl_weight", vae.kl_weight, 0, 1e6, "1e-6",
          "weight of the latents' divergence from N(0, I)"),
+    INT("vae.images", vae.images, 1, 1e9, "20000",
+        "training images that hidi run makes latents of, for data sets without end (shapes)"),
     INT("vae.test_images", vae.test_images, 1, 1e9, "1024",
         "test images that the error is measured on"),
 
@@ -346,11 +350,12 @@ static bool is_default(const hidi_training_settings *t)
  * were micro-batches a batch was computed at one time: the same but for rounding.) */
 static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s",
+    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
              s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
              s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
              strcmp(s->data.background, "none") == 0 ? " data.background" : "",
              s->data.mirror == 0 ? " data.mirror" : "",
+             s->data.space == HIDI_SPACE_PIXELS ? " data.space" : "",
              s->model.prediction == 0 ? " model.prediction" : "",
              s->sample.guided_channels == 0 ? " sample.guided_channels" : "",
              s->sample.guided_from == 0 ? " sample.guided_from" : "",

@@ -11,6 +11,9 @@
 #include "method/sampler.h"
 #include "train/teacher.h"
 
+#define HIDI_SPACES "pixels latents" /* in the order of the enum */
+enum { HIDI_SPACE_PIXELS, HIDI_SPACE_LATENTS };
+
 #define HIDI_LATENT_KINDS "draw mean" /* in the order of the enum */
 enum { HIDI_LATENTS_DRAWN, HIDI_LATENT_MEANS };
 
@@ -29,12 +32,12 @@ typedef struct hidi_settings {
     struct {
         char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT], background[HIDI_CONFIG_TEXT];
         long size, validation;
-        int resize, mirror, latents;
+        int resize, mirror, latents, space;
     } data;
     struct {
         hidi_training_settings train;
         char file[HIDI_CONFIG_TEXT], widths[HIDI_CONFIG_TEXT];
-        long blocks, latents, groups, test_images;
+        long blocks, latents, groups, test_images, images;
         double kl_weight;
     } vae;
     struct {

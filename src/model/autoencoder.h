@@ -84,6 +84,20 @@ hidi_var *hidi_encode(hidi_tape *tape, const hidi_autoencoder *autoencoder, bool
 hidi_var *hidi_decode(hidi_tape *tape, const hidi_autoencoder *autoencoder, bool frozen,
                       hidi_var *z);
 
+/* --- from and to host memory (autoencoder_images.c) ------------------------------------------- */
+
+/* The moments [n, 2 z, H / f, W / f] of images [n, C, H, W], not scaled, a few at a time; the tape is
+ * reset. */
+hidi_status hidi_autoencoder_moments(const hidi_autoencoder *autoencoder, hidi_tape *tape,
+                                     const hidi_real *images, size_t n, size_t H, size_t W,
+                                     hidi_real *moments);
+
+/* Images [n, C, f h, f w] of latents z [n, z, h, w] as a diffusion model has them: times the
+ * scale. */
+hidi_status hidi_autoencoder_images(const hidi_autoencoder *autoencoder, hidi_tape *tape,
+                                    const hidi_real *z, size_t n, size_t h, size_t w,
+                                    hidi_real *images);
+
 /* --- files (autoencoder_file.c) --------------------------------------------------------------- */
 
 /* Adds all parameters under diffusers' names, and the metadata hidi.groups and hidi.scale. */
