@@ -90,7 +90,6 @@ hidi_autoencoder_options hidi_autoencoder_defaults(void)
 static hidi_status check(const hidi_autoencoder_options *o)
 {
     HIDI_TRY(hidi_batch_sizes_check(o->batch, o->micro_batch));
-    HIDI_TRY(hidi_autoencoder_config_check(&o->net));
     HIDI_TRY(hidi_require_not_negative("kl_weight", o->kl_weight));
     HIDI_TRY(hidi_ema_check(o->ema));
     HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
@@ -99,6 +98,7 @@ static hidi_status check(const hidi_autoencoder_options *o)
 
 hidi_status hidi_autoencoder_check(const hidi_autoencoder_options *options)
 {
+    HIDI_TRY(hidi_autoencoder_config_check(&options->net)); /* which says of what, too */
     return hidi_error_prefix(check(options), "autoencoder");
 }
 
