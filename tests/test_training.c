@@ -809,6 +809,32 @@ START_TEST(not_finite_gradient)
 }
 END_TEST
 
+/* Activations that are computed again instead of kept: the same bits, in less memory. */
+START_TEST(recomputed_is_kept)
+{
+    const hidi_training training = {.steps = STEPS, .log_every = 1};
+    any_training kept, again;
+    size_t peak[2];
+    for (int i = 0; i < 2; i++) {
+        any_training *a = i == 0 ? &kept : &again;
+        double values[HIDI_MAX_LOG_COLUMNS];
+        prepare(a, _i);
+        a->net->config.recompute = i == 1;
+        if (a->student != NULL)
+            a->student->config.recompute = i == 1;
+        OK(construct(a, _i, ""));
+        OK(hidi_train(a->task, &training));
+        OK(hidi_workers_step(a->workers, STEPS, values));
+        peak[i] = hidi_workers_peak(a->workers);
+    }
+    ck_assert_mem_eq(kept.result->value, again.result->value,
+                     kept.result->count * sizeof(hidi_real));
+    ck_assert_uint_lt(peak[1], peak[0]);
+    end(&kept);
+    end(&again);
+}
+END_TEST
+
 /* The scale is 1 over the deviation of latents, which are drawn again here with other noise; and the
  * error is that of the test images as decode and encode have it. */
 START_TEST(autoencoder_is_measured)
@@ -898,6 +924,7 @@ int main(void)
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
     tcase_add_loop_test(tcase, no_memory_is_an_error, 0, KINDS);
+    tcase_add_loop_test(tcase, recomputed_is_kept, TEACHER, KINDS);
     tcase_add_test(tcase, autoencoder_is_measured);
     tcase_add_test(tcase, autoencoders_that_do_not_fit);
     tcase_add_test(tcase, generator_waits_for_its_turn);

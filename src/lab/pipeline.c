@@ -247,6 +247,8 @@ static hidi_status read_net(const hidi_run_stage *stage, hidi_dit **net, bool *f
         return HIDI_OK;
     hidi_status status = hidi_dit_from_file(net, stage->session->backend, &file, "", 0, 0, 0);
     hidi_tensor_file_free(&file);
+    if (status == HIDI_OK)
+        (*net)->config.recompute = stage->session->settings.run.recompute != 0;
     return status;
 }
 

@@ -118,6 +118,8 @@ hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi
     HIDI_TRY(hidi_dit_open(&file, path, session->key));
     const hidi_status status = hidi_dit_read(net, session->backend, &file, "", &given);
     hidi_tensor_file_free(&file);
+    if (status == HIDI_OK)
+        (*net)->config.recompute = session->settings.run.recompute != 0;
     return status;
 }
 

@@ -58,6 +58,9 @@ const hidi_option hidi_settings_table[] = {
     INT("run.seed", run.seed, 0, 1e15, "1", "seed of all random draws"),
     INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: OMP_NUM_THREADS, or all processors"),
     TEXT("run.backend", run.backend, "cpu", "reference, cpu or cuda"),
+    BOOL("run.recompute", run.recompute, "no",
+         "trainings keep the activations of one block, and compute the others again: less memory, "
+         "more time, the same result"),
 
     TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10, folder or latents"),
     TEXT("data.path", data.path, "", "folder (latents: file) of the data set; empty for shapes"),
@@ -330,13 +333,14 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
                              .n_classes = data->n_classes,
                              .has_interval = false,
                              .time_scale = s->model.time_scale,
+                             .recompute = s->run.recompute != 0,
                              .prediction = s->model.prediction > 0 ? s->model.prediction - 1
                                                                    : HIDI_VELOCITY};
 }
 
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
-    "run.threads vae.save_every vae.log_every vae.test_images features.save_every features.log_every features.test_images "                     \
+    "run.threads run.recompute vae.save_every vae.log_every vae.test_images features.save_every features.log_every features.test_images "                     \
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every"
 

@@ -27,6 +27,7 @@ typedef struct hidi_training_settings {
 typedef struct hidi_settings {
     struct {
         long seed, threads;
+        int recompute;
         char backend[HIDI_CONFIG_TEXT];
     } run;
     struct {
