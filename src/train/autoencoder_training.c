@@ -185,11 +185,11 @@ hidi_autoencoder *hidi_autoencoder_training_take_result(hidi_autoencoder_trainin
 
 /* --- after the training ----------------------------------------------------------------------- */
 
-enum { PIECE = 16, SCALE_IMAGES = 1024 }; /* images at one time; that the scale is found on */
+enum { PIECE = 64, SCALE_IMAGES = 1024 }; /* images at one time; that the scale is found on */
 
 /* Sums over what has been looked at. */
 typedef struct sums {
-    double n, z, zz;           /* numbers of latents: how many, their sum, that of their squares */
+    double n, z, zz; /* numbers of latents: how many, their sum, that of their squares */
     double pixels, error, squared;
 } sums;
 
@@ -197,14 +197,15 @@ typedef struct sums {
 typedef struct piece {
     const hidi_autoencoder_training *s;
     hidi_tape *tape;
-    hidi_real *x, *y; /* [PIECE, C, H, W] images, and what comes back; or moments */
-    int32_t *label;   /* [PIECE] */
+    hidi_real *x, *moments, *y; /* [PIECE, C, H, W], [PIECE, 2 z, h, w], what comes back */
+    int32_t *label;             /* [PIECE] */
 } piece;
 
 static void free_piece(piece *p)
 {
     hidi_tape_destroy(p->tape);
     free(p->x);
+    free(p->moments);
     free(p->y);
     free(p->label);
 }
@@ -213,23 +214,23 @@ static hidi_status new_piece(piece *p, const hidi_autoencoder_training *s)
 {
     const hidi_dataset *data = s->task.data;
     const size_t pixels = data->channels * data->height * data->width;
-    const size_t moments = 2 * hidi_count(s->latent), most = pixels > moments ? pixels : moments;
     *p = (piece){.s = s, .tape = hidi_tape_create(s->net->params.backend),
                  .x = malloc(PIECE * pixels * sizeof *p->x),
-                 .y = malloc(PIECE * most * sizeof *p->y),
+                 .moments = malloc(PIECE * 2 * hidi_count(s->latent) * sizeof *p->moments),
+                 .y = malloc(PIECE * pixels * sizeof *p->y),
                  .label = malloc(PIECE * sizeof *p->label)};
-    if (p->tape != NULL && p->x != NULL && p->y != NULL && p->label != NULL)
+    if (p->tape != NULL && p->x != NULL && p->moments != NULL && p->y != NULL && p->label != NULL)
         return HIDI_OK;
     free_piece(p);
     return hidi_error(HIDI_NO_MEMORY, "autoencoder: out of memory");
 }
 
-static hidi_var *read_images(piece *p, hidi_split split, size_t first, size_t n)
+static hidi_status encode(piece *p, hidi_split split, size_t first, size_t n)
 {
     const hidi_dataset *data = p->s->task.data;
     hidi_dataset_range(data, split, first, n, p->x, p->label);
-    hidi_tape_reset(p->tape);
-    return hidi_constant(p->tape, hidi_shape4(n, data->channels, data->height, data->width), p->x);
+    return hidi_autoencoder_moments(p->s->average, p->tape, p->x, n, data->height, data->width,
+                                    p->moments);
 }
 
 /* z = mean + exp(l / 2) e of training images. */
@@ -237,13 +238,10 @@ static hidi_status add_latents(piece *p, size_t first, size_t n, sums *sum)
 {
     const size_t count = hidi_count(p->s->latent);
     const hidi_random random = {p->s->options.seed, HIDI_STREAM_SAMPLE, 0};
-    hidi_var *x = read_images(p, HIDI_TRAIN, first, n);
-    hidi_var *moments = hidi_encode(p->tape, p->s->average, true, x);
-    HIDI_TRY(hidi_tape_status(p->tape));
-    HIDI_TRY(hidi_read(p->tape, moments, p->y));
+    HIDI_TRY(encode(p, HIDI_TRAIN, first, n));
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < count; k++) {
-            const hidi_real *at = p->y + 2 * count * i + k;
+            const hidi_real *at = p->moments + 2 * count * i + k;
             hidi_real e;
             hidi_normal(random, (first + i) * count + k, &e, 1);
             const double z = (double)at[0] + exp((double)at[count] / 2) * (double)e;
@@ -256,19 +254,23 @@ static hidi_status add_latents(piece *p, size_t first, size_t n, sums *sum)
 
 static hidi_status add_errors(piece *p, size_t first, size_t n, sums *sum)
 {
-    hidi_var *x = read_images(p, HIDI_TEST, first, n);
-    hidi_var *moments = hidi_encode(p->tape, p->s->average, true, x);
-    hidi_var *mean = hidi_channels_of(p->tape, moments, 0, p->s->latent.dim[0]);
-    hidi_var *y = hidi_decode(p->tape, p->s->average, true, mean);
-    HIDI_TRY(hidi_tape_status(p->tape));
-    HIDI_TRY(hidi_read(p->tape, y, p->y));
-    const size_t count = hidi_count(y->shape);
-    for (size_t i = 0; i < count; i++) {
+    const hidi_autoencoder *net = p->s->average;
+    const hidi_dataset *data = p->s->task.data;
+    const size_t count = hidi_count(p->s->latent);
+    HIDI_TRY(encode(p, HIDI_TEST, first, n));
+    for (size_t i = 0; i < n; i++) /* the means, times the scale */
+        for (size_t k = 0; k < count; k++)
+            p->moments[i * count + k] =
+                (hidi_real)net->config.scale * p->moments[2 * i * count + k];
+    HIDI_TRY(hidi_autoencoder_images(net, p->tape, p->moments, n, p->s->latent.dim[1],
+                                     p->s->latent.dim[2], p->y));
+    const size_t numbers = n * data->channels * data->height * data->width;
+    for (size_t i = 0; i < numbers; i++) {
         const double d = (double)p->x[i] - (double)p->y[i];
         sum->error += fabs(d);
         sum->squared += d * d;
     }
-    sum->pixels += (double)count;
+    sum->pixels += (double)numbers;
     return HIDI_OK;
 }
 
