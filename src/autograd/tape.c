@@ -557,8 +557,8 @@ hidi_status hidi_tape_backward(hidi_tape *tape, hidi_var *y, const hidi_real *se
 
 /* --- computing again -------------------------------------------------------------------------- */
 
-/* recompute: y = f(x_0, x_1, x_2).  What f puts on the tape is dropped at once; going backward it is
- * put there again, goes backward, and is dropped.  Gradients are added where and in the order in
+/* recompute: y = f(x_0, x_1, x_2).  What f puts on the tape is dropped at once; going backward it
+ * is put there again, goes backward, and is dropped.  Gradients are added where and in the order in
  * which they would have been: the same bits.  (Chen et al., arXiv 1604.06174) */
 struct recompute {
     hidi_tape *tape;

@@ -127,8 +127,8 @@ typedef struct hidi_tape_mark {
 hidi_tape_mark hidi_tape_here(const hidi_tape *tape);
 hidi_var *hidi_tape_release(hidi_tape *tape, hidi_tape_mark mark, hidi_var *keep);
 
-/* y = f(x_0 .. x_{n-1}), n <= 3, for a long computation in parts: what f puts on the tape is dropped
- * but for y, and computed again when the backward pass comes to it, so that it holds the memory of
+/* y = f(x_0 .. x_{n-1}), n <= 3, for a long computation in parts: what f puts on the tape is
+ * dropped but for y, and computed again when the backward pass comes to it, so that it holds the memory of
  * one part at a time; with the same bits.  Gradients and tangents go through x and through the
  * parameters that f takes, and must not go into what else it uses.  `context` [bytes] is copied. */
 typedef hidi_var *hidi_part(hidi_tape *tape, const void *context, hidi_var *const *x);

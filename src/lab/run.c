@@ -28,7 +28,7 @@ enum { HIDI_MOST_ROWS = HIDI_GENERATORS + 2 };
 /* Everything of a run. */
 typedef struct distillation {
     const hidi_session *session;
-    hidi_session own;           /* what `session` points to: with the autoencoder, if there is one */
+    hidi_session own;           /* what `session` points to: with the autoencoder, if any      */
     const char *dir;
     hidi_dataset *data;         /* images                                                       */
     hidi_dataset *latents;      /* of a run on latents: what networks are trained on; or NULL   */

@@ -97,9 +97,9 @@ hidi_status hidi_refuse_latents(const hidi_session *session)
     if (session->settings.data.space == HIDI_SPACE_PIXELS)
         return HIDI_OK;
     return hidi_error(HIDI_BAD_ARGUMENT,
-                      "data.space=latents: only hidi run makes latents; they are then in its folder, "
-                      "for --set data.space=pixels --set data.name=latents --set data.size=0 --set "
-                      "data.path=FOLDER/latents.safetensors");
+                      "data.space=latents: only hidi run makes latents; they are then in its "
+                      "folder, for --set data.space=pixels --set data.name=latents --set "
+                      "data.size=0 --set data.path=FOLDER/latents.safetensors");
 }
 
 /* --- networks --------------------------------------------------------------------------------- */

@@ -3,8 +3,8 @@
  *
  *     L = mean |x - D(z)| + w KL / N,   z = mean + exp(l / 2) e,   (mean, l) = E(x)
  *
- * The moving average of the weights is the result.  At the end its latents are measured: a diffusion
- * model is to see them with a standard deviation of 1. */
+ * The moving average of the weights is the result.  At the end its latents are measured: a
+ * diffusion model is to see them with a standard deviation of 1. */
 #include "train/autoencoder_training.h"
 
 #include <math.h>

@@ -20,7 +20,8 @@ typedef struct hidi_autoencoder_options {
 /* The defaults of the command, chosen for images of 32 x 32 on a CPU [ours], but for what is
  * marked:
  *
- *     latents of 4 channels and a quarter of the side, widths 32, 48, 64, a block a level, 16 groups
+ *     latents of 4 channels and a quarter of the side, widths 32, 48, 64, a block a level,
+ *     16 groups
  *     batch 16, 6000 steps at 1e-3 after a warm-up of 200, cosine down to 5 %; ema 0.995
  *     kl_weight 1e-6                [base: LDM]
  *     adamw                         hidi_adamw_defaults()
@@ -33,8 +34,8 @@ hidi_status hidi_autoencoder_check(const hidi_autoencoder_options *options);
 /* The training of one autoencoder. */
 typedef struct hidi_autoencoder_training hidi_autoencoder_training;
 
-/* Starts from a new network for the data's images, with weights drawn from the seed.  settings: text
- * for checkpoints (hidi_task).  data and settings must outlive the training; the caller destroys
+/* Starts from a new network for the data's images, with weights drawn from the seed.  settings:
+ * text for checkpoints (hidi_task).  data and settings must outlive the training; the caller destroys
  * it.  After an error *training is NULL.  HIDI_BAD_ARGUMENT for images whose sides are no multiples
  * of the network's factor, or latents of more numbers than the images. */
 hidi_status hidi_autoencoder_training_create(hidi_autoencoder_training **training,
@@ -46,7 +47,7 @@ void hidi_autoencoder_training_destroy(hidi_autoencoder_training *training); /* 
 /* What hidi_train runs; it lives as long as the training. */
 const hidi_task *hidi_autoencoder_training_task(const hidi_autoencoder_training *training);
 
-/* How well images come back: mean |x - D(mean)|, and mean (x - D(mean))^2, over images in [-1, 1]. */
+/* How well images in [-1, 1] come back: mean |x - D(mean)|, and mean (x - D(mean))^2. */
 typedef struct hidi_reconstruction {
     double error, squared;
     size_t images;
