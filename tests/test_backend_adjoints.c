@@ -239,6 +239,7 @@ UNARY(gelu, HIDI_GELU)
 UNARY(silu, HIDI_SILU)
 UNARY(softplus, HIDI_SOFTPLUS)
 UNARY(square, HIDI_SQUARE)
+UNARY(exp, HIDI_EXP)
 static const hidi_real power[] = { 16, -0.75 }; /* x + 16 > 0 for every draw */
 MAP(power, unary(HIDI_POWER, out, in, size, power))
 MAP(d_power, unary_jacobian(HIDI_POWER, out, 0, x, in, size, power))
@@ -303,7 +304,8 @@ START_TEST(test_derivatives)
     const derivative derivatives[] = {
         DERIVATIVE(gelu, size, size), DERIVATIVE(silu, size, size),
         DERIVATIVE(softplus, size, size), DERIVATIVE(square, size, size),
-        DERIVATIVE(power, size, size), DERIVATIVE(attention_value, 3 * tokens, tokens),
+        DERIVATIVE(exp, size, size), DERIVATIVE(power, size, size),
+        DERIVATIVE(attention_value, 3 * tokens, tokens),
         DERIVATIVE(softmax_value, pairs, pairs), DERIVATIVE(layer_norm_value, size, size),
         DERIVATIVE(sincos_value, rows, rows * 38), DERIVATIVE(cross_entropy_value, size, rows)
     };

@@ -83,6 +83,7 @@ SLOT(softplus, unary_jacobian(HIDI_SOFTPLUS, out, beta, x, d, size, no_parameter
 SLOT(relu, unary_jacobian(HIDI_RELU, out, beta, x, d, size, no_parameters))
 SLOT(abs, unary_jacobian(HIDI_ABS, out, beta, x, d, size, no_parameters))
 SLOT(square, unary_jacobian(HIDI_SQUARE, out, beta, x, d, size, no_parameters))
+SLOT(exp, unary_jacobian(HIDI_EXP, out, beta, x, d, size, no_parameters))
 SLOT(add_bias, add_rows(out, beta, w, 1, rows, columns))
 SLOT(add_rows, add_rows(out, beta, w, 4, rows, columns))
 SLOT(sum_bias, sum_rows(out, beta, x, 1, rows, columns))
@@ -164,7 +165,7 @@ static void list_element_and_row_slots(void)
 {
     BETA(copy_block, size), BETA(axpby, size), BETA(multiply, size);
     BETA(gelu, size), BETA(silu, size), BETA(softplus, size);
-    BETA(relu, size), BETA(abs, size), BETA(square, size);
+    BETA(relu, size), BETA(abs, size), BETA(square, size), BETA(exp, size);
     BETA(add_bias, size), BETA(add_rows, size), BETA(sum_bias, columns);
     BETA(sum_rows, 4 * columns), BETA(sum_narrow, 4 * 16), BETA(scale_rows, size);
     BETA(dot_rows, rows), BETA(row_sums, rows), BETA(spread_rows, size);

@@ -163,6 +163,10 @@ START_TEST(test_unary_simple)
     assert_values(y, 0, 2.25, 4, 0);
     differentiate(HIDI_SQUARE, y, x, 3);
     assert_values(y, 0, 3, -4, 0);
+    apply(HIDI_EXP, y, x, 3);
+    assert_values(y, 4, 4.4816890703380645, 0.1353352832366127, 1);
+    differentiate(HIDI_EXP, y, x, 3);
+    assert_values(y, 4, 4.4816890703380645, 0.1353352832366127, 1);
 
     b->unary(HIDI_POWER, y, R(1, -1), 2, p); /* 3^0.75, 1^0.75 */
     assert_values(y, 2, 2.2795070569547775, 1);

@@ -168,6 +168,37 @@ START_TEST(draws_are_from_each_latents_distribution)
 }
 END_TEST
 
+/* A training sees another draw each time, of the same latent; a batch in parts is the batch. */
+START_TEST(a_training_draws_afresh)
+{
+    enum { B = 40 };
+    hidi_dataset *data, *plain;
+    hidi_real x[B * SIZE], part[10 * SIZE], mean[B * SIZE];
+    int32_t label[B], again[B];
+    double squares = 0;
+    write_latents("afresh.safetensors", false, true, "2");
+    ck_assert_ok(hidi_dataset_open_latents(&data, scratch("afresh.safetensors"), 0, true, 5));
+    ck_assert_ok(hidi_dataset_open_latents(&plain, scratch("afresh.safetensors"), 0, false, 5));
+    hidi_dataset_batch(data, 3, 7, B, 0, B, x, label);
+    hidi_dataset_batch(data, 3, 7, B, 20, 10, part, again);
+    ck_assert_mem_eq(part, x + 20 * SIZE, sizeof part);
+    ck_assert_mem_eq(again, label + 20, 10 * sizeof again[0]);
+    hidi_dataset_batch(plain, 3, 7, B, 0, B, mean, again);
+    ck_assert_mem_eq(again, label, sizeof label);
+    for (size_t i = 0; i < B; i++)
+        for (size_t k = 0; k < SIZE; k++) {
+            const double e = (double)x[i * SIZE + k] - (double)mean[i * SIZE + k];
+            squares += e * e;
+            for (size_t j = 0; j < i; j++) /* of the same image, too */
+                ck_assert_double_ne(e, (double)x[j * SIZE + k] - (double)mean[j * SIZE + k]);
+        }
+    const double n = B * SIZE;
+    ck_assert_double_lt(fabs(squares / n - 1), 4 * sqrt(2 / n));
+    hidi_dataset_close(plain);
+    hidi_dataset_close(data);
+}
+END_TEST
+
 /* Cut short anywhere, of another size, with bad numbers: one line, and never a crash. */
 START_TEST(damaged_latents_are_refused)
 {
@@ -417,6 +448,7 @@ int main(void)
     tcase_add_test(tcase, latents_come_in_turns_and_times_the_scale);
     tcase_add_test(tcase, mirrored_latents_are_the_copies_in_the_file);
     tcase_add_test(tcase, draws_are_from_each_latents_distribution);
+    tcase_add_test(tcase, a_training_draws_afresh);
     tcase_add_test(tcase, damaged_latents_are_refused);
     tcase_add_test(tcase, encoded_pictures_are_the_encoders);
     tcase_add_test(tcase, an_interrupted_encode_goes_on);

@@ -116,6 +116,49 @@ START_TEST(samples_of_one_class_in_grey)
 }
 END_TEST
 
+/* A network on latents: the images are what the decoder makes of its samples, each divided by the
+ * scale. */
+START_TEST(samples_of_latents_are_decoded)
+{
+    const hidi_autoencoder_config config = {.image_channels = 3, .latent_channels = C, .levels = 2,
+                                            .width = {4, 4}, .blocks = 1, .groups = 2,
+                                            .has_post_quant = true, .scale = 0.5};
+    enum { IMAGE = 3 * 2 * SIZE * 2 * SIZE };
+    hidi_dit *net = random_backbone(backend, SIZE, C, 4, CLASSES);
+    hidi_samples samples = samples_of(net, 5);
+    hidi_autoencoder *decoder;
+    hidi_real *z, *x, one[IMAGE];
+    int32_t *y, *y_z;
+    hidi_tape *tape = hidi_tape_create(backend);
+    ok(hidi_autoencoder_create(&decoder, backend, &config, HIDI_DECODER));
+    ok(hidi_autoencoder_initialise(decoder, 2));
+    ok(hidi_samples_draw(&samples, NULL, &z, &y_z));
+    samples.decoder = decoder;
+    ok(hidi_samples_draw(&samples, NULL, &x, &y));
+    ck_assert_mem_eq(y, y_z, N * sizeof *y);
+    for (size_t i = 0; i < N; i++) {
+        hidi_tape_reset(tape);
+        hidi_var *latent = hidi_constant(tape, hidi_shape4(1, C, SIZE, SIZE), z + i * PIXELS);
+        hidi_var *image = hidi_decode(tape, decoder, true, hidi_scale(tape, latent, 2));
+        ok(hidi_read(tape, image, one));
+        for (size_t k = 0; k < IMAGE; k++)
+            ck_assert(fabs((double)(one[k] - x[i * IMAGE + k])) <=
+                      100 * HIDI_REAL_EPSILON * (1 + fabs((double)one[k])));
+    }
+    samples.channels = 1;
+    free(x), free(y), free(z), free(y_z);
+    ck_assert_int_eq(hidi_samples_draw(&samples, NULL, &x, NULL), HIDI_BAD_SHAPE);
+    hidi_dit_destroy(net);
+    net = random_backbone(backend, SIZE, C + 1, 4, CLASSES);
+    samples = samples_of(net, 5);
+    samples.decoder = decoder;
+    ck_assert_int_eq(hidi_samples_draw(&samples, NULL, &x, NULL), HIDI_BAD_SHAPE);
+    hidi_tape_destroy(tape);
+    hidi_autoencoder_destroy(decoder);
+    hidi_dit_destroy(net);
+}
+END_TEST
+
 START_TEST(a_sample_that_is_not_finite)
 {
     hidi_dit *net = random_backbone(backend, SIZE, C, 4, CLASSES);
@@ -332,6 +375,7 @@ int main(void)
     TCase *tcase = tcase_create("measure");
     tcase_add_test(tcase, samples_do_not_depend_on_the_reader);
     tcase_add_test(tcase, samples_of_one_class_in_grey);
+    tcase_add_test(tcase, samples_of_latents_are_decoded);
     tcase_add_test(tcase, a_sample_that_is_not_finite);
     tcase_add_test(tcase, a_source_is_read_as_a_whole);
     tcase_add_test(tcase, the_reference_against_itself);

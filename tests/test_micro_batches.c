@@ -14,6 +14,7 @@
 #include "core/stop.h"
 #include "core/team.h"
 #include "train/gradient_sum.h"
+#include "train/autoencoder_training.h"
 #include "train/stage2.h"
 #include "train/teacher.h"
 #include "train/workers.h"
@@ -223,21 +224,44 @@ static void train_stage2(outcome *o, size_t micro_batch)
     hidi_dit_destroy(net);
 }
 
+/* Images have 9 pixels a side, and so have its latents. */
+static void train_autoencoder(outcome *o, size_t micro_batch)
+{
+    hidi_autoencoder_options options = hidi_autoencoder_defaults();
+    options.batch = BATCH;
+    options.micro_batch = micro_batch;
+    options.adamw = adamw;
+    options.schedule = schedule;
+    options.net.levels = 1;
+    options.net.width[0] = 4;
+    options.net.groups = 2;
+    options.net.latent_channels = 2;
+    hidi_autoencoder_training *training;
+    OK(hidi_autoencoder_training_create(&training, backend, data, &options, ""));
+    take_steps(o, hidi_autoencoder_training_task(training));
+    hidi_autoencoder_training_destroy(training);
+}
+
+enum { TEACHER, STAGE2, AUTOENCODER, KINDS };
+
 static void train(outcome *o, int kind, size_t micro_batch)
 {
-    if (kind == 0)
+    if (kind == AUTOENCODER)
+        train_autoencoder(o, micro_batch);
+    else if (kind == TEACHER)
         train_teacher(o, micro_batch);
     else
         train_stage2(o, micro_batch);
 }
 
 /* Micro-batches of 3 (four of them, the last of one image), computed by one thread, two, three and
- * eight: the same bits; and one micro-batch, whose kernels are shared out. */
+ * eight: the same bits; and one micro-batch, whose kernels are shared out (but for convolutions,
+ * whose gradients are then cut by threads). */
 START_TEST(bits_do_not_depend_on_threads)
 {
     static const int threads[] = {1, 2, 3, 8};
     static const size_t sizes[] = {3, BATCH};
-    for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < (_i == AUTOENCODER ? 1 : 2); s++) {
         outcome first;
         for (int i = 0; i < 4; i++) {
             outcome o;
@@ -301,8 +325,8 @@ int main(void)
     suite_add_tcase(suite, tcase);
     tcase = tcase_create("trainings");
     tcase_set_timeout(tcase, 120);
-    tcase_add_loop_test(tcase, bits_do_not_depend_on_threads, 0, 2);
-    tcase_add_loop_test(tcase, pieces_are_the_whole, 0, 2);
+    tcase_add_loop_test(tcase, bits_do_not_depend_on_threads, 0, KINDS);
+    tcase_add_loop_test(tcase, pieces_are_the_whole, 0, KINDS);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }

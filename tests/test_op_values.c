@@ -69,6 +69,7 @@ START_TEST(elementwise)
     EXPECT(hidi_relu(tape, x), S1(2), 1, 0);
     EXPECT(hidi_abs(tape, x), S1(2), 1, 3);
     EXPECT(hidi_square(tape, x), S1(2), 1, 9);
+    EXPECT(hidi_exp(tape, X(S1(2), 1, 0)), S1(2), 2.718281828459045, 1);
     EXPECT(hidi_power(tape, X(S1(2), 1, 3), 1, -2), S1(2), 0.25, 0.0625);
 }
 END_TEST

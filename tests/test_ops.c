@@ -84,6 +84,7 @@ BUILD(softplus, hidi_softplus(tape, in[0]))
 BUILD(relu, hidi_relu(tape, in[0]))
 BUILD(abs, hidi_abs(tape, in[0]))
 BUILD(square, hidi_square(tape, in[0]))
+BUILD(exp, hidi_exp(tape, in[0]))
 BUILD(power, hidi_power(tape, in[0], (hidi_real)0.01, (hidi_real)-1))
 BUILD(root, hidi_power(tape, in[0], 0, (hidi_real)0.5))
 BUILD(scale_samples, hidi_scale_samples(tape, in[0], in[1]))
@@ -160,6 +161,7 @@ static const op_case cases[] = {
     { "relu", build_relu, KINKED, 1, { S2(5, 7) }, { 0 } },
     { "abs", build_abs, KINKED, 1, { S2(5, 7) }, { 0 } },
     { "square", build_square, ANY, 1, { S4(1, 2, 3, 5) }, { 0 } },
+    { "exp", build_exp, ANY, 1, { S2(5, 7) }, { 0 } },
     { "power -1", build_power, POSITIVE, 1, { S2(5, 7) }, { 0 } },
     { "power 1/2", build_root, POSITIVE, 1, { S1(9) }, { 0 } },
     { "scale_samples", build_scale_samples, ANY, 2, { S3(3, 2, 5), S1(3) }, { 0 } },

@@ -44,6 +44,7 @@ typedef struct field {
     IN(S, REAL, meanflow, guidance), IN(S, REAL, meanflow, p), IN(S, REAL, meanflow, c),           \
         IN(S, REAL, meanflow, difference), IN(S, REAL, meanflow, bound)
 
+#define A hidi_autoencoder_options
 #define C hidi_classifier_options
 #define T hidi_teacher_options
 #define S1 hidi_stage1_options
@@ -96,15 +97,24 @@ static const field stage2[] = {F(S2, SIZE, batch), F(S2, SIZE, micro_batch),
                                F(S2, REAL, head_rate),
                                {0}};
 
+static const field autoencoder[] = {F(A, SIZE, batch), F(A, SIZE, micro_batch),
+                                    F(A, SEED, seed),
+                                    F(A, REAL, kl_weight),
+                                    F(A, REAL, ema),
+                                    ADAMW(A),
+                                    SCHEDULE(A),
+                                    {0}};
+
 typedef union options {
     C classifier;
+    A autoencoder;
     T teacher;
     S1 stage1;
     S2 stage2;
 } options;
 
-enum { CLASSIFIER, TEACHER, STAGE1, STAGE2, KINDS };
-static const field *const fields[KINDS] = {classifier, teacher, stage1, stage2};
+enum { CLASSIFIER, AUTOENCODER, TEACHER, STAGE1, STAGE2, KINDS };
+static const field *const fields[KINDS] = {classifier, autoencoder, teacher, stage1, stage2};
 
 static options defaults(int kind)
 {
@@ -113,6 +123,9 @@ static options defaults(int kind)
     switch (kind) {
     case CLASSIFIER:
         o.classifier = hidi_classifier_defaults();
+        break;
+    case AUTOENCODER:
+        o.autoencoder = hidi_autoencoder_defaults();
         break;
     case TEACHER:
         o.teacher = hidi_teacher_defaults();
@@ -129,6 +142,7 @@ static options defaults(int kind)
 static hidi_status check(int kind, const options *o)
 {
     return kind == CLASSIFIER ? hidi_classifier_check(&o->classifier)
+           : kind == AUTOENCODER ? hidi_autoencoder_check(&o->autoencoder)
            : kind == TEACHER  ? hidi_teacher_check(&o->teacher)
            : kind == STAGE1   ? hidi_stage1_check(&o->stage1)
                               : hidi_stage2_check(&o->stage2);
@@ -183,6 +197,11 @@ START_TEST(settings_have_the_defaults_of_the_library)
     switch (_i) {
     case CLASSIFIER:
         table.classifier = hidi_settings_classifier(&settings);
+        break;
+    case AUTOENCODER:
+        ck_assert_int_eq(hidi_settings_autoencoder(&settings, &table.autoencoder), HIDI_OK);
+        ck_assert_mem_eq(&table.autoencoder.net, &library.autoencoder.net,
+                         sizeof library.autoencoder.net);
         break;
     case TEACHER:
         table.teacher = hidi_settings_teacher(&settings);
@@ -361,6 +380,9 @@ START_TEST(settings_are_refused_by_name)
         {"features.beta1=1",
          "features.beta1: feature net: adamw: beta1 is 1: expected 0 to less than 1"},
         {"features.ema=1", "features.ema: feature net: ema is 1: expected 0 to less than 1"},
+        {"vae.ema=1", "vae.ema: autoencoder: ema is 1: expected 0 to less than 1"},
+        {"vae.groups=5", "vae.groups: autoencoder: 32 channels of level 0 are not a multiple of 5"},
+        {"vae.widths=32,,64", "vae.widths: widths \"32,,64\": expected up to 8 numbers"},
         {"teacher.beta2=1", "teacher.beta2: teacher: adamw: beta2 is 1: expected 0 to less than 1"},
         {"teacher.ema=1", "teacher.ema: teacher: ema is 1: expected 0 to less than 1"},
         {"teacher.time_most=0.5", NULL},
@@ -377,10 +399,10 @@ START_TEST(settings_are_refused_by_name)
         hidi_settings s;
         const char *message = cases[i].message;
         ck_assert_int_eq(hidi_config_defaults(hidi_settings_table, &s), HIDI_OK);
-        ck_assert_int_eq(hidi_settings_check(&s, "run features teacher td dm"), HIDI_OK);
+        ck_assert_int_eq(hidi_settings_check(&s, "run features vae teacher td dm"), HIDI_OK);
         ck_assert_int_eq(hidi_config_set(hidi_settings_table, &s, cases[i].assignment), HIDI_OK);
         ck_assert_int_eq(hidi_settings_check(&s, "run data sample"), HIDI_OK);
-        const hidi_status status = hidi_settings_check(&s, "run features teacher td dm");
+        const hidi_status status = hidi_settings_check(&s, "run features vae teacher td dm");
         ck_assert_msg(status == (message ? HIDI_BAD_ARGUMENT : HIDI_OK), "%s",
                       cases[i].assignment);
         if (message != NULL)

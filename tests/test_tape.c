@@ -563,6 +563,60 @@ START_TEST(release_is_refused_where_a_gradient_needs_it)
 }
 END_TEST
 
+/* y = silu(x) x y' + x, of which x is read three times, with a tangent. */
+static hidi_var *part_of(hidi_tape *of, const void *context, hidi_var *const *x)
+{
+    const hidi_real *factor = context;
+    hidi_var *product = hidi_mul(of, hidi_mul(of, hidi_silu(of, x[0]), x[0]), x[1]);
+    return hidi_scale(of, hidi_add(of, product, x[0]), *factor);
+}
+
+static hidi_var *part_that_fails(hidi_tape *of, const void *context, hidi_var *const *x)
+{
+    (void)context;
+    return hidi_add(of, x[0], hidi_sum(of, x[1]));
+}
+
+/* Two parts, one after the other: values, tangents and gradients have the same bits. */
+START_TEST(recomputing_changes_no_bit)
+{
+    enum { N = 12 };
+    const hidi_real factor = (hidi_real)1.25;
+    hidi_real x0[N], y0[N], dx0[N], found[2][4][N];
+    draw(x0, N, 1), draw(y0, N, 2), draw(dx0, N, 3);
+    for (int again = 0; again < 2; again++) {
+        hidi_tape_reset(tape);
+        hidi_var *x = hidi_input(tape, hidi_shape1(N), x0, true);
+        hidi_var *y = hidi_input(tape, hidi_shape1(N), y0, true);
+        hidi_var *in[] = {hidi_dual(tape, x, hidi_constant(tape, hidi_shape1(N), dx0)), y};
+        for (int i = 0; i < 2; i++)
+            in[0] = again ? hidi_recompute(tape, part_of, &factor, sizeof factor, in, 2)
+                          : part_of(tape, &factor, in);
+        assert_ok(hidi_tape_backward(tape, hidi_sum(tape, hidi_square(tape, in[0])), NULL));
+        assert_ok(hidi_read(tape, in[0], found[again][0]));
+        assert_ok(hidi_read_tangent(tape, in[0], found[again][1]));
+        assert_ok(hidi_read_grad(tape, x, found[again][2]));
+        assert_ok(hidi_read_grad(tape, y, found[again][3]));
+    }
+    ck_assert_mem_eq(found[0], found[1], sizeof found[0]);
+}
+END_TEST
+
+/* Where nothing wants a gradient nothing is recorded; an error inside is the tape's. */
+START_TEST(recomputing_without_gradient_and_with_errors)
+{
+    const hidi_real x0[] = {1, -2, 3}, factor = 1;
+    hidi_var *in[2];
+    for (int i = 0; i < 2; i++)
+        in[i] = hidi_constant(tape, hidi_shape1(3), x0);
+    const hidi_tape_mark mark = hidi_tape_here(tape);
+    hidi_var *y = hidi_recompute(tape, part_of, &factor, sizeof factor, in, 2);
+    ck_assert_ptr_nonnull(hidi_tape_release(tape, mark, y));
+    ck_assert_ptr_null(hidi_recompute(tape, part_that_fails, &factor, sizeof factor, in, 2));
+    assert_status(hidi_tape_status(tape), HIDI_BAD_SHAPE);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     tcase_add_checked_fixture(tcase, begin, end);
@@ -582,6 +636,8 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, indices_are_checked);
     tcase_add_test(tcase, backend_errors_surface);
     tcase_add_test(tcase, later_steps_allocate_nothing);
+    tcase_add_test(tcase, recomputing_changes_no_bit);
+    tcase_add_test(tcase, recomputing_without_gradient_and_with_errors);
     tcase_add_test(tcase, release_gives_memory_back);
     tcase_add_test(tcase, release_moves_overlapping_arrays);
     tcase_add_test(tcase, release_is_refused_where_a_gradient_needs_it);

@@ -11,6 +11,7 @@
 
 #include "core/stop.h"
 #include "io/csv.h"
+#include "train/autoencoder_training.h"
 #include "train/classifier.h"
 #include "train/stage2.h"
 #include "train/stage1.h"
@@ -166,9 +167,10 @@ static hidi_dit *small_dit(uint64_t seed)
     return net;
 }
 
-/* Any of the four trainings, and the parameters that it is about. */
+/* Any of the trainings, and the parameters that it is about. */
 typedef struct any_training {
     hidi_classifier *features;
+    hidi_autoencoder_training *autoencoder;
     hidi_teacher *teacher;
     hidi_stage1 *stage1;
     hidi_stage2 *stage2;
@@ -178,7 +180,7 @@ typedef struct any_training {
     const hidi_params *result;
 } any_training;
 
-enum { FEATURES, TEACHER, STAGE1, STAGE2, KINDS };
+enum { FEATURES, AUTOENCODER, TEACHER, STAGE1, STAGE2, KINDS };
 
 static const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
 static const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
@@ -194,6 +196,13 @@ static hidi_stage2_options stage2_options(void)
                                  .interval = interval, .meanflow = meanflow, .adamw = adamw,
                                  .schedule = schedule, .fake_rate = 1, .head_rate = 2};
 }
+
+/* Latents of 2 x 2 x 2. */
+static const hidi_autoencoder_options autoencoder_options = {
+    .batch = BATCH, .micro_batch = MICRO, .seed = 1, .kl_weight = 0.1, .ema = 0.9, .adamw = adamw,
+    .schedule = schedule,
+    .net = {.image_channels = 3, .latent_channels = 2, .levels = 3, .width = {4, 4, 6}, .blocks = 1,
+            .groups = 2, .has_quant = true, .has_post_quant = true, .scale = 1}};
 
 /* The networks that a training starts from. */
 static void prepare(any_training *a, int kind)
@@ -219,6 +228,12 @@ static hidi_status construct(any_training *a, int kind, const char *settings)
         HIDI_TRY(hidi_classifier_create(&a->features, backend, data, &features, settings));
         a->task = hidi_classifier_task(a->features);
         a->result = &hidi_classifier_result(a->features)->params;
+        break;
+    case AUTOENCODER:
+        HIDI_TRY(hidi_autoencoder_training_create(&a->autoencoder, backend, data,
+                                                  &autoencoder_options, settings));
+        a->task = hidi_autoencoder_training_task(a->autoencoder);
+        a->result = &hidi_autoencoder_training_result(a->autoencoder)->params;
         break;
     case TEACHER:
         a->student = NULL;
@@ -249,6 +264,7 @@ static void end(any_training *a)
 {
     hidi_workers_destroy(a->workers);
     hidi_classifier_destroy(a->features);
+    hidi_autoencoder_training_destroy(a->autoencoder);
     hidi_teacher_destroy(a->teacher);
     hidi_stage1_destroy(a->stage1);
     hidi_stage2_destroy(a->stage2);
@@ -793,6 +809,101 @@ START_TEST(not_finite_gradient)
 }
 END_TEST
 
+/* Activations that are computed again instead of kept: the same bits, in less memory. */
+START_TEST(recomputed_is_kept)
+{
+    const hidi_training training = {.steps = STEPS, .log_every = 1};
+    any_training kept, again;
+    size_t peak[2];
+    for (int i = 0; i < 2; i++) {
+        any_training *a = i == 0 ? &kept : &again;
+        double values[HIDI_MAX_LOG_COLUMNS];
+        prepare(a, _i);
+        a->net->config.recompute = i == 1;
+        if (a->student != NULL)
+            a->student->config.recompute = i == 1;
+        OK(construct(a, _i, ""));
+        OK(hidi_train(a->task, &training));
+        OK(hidi_workers_step(a->workers, STEPS, values));
+        peak[i] = hidi_workers_peak(a->workers);
+    }
+    ck_assert_mem_eq(kept.result->value, again.result->value,
+                     kept.result->count * sizeof(hidi_real));
+    ck_assert_uint_lt(peak[1], peak[0]);
+    end(&kept);
+    end(&again);
+}
+END_TEST
+
+/* The scale is 1 over the deviation of latents, which are drawn again here with other noise; and the
+ * error is that of the test images as decode and encode have it. */
+START_TEST(autoencoder_is_measured)
+{
+    enum { N = 256, PIXELS = 3 * 8 * 8, LATENT = 2 * 2 * 2 };
+    any_training a;
+    hidi_reconstruction r;
+    const hidi_training training = {.steps = STEPS, .log_every = 1};
+    begin(&a, AUTOENCODER, "");
+    OK(hidi_train(a.task, &training));
+    OK(hidi_autoencoder_training_finish(a.autoencoder, N, &r));
+    const hidi_autoencoder *net = hidi_autoencoder_training_result(a.autoencoder);
+    hidi_real *x = malloc(N * PIXELS * sizeof *x), *y = malloc(N * PIXELS * sizeof *y);
+    hidi_real *moments = malloc(N * 2 * LATENT * sizeof *moments), e[LATENT];
+    int32_t label[N];
+    double sum = 0, squares = 0, error = 0;
+    hidi_tape *tape = hidi_tape_create(backend);
+    hidi_dataset_range(data, HIDI_TRAIN, 0, N, x, label);
+    OK(hidi_autoencoder_moments(net, tape, x, N, 8, 8, moments));
+    for (int i = 0; i < N; i++) {
+        hidi_normal((hidi_random){99, HIDI_STREAM_TEST, 0}, (uint64_t)i * LATENT, e, LATENT);
+        for (int k = 0; k < LATENT; k++) {
+            const hidi_real *m = moments + 2 * i * LATENT + k;
+            const double z = (double)m[0] + exp((double)m[LATENT] / 2) * (double)e[k];
+            sum += z, squares += z * z;
+        }
+    }
+    const double n = N * LATENT, deviation = sqrt(squares / n - sum / n * (sum / n));
+    ck_assert_double_eq_tol(net->config.scale * deviation, 1, 4 / sqrt(n));
+
+    hidi_dataset_range(data, HIDI_TEST, 0, N, x, label);
+    OK(hidi_autoencoder_moments(net, tape, x, N, 8, 8, moments));
+    for (int i = 0; i < N; i++)
+        for (int k = 0; k < LATENT; k++)
+            moments[i * LATENT + k] =
+                (hidi_real)net->config.scale * moments[2 * i * LATENT + k];
+    OK(hidi_autoencoder_images(net, tape, moments, N, 2, 2, y));
+    for (int i = 0; i < N * PIXELS; i++)
+        error += fabs((double)x[i] - (double)y[i]) / (N * PIXELS);
+    ck_assert_double_eq_tol(r.error, error, 1e-5 * error);
+    ck_assert_double_gt(r.squared, r.error * r.error);
+    ck_assert_uint_eq(r.images, N);
+    hidi_tape_destroy(tape);
+    free(x), free(y), free(moments);
+    end(&a);
+}
+END_TEST
+
+START_TEST(autoencoders_that_do_not_fit)
+{
+    static const struct {
+        size_t levels, latents;
+        const char *message;
+    } cases[] = {{5, 2, "multiples of 16 pixels"}, {1, 4, "larger than the images"}};
+    for (int i = 0; i < 2; i++) {
+        hidi_autoencoder_options options = autoencoder_options;
+        hidi_autoencoder_training *training;
+        options.net.levels = cases[i].levels;
+        options.net.width[3] = options.net.width[4] = 4;
+        options.net.latent_channels = cases[i].latents;
+        ck_assert_int_eq(hidi_autoencoder_training_create(&training, backend, data, &options, ""),
+                         HIDI_BAD_ARGUMENT);
+        ck_assert_ptr_null(training);
+        ck_assert_msg(strstr(hidi_error_message(), cases[i].message) != NULL, "%s",
+                      hidi_error_message());
+    }
+}
+END_TEST
+
 int main(void)
 {
     if (hidi_backend_open("cpu", &backend) != HIDI_OK ||
@@ -813,6 +924,9 @@ int main(void)
     tcase_add_loop_test(tcase, teacher_is_frozen, 0, KINDS);
     tcase_add_loop_test(tcase, no_allocation_after_the_first_steps, 0, KINDS);
     tcase_add_loop_test(tcase, no_memory_is_an_error, 0, KINDS);
+    tcase_add_loop_test(tcase, recomputed_is_kept, TEACHER, KINDS);
+    tcase_add_test(tcase, autoencoder_is_measured);
+    tcase_add_test(tcase, autoencoders_that_do_not_fit);
     tcase_add_test(tcase, generator_waits_for_its_turn);
     tcase_add_test(tcase, discriminator_weight);
     tcase_add_test(tcase, students_are_not_guided);

@@ -237,6 +237,7 @@ static const hidi_op op_unary[] = {
     [HIDI_RELU] = {"relu", unary_forward, unary_jvp, unary_vjp, NULL},
     [HIDI_ABS] = {"abs", unary_forward, unary_jvp, unary_vjp, NULL},
     [HIDI_SQUARE] = {"square", unary_forward, unary_jvp, unary_vjp, NULL},
+    [HIDI_EXP] = {"exp", unary_forward, unary_jvp, unary_vjp, NULL},
     [HIDI_POWER] = {"power", unary_forward, unary_jvp, unary_vjp, NULL},
 };
 
@@ -277,6 +278,11 @@ hidi_var *hidi_abs(hidi_tape *tape, hidi_var *x)
 hidi_var *hidi_square(hidi_tape *tape, hidi_var *x)
 {
     return apply_unary(tape, HIDI_SQUARE, x, 0, 0);
+}
+
+hidi_var *hidi_exp(hidi_tape *tape, hidi_var *x)
+{
+    return apply_unary(tape, HIDI_EXP, x, 0, 0);
 }
 
 hidi_var *hidi_power(hidi_tape *tape, hidi_var *x, hidi_real c, hidi_real p)

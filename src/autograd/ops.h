@@ -20,6 +20,7 @@ hidi_var *hidi_softplus(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_relu(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_abs(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_square(hidi_tape *tape, hidi_var *x);
+hidi_var *hidi_exp(hidi_tape *tape, hidi_var *x);
 hidi_var *hidi_power(hidi_tape *tape, hidi_var *x, hidi_real c, hidi_real p); /* (x + c)^p */
 
 /* --- a function given as code (pointwise.c) --------------------------------------------------- */

@@ -168,23 +168,10 @@ static void rewind_to(hidi_tape *tape, hidi_tape_mark mark)
     hidi_arena_rewind(tape->device, mark.device);
 }
 
-hidi_var *hidi_tape_release(hidi_tape *tape, hidi_tape_mark mark, hidi_var *keep)
+/* Drops what was taken since the mark, but for x, whose value and tangent are moved down. */
+static hidi_var *move_down(hidi_tape *tape, hidi_tape_mark mark, const hidi_var *x)
 {
-    if (tape->status != HIDI_OK)
-        return NULL;
-    if (tape->n_nodes != mark.nodes)
-        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
-                                               "release: a backward pass needs %zu ops recorded "
-                                               "since the mark",
-                                               tape->n_nodes - mark.nodes));
-    if (keep != NULL && keep->needs_grad)
-        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
-                                               "release: what is kept wants a gradient"));
-    if (keep == NULL) {
-        rewind_to(tape, mark);
-        return NULL;
-    }
-    const hidi_var old = *keep;
+    const hidi_var old = *x;
     const size_t n = hidi_count(old.shape), n_all = old.tangent != NULL ? 2 * n : n;
     const hidi_real *from = old.value;
     if (old.tangent != NULL) {
@@ -205,6 +192,24 @@ hidi_var *hidi_tape_release(hidi_tape *tape, hidi_tape_mark mark, hidi_var *keep
     if (old.tangent != NULL)
         moved->tangent = moved->value + n;
     return moved;
+}
+
+hidi_var *hidi_tape_release(hidi_tape *tape, hidi_tape_mark mark, hidi_var *keep)
+{
+    if (tape->status != HIDI_OK)
+        return NULL;
+    if (tape->n_nodes != mark.nodes)
+        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
+                                               "release: a backward pass needs %zu ops recorded "
+                                               "since the mark",
+                                               tape->n_nodes - mark.nodes));
+    if (keep != NULL && keep->needs_grad)
+        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
+                                               "release: what is kept wants a gradient"));
+    if (keep != NULL)
+        return move_down(tape, mark, keep);
+    rewind_to(tape, mark);
+    return NULL;
 }
 
 size_t hidi_tape_peak(const hidi_tape *tape)
@@ -327,20 +332,28 @@ const int32_t *hidi_indices(hidi_tape *tape, const int32_t *host, size_t n, size
     return index;
 }
 
-/* Keeps a copy of the node, and of what is its own, for the backward pass; its output then wants a
- * gradient. */
-static void record(hidi_tape *tape, const hidi_node *node, size_t own_bytes)
+/* Keeps a copy of the node for the backward pass; its output then wants a gradient. */
+static void record_as_it_is(hidi_tape *tape, const hidi_node *node)
 {
     recorded_node *r = take_bytes(tape, tape->host, 1, sizeof *r);
-    void *own = own_bytes > 0 ? take_bytes(tape, tape->host, 1, own_bytes) : NULL;
-    if (tape->status != HIDI_OK)
+    if (r == NULL)
         return;
     r->node = *node;
-    r->node.own = own_bytes > 0 ? memcpy(own, node->own, own_bytes) : NULL;
     r->node.out->needs_grad = true;
     r->previous = tape->newest;
     tape->newest = r;
     tape->n_nodes++;
+}
+
+/* The same with a copy of what is its own. */
+static void record(hidi_tape *tape, const hidi_node *node, size_t own_bytes)
+{
+    hidi_node kept = *node;
+    void *own = own_bytes > 0 ? take_bytes(tape, tape->host, 1, own_bytes) : NULL;
+    if (tape->status != HIDI_OK)
+        return;
+    kept.own = own_bytes > 0 ? memcpy(own, node->own, own_bytes) : NULL;
+    record_as_it_is(tape, &kept);
 }
 
 /* --- tangents and views ----------------------------------------------------------------------- */
@@ -515,6 +528,21 @@ static size_t most_scratch(const hidi_tape *tape)
     return most;
 }
 
+/* The vjps of all that is recorded, from the newest on. */
+static hidi_status go_back(hidi_tape *tape)
+{
+    hidi_real *scratch = hidi_tape_take(tape, most_scratch(tape));
+    for (recorded_node *r = tape->newest; r != NULL; r = r->previous) {
+        if (!r->node.out->grad_is_set)
+            continue; /* y does not depend on it */
+        for (int i = 0; i < r->node.n_in; i++)
+            HIDI_TRY(make_grad(tape, r->node.in[i]));
+        r->node.scratch = scratch;
+        r->node.op->vjp(&r->node, tape->backend);
+    }
+    return hidi_tape_status(tape);
+}
+
 hidi_status hidi_tape_backward(hidi_tape *tape, hidi_var *y, const hidi_real *seed)
 {
     if (!is_there(tape, y, "backward"))
@@ -525,17 +553,95 @@ hidi_status hidi_tape_backward(hidi_tape *tape, hidi_var *y, const hidi_real *se
     tape->went_backward = true;
     if (y->needs_grad) {
         HIDI_TRY(seed_grad(tape, y, seed));
-        hidi_real *scratch = hidi_tape_take(tape, most_scratch(tape));
-        for (recorded_node *r = tape->newest; r != NULL; r = r->previous) {
-            if (!r->node.out->grad_is_set)
-                continue; /* y does not depend on it */
-            for (int i = 0; i < r->node.n_in; i++)
-                HIDI_TRY(make_grad(tape, r->node.in[i]));
-            r->node.scratch = scratch;
-            r->node.op->vjp(&r->node, tape->backend);
-        }
+        HIDI_TRY(go_back(tape));
     }
     return fail_status(tape, tape->backend->check());
+}
+
+/* --- computing again -------------------------------------------------------------------------- */
+
+/* recompute: y = f(x_0, x_1, x_2).  What f puts on the tape is dropped at once; going backward it
+ * is put there again, goes backward, and is dropped.  Gradients are added where and in the order in
+ * which they would have been: the same bits.  (Chen et al., arXiv 1604.06174) */
+struct recompute {
+    hidi_tape *tape;
+    hidi_part *f;
+    size_t bytes; /* of f's context, which follows */
+};
+
+/* Room for the context behind the struct, aligned for anything. */
+enum { CONTEXT_AT = (sizeof(struct recompute) + 15) / 16 * 16 };
+
+/* Vars in the place of the inputs, which share their values and gradients. */
+static bool stand_in(hidi_tape *tape, hidi_var *const *x, int n, bool with_tangent, hidi_var **in)
+{
+    for (int i = 0; i < n; i++) {
+        in[i] = new_var(tape, x[i]->shape, x[i]->value);
+        if (in[i] == NULL)
+            return false;
+        *in[i] = *x[i];
+        if (!with_tangent)
+            in[i]->tangent = NULL;
+    }
+    return true;
+}
+
+static void recompute_vjp(hidi_node *node, const hidi_backend *backend)
+{
+    const struct recompute *s = node->own;
+    hidi_tape *tape = s->tape;
+    const hidi_tape_mark mark = hidi_tape_here(tape);
+    recorded_node *const before = tape->newest;
+    hidi_var *in[HIDI_MAX_INPUTS], *out = NULL;
+    (void)backend;
+    tape->newest = NULL;
+    if (stand_in(tape, node->in, node->n_in, false, in))
+        out = s->f(tape, (const unsigned char *)node->own + CONTEXT_AT, in);
+    if (out != NULL) {
+        out->grad = node->out->grad;
+        out->grad_is_set = true;
+        (void)go_back(tape); /* an error stays in the tape */
+        for (int i = 0; i < node->n_in; i++)
+            node->in[i]->grad_is_set = in[i]->grad_is_set;
+    }
+    tape->newest = before;
+    tape->n_nodes = mark.nodes;
+    rewind_to(tape, mark);
+}
+
+static const hidi_op op_recompute = {"recompute", NULL, NULL, recompute_vjp, NULL};
+
+hidi_var *hidi_recompute(hidi_tape *tape, hidi_part *f, const void *context, size_t bytes,
+                         hidi_var *const *x, int n)
+{
+    hidi_var *in[HIDI_MAX_INPUTS];
+    hidi_node node = {.op = &op_recompute, .n_in = n};
+    for (int i = 0; i < n; i++)
+        if (!is_there(tape, node.in[i] = x[i], "recompute"))
+            return NULL;
+    const hidi_tape_mark mark = hidi_tape_here(tape);
+    recorded_node *const before = tape->newest;
+    if (!stand_in(tape, x, n, true, in))
+        return NULL;
+    hidi_var *y = f(tape, context, in);
+    if (y == NULL)
+        return NULL;
+    const bool needs_grad = y->needs_grad;
+    tape->newest = before;
+    tape->n_nodes = mark.nodes;
+    y = move_down(tape, mark, y);
+    unsigned char *own = needs_grad && y != NULL
+                             ? take_bytes(tape, tape->host, 1, CONTEXT_AT + bytes) : NULL;
+    if (y == NULL || !needs_grad)
+        return y;
+    if (own == NULL)
+        return NULL;
+    *(struct recompute *)(void *)own = (struct recompute){tape, f, bytes};
+    memcpy(own + CONTEXT_AT, context, bytes);
+    node.out = y;
+    node.own = own;
+    record_as_it_is(tape, &node);
+    return tape->status == HIDI_OK ? y : NULL;
 }
 
 /* --- reading back ----------------------------------------------------------------------------- */

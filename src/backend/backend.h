@@ -37,6 +37,7 @@ typedef enum hidi_unary {
     HIDI_RELU,     /* max(x, 0); derivative 0 at 0                                     */
     HIDI_ABS,      /* |x|; derivative 0 at 0                                           */
     HIDI_SQUARE,   /* x^2                                                              */
+    HIDI_EXP,      /* exp(x)                                                           */
     HIDI_POWER     /* (x + p[0])^p[1], for x + p[0] > 0                                */
 } hidi_unary;
 

@@ -37,6 +37,7 @@ typedef struct hidi_command {
     ENTRY(run, NULL)                                                                               \
     ENTRY(data, NULL)                                                                              \
     ENTRY(features, NULL)                                                                          \
+    ENTRY(autoencoder, NULL)                                                                       \
     ENTRY(teacher, NULL)                                                                           \
     ENTRY(stage1, "distill-td")                                                                    \
     ENTRY(stage2, "distill-dm")                                                                    \

@@ -3,7 +3,9 @@
 #include <config.h>
 #endif
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -70,13 +72,68 @@ static hidi_status set_metadata(hidi_tensor_file *file, const char *const *set, 
     return hidi_given_to_file(&all, file);
 }
 
+/* Tensor i as F16, in the place of F64, F32 or BF16. */
+static hidi_status add_half(hidi_tensor_file *out, const hidi_file_tensor *t)
+{
+    double *value = malloc((t->count + 1) * sizeof *value);
+    unsigned char *bytes = malloc(2 * t->count + 1);
+    hidi_status status = HIDI_OK;
+    if (value == NULL || bytes == NULL)
+        status = hidi_error(HIDI_NO_MEMORY, "out of memory");
+    else
+        hidi_file_tensor_double(t, value);
+    for (size_t i = 0; status == HIDI_OK && i < t->count; i++) {
+        const uint16_t half = hidi_to_half(value[i]);
+        if (fabs(value[i]) > 65504)
+            status = hidi_error(HIDI_UNSUPPORTED, "--half: %s has %g, beyond 65504", t->name,
+                                value[i]);
+        bytes[2 * i] = (unsigned char)(half & 255);
+        bytes[2 * i + 1] = (unsigned char)(half >> 8);
+    }
+    free(value);
+    if (status == HIDI_OK)
+        status = hidi_tensor_file_take(out, t->name, HIDI_F16, t->rank, t->dim, bytes);
+    if (status != HIDI_OK)
+        free(bytes);
+    return status;
+}
+
+/* The file with halves for its floating-point numbers, in its place. */
+static hidi_status to_halves(hidi_tensor_file *file)
+{
+    hidi_tensor_file out;
+    hidi_tensor_file_init(&out);
+    hidi_status status = hidi_tensor_file_set_path(&out, file->path);
+    for (size_t i = 0; i < file->n_tensors && status == HIDI_OK; i++) {
+        const hidi_file_tensor *t = &file->tensor[i];
+        status = t->dtype <= HIDI_BF16
+                     ? add_half(&out, t)
+                     : hidi_tensor_file_add(&out, t->name, t->dtype, t->rank, t->dim, t->data);
+    }
+    for (size_t i = 0; i < file->n_keys && status == HIDI_OK; i++)
+        status = hidi_tensor_file_add_meta(&out, file->key[i], file->value[i]);
+    if (status != HIDI_OK) {
+        hidi_tensor_file_free(&out);
+        return status;
+    }
+    out.unread = file->unread; /* they move along */
+    out.n_unread = file->n_unread;
+    file->unread = NULL;
+    file->n_unread = 0;
+    hidi_tensor_file_free(file);
+    *file = out;
+    return HIDI_OK;
+}
+
 static hidi_status convert(const hidi_session *session, const char *from, const char *to,
-                           const char *key, bool tensors_only)
+                           const char *key, bool tensors_only, bool half)
 {
     hidi_tensor_file file;
     HIDI_TRY(hidi_cli_check_outputs(to, NULL));
     HIDI_TRY(hidi_tensor_file_open(&file, from, key));
     hidi_status status = set_metadata(&file, session->set, session->n_sets);
+    if (status == HIDI_OK && half)
+        status = to_halves(&file);
     if (status == HIDI_OK)
         status = write_tensors(&file, to, tensors_only);
     hidi_tensor_file_free(&file);
@@ -86,7 +143,7 @@ static hidi_status convert(const hidi_session *session, const char *from, const 
 static int run(const hidi_command *command, int argc, char **argv)
 {
     hidi_cli cli;
-    int first, code, tensors_only = 0;
+    int first, code, tensors_only = 0, half = 0;
     const char *key = NULL, *set = NULL;
     const hidi_flag flags[] = {
         HIDI_VALUE("key", "KEY", &key,
@@ -94,6 +151,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("set", "NAME=VALUE", &set,
                    "heads=N, time_scale=S, prediction=P: what a DiT's shapes do not say"),
         HIDI_SWITCH("tensors-only", &tensors_only, "leave out what safetensors cannot hold"),
+        HIDI_SWITCH("half", &half, "write floating-point numbers as F16"),
         HIDI_NO_FLAG("backend"),
         HIDI_NO_FLAG("threads"),
         HIDI_NO_FLAG("quiet"),
@@ -103,7 +161,7 @@ static int run(const hidi_command *command, int argc, char **argv)
     if (argc - first != 2)
         return hidi_cli_usage(&cli, "two files are needed: one to read, one to write");
     return hidi_cli_end(&cli, convert(&cli.session, argv[first], argv[first + 1], key,
-                                      tensors_only != 0));
+                                      tensors_only != 0, half != 0));
 }
 
 const hidi_command hidi_command_convert = {

@@ -90,6 +90,7 @@ const hidi_command hidi_command_probe = {
     "encode    an autoencoder        x                     mean, logvar of the latents, before the\n"
     "                                                       scaling factor\n"
     "decode    an autoencoder        z (not scaled)        image\n"
+    "vae       an autoencoder        x e                   z, image, error, kl, loss, grad.*\n"
     "features  a feature net          images                features [B, D]\n"
     "frechet   none                   f1 [N, D] f2 [M, D]   distance, mean_term, trace_1,\n"
     "                                                       trace_2, cross_term\n"

@@ -9,6 +9,7 @@ static hidi_status stage1(const char *teacher_path, hidi_session *session)
     hidi_dataset *data;
     hidi_dit *teacher = NULL, *student = NULL;
     HIDI_TRY(hidi_session_backend(session));
+    HIDI_TRY(hidi_refuse_latents(session));
     HIDI_TRY(hidi_session_data(session, &data));
     hidi_status status = hidi_load_for(session, data, teacher_path, HIDI_GIVEN_TEACHER, &teacher);
     if (status == HIDI_OK)

@@ -9,6 +9,7 @@ static hidi_status teacher(hidi_session *session)
     hidi_dit *dit;
     session->settings.teacher.file[0] = '\0'; /* to be trained, not read */
     HIDI_TRY(hidi_session_backend(session));
+    HIDI_TRY(hidi_refuse_latents(session));
     HIDI_TRY(hidi_session_data(session, &data));
     hidi_status status = hidi_make_teacher(session, data, session->out, &dit);
     if (status == HIDI_OK)

@@ -189,7 +189,11 @@ void hidi_dataset_batch(const hidi_dataset *data, uint64_t seed, uint64_t step, 
         uint64_t index = step * batch + first + i;
         if (count != 0)
             hidi_uniform_int(random, first + i, count, &index, 1);
-        data->get(data, HIDI_TRAIN, index, images + i * size, labels + i);
+        if (data->draw != NULL)
+            data->draw(data, index, (hidi_random){seed, HIDI_STREAM_LATENT, step},
+                       (first + i) * size, images + i * size, labels + i);
+        else
+            data->get(data, HIDI_TRAIN, index, images + i * size, labels + i);
     }
 }
 

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../core/random.h"
 #include "../core/real.h"
 #include "../core/status.h"
 
@@ -33,6 +34,10 @@ struct hidi_dataset {
      * call from several threads at once; never fails after a successful open. */
     void (*get)(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
                 int32_t *label);
+    /* The same for a training that takes it in a step, of what is another draw each time: from
+     * `random`, whose draws from number `at` on are its own.  NULL: images do not vary, get. */
+    void (*draw)(const hidi_dataset *data, uint64_t index, hidi_random random, uint64_t at,
+                 hidi_real *image, int32_t *label);
     void (*close)(hidi_dataset *data); /* frees `state`                                       */
     void *state;
 };
@@ -74,8 +79,9 @@ hidi_folder_options hidi_folder_defaults(void);
 hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
                                      const hidi_folder_options *options);
 
-/* Opens a file of latents, which is mapped into memory: of each image the mean, or with `draw` one
- * draw from its distribution, a function of the seed and its number. */
+/* Opens a file of latents, which is mapped into memory: of each image the mean, or with `draw` a
+ * draw from its distribution: in a batch another one each time, otherwise (get) one that is a
+ * function of the seed and its number. */
 hidi_status hidi_dataset_open_latents(hidi_dataset **data, const char *path, size_t image_size,
                                       bool draw, uint64_t seed);
 
@@ -103,7 +109,8 @@ const char *hidi_split_name(hidi_split split);
 hidi_status hidi_dataset_has(const hidi_dataset *data, hidi_split split, uint64_t n);
 
 /* Samples first .. first + n - 1 of a step's `batch` training images, which are drawn with
- * replacement; a function of (seed, step, number of the sample) alone; images [n, C, H, W], labels
+ * replacement, and latents from their distributions; a function of (seed, step, number of the
+ * sample) alone; images [n, C, H, W], labels
  * [n].  Unlimited data sets: images number step * batch + i. */
 void hidi_dataset_batch(const hidi_dataset *data, uint64_t seed, uint64_t step, size_t batch,
                         size_t first, size_t n, hidi_real *images, int32_t *labels);

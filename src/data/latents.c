@@ -3,12 +3,13 @@
  * arXiv 2112.10752, section 3.3 and appendix G).
  *
  *   mean   x = scale mean
- *   draw   x = scale (mean + exp(logvar / 2) e),  e ~ N(0, 1): one draw for each image, a function
- *          of the seed and its number (SD-VAE's deviations are some thousandths of the means')
+ *   draw   x = scale (mean + exp(logvar / 2) e),  e ~ N(0, 1): another draw each time that a training
+ *          takes it; for whoever looks at a split, a function of the seed and the image's number
+ *          (SD-VAE's deviations are some thousandths of the means')
  *
  * As in a folder, images are numbered in turns, one of each class, and every tenth of a class is
- * the test split.  Mirrored copies are the file's own: the mirror image of a latent is not the
- * latent of the mirror image.
+ * the test split, unless the metadata say that there is none (hidi.split = train).  Mirrored copies
+ * are the file's own: the mirror image of a latent is not the latent of the mirror image.
  */
 #include <math.h>
 #include <stdio.h>
@@ -29,44 +30,67 @@ typedef struct latents {
     double scale;
     uint64_t seed;
     bool draw;
+    bool is_train; /* there is no test split */
 } latents;
 
 /* --- getting one ------------------------------------------------------------------------------ */
 
-/* x [n] = scale (mean + exp(logvar / 2) e) */
-static void draw_latent(const latents *l, uint64_t which, size_t n, hidi_real *x)
+/* x [n] += exp(logvar / 2) e, e from number `at` on */
+static void add_noise(const latents *l, uint64_t which, hidi_random random, uint64_t at, size_t n,
+                      hidi_real *x)
 {
     hidi_real e[256], logvar[256];
     for (size_t i = 0; i < n; i += 256) {
         const size_t some = n - i < 256 ? n - i : 256;
-        hidi_normal((hidi_random){l->seed, HIDI_STREAM_LATENT, which}, i, e, some);
+        hidi_normal(random, at + i, e, some);
         hidi_file_tensor_part(l->logvar, which * n + i, some, logvar);
         for (size_t k = 0; k < some; k++)
             x[i + k] += (hidi_real)(exp((double)logvar[k] / 2) * (double)e[k]);
     }
 }
 
-static void get(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
-                int32_t *label)
+/* Where an image is in the file. */
+static uint64_t place_of(const hidi_dataset *data, hidi_split split, uint64_t index)
 {
     const latents *l = data->state;
-    const size_t n = data->channels * data->height * data->width;
     const uint64_t own = data->count[HIDI_TRAIN] / (data->mirrored ? 2 : 1);
-    uint64_t which = 0;
+    uint64_t first = 0;
     if (split == HIDI_VALIDATION) { /* held out: behind the training images */
         split = HIDI_TRAIN;
         index += own;
     } else if (split == HIDI_TRAIN && index >= own) {
-        which = l->n;
+        first = l->n;
         index -= own;
     }
-    which += l->number[split][index];
+    return first + l->number[split][index];
+}
+
+/* x = scale (mean + exp(logvar / 2) e) */
+static void read_latent(const hidi_dataset *data, uint64_t which, hidi_random random, uint64_t at,
+                        hidi_real *image, int32_t *label)
+{
+    const latents *l = data->state;
+    const size_t n = data->channels * data->height * data->width;
     hidi_file_tensor_part(l->mean, which * n, n, image);
     if (l->draw)
-        draw_latent(l, which, n, image);
+        add_noise(l, which, random, at, n, image);
     for (size_t i = 0; i < n; i++)
         image[i] = (hidi_real)(l->scale * (double)image[i]);
     *label = l->label[which];
+}
+
+static void get(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
+                int32_t *label)
+{
+    const latents *l = data->state;
+    const uint64_t which = place_of(data, split, index);
+    read_latent(data, which, (hidi_random){l->seed, HIDI_STREAM_LATENT, which}, 0, image, label);
+}
+
+static void get_drawn(const hidi_dataset *data, uint64_t index, hidi_random random, uint64_t at,
+                      hidi_real *image, int32_t *label)
+{
+    read_latent(data, place_of(data, HIDI_TRAIN, index), random, at, image, label);
 }
 
 static void close_latents(hidi_dataset *data)
@@ -122,6 +146,8 @@ static hidi_status read_metadata(latents *l)
     if (scale != NULL && (!hidi_parse_double(scale, &l->scale) || !(l->scale > 0)))
         return hidi_error(HIDI_BAD_FORMAT, "%s: hidi.scale \"%.40s\" is not a number above 0",
                           l->file.path, scale);
+    const char *split = hidi_tensor_file_meta(&l->file, "hidi.split");
+    l->is_train = split != NULL && strcmp(split, "train") == 0;
     l->n = has_copies ? l->mean->dim[0] / 2 : l->mean->dim[0];
     return has_copies && l->mean->dim[0] % 2 != 0
                ? hidi_error(HIDI_BAD_FORMAT, "%s: mirrored copies, but %zu latents", l->file.path,
@@ -158,6 +184,12 @@ static hidi_status set_classes(hidi_dataset *data, const latents *l)
     return HIDI_OK;
 }
 
+/* The split of number `rank` of a class. */
+static int split_of(const latents *l, uint32_t rank)
+{
+    return !l->is_train && rank % 10 == 9 ? HIDI_TEST : HIDI_TRAIN;
+}
+
 /* rank[i]: how many latents of the same class are before number i; *ranks: one more than
  * the most. */
 static hidi_status find_ranks(const hidi_dataset *data, const latents *l, uint32_t *rank,
@@ -189,7 +221,7 @@ static hidi_status divide(hidi_dataset *data, latents *l)
             status = no_memory(l->file.path);
     }
     for (size_t i = 0; i < l->n && status == HIDI_OK; i++) {
-        const int split = rank[i] % 10 == 9 ? HIDI_TEST : HIDI_TRAIN;
+        const int split = split_of(l, rank[i]);
         next[split][rank[i] + 1]++;
         count[split]++;
     }
@@ -197,10 +229,10 @@ static hidi_status divide(hidi_dataset *data, latents *l)
         for (int s = 0; s < 2; s++)
             next[s][r] += next[s][r - 1];
     for (size_t i = 0; i < l->n && status == HIDI_OK; i++) {
-        const int split = rank[i] % 10 == 9 ? HIDI_TEST : HIDI_TRAIN;
+        const int split = split_of(l, rank[i]);
         l->number[split][next[split][rank[i]]++] = (uint32_t)i;
     }
-    if (status == HIDI_OK && count[HIDI_TEST] == 0)
+    if (status == HIDI_OK && count[HIDI_TEST] == 0 && !l->is_train)
         status = hidi_error(HIDI_BAD_FORMAT, "%s: no class has 10 latents, of which the tenth "
                                              "would be a test image", l->file.path);
     data->count[HIDI_TRAIN] = count[HIDI_TRAIN];
@@ -221,6 +253,7 @@ hidi_status hidi_latents_open(hidi_dataset *data, const char *path, size_t image
     hidi_tensor_file_init(&l->file);
     data->state = l;
     data->get = get;
+    data->draw = get_drawn;
     data->close = close_latents;
     l->draw = draw;
     l->seed = seed;

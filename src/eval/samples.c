@@ -13,6 +13,8 @@ typedef struct samples_state {
     int32_t label;     /* the class of all, if samples.label points here */
     hidi_tape *tape;
     hidi_real *x;      /* [batch, C of the network, H, W] the latest batch */
+    hidi_real *image;  /* [batch, C, H, W] its images: x, or what the decoder makes of it */
+    size_t C, side;    /* of images */
     int32_t *y;        /* [batch] */
     size_t drawn, given; /* images in it, and how many of them are given out */
 } samples_state;
@@ -31,6 +33,10 @@ static hidi_status draw_batch(hidi_image_source *source, samples_state *state)
     sampler.first = source->first;
     const double started = hidi_seconds();
     HIDI_TRY(hidi_sample(&sampler, s->net, state->tape, state->x, state->y, n, NULL));
+    if (s->decoder != NULL)
+        HIDI_TRY(hidi_autoencoder_images(s->decoder, state->tape, state->x, n,
+                                         s->net->config.image_size, s->net->config.image_size,
+                                         state->image));
     source->seconds += hidi_seconds() - started;
     state->drawn = n;
     state->given = 0;
@@ -40,17 +46,16 @@ static hidi_status draw_batch(hidi_image_source *source, samples_state *state)
 static hidi_status samples_next(hidi_image_source *source, size_t most, hidi_image_batch *batch)
 {
     samples_state *state = source->state;
-    const hidi_dit_config *c = &state->samples.net->config;
-    const size_t pixels = c->image_size * c->image_size;
+    const size_t pixels = state->side * state->side;
     if (state->given == state->drawn)
         HIDI_TRY(draw_batch(source, state));
     const size_t left = state->drawn - state->given;
-    const size_t n = hidi_image_source_fit(source, c->image_size, c->image_size,
+    const size_t n = hidi_image_source_fit(source, state->side, state->side,
                                            left < most ? left : most);
-    batch->height = batch->width = c->image_size;
+    batch->height = batch->width = state->side;
     HIDI_TRY(hidi_image_source_room(source, batch, n));
-    hidi_image_source_spread(state->x + state->given * c->channels * pixels, n, pixels,
-                             c->channels, batch->images, source->channels);
+    hidi_image_source_spread(state->image + state->given * state->C * pixels, n, pixels,
+                             state->C, batch->images, source->channels);
     if (state->samples.eight_bits)
         hidi_round_to_bytes(batch->images, n * source->channels * pixels);
     batch->labels = state->y + state->given;
@@ -62,6 +67,8 @@ static void samples_close(hidi_image_source *source)
 {
     samples_state *state = source->state;
     hidi_tape_destroy(state->tape);
+    if (state->image != state->x)
+        free(state->image);
     free(state->x);
     free(state->y);
     free(state);
@@ -70,9 +77,13 @@ static void samples_close(hidi_image_source *source)
 static hidi_status check(const hidi_samples *s)
 {
     const hidi_dit_config *c = &s->net->config;
-    if (s->channels != 0 && s->channels != c->channels && c->channels != 1)
-        return hidi_error(HIDI_BAD_SHAPE, "makes images of %zu channels, expected %zu",
-                          c->channels, s->channels);
+    const size_t C = s->decoder != NULL ? s->decoder->config.image_channels : c->channels;
+    if (s->decoder != NULL && s->decoder->config.latent_channels != c->channels)
+        return hidi_error(HIDI_BAD_SHAPE, "makes latents of %zu channels, but the decoder is for %zu",
+                          c->channels, s->decoder->config.latent_channels);
+    if (s->channels != 0 && s->channels != C && C != 1)
+        return hidi_error(HIDI_BAD_SHAPE, "makes images of %zu channels, expected %zu", C,
+                          s->channels);
     if (s->label != NULL && (*s->label < 0 || (size_t)*s->label >= c->n_classes))
         return hidi_error(HIDI_BAD_ARGUMENT, "class %ld: there are classes 0 to %zu",
                           (long)*s->label, c->n_classes - 1);
@@ -92,9 +103,13 @@ hidi_status hidi_image_source_samples(hidi_image_source *source, const hidi_samp
     samples_state *state = calloc(1, sizeof *state);
     if (state == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", batch);
-    *source = (hidi_image_source){.channels = samples->channels ? samples->channels : c->channels,
-                                  .height = c->image_size,
-                                  .width = c->image_size,
+    const hidi_autoencoder *decoder = samples->decoder;
+    state->C = decoder != NULL ? decoder->config.image_channels : c->channels;
+    state->side = decoder != NULL ? c->image_size * hidi_autoencoder_factor(&decoder->config)
+                                  : c->image_size;
+    *source = (hidi_image_source){.channels = samples->channels ? samples->channels : state->C,
+                                  .height = state->side,
+                                  .width = state->side,
                                   .count = samples->count,
                                   .kind = "model",
                                   .evaluations = hidi_sampler_evaluations(&samples->sampler),
@@ -110,7 +125,10 @@ hidi_status hidi_image_source_samples(hidi_image_source *source, const hidi_samp
     state->y = malloc(batch * sizeof *state->y);
     if (batch <= SIZE_MAX / sizeof *state->x / pixels)
         state->x = malloc(batch * pixels * sizeof *state->x);
-    if (state->tape != NULL && state->y != NULL && state->x != NULL)
+    state->image = decoder == NULL ? state->x
+                                   : calloc(batch, state->C * state->side * state->side *
+                                                       sizeof *state->image);
+    if (state->tape != NULL && state->y != NULL && state->x != NULL && state->image != NULL)
         return HIDI_OK;
     hidi_image_source_close(source);
     return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", batch);

@@ -12,6 +12,7 @@
 
 #include "../data/image_source.h"
 #include "../method/sampler.h"
+#include "../model/autoencoder.h"
 
 typedef struct hidi_samples {
     const hidi_dit *net;  /* a teacher or a student; borrowed                                    */
@@ -20,12 +21,14 @@ typedef struct hidi_samples {
     uint64_t seed;        /* sample number i of a seed has the noise and class of
                            * hidi_sample_inputs, whatever the network                            */
     size_t count;         /* samples number 0 .. count - 1                                       */
+    const hidi_autoencoder *decoder; /* the network's samples are latents, which it makes images
+                                      * of; NULL: they are images                                */
     size_t channels;      /* of the images given; 0: the network's.  One channel may be repeated */
     const int32_t *label; /* the class of all; NULL: the classes go round                        */
     bool eight_bits;      /* rounded as in a PNG file                                            */
 } hidi_samples;
 
-/* A source of samples.  source->seconds counts the time in hidi_sample alone, source->evaluations
+/* A source of samples.  source->seconds counts the time in hidi_sample and in the decoder alone, source->evaluations
  * is the sampler's; batches have their labels.  HIDI_BAD_SHAPE where the network makes images of
  * other channels, HIDI_BAD_ARGUMENT for a batch of 0 and a class that the network does not have;
  * reading ends with HIDI_NOT_FINITE at a sample that is not. */

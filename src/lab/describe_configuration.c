@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "lab/footprint.h"
+#include "lab/rehearsal.h"
 #include "lab/step_flop.h"
 #include "io/number.h"
 #include "backend/tables.h"
@@ -118,22 +119,31 @@ static hidi_status print_needs(const hidi_session *session, const hidi_dit_confi
     return HIDI_OK;
 }
 
-hidi_status hidi_describe_configuration(const hidi_session *session)
+/* data: images; latents: what networks see, which may be the same. */
+static hidi_status describe(const hidi_session *session, const hidi_dataset *data,
+                            const hidi_dataset *latents)
 {
-    hidi_dataset *data;
-    HIDI_TRY(hidi_session_data(session, &data));
-    const hidi_dit_config teacher = hidi_settings_dit(&session->settings, data);
+    const hidi_dit_config teacher = hidi_settings_dit(&session->settings, latents);
     const hidi_student_options options = hidi_settings_stage1(&session->settings).student;
     const hidi_dit_config student = hidi_student_config(&teacher, &options);
     printf("\nconfiguration: %s%s\n", session->preset ? session->preset : "the defaults",
            session->n_sets > 0 ? " and --set" : "");
     printf("  data        %s, %zux%zux%zu, %zu classes\n", data->name, data->height, data->width,
            data->channels, data->n_classes);
-    hidi_status status = print_model("teacher", &teacher);
+    if (latents->height != data->height)
+        printf("  latents     %zux%zux%zu\n", latents->height, latents->width, latents->channels);
+    HIDI_TRY(print_model("teacher", &teacher));
+    HIDI_TRY(print_model("student", &student));
+    return print_needs(session, &teacher, latents);
+}
+
+hidi_status hidi_describe_configuration(const hidi_session *session)
+{
+    hidi_dataset *data, latents;
+    HIDI_TRY(hidi_session_data(session, &data));
+    hidi_status status = hidi_rehearse_latents(session, data, NULL, &latents);
     if (status == HIDI_OK)
-        status = print_model("student", &student);
-    if (status == HIDI_OK)
-        status = print_needs(session, &teacher, data);
+        status = describe(session, data, &latents);
     hidi_dataset_close(data);
     return status;
 }

@@ -16,7 +16,10 @@
 
 hidi_status hidi_eval_data(hidi_eval_context *context)
 {
-    return context->data != NULL ? HIDI_OK : hidi_session_data(context->session, &context->data);
+    if (context->data != NULL)
+        return HIDI_OK;
+    HIDI_TRY(hidi_refuse_latents(context->session));
+    return hidi_session_data(context->session, &context->data);
 }
 
 /* Gathers a source and closes it. */

@@ -44,6 +44,11 @@ static hidi_status finish(const hidi_tensor_file *checkpoint, const char *out)
     if (format == NULL || strcmp(format, "hidi-checkpoint") != 0)
         return hidi_error(HIDI_BAD_FORMAT, "%s is not a checkpoint of a training",
                           checkpoint->path);
+    if (hidi_tensor_file_find(checkpoint, "average.decoder.conv_in.weight") != NULL)
+        return hidi_error(HIDI_UNSUPPORTED, "%s is a checkpoint of an autoencoder, whose scale is "
+                                            "measured when its training ends: go on, with a number "
+                                            "of vae.steps that is soon reached",
+                          checkpoint->path);
     if (hidi_tensor_file_find(checkpoint, "average.x_embedder.proj.weight") == NULL)
         return hidi_error(HIDI_UNSUPPORTED, "%s is a checkpoint of \"%s\", which keeps no moving "
                                             "average of a network",

@@ -45,13 +45,15 @@ static hidi_samples one_step(const hidi_growth *g, const hidi_dit *net, size_t n
                                   .steps = 1,
                                   .guidance = 1,
                                   .batch = (size_t)s->sample.batch};
-    return hidi_settings_samples(s, net, &sampler, n);
+    hidi_samples samples = hidi_settings_samples(s, net, &sampler, n);
+    samples.decoder = g->session->coder;
+    return samples;
 }
 
 static hidi_status draw(const hidi_growth *g, const hidi_dit *net, long step)
 {
-    const hidi_dit_config *c = &net->config;
-    const size_t n = hidi_picture_columns(c->n_classes);
+    const hidi_dit_config c = hidi_pictured(g->session, &net->config);
+    const size_t n = hidi_picture_columns(c.n_classes);
     const hidi_samples samples = one_step(g, net, n);
     char path[HIDI_PATH];
     hidi_real *x;
@@ -59,9 +61,15 @@ static hidi_status draw(const hidi_growth *g, const hidi_dit *net, long step)
     hidi_status status = hidi_make_folder(hidi_path(path, sizeof path, g->dir, "growth"));
     if (status == HIDI_OK)
         status = hidi_write_grid(hidi_growth_path(path, sizeof path, g->dir, g->number, step), x, n,
-                                 c, (n + 1) / 2, (size_t)g->session->settings.eval.zoom);
+                                 &c, (n + 1) / 2, (size_t)g->session->settings.eval.zoom);
     free(x);
     return status;
+}
+
+/* The images that samples are like. */
+static const hidi_dataset *images_of(const hidi_growth *g)
+{
+    return g->session->pixels != NULL ? g->session->pixels : g->data;
 }
 
 /* --- distances -------------------------------------------------------------------------------- */
@@ -83,22 +91,23 @@ static hidi_status open_measuring(hidi_growth *g)
     hidi_feature_net *net;
     hidi_tensor_file file;
     const hidi_settings few = for_few_images(g);
+    const hidi_dataset *data = images_of(g);
     g->is_open = true;
     if (access(hidi_path(path, sizeof path, g->dir, HIDI_FEATURES_FILE), F_OK) != 0 ||
-        hidi_check_measurable(&few, g->data) != HIDI_OK)
+        hidi_check_measurable(&few, data) != HIDI_OK)
         return HIDI_OK;
     HIDI_TRY(hidi_safetensors_read(&file, path));
     hidi_status status = hidi_feature_net_from_file(&net, g->session->backend, &file);
     hidi_tensor_file_free(&file);
     HIDI_TRY(status);
-    if (net->image_size != g->data->height || net->channels != g->data->channels) {
+    if (net->image_size != data->height || net->channels != data->channels) {
         hidi_feature_net_destroy(net);
         return HIDI_OK;
     }
-    HIDI_TRY(hidi_small_extractor(&g->extractor, net, g->data));
+    HIDI_TRY(hidi_small_extractor(&g->extractor, net, data));
     HIDI_TRY(hidi_settings_measuring(&few, &g->extractor, &g->how));
     HIDI_TRY(hidi_metrics_choose(&g->how.choice, "distance,spectrum", false));
-    return hidi_gather_real(&g->real, &g->how, &few, g->data);
+    return hidi_gather_real(&g->real, &g->how, &few, data);
 }
 
 static hidi_status add_row(const hidi_growth *g, long step, const hidi_measured *m)
@@ -137,7 +146,7 @@ static hidi_status measure(hidi_growth *g, const hidi_dit *net, long step)
 
 hidi_status hidi_growth_look(hidi_growth *g, const hidi_dit *net, long step)
 {
-    const size_t channels = net->config.channels;
+    const size_t channels = hidi_pictured(g->session, &net->config).channels;
     if (!has_picture(g->steps, step) || (channels != 1 && channels != 3))
         return HIDI_OK;
     hidi_stop_on(NULL); /* a picture left out is not made up for when the training goes on */

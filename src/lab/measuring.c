@@ -81,6 +81,16 @@ char *hidi_samples_label(char *text, size_t size, const char *name, const hidi_s
     return text;
 }
 
+hidi_dit_config hidi_pictured(const hidi_session *session, const hidi_dit_config *config)
+{
+    hidi_dit_config c = *config;
+    if (session->coder != NULL) {
+        c.channels = session->coder->config.image_channels;
+        c.image_size *= hidi_autoencoder_factor(&session->coder->config);
+    }
+    return c;
+}
+
 hidi_samples hidi_settings_samples(const hidi_settings *settings, const hidi_dit *net,
                                    const hidi_sampler *sampler, size_t count)
 {

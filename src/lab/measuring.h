@@ -40,6 +40,9 @@ hidi_status hidi_gather_real(hidi_image_set *reference, hidi_measuring *how,
 /* What samples are called: "stage 1, 4 steps". */
 char *hidi_samples_label(char *text, size_t size, const char *name, const hidi_sampler *sampler);
 
+/* The config of a network, with the extents of the images that its samples are shown as. */
+hidi_dit_config hidi_pictured(const hidi_session *session, const hidi_dit_config *config);
+
 /* `count` samples of a net with the settings' seed. */
 hidi_samples hidi_settings_samples(const hidi_settings *settings, const hidi_dit *net,
                                    const hidi_sampler *sampler, size_t count);

@@ -94,6 +94,31 @@ static hidi_status fill(const path_cells *cells, const hidi_run_pictures *p, hid
     return jump(cells, HIDI_PATH_STAGE2, p->generator[HIDI_GENERATOR_STAGE2].net, tape, e, y);
 }
 
+/* Cells that are latents, as images; a cell of all ones, which nobody drew, is left white. */
+static hidi_status decode(path_cells *cells, size_t n, const hidi_autoencoder *coder,
+                          hidi_tape *tape, size_t side)
+{
+    const size_t f = hidi_autoencoder_factor(&coder->config);
+    const size_t pixels = coder->config.image_channels * f * side * f * side;
+    hidi_real *image = malloc(n * pixels * sizeof *image);
+    hidi_status status = HIDI_OK;
+    if (image == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory for a picture");
+    for (size_t i = 0; i < n && status == HIDI_OK; i++) {
+        const hidi_real *z = cells->x + i * cells->pixels;
+        bool is_drawn = false;
+        for (size_t k = 0; k < cells->pixels; k++)
+            is_drawn = is_drawn || z[k] != 1;
+        for (size_t k = 0; k < pixels; k++)
+            image[i * pixels + k] = 1;
+        if (is_drawn)
+            status = hidi_autoencoder_images(coder, tape, z, 1, side, side, image + i * pixels);
+    }
+    free(cells->x);
+    cells->x = image;
+    return status;
+}
+
 hidi_status hidi_write_path(const hidi_run_pictures *p, const char *path)
 {
     const hidi_generator *teacher = &p->generator[HIDI_GENERATOR_TEACHER];
@@ -112,8 +137,12 @@ hidi_status hidi_write_path(const hidi_run_pictures *p, const char *path)
         cells.x[i] = 1;
     if (status == HIDI_OK)
         status = fill(&cells, p, tape, inputs, inputs + cells.pixels);
+    const hidi_autoencoder *coder = p->session->coder;
+    const hidi_dit_config shown = hidi_pictured(p->session, c);
+    if (status == HIDI_OK && coder != NULL)
+        status = decode(&cells, n, coder, tape, c->image_size);
     if (status == HIDI_OK)
-        status = hidi_write_grid(path, cells.x, n, c, cells.columns,
+        status = hidi_write_grid(path, cells.x, n, &shown, cells.columns,
                                  (size_t)p->session->settings.eval.zoom);
     hidi_tape_destroy(tape);
     free(inputs);

@@ -144,6 +144,100 @@ hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *
     return status;
 }
 
+/* Writes it, with what made it. */
+static hidi_status write_autoencoder(const hidi_run_stage *stage, const hidi_autoencoder *net,
+                                     double seconds)
+{
+    hidi_tensor_file file;
+    hidi_tensor_file_init(&file);
+    const hidi_status status = hidi_autoencoder_to_file(net, &file);
+    if (status == HIDI_OK)
+        return hidi_stage_write(stage, &file, stage->file, seconds);
+    hidi_tensor_file_free(&file);
+    return status;
+}
+
+static hidi_status finish_autoencoder(const hidi_run_stage *stage, const hidi_dataset *data,
+                                      hidi_autoencoder_training *training)
+{
+    hidi_reconstruction r;
+    size_t n = (size_t)stage->session->settings.vae.test_images;
+    if (data->count[HIDI_TRAIN] > 0 && data->count[HIDI_TEST] < n)
+        n = (size_t)data->count[HIDI_TEST]; /* none is counted twice */
+    HIDI_TRY(hidi_autoencoder_training_finish(training, n, &r));
+    printf("autoencoder: %zu test images come back with an error of %.4f (values from -1 to 1), "
+           "%.1f dB; scale of the latents %.4g\n",
+           r.images, r.error, 10 * log10(4 / r.squared),
+           hidi_autoencoder_training_result(training)->config.scale);
+    return HIDI_OK;
+}
+
+static hidi_status train_autoencoder(const hidi_run_stage *stage, const hidi_dataset *data,
+                                     hidi_autoencoder **net)
+{
+    const hidi_settings *s = &stage->session->settings;
+    hidi_autoencoder_options options;
+    hidi_autoencoder_training *training;
+    double seconds = NAN;
+    HIDI_TRY(hidi_settings_autoencoder(s, &options));
+    HIDI_TRY(hidi_autoencoder_training_create(&training, stage->session->backend, data, &options,
+                                              stage->settings));
+    hidi_status status = hidi_stage_train(stage, hidi_autoencoder_training_task(training),
+                                          &s->vae.train, NULL, 0, 0, &seconds);
+    if (status == HIDI_OK)
+        status = finish_autoencoder(stage, data, training);
+    if (status == HIDI_OK)
+        status = write_autoencoder(stage, hidi_autoencoder_training_result(training), seconds);
+    if (status == HIDI_OK)
+        *net = hidi_autoencoder_training_take_result(training);
+    hidi_autoencoder_training_destroy(training);
+    return status;
+}
+
+/* The ready-made one, copied into the run's folder. */
+static hidi_status copy_autoencoder(const hidi_run_stage *stage, const hidi_dataset *data,
+                                    hidi_autoencoder **net)
+{
+    char path[HIDI_PATH];
+    HIDI_TRY(hidi_find_ready(stage->session->settings.vae.file, path, sizeof path));
+    HIDI_TRY(hidi_autoencoder_load(net, stage->session->backend, path, HIDI_ENCODER_AND_DECODER));
+    const hidi_autoencoder_config *c = &(*net)->config;
+    hidi_status status = HIDI_OK;
+    if (c->image_channels != data->channels || data->height % hidi_autoencoder_factor(c) != 0)
+        status = hidi_error(HIDI_BAD_ARGUMENT, "%s does not fit the images of %s: it takes %zu "
+                                               "channels, and a side that is a multiple of %zu",
+                            path, data->name, c->image_channels, hidi_autoencoder_factor(c));
+    if (status == HIDI_OK)
+        status = write_autoencoder(stage, *net, NAN);
+    if (status != HIDI_OK) {
+        hidi_autoencoder_destroy(*net);
+        *net = NULL;
+    }
+    return status;
+}
+
+hidi_status hidi_make_autoencoder(const hidi_session *session, const hidi_dataset *data,
+                                  const char *dir, hidi_autoencoder **autoencoder)
+{
+    hidi_run_stage stage;
+    bool found;
+    hidi_tensor_file file;
+    *autoencoder = NULL;
+    HIDI_TRY(hidi_stage_begin(&stage, session, data, dir, HIDI_RUN_AUTOENCODER));
+    hidi_status status = hidi_stage_read(&stage, &file, &found);
+    if (status == HIDI_OK && found) {
+        status = hidi_autoencoder_from_file(autoencoder, session->backend, &file,
+                                            HIDI_ENCODER_AND_DECODER);
+        hidi_tensor_file_free(&file);
+    } else if (status == HIDI_OK && session->settings.vae.file[0] != '\0') {
+        status = copy_autoencoder(&stage, data, autoencoder);
+    } else if (status == HIDI_OK) {
+        status = train_autoencoder(&stage, data, autoencoder);
+    }
+    hidi_stage_end(&stage, status);
+    return status;
+}
+
 /* A finished stage that is a network. */
 static hidi_status read_net(const hidi_run_stage *stage, hidi_dit **net, bool *found)
 {
@@ -153,6 +247,8 @@ static hidi_status read_net(const hidi_run_stage *stage, hidi_dit **net, bool *f
         return HIDI_OK;
     hidi_status status = hidi_dit_from_file(net, stage->session->backend, &file, "", 0, 0, 0);
     hidi_tensor_file_free(&file);
+    if (status == HIDI_OK)
+        (*net)->config.recompute = stage->session->settings.run.recompute != 0;
     return status;
 }
 

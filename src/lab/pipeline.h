@@ -1,4 +1,4 @@
-/* pipeline.h - the stages of a run: feature net, teacher, stage 1, stage 2.  Each is made once:
+/* pipeline.h - the stages of a run: feature net, autoencoder, teacher, stage 1, stage 2.  Each is made once:
  * one whose file is there, made with the same settings, is read instead. */
 #ifndef HIDI_LAB_PIPELINE_H
 #define HIDI_LAB_PIPELINE_H
@@ -7,6 +7,8 @@
 
 /* Files of a run, in its folder. */
 #define HIDI_FEATURES_FILE "features.safetensors"
+#define HIDI_AUTOENCODER_FILE "autoencoder.safetensors"
+#define HIDI_LATENTS_FILE "latents.safetensors" /* of a run on latents: what networks see */
 #define HIDI_TEACHER_FILE "teacher.safetensors"
 #define HIDI_STAGE1_FILE "stage1.safetensors"
 #define HIDI_STAGE2_FILE "stage2.safetensors"
@@ -17,6 +19,11 @@
  * features.csv). */
 hidi_status hidi_make_features(const hidi_session *session, const hidi_dataset *data, const char *dir,
                                hidi_feature_net **net);
+
+/* An autoencoder from dir, else from the ready-made file of the settings, else trained
+ * (autoencoder.csv). */
+hidi_status hidi_make_autoencoder(const hidi_session *session, const hidi_dataset *data,
+                                  const char *dir, hidi_autoencoder **autoencoder);
 
 /* A teacher from dir, else from the ready-made file of the settings, else trained (teacher.csv). */
 hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *data, const char *dir,

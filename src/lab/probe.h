@@ -35,6 +35,7 @@ typedef enum hidi_probe_type {
     HIDI_PROBE_NONE,    /* ends a list                                              */
     HIDI_PROBE_IMAGES,  /* [B, C, H, W], as the models take them                    */
     HIDI_PROBE_ANY_IMAGES, /* [B, C, H, W] of any size that the model takes, C of --model */
+    HIDI_PROBE_LATENTS, /* [B, z, h, w] of an autoencoder                           */
     HIDI_PROBE_OUTPUTS, /* [B, C_out, H, W], as the model gives them                */
     HIDI_PROBE_NOISES,  /* [K, B, C, H, W], K being sample.steps                    */
     HIDI_PROBE_TIMES,   /* [B], in [0, 1]                                           */
@@ -73,6 +74,7 @@ typedef struct hidi_probe_settings {
     int prediction[1 + HIDI_PROBE_DITS]; /* 1 + a hidi_prediction                      */
     int code[1 + HIDI_PROBE_DITS];       /* 1 + a hidi_dit_code                        */
     long steps, guided_channels;         /* of ddpm                                    */
+    double kl_weight;                    /* of vae                                     */
 } hidi_probe_settings;
 
 typedef struct hidi_probe {

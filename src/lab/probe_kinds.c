@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "method/autoencoder_loss.h"
 #include "method/dmd.h"
 #include "method/flow.h"
 #include "method/progressive.h"
@@ -232,6 +233,22 @@ static hidi_status run_decode(hidi_probe *p)
     return hidi_probe_put(p, "image", hidi_decode(p->tape, p->coder, true, in(p, "z")));
 }
 
+/* The loss of its training. */
+static hidi_status run_vae(hidi_probe *p)
+{
+    hidi_autoencoder_terms terms;
+    HIDI_TRY(hidi_params_train(&p->coder->params));
+    hidi_var *loss = hidi_autoencoder_loss(p->tape, p->coder, in(p, "x"), in(p, "e"),
+                                           p->set.kl_weight, &terms);
+    HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
+    HIDI_TRY(hidi_probe_put(p, "z", terms.z));
+    HIDI_TRY(hidi_probe_put(p, "image", terms.image));
+    HIDI_TRY(hidi_probe_put(p, "error", terms.error));
+    HIDI_TRY(hidi_probe_put(p, "kl", terms.kl));
+    HIDI_TRY(hidi_probe_put(p, "loss", loss));
+    return hidi_probe_put_grads(p, &p->coder->params);
+}
+
 /* --- the metrics ------------------------------------------------------------------------------ */
 
 static hidi_status run_features(hidi_probe *p)
@@ -334,6 +351,8 @@ const hidi_probe_kind hidi_probe_kinds[] = {
      run_awd, 0},
     {"encode", ROLE(CODER), false, "", 0, {GIVEN("x", ANY_IMAGES), END}, run_encode, HIDI_ENCODER},
     {"decode", ROLE(CODER), false, "", 0, {GIVEN("z", ANY_IMAGES), END}, run_decode, HIDI_DECODER},
+    {"vae", ROLE(CODER), false, "kl_weight", 0,
+     {GIVEN("x", ANY_IMAGES), GIVEN("e", LATENTS), END}, run_vae, HIDI_ENCODER_AND_DECODER},
     {"features", ROLE(NET), false, "", 0, {GIVEN("images", IMAGES), END}, run_features, 0},
     {"frechet", 0, false, "", 0, {GIVEN("f1", POINTS), GIVEN("f2", POINTS), END}, run_frechet, 0},
     {NULL, 0, false, "", 0, {END}, NULL, 0}};

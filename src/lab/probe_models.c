@@ -132,7 +132,7 @@ hidi_status hidi_probe_load(hidi_probe *probe)
         probe->image_size = probe->net->image_size;
     } else if (probe->coder != NULL) {
         const hidi_autoencoder_config *config = &probe->coder->config;
-        probe->channels = probe->kind->parts == HIDI_ENCODER ? config->image_channels
+        probe->channels = probe->kind->parts & HIDI_ENCODER ? config->image_channels
                                                              : config->latent_channels;
     }
     if (probe->kind->student && !model->config.has_interval)

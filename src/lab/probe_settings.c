@@ -28,6 +28,7 @@ static const hidi_option of_kind[] = {
     REAL("c", meanflow.c, 0, HUGE_VAL, "0.01"),
     REAL("difference", meanflow.difference, 0, 1, "0"),
     REAL("bound", meanflow.bound, 0, HUGE_VAL, "0"),
+    REAL("kl_weight", kl_weight, 0, HUGE_VAL, "1e-6"),
     {"sample.steps", HIDI_OPTION_INT, AT(steps), 2, 1000, NULL, "250", ""},
     {"sample.guided_channels", HIDI_OPTION_INT, AT(guided_channels), 0, 4096, NULL, "0", ""}};
 

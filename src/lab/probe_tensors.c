@@ -93,10 +93,12 @@ static hidi_status check_shape(const hidi_probe *probe, const hidi_probe_input *
     char text[64];
     if (input->type == HIDI_PROBE_POINTS)
         return check_points(probe, tensor);
-    if (input->type == HIDI_PROBE_ANY_IMAGES) { /* the passes say which sizes they take */
-        if (tensor->rank == 4 && tensor->dim[0] == B && tensor->dim[1] == probe->channels)
+    const bool is_latent = input->type == HIDI_PROBE_LATENTS;
+    if (input->type == HIDI_PROBE_ANY_IMAGES || is_latent) { /* passes say which sizes they take */
+        const size_t C = is_latent ? probe->coder->config.latent_channels : probe->channels;
+        if (tensor->rank == 4 && tensor->dim[0] == B && tensor->dim[1] == C)
             return HIDI_OK;
-        snprintf(text, sizeof text, "[%zu, %zu, H, W]", B, probe->channels);
+        snprintf(text, sizeof text, "[%zu, %zu, H, W]", B, C);
         return wrong_shape(probe, tensor, "[B, C, H, W]", text);
     }
     if (input->type == HIDI_PROBE_IMAGES) {

@@ -14,11 +14,13 @@
 #include "lab/pipeline.h"
 #include "lab/report.h"
 #include "lab/step.h"
+#include "train/autoencoder_training.h"
 
 /* What a run writes.  Its settings are not among them: they may be the very ones that it was called
  * with, which it leaves as they are. */
 static const char *const parts[] = {HIDI_FEATURES_FILE, HIDI_TEACHER_FILE, HIDI_STAGE1_FILE,
-                                    HIDI_STAGE2_FILE,   HIDI_FAKE_FILE,    HIDI_HEADS_FILE};
+                                    HIDI_STAGE2_FILE,   HIDI_FAKE_FILE,    HIDI_HEADS_FILE,
+                                    HIDI_AUTOENCODER_FILE, HIDI_LATENTS_FILE};
 static const char *const results[] = {
     "features.csv", "teacher.csv", "stage1.csv",  "stage2.csv",      "spectrum.csv",
     "real.png",     "teacher.png", "stage1.png",  "stage2.png",      "compare.png",
@@ -36,6 +38,16 @@ static hidi_status check_outputs(const char *dir)
     return hidi_make_folder(hidi_path(path, sizeof path, dir, "growth"));
 }
 
+/* There are no latents yet: zeros. */
+static void no_image(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
+                     int32_t *label)
+{
+    (void)split;
+    for (size_t i = 0; i < data->channels * data->height * data->width; i++)
+        image[i] = 0;
+    *label = (int32_t)(index % data->n_classes);
+}
+
 /* The network in a file, without its weights. */
 static hidi_status read_config(const hidi_session *session, const hidi_dataset *data,
                                const char *path, hidi_dit_config *config)
@@ -46,6 +58,61 @@ static hidi_status read_config(const hidi_session *session, const hidi_dataset *
     HIDI_TRY(hidi_load_for(&dry, data, path, HIDI_GIVEN_TEACHER, &net));
     *config = net->config;
     hidi_dit_destroy(net);
+    return HIDI_OK;
+}
+
+/* Creates the autoencoder's training, and no more. */
+static hidi_status rehearse_autoencoder(const hidi_session *session, const hidi_dataset *data,
+                                        hidi_autoencoder_config *config)
+{
+    hidi_autoencoder_options options;
+    hidi_autoencoder_training *training;
+    HIDI_TRY(hidi_settings_autoencoder(&session->settings, &options));
+    HIDI_TRY(hidi_autoencoder_training_create(&training, hidi_dry_backend(session->backend), data,
+                                              &options, ""));
+    *config = hidi_autoencoder_training_result(training)->config;
+    hidi_autoencoder_training_destroy(training);
+    return HIDI_OK;
+}
+
+/* The autoencoder that these settings lead to. */
+static hidi_status find_autoencoder(const hidi_session *session, const hidi_dataset *data,
+                                    const char *dir, hidi_autoencoder_config *config)
+{
+    char path[HIDI_PATH];
+    hidi_autoencoder *net;
+    const char *ready = session->settings.vae.file;
+    if (dir != NULL && access(hidi_path(path, sizeof path, dir, HIDI_AUTOENCODER_FILE), F_OK) == 0)
+        ready = path;
+    if (ready[0] == '\0')
+        return rehearse_autoencoder(session, data, config);
+    if (ready != path)
+        HIDI_TRY(hidi_find_ready(ready, path, sizeof path));
+    HIDI_TRY(hidi_autoencoder_load(&net, hidi_dry_backend(session->backend), path,
+                                   HIDI_ENCODER_AND_DECODER));
+    *config = net->config;
+    hidi_autoencoder_destroy(net);
+    const size_t factor = hidi_autoencoder_factor(config);
+    if (config->image_channels == data->channels && data->height % factor == 0)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s does not fit the images of %s: it takes %zu channels, "
+                                         "and a side that is a multiple of %zu",
+                      path, data->name, config->image_channels, factor);
+}
+
+hidi_status hidi_rehearse_latents(const hidi_session *session, const hidi_dataset *data,
+                                  const char *dir, hidi_dataset *latents)
+{
+    hidi_autoencoder_config config;
+    *latents = *data;
+    if (session->settings.data.space == HIDI_SPACE_PIXELS)
+        return HIDI_OK;
+    HIDI_TRY(find_autoencoder(session, data, dir, &config));
+    snprintf(latents->name, sizeof latents->name, "latents");
+    latents->channels = config.latent_channels;
+    latents->height = latents->width = data->height / hidi_autoencoder_factor(&config);
+    latents->get = no_image;
+    latents->draw = NULL;
     return HIDI_OK;
 }
 
@@ -95,10 +162,12 @@ hidi_status hidi_rehearse_run(const hidi_session *session, const hidi_dataset *d
                               const char *dir)
 {
     hidi_dit_config teacher;
+    hidi_dataset latents;
     HIDI_TRY(hidi_rehearse_measurement(session, data));
     HIDI_TRY(check_outputs(dir));
     HIDI_TRY(hidi_check_stages(session, data, dir));
-    HIDI_TRY(hidi_rehearse_teacher(session, data, dir, &teacher));
-    HIDI_TRY(hidi_rehearse_stage(1, session, data, &teacher));
-    return hidi_rehearse_stage(2, session, data, &teacher);
+    HIDI_TRY(hidi_rehearse_latents(session, data, dir, &latents));
+    HIDI_TRY(hidi_rehearse_teacher(session, &latents, dir, &teacher));
+    HIDI_TRY(hidi_rehearse_stage(1, session, &latents, &teacher));
+    return hidi_rehearse_stage(2, session, &latents, &teacher);
 }

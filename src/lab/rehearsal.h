@@ -5,6 +5,13 @@
 
 #include "lab/session.h"
 
+/* What networks are trained on: the data themselves, or where the settings say so a stand-in with the
+ * extents of the latents that they will have, of the autoencoder in dir (NULL: none there), else of
+ * vae.file, else of vae.*.  It borrows from data, and is not closed.  An error if the autoencoder
+ * does not fit the data. */
+hidi_status hidi_rehearse_latents(const hidi_session *session, const hidi_dataset *data,
+                                  const char *dir, hidi_dataset *latents);
+
 /* The teacher that these settings lead to: dir/teacher.safetensors (dir NULL: none), else
  * teacher.file, else model.*.  An error if it does not fit the data. */
 hidi_status hidi_rehearse_teacher(const hidi_session *session, const hidi_dataset *data,

@@ -86,7 +86,7 @@ static void print_summary(FILE *out, const hidi_report *r)
     const hidi_measured *real = &r->measured[0];
     const hidi_measured *teacher = &r->measured[1 + HIDI_GENERATOR_TEACHER];
     const hidi_measured *result = &r->measured[1 + HIDI_GENERATOR_STAGE2];
-    if (r->n_measured != 1 + HIDI_GENERATORS || !(result->seconds > 0))
+    if (r->n_measured < 1 + HIDI_GENERATORS || !(result->seconds > 0))
         return;
     fprintf(out, "<p>Stage 2 makes an image with %ld evaluation%s of the network where the teacher "
                  "needs %ld, %.0f times as fast, at a distance of <b>%.2f</b> from real images "
@@ -402,6 +402,11 @@ static void print_facts(FILE *out, const hidi_report *r)
     hidi_print_markup(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
     fprintf(out, "; %zu parameters<br>Data: ", r->teacher->params.count);
     hidi_print_markup(out, r->data->name);
+    if (r->session->coder != NULL) {
+        fputs("<br>Networks work on latents: ", out);
+        hidi_print_markup(out, hidi_autoencoder_text(&r->session->coder->config, text,
+                                                     sizeof text));
+    }
     fputs("</p>\n", out);
 }
 
@@ -442,7 +447,8 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
     print_times(out, r);
     fputs("<h2>How it was made</h2>\n", out);
     HIDI_TRY(hidi_print_command(out, r->session, r->dir));
-    HIDI_TRY(hidi_print_settings(out, &r->session->settings, HIDI_RUN_SECTIONS));
+    HIDI_TRY(hidi_print_settings(out, &r->session->settings,
+                                 hidi_run_sections(&r->session->settings)));
     fprintf(out, "<p class=\"note\">Every setting with its meaning: <a href=\"settings.ini\">"
                  "settings.ini</a>. Distances over several seeds, with error bars: <code>hidi "
                  "study</code>.</p>\n<script>%s</script>\n</body></html>\n",

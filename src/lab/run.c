@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/processes.h"
+#include "lab/latent_set.h"
 #include "lab/lock.h"
 #include "lab/measure_table.h"
 #include "lab/measuring.h"
@@ -21,29 +22,49 @@
 #include "io/atomic_file.h"
 #include "io/csv.h"
 
+/* Real training images; the samples; of a run on latents, real images through the autoencoder. */
+enum { HIDI_MOST_ROWS = HIDI_GENERATORS + 2 };
+
 /* Everything of a run. */
 typedef struct distillation {
     const hidi_session *session;
+    hidi_session own;           /* what `session` points to: with the autoencoder, if any      */
     const char *dir;
-    hidi_dataset *data;
+    hidi_dataset *data;         /* images                                                       */
+    hidi_dataset *latents;      /* of a run on latents: what networks are trained on; or NULL   */
+    hidi_autoencoder *coder;    /* that makes them                                              */
     hidi_feature_net *features; /* until the extractor takes it over */
     hidi_dit *teacher, *stage1, *stage2;
     hidi_extractor extractor;
     hidi_image_set real;
     hidi_measuring how;
     hidi_generator generator[HIDI_GENERATORS];
-    hidi_measured measured[HIDI_GENERATORS + 1]; /* the first: real training images */
-    double *power[HIDI_GENERATORS + 1]; /* [bins] of each, relative to the reference's */
+    hidi_measured measured[HIDI_MOST_ROWS]; /* the first: real training images */
+    double *power[HIDI_MOST_ROWS]; /* [bins] of each, relative to the reference's */
     size_t n_measured;
 } distillation;
+
+/* From here on networks work on latents. */
+static hidi_status make_latents(distillation *d)
+{
+    const hidi_session *s = d->session;
+    HIDI_TRY(hidi_make_autoencoder(s, d->data, d->dir, &d->coder));
+    HIDI_TRY(hidi_make_latents(s, d->data, d->coder, d->dir, &d->latents));
+    d->own.coder = d->coder;
+    d->own.pixels = d->data;
+    return HIDI_OK;
+}
 
 static hidi_status make_networks(distillation *d)
 {
     const hidi_session *s = d->session;
     HIDI_TRY(hidi_make_features(s, d->data, d->dir, &d->features));
-    HIDI_TRY(hidi_make_teacher(s, d->data, d->dir, &d->teacher));
-    HIDI_TRY(hidi_make_stage1(s, d->data, d->dir, d->teacher, &d->stage1));
-    return hidi_make_stage2(s, d->data, d->dir, d->teacher, d->stage1, &d->stage2);
+    if (s->settings.data.space == HIDI_SPACE_LATENTS)
+        HIDI_TRY(make_latents(d));
+    const hidi_dataset *data = d->latents != NULL ? d->latents : d->data;
+    HIDI_TRY(hidi_make_teacher(s, data, d->dir, &d->teacher));
+    HIDI_TRY(hidi_make_stage1(s, data, d->dir, d->teacher, &d->stage1));
+    return hidi_make_stage2(s, data, d->dir, d->teacher, d->stage1, &d->stage2);
 }
 
 static void list_generators(distillation *d)
@@ -101,13 +122,26 @@ static hidi_status measure_real(distillation *d)
 
 static hidi_status measure_samples(distillation *d, const hidi_generator *g)
 {
-    const hidi_samples samples =
+    hidi_samples samples =
         hidi_settings_samples(&d->session->settings, g->net, &g->sampler, d->real.n);
     hidi_image_source source;
     char label[64];
+    samples.decoder = d->coder;
     HIDI_TRY(hidi_image_source_samples(&source, &samples));
     d->how.progress = d->session->progress;
     return measure(d, &source, hidi_samples_label(label, sizeof label, g->name, &g->sampler));
+}
+
+/* Real images of the reference's split as they come back from the autoencoder: no sample that it
+ * decodes can be crisper. */
+static hidi_status measure_reconstructions(distillation *d)
+{
+    hidi_image_source source;
+    if (d->coder == NULL)
+        return HIDI_OK;
+    HIDI_TRY(hidi_reconstructions(&source, d->data, hidi_settings_split(&d->session->settings),
+                                  d->real.n, d->coder));
+    return measure(d, &source, "real, through the autoencoder");
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -149,12 +183,19 @@ static hidi_status write_settings(const distillation *d)
     return status;
 }
 
+const char *hidi_run_sections(const hidi_settings *settings)
+{
+    return settings->data.space == HIDI_SPACE_LATENTS
+               ? HIDI_RUN_SECTIONS
+               : "run data model features teacher student td dm sample eval";
+}
+
 /* What the results depend on, and whether those in the folder were made with exactly that. */
 static hidi_status results_are_there(const distillation *d, char **settings, bool *there)
 {
     char path[HIDI_PATH];
     *there = false;
-    *settings = hidi_settings_text(&d->session->settings, HIDI_RUN_SECTIONS);
+    *settings = hidi_settings_text(&d->session->settings, hidi_run_sections(&d->session->settings));
     if (*settings == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
     if (access(hidi_path(path, sizeof path, d->dir, HIDI_REPORT_FILE), F_OK) != 0 ||
@@ -171,6 +212,8 @@ static hidi_status write_spectra(const distillation *d)
     hidi_csv csv;
     HIDI_TRY(hidi_csv_create(&csv, hidi_path(path, sizeof path, d->dir, "spectrum.csv")));
     hidi_csv_names(&csv, "radius,real,teacher,teacher_1_step,stage_1,stage_1_4_steps,stage_2");
+    if (d->coder != NULL)
+        hidi_csv_names(&csv, "autoencoder");
     hidi_csv_end_row(&csv);
     for (size_t k = 0; k < d->real.spectrum.bins; k++) {
         hidi_csv_integer(&csv, (long long)k);
@@ -203,6 +246,7 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
     HIDI_TRY(measure_real(d));
     for (int i = 0; i < HIDI_GENERATORS; i++)
         HIDI_TRY(measure_samples(d, &d->generator[i]));
+    HIDI_TRY(measure_reconstructions(d));
     const hidi_measure_table table = {
         .row = d->measured,
         .n = d->n_measured,
@@ -248,7 +292,8 @@ static hidi_status make_all(distillation *d, FILE *out)
 
 hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
 {
-    distillation d = {.session = session, .dir = dir};
+    distillation d = {.own = *session, .dir = dir};
+    d.session = &d.own;
     hidi_stop_flag();
     const hidi_status status = make_all(&d, out);
     for (size_t i = 0; i < d.n_measured; i++)
@@ -259,6 +304,8 @@ hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
     hidi_dit_destroy(d.teacher);
     hidi_dit_destroy(d.stage1);
     hidi_dit_destroy(d.stage2);
+    hidi_dataset_close(d.latents);
+    hidi_autoencoder_destroy(d.coder);
     hidi_dataset_close(d.data);
     return status;
 }

@@ -5,7 +5,10 @@
 #include "lab/session.h"
 
 /* Sections of the settings that a run reads. */
-#define HIDI_RUN_SECTIONS "run data model features teacher student td dm sample eval"
+#define HIDI_RUN_SECTIONS "run data vae model features teacher student td dm sample eval"
+
+/* Those that its results depend on: vae is for networks on latents alone. */
+const char *hidi_run_sections(const hidi_settings *settings);
 
 /* Makes in the folder dir whatever is not there yet: feature net, teacher, stage 1, stage 2;
  * measures and draws them, and writes results.csv, settings.ini and report.html.  Results that are

@@ -56,8 +56,8 @@ static hidi_status draw(const hidi_run_pictures *p, int row, size_t n, hidi_real
     if (rows[row].generator < 0)
         return real_images(p, n, x);
     const hidi_generator *g = &p->generator[rows[row].generator];
-    const hidi_samples samples =
-        hidi_settings_samples(&p->session->settings, g->net, &g->sampler, n);
+    hidi_samples samples = hidi_settings_samples(&p->session->settings, g->net, &g->sampler, n);
+    samples.decoder = p->session->coder;
     return hidi_samples_draw(&samples, NULL, x, NULL);
 }
 
@@ -65,8 +65,9 @@ static hidi_status picture(const hidi_run_pictures *p, const char *file, const h
                            size_t n, size_t columns)
 {
     char path[HIDI_PATH];
-    return hidi_write_grid(hidi_path(path, sizeof path, p->dir, file), x, n,
-                           &p->generator[HIDI_GENERATOR_TEACHER].net->config, columns,
+    const hidi_dit_config shape =
+        hidi_pictured(p->session, &p->generator[HIDI_GENERATOR_TEACHER].net->config);
+    return hidi_write_grid(hidi_path(path, sizeof path, p->dir, file), x, n, &shape, columns,
                            (size_t)p->session->settings.eval.zoom);
 }
 
@@ -95,8 +96,9 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     hidi_discriminator discriminator;
     hidi_stage2_options dm;
     HIDI_TRY(hidi_settings_stage2(s, &dm));
-    if (!hidi_head_of(dm.heads.kind)->has_weights || dm.adversary_weight <= 0)
-        return HIDI_OK;
+    if (!hidi_head_of(dm.heads.kind)->has_weights || dm.adversary_weight <= 0 ||
+        p->session->coder != NULL)
+        return HIDI_OK; /* of latents the weights are not drawn: pixels are not what it sees */
     int32_t *y = malloc(n * sizeof *y);
     if (y == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a picture");

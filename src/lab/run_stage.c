@@ -26,6 +26,8 @@
 static const struct {
     const char *name, *sections;
 } stages[] = {[HIDI_RUN_FEATURES] = {"features", "run data features"},
+                    [HIDI_RUN_AUTOENCODER] = {"autoencoder", "run data vae"},
+                    [HIDI_RUN_LATENTS] = {"latents", "run data vae"},
                     [HIDI_RUN_TEACHER] = {"teacher", "run data model teacher"},
                     [HIDI_RUN_STAGE1] = {"stage1", "run data student td"},
                     [HIDI_RUN_STAGE2] = {"stage2", "run data td dm"},
@@ -51,7 +53,14 @@ hidi_status hidi_stage_begin(hidi_run_stage *stage, const hidi_session *session,
     hidi_atomic_tidy(stage->checkpoint);
     hidi_atomic_tidy(stage->log);
     stage->settings = hidi_settings_text(&session->settings, sections);
-    return stage->settings ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory");
+    if (stage->settings == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory");
+    if (session->coder == NULL || number < HIDI_RUN_TEACHER)
+        return HIDI_OK;
+    const hidi_status status = hidi_stage_weights(stage, "autoencoder", &session->coder->params);
+    if (status != HIDI_OK)
+        free(stage->settings);
+    return status;
 }
 
 hidi_status hidi_stage_notes(hidi_run_stage *stage, const char *name, const char *text)
@@ -81,26 +90,24 @@ static hidi_status add_config(hidi_run_stage *stage, const char *name, const hid
     return hidi_stage_notes(stage, name, text);
 }
 
-hidi_status hidi_stage_depends(hidi_run_stage *stage, const char *name, const hidi_dit *net)
+hidi_status hidi_stage_weights(hidi_run_stage *stage, const char *name, const hidi_params *params)
 {
-    const size_t bytes = net->params.count * sizeof(hidi_real);
-    const size_t length = strlen(stage->settings) + 64;
+    const size_t bytes = params->count * sizeof(hidi_real);
     unsigned char *host = malloc(bytes);
-    char *settings = realloc(stage->settings, length);
-    if (settings != NULL)
-        stage->settings = settings;
-    if (host == NULL || settings == NULL) {
-        free(host);
+    char text[64];
+    if (host == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    }
-    net->params.backend->download(host, net->params.value, bytes);
-    const hidi_status status = net->params.backend->check();
-    const uint64_t hash = hidi_hash(host, bytes);
+    params->backend->download(host, params->value, bytes);
+    const hidi_status status = params->backend->check();
+    snprintf(text, sizeof text, "weights = %016llx", (unsigned long long)hidi_hash(host, bytes));
     free(host);
     HIDI_TRY(status);
-    const size_t end = strlen(settings);
-    snprintf(settings + end, length - end, "%s.weights = %016llx\n", name,
-             (unsigned long long)hash);
+    return hidi_stage_notes(stage, name, text);
+}
+
+hidi_status hidi_stage_depends(hidi_run_stage *stage, const char *name, const hidi_dit *net)
+{
+    HIDI_TRY(hidi_stage_weights(stage, name, &net->params));
     return net->config.prediction == HIDI_VELOCITY ? HIDI_OK
                                                    : add_config(stage, name, &net->config);
 }

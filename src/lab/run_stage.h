@@ -15,6 +15,8 @@ typedef struct hidi_run_stage {
 
 enum {
     HIDI_RUN_FEATURES,
+    HIDI_RUN_AUTOENCODER,
+    HIDI_RUN_LATENTS,
     HIDI_RUN_TEACHER,
     HIDI_RUN_STAGE1,
     HIDI_RUN_STAGE2,
@@ -34,6 +36,9 @@ void hidi_stage_end(hidi_run_stage *stage, hidi_status status);
 /* Adds "name.KEY = VALUE" for each line "KEY = VALUE" of text to what the stage depends on. */
 hidi_status hidi_stage_notes(hidi_run_stage *stage, const char *name, const char *text);
 
+/* Adds weights to what the stage depends on, by their hash. */
+hidi_status hidi_stage_weights(hidi_run_stage *stage, const char *name, const hidi_params *params);
+
 /* Adds the weights of another network to what the stage depends on, by their hash, and what they
  * are taken for, where it may be something else. */
 hidi_status hidi_stage_depends(hidi_run_stage *stage, const char *name, const hidi_dit *net);
@@ -46,7 +51,7 @@ hidi_status hidi_stage_read(const hidi_run_stage *stage, hidi_tensor_file *file,
  * weights it was made from, which are not known before those are made. */
 hidi_status hidi_stage_check(const hidi_run_stage *stage);
 
-/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net),
+/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net, an autoencoder),
  * of which there is a file after every `every` steps; number: 0, or the stage's.  *seconds: what it
  * took. */
 hidi_status hidi_stage_train(const hidi_run_stage *stage, const hidi_task *task,

@@ -92,6 +92,16 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data)
     return status;
 }
 
+hidi_status hidi_refuse_latents(const hidi_session *session)
+{
+    if (session->settings.data.space == HIDI_SPACE_PIXELS)
+        return HIDI_OK;
+    return hidi_error(HIDI_BAD_ARGUMENT,
+                      "data.space=latents: only hidi run makes latents; they are then in its "
+                      "folder, for --set data.space=pixels --set data.name=latents --set "
+                      "data.size=0 --set data.path=FOLDER/latents.safetensors");
+}
+
 /* --- networks --------------------------------------------------------------------------------- */
 
 hidi_dit_given hidi_session_given(const hidi_session *session, hidi_given_role role)
@@ -108,6 +118,8 @@ hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi
     HIDI_TRY(hidi_dit_open(&file, path, session->key));
     const hidi_status status = hidi_dit_read(net, session->backend, &file, "", &given);
     hidi_tensor_file_free(&file);
+    if (status == HIDI_OK)
+        (*net)->config.recompute = session->settings.run.recompute != 0;
     return status;
 }
 

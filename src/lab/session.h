@@ -24,6 +24,10 @@ typedef struct hidi_session {
     FILE *progress;     /* stderr, or NULL: --quiet  */
     const char *key;    /* --key: the part of a network's file; NULL: not given */
     hidi_given given;   /* what --set says of networks in files */
+    /* Of a run on latents, once there are any: what makes images of them, and the images that they
+     * are measured against; NULL: networks work on pixels. */
+    const hidi_autoencoder *coder;
+    const hidi_dataset *pixels;
     const char *set[HIDI_MAX_SETS]; /* every --set, in order: already in settings, if it has any */
     int n_sets;
 } hidi_session;
@@ -33,6 +37,9 @@ hidi_status hidi_session_backend(hidi_session *session);
 
 /* Opens the settings' data set; only square images pass. */
 hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data);
+
+/* An error if the settings ask for latents: hidi run alone makes them. */
+hidi_status hidi_refuse_latents(const hidi_session *session);
 
 /* Reads a network's file, with what --set says of it and of session->key the part that is it. */
 hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi_given_role role,

@@ -59,6 +59,9 @@ const hidi_option hidi_settings_table[] = {
     INT("run.seed", run.seed, 0, 1e15, "1", "seed of all random draws"),
     INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: OMP_NUM_THREADS, or all processors"),
     TEXT("run.backend", run.backend, "cpu", "reference, cpu or cuda"),
+    BOOL("run.recompute", run.recompute, "no",
+         "trainings keep the activations of one block, and compute the others again: less memory, "
+         "more time, the same result"),
 
     TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10, folder or latents"),
     TEXT("data.path", data.path, "", "folder (latents: file) of the data set; empty for shapes"),
@@ -73,7 +76,25 @@ const hidi_option hidi_settings_table[] = {
          "transparency is ignored, and padding is black"),
     BOOL("data.mirror", data.mirror, "no", "a mirrored copy of each training image"),
     CHOICE("data.latents", data.latents, HIDI_LATENT_KINDS, "draw",
-           "latents: a draw from each one's distribution, or its mean"),
+           "latents: draws from each one's distribution, or its mean"),
+    CHOICE("data.space", data.space, HIDI_SPACES, "pixels",
+           "hidi run: networks work on pixels, or on latents of an autoencoder (vae)"),
+
+    TRAINING("vae", vae, "6000", "16", "1e-3", "200", "cosine", "0.995"),
+    TEXT("vae.file", vae.file, "", "ready-made autoencoder; empty: train one"),
+    TEXT("vae.widths", vae.widths, "32,48,64",
+         "channels of each level, from the image's down: three levels make latents of a quarter of "
+         "the side"),
+    INT("vae.blocks", vae.blocks, 1, HIDI_AUTOENCODER_MOST_BLOCKS, "1",
+        "residual blocks a level (the decoder has one more)"),
+    INT("vae.latents", vae.latents, 1, 1024, "4", "channels of the latents"),
+    INT("vae.groups", vae.groups, 1, 1024, "16", "groups of the group norms"),
+    REAL("vae.kl_weight", vae.kl_weight, 0, 1e6, "1e-6",
+         "weight of the latents' divergence from N(0, I)"),
+    INT("vae.images", vae.images, 1, 1e9, "20000",
+        "training images that hidi run makes latents of, for data sets without end (shapes)"),
+    INT("vae.test_images", vae.test_images, 1, 1e9, "1024",
+        "test images that the error is measured on"),
 
     INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
     INT("model.width", model.width, 4, 65536, "128", "width D of the tokens"),
@@ -215,6 +236,23 @@ hidi_classifier_options hidi_settings_classifier(const hidi_settings *s)
                                      hidi_settings_adamw(t), hidi_settings_schedule(t)};
 }
 
+hidi_status hidi_settings_autoencoder(const hidi_settings *s, hidi_autoencoder_options *options)
+{
+    const hidi_training_settings *t = &s->vae.train;
+    *options = (hidi_autoencoder_options){.batch = (size_t)t->batch,
+                                          .micro_batch = (size_t)t->micro_batch,
+                                          .seed = (uint64_t)s->run.seed,
+                                          .net = hidi_autoencoder_defaults().net,
+                                          .kl_weight = s->vae.kl_weight,
+                                          .ema = t->ema,
+                                          .adamw = hidi_settings_adamw(t),
+                                          .schedule = hidi_settings_schedule(t)};
+    options->net.latent_channels = (size_t)s->vae.latents;
+    options->net.blocks = (size_t)s->vae.blocks;
+    options->net.groups = (size_t)s->vae.groups;
+    return hidi_autoencoder_parse_widths(s->vae.widths, &options->net);
+}
+
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)
 {
     const hidi_training_settings *t = &s->teacher.train;
@@ -346,13 +384,15 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
                              .n_classes = data->n_classes,
                              .has_interval = false,
                              .time_scale = s->model.time_scale,
+                             .recompute = s->run.recompute != 0,
                              .prediction = s->model.prediction > 0 ? s->model.prediction - 1
                                                                    : HIDI_VELOCITY};
 }
 
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
-    "run.threads features.save_every features.log_every features.test_images "                     \
+    "run.threads run.recompute vae.save_every vae.log_every vae.test_images "                       \
+    "features.save_every features.log_every features.test_images "                                 \
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every detect.save_every "            \
     "detect.log_every detect.images"
@@ -367,13 +407,14 @@ static bool is_default(const hidi_training_settings *t)
  * were micro-batches a batch was computed at one time: the same but for rounding.) */
 static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
+    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
              s->td.meanflow.tangent == HIDI_TANGENT_OF_STUDENT ? " td.tangent" : "",
              s->td.meanflow.tangent_warmup == 0 ? " td.tangent_warmup" : "",
              s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
              s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
              strcmp(s->data.background, "none") == 0 ? " data.background" : "",
              s->data.mirror == 0 ? " data.mirror" : "",
+             s->data.space == HIDI_SPACE_PIXELS ? " data.space" : "",
              s->model.prediction == 0 ? " model.prediction" : "",
              s->sample.guided_channels == 0 ? " sample.guided_channels" : "",
              s->sample.guided_from == 0 ? " sample.guided_from" : "",

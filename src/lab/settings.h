@@ -4,12 +4,16 @@
 #define HIDI_LAB_SETTINGS_H
 
 #include "io/config.h"
+#include "train/autoencoder_training.h"
 #include "train/classifier.h"
 #include "train/detection.h"
 #include "train/stage2.h"
 #include "train/stage1.h"
 #include "method/sampler.h"
 #include "train/teacher.h"
+
+#define HIDI_SPACES "pixels latents" /* in the order of the enum */
+enum { HIDI_SPACE_PIXELS, HIDI_SPACE_LATENTS };
 
 #define HIDI_LATENT_KINDS "draw mean" /* in the order of the enum */
 enum { HIDI_LATENTS_DRAWN, HIDI_LATENT_MEANS };
@@ -24,13 +28,20 @@ typedef struct hidi_training_settings {
 typedef struct hidi_settings {
     struct {
         long seed, threads;
+        int recompute;
         char backend[HIDI_CONFIG_TEXT];
     } run;
     struct {
         char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT], background[HIDI_CONFIG_TEXT];
         long size, validation;
-        int resize, mirror, latents;
+        int resize, mirror, latents, space;
     } data;
+    struct {
+        hidi_training_settings train;
+        char file[HIDI_CONFIG_TEXT], widths[HIDI_CONFIG_TEXT];
+        long blocks, latents, groups, test_images, images;
+        double kl_weight;
+    } vae;
     struct {
         long patch, width, depth, heads;
         double time_scale;
@@ -94,6 +105,8 @@ extern const hidi_option hidi_settings_table[];
 hidi_adamw hidi_settings_adamw(const hidi_training_settings *train);
 hidi_schedule hidi_settings_schedule(const hidi_training_settings *train);
 hidi_classifier_options hidi_settings_classifier(const hidi_settings *settings);
+hidi_status hidi_settings_autoencoder(const hidi_settings *settings,
+                                      hidi_autoencoder_options *options);
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *settings);
 hidi_stage1_options hidi_settings_stage1(const hidi_settings *settings);
 hidi_status hidi_settings_stage2(const hidi_settings *settings, hidi_stage2_options *options);

@@ -22,6 +22,13 @@ static hidi_status check_features(const hidi_settings *s)
     return hidi_classifier_check(&options);
 }
 
+static hidi_status check_autoencoder(const hidi_settings *s)
+{
+    hidi_autoencoder_options options;
+    HIDI_TRY(hidi_settings_autoencoder(s, &options));
+    return hidi_autoencoder_check(&options);
+}
+
 static hidi_status check_teacher(const hidi_settings *s)
 {
     const hidi_teacher_options options = hidi_settings_teacher(s);
@@ -83,6 +90,7 @@ hidi_status hidi_settings_check(const hidi_settings *settings, const char *secti
         const char *section;
         checker *check;
     } trainings[] = {{"features", check_features},
+                     {"vae", check_autoencoder},
                      {"teacher", check_teacher},
                      {"td", check_stage1},
                      {"dm", check_stage2},

@@ -263,7 +263,9 @@ static hidi_status rehearse_all(const hidi_plan *plan)
         if (text != NULL && (seen == NULL || strcmp(seen, text) != 0)) {
             hidi_dataset_close(data);
             data = NULL;
-            status = hidi_session_data(&session, &data);
+            status = hidi_refuse_latents(&session);
+            if (status == HIDI_OK)
+                status = hidi_session_data(&session, &data);
         }
         if (status == HIDI_OK)
             status = rehearse(plan, task->variant, data);

@@ -52,6 +52,12 @@ typedef struct hidi_autoencoder {
 /* SD-VAE: widths 128, 256, 512, 512, two blocks a level, 4 latent channels. */
 hidi_autoencoder_config hidi_sd_autoencoder_config(void);
 
+/* HIDI_BAD_ARGUMENT for sizes that are out of range or do not fit together. */
+hidi_status hidi_autoencoder_config_check(const hidi_autoencoder_config *config);
+
+/* "32,48,64": width and levels of the config.  HIDI_BAD_ARGUMENT, with what was expected. */
+hidi_status hidi_autoencoder_parse_widths(const char *text, hidi_autoencoder_config *config);
+
 /* Those parts of a network, with all parameters 0.  HIDI_BAD_ARGUMENT for a config that does not
  * fit together.  The caller destroys it. */
 hidi_status hidi_autoencoder_create(hidi_autoencoder **autoencoder, const hidi_backend *backend,
@@ -77,6 +83,20 @@ hidi_var *hidi_encode(hidi_tape *tape, const hidi_autoencoder *autoencoder, bool
 /* Images [B, C, f h, f w], about [-1, 1], of latents z [B, z, h, w] that are not scaled. */
 hidi_var *hidi_decode(hidi_tape *tape, const hidi_autoencoder *autoencoder, bool frozen,
                       hidi_var *z);
+
+/* --- from and to host memory (autoencoder_images.c) ------------------------------------------- */
+
+/* The moments [n, 2 z, H / f, W / f] of images [n, C, H, W], not scaled, a few at a time; the tape is
+ * reset. */
+hidi_status hidi_autoencoder_moments(const hidi_autoencoder *autoencoder, hidi_tape *tape,
+                                     const hidi_real *images, size_t n, size_t H, size_t W,
+                                     hidi_real *moments);
+
+/* Images [n, C, f h, f w] of latents z [n, z, h, w] as a diffusion model has them: times the
+ * scale. */
+hidi_status hidi_autoencoder_images(const hidi_autoencoder *autoencoder, hidi_tape *tape,
+                                    const hidi_real *z, size_t n, size_t h, size_t w,
+                                    hidi_real *images);
 
 /* --- files (autoencoder_file.c) --------------------------------------------------------------- */
 

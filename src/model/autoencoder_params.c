@@ -11,6 +11,7 @@
 
 #include "core/hash.h"
 #include "core/random.h"
+#include "io/number.h"
 #include "model/autoencoder.h"
 #include "model/autoencoder_layers.h"
 
@@ -32,7 +33,7 @@ size_t hidi_autoencoder_factor(const hidi_autoencoder_config *config)
     return (size_t)1 << (config->levels - 1);
 }
 
-static hidi_status check_config(const hidi_autoencoder_config *c)
+hidi_status hidi_autoencoder_config_check(const hidi_autoencoder_config *c)
 {
     if (c->levels < 1 || c->levels > HIDI_AUTOENCODER_MOST_LEVELS || c->blocks < 1 ||
         c->blocks > HIDI_AUTOENCODER_MOST_BLOCKS || c->image_channels < 1 ||
@@ -50,6 +51,26 @@ static hidi_status check_config(const hidi_autoencoder_config *c)
                               c->width[i], i, c->groups);
     if (!(c->scale > 0) || c->scale > 1e6)
         return hidi_error(HIDI_BAD_ARGUMENT, "autoencoder: scale %g", c->scale);
+    return HIDI_OK;
+}
+
+hidi_status hidi_autoencoder_parse_widths(const char *text, hidi_autoencoder_config *config)
+{
+    const char *at = text;
+    config->levels = 0;
+    do {
+        const size_t length = strcspn(at, ",");
+        char number[HIDI_NUMBER_TEXT];
+        long width = 0;
+        snprintf(number, sizeof number, "%.*s", length < sizeof number ? (int)length : 0, at);
+        if (!hidi_parse_long(number, &width) || width < 1 || width > 16384 ||
+            config->levels == HIDI_AUTOENCODER_MOST_LEVELS)
+            return hidi_error(HIDI_BAD_ARGUMENT, "widths \"%s\": expected up to %d numbers from 1, "
+                                                 "such as 32,48,64",
+                              text, HIDI_AUTOENCODER_MOST_LEVELS);
+        config->width[config->levels++] = (size_t)width;
+        at += length + (at[length] == ',');
+    } while (*at != '\0');
     return HIDI_OK;
 }
 
@@ -141,7 +162,7 @@ static hidi_status declare_decoder(hidi_params *p, const hidi_autoencoder_config
 
 hidi_status hidi_autoencoder_declare(hidi_autoencoder *net)
 {
-    HIDI_TRY(check_config(&net->config));
+    HIDI_TRY(hidi_autoencoder_config_check(&net->config));
     if (net->parts & HIDI_ENCODER)
         HIDI_TRY(declare_encoder(&net->params, &net->config));
     net->decoder = net->params.n_params;

@@ -223,6 +223,28 @@ static hidi_var *after_block(const pass *p, size_t i, hidi_var *x)
     return p->gives_back ? hidi_tape_release(p->tape, p->mark, x) : x;
 }
 
+/* A block whose activations are not kept: they are computed again in the backward pass. */
+typedef struct block_again {
+    pass p;
+    size_t i;
+} block_again;
+
+static hidi_var *compute_block(hidi_tape *tape, const void *context, hidi_var *const *x)
+{
+    const block_again *b = context;
+    (void)tape;
+    return block(&b->p, b->i, x[0], x[1]);
+}
+
+static hidi_var *block_once_or_twice(const pass *p, size_t i, hidi_var *x, hidi_var *silu_c)
+{
+    if (!p->dit->config.recompute || p->gives_back)
+        return block(p, i, x, silu_c);
+    const block_again again = {*p, i};
+    return hidi_recompute(p->tape, compute_block, &again, sizeof again,
+                          (hidi_var *const[]){x, silu_c}, 2);
+}
+
 /* --- the pass --------------------------------------------------------------------------------- */
 
 /* What the network puts out where it is shown z and t, as it has them, and h = t - r (NULL: 0). */
@@ -239,7 +261,7 @@ static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const int32_
     p->gives_back = can_give_back(p, z, t, h);
     p->mark = hidi_tape_here(tape);
     for (size_t i = 0; i < blocks_to_run(p); i++)
-        x = after_block(p, i, block(p, i, x, silu_c));
+        x = after_block(p, i, block_once_or_twice(p, i, x, silu_c));
     if (p->taps == NULL)
         return final_layer(p, x, silu_c);
     p->taps->condition = c;

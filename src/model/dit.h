@@ -48,6 +48,8 @@ typedef struct hidi_dit_config {
     double least_data;   /* epsilon: 1 - t counts as no less than this where it is divided   */
                          /*   by; 0: the chain's own least, 0.0064                           */
     int code;            /* a hidi_dit_code                                                  */
+    bool recompute;      /* a block's activations are computed again in the backward pass    */
+                         /*   instead of kept: the same bits, in less memory (not in files)  */
 } hidi_dit_config;
 
 typedef struct hidi_dit {

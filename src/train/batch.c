@@ -68,10 +68,18 @@ hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape)
 
 hidi_var *hidi_batch_noise(hidi_batch *batch, hidi_tape *tape, hidi_stream stream)
 {
-    const hidi_shape shape = hidi_batch_shape(batch);
-    const size_t n = hidi_count(shape);
-    hidi_normal(draw(batch, stream), n / batch->size * batch->first, batch->image, n);
-    return hidi_constant(tape, shape, batch->image);
+    const hidi_dataset *data = batch->data;
+    return hidi_batch_noise_of(batch, tape, stream,
+                               hidi_shape3(data->channels, data->height, data->width));
+}
+
+hidi_var *hidi_batch_noise_of(hidi_batch *batch, hidi_tape *tape, hidi_stream stream,
+                              hidi_shape sample)
+{
+    const size_t n = hidi_count(sample);
+    hidi_normal(draw(batch, stream), n * batch->first, batch->image, n * batch->size);
+    return hidi_constant(tape, hidi_shape4(batch->size, sample.dim[0], sample.dim[1], sample.dim[2]),
+                         batch->image);
 }
 
 hidi_var *hidi_batch_times(hidi_batch *batch, hidi_tape *tape, const hidi_time_options *options,

@@ -47,6 +47,10 @@ hidi_var *hidi_batch_images(hidi_batch *batch, hidi_tape *tape);
 /* e ~ N(0, I), [size, C, H, W]; stream: one of HIDI_STREAM_NOISE ... */
 hidi_var *hidi_batch_noise(hidi_batch *batch, hidi_tape *tape, hidi_stream stream);
 
+/* The same for samples [C', H', W'] of no more numbers than an image has. */
+hidi_var *hidi_batch_noise_of(hidi_batch *batch, hidi_tape *tape, hidi_stream stream,
+                              hidi_shape sample);
+
 /* t [size] */
 hidi_var *hidi_batch_times(hidi_batch *batch, hidi_tape *tape, const hidi_time_options *options,
                            hidi_stream stream);

@@ -92,6 +92,19 @@ def decode(w, z, groups):
     return conv(w, "decoder.conv_out", swish(norm(w, "decoder.conv_norm_out", x, groups)))
 
 
+def loss(w, x, e, kl_weight, groups):
+    """mean |x - D(z)| + w KL / N  [LDM's LPIPSWithDiscriminator without its other terms]"""
+    mean, logvar = encode(w, x, groups)
+    q = torch.distributions.Normal(mean, logvar.clamp(-30, 20).mul(0.5).exp())
+    z = q.loc + q.scale * e
+    image = decode(w, z, groups)
+    kl = torch.distributions.kl_divergence(q, torch.distributions.Normal(0.0, 1.0))
+    kl = kl.sum(dim=(1, 2, 3)).mean()
+    error = (x - image).abs().mean()
+    return {"z": z, "image": image, "error": error, "kl": kl,
+            "loss": error + kl_weight * kl / x[0].numel()}
+
+
 # --- weights ------------------------------------------------------------------------------------
 
 def shapes(widths, latents, n_blocks):

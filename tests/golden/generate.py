@@ -358,6 +358,28 @@ def write_autoencoder(golden):
         print(f"{name:18} float32 against float64: {error:.1e} ({worst})")
 
 
+def write_autoencoder_loss(golden):
+    """With some of its gradients: ends, quant, attention, and wherever the width changes."""
+    state, weight = autoencoder.random_state(draw, "autoencoder", widths=(4, 6, 8), latents=2), 30
+    x = {"x": torch.tanh(draw("vae/x", 2, 3, 8, 8)), "e": draw("vae/e", 2, 2, 2, 2)}
+    results = []
+    for dtype in torch.float64, torch.float32:
+        w = {k: v.to(dtype).requires_grad_() for k, v in state.items()}
+        values = autoencoder.loss(w, *(v.to(dtype) for v in x.values()), weight, groups=2)
+        grads = torch.autograd.grad(values["loss"], list(w.values()))
+        values.update((f"grad.{k}", g) for k, g in zip(w, grads)
+                      if ("conv_" in k or "quant" in k or "attentions" in k)
+                      and not k.endswith("to_k.bias"))  # 0 but for rounding
+        results.append({k: v.detach() for k, v in values.items()})
+    exact, rounded = results
+    error, worst = max((relative_error(rounded[k], exact[k]), k) for k in exact)
+    golden.write("vae", x, {k: v.float() if k.startswith("grad.") else v for k, v in exact.items()})
+    single = next(d for d in (1e-5, 2e-5, 5e-5, 1e-4) if d > 2 * error)
+    golden.lines.append(f"{'vae':18} {'vae':8} {single:.0e}  1e-07  "
+                        f"--model models/autoencoder.safetensors --set kl_weight={weight}")
+    print(f"{'vae':18} float32 against float64: {error:.1e} ({worst})")
+
+
 def write_metrics(golden):
     """Double precision in either build, so the same tolerance."""
     mixing = draw("frechet/mixing", 12, 12)
@@ -425,6 +447,7 @@ if __name__ == "__main__":
     write_heads(golden)
     write_published(golden)
     write_autoencoder(golden)
+    write_autoencoder_loss(golden)
     write_metrics(golden)
     write_scores(golden)
     write_adamw(golden)

@@ -77,10 +77,10 @@ void hidi_cpu_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_rea
     }
 }
 
-/* SOFTPLUS and POWER see one number per sample: the C library's log1p and pow will do. */
+/* SOFTPLUS and POWER see one number per sample, EXP a latent's: the C library's functions will do. */
 static bool has_kernel(hidi_unary f)
 {
-    return f != HIDI_SOFTPLUS && f != HIDI_POWER;
+    return f != HIDI_SOFTPLUS && f != HIDI_EXP && f != HIDI_POWER;
 }
 
 void hidi_cpu_unary(hidi_unary f, hidi_real *y, const hidi_real *x, size_t n, const hidi_real p[2])

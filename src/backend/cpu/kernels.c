@@ -139,6 +139,7 @@ static void unary(hidi_unary f, hidi_real *y, const hidi_real *x, size_t n)
         HIDI_ACCUMULATE(i, n, y, 0, x[i] * x[i]);
         break;
     case HIDI_SOFTPLUS:
+    case HIDI_EXP:
     case HIDI_POWER:
         break; /* the caller's */
     }
@@ -167,6 +168,7 @@ static void unary_jacobian(hidi_unary f, hidi_real *out, hidi_real beta, const h
         HIDI_ACCUMULATE(i, n, out, beta, 2 * x[i] * d[i]);
         break;
     case HIDI_SOFTPLUS:
+    case HIDI_EXP:
     case HIDI_POWER:
         break; /* the caller's */
     }

@@ -139,6 +139,8 @@ static __device__ inline hidi_real value(hidi_unary f, hidi_real x, hidi_real p0
         return fabs(x);
     case HIDI_SQUARE:
         return x * x;
+    case HIDI_EXP:
+        return exp(x);
     case HIDI_POWER:
         return pow(x + p0, p1);
     }
@@ -161,6 +163,8 @@ static __device__ inline hidi_real derivative(hidi_unary f, hidi_real x, hidi_re
         return (hidi_real)((x > 0) - (x < 0));
     case HIDI_SQUARE:
         return 2 * x;
+    case HIDI_EXP:
+        return exp(x);
     case HIDI_POWER:
         return p1 * pow(x + p0, p1 - 1);
     }

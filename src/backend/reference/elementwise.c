@@ -81,6 +81,8 @@ static double value(hidi_unary f, double x, const hidi_real p[2])
         return fabs(x);
     case HIDI_SQUARE:
         return x * x;
+    case HIDI_EXP:
+        return exp(x);
     case HIDI_POWER:
         return pow(x + p[0], p[1]);
     }
@@ -105,6 +107,8 @@ static double derivative(hidi_unary f, double x, const hidi_real p[2])
         return x > 0 ? 1 : x < 0 ? -1 : 0;
     case HIDI_SQUARE:
         return 2 * x;
+    case HIDI_EXP:
+        return exp(x);
     case HIDI_POWER:
         return p[1] * pow(x + p[0], p[1] - 1);
     }

@@ -48,7 +48,7 @@ static void run_multiply(hidi_trial *t)
 /* --- functions -------------------------------------------------------------------------------- */
 
 static const hidi_unary maps[] = { HIDI_GELU, HIDI_SILU,   HIDI_SOFTPLUS, HIDI_RELU,
-                                   HIDI_ABS,  HIDI_SQUARE, HIDI_POWER };
+                                   HIDI_ABS,  HIDI_SQUARE, HIDI_EXP,      HIDI_POWER };
 enum { MAPS = sizeof maps / sizeof *maps };
 
 /* Arguments from tiny to enormous; most f and f' also where they are nearly 0 or 1. */
@@ -65,6 +65,8 @@ static void spread(hidi_trial *t, hidi_array *x, hidi_unary f)
             *at = (hidi_real)(i % 2 ? special[i / 2] : -special[i / 2]);
         if (f == HIDI_POWER) /* x + p[0] > 0, of all sizes */
             *at = (hidi_real)(fabs((double)*at) + 1e-6);
+        if (f == HIDI_EXP) /* neither 0 nor infinity */
+            *at = (hidi_real)fmax(-60, fmin((double)*at, 60));
     }
 }
 
