@@ -123,8 +123,8 @@ static hidi_var *run(trial *self, const hidi_real *x, const hidi_real *s, const 
         in_z = hidi_dual(tape, in_z, hidi_constant(tape, images, dx));
     if (ds != NULL)
         in_t = hidi_dual(tape, in_t, hidi_constant(tape, times, ds));
-    if (hidi_heads_forward(tape, self->heads, false, self->dit, true, in_z, in_t, y,
-                           &self->output) != HIDI_OK)
+    if (hidi_heads_forward(tape, self->heads, false, self->dit, true, in_z, in_t,
+                           HIDI_CLASSES(y), &self->output) != HIDI_OK)
         ck_abort_msg("%s", hidi_error_message());
     return self->output.logits;
 }
@@ -295,7 +295,7 @@ START_TEST(frozen_heads_get_no_gradient)
     hidi_var *images = hidi_input(self.tape, hidi_shape4(B, 1, SIZE, SIZE), z, true);
     hidi_var *times = hidi_constant(self.tape, hidi_shape1(B), t);
     ck_assert_int_eq(hidi_heads_forward(self.tape, self.heads, true, self.dit, true, images, times,
-                                        y, &self.output), HIDI_OK);
+                                        HIDI_CLASSES(y), &self.output), HIDI_OK);
     ck_assert_int_eq(hidi_tape_backward(self.tape, self.output.logits, self.u), HIDI_OK);
     ck_assert_int_eq(hidi_read_grad(self.tape, images, g_frozen), HIDI_OK);
     ck_assert_double_eq(hidi_params_grad_norm(&self.heads->params), 0);
@@ -419,8 +419,8 @@ static void weights_of(const hidi_heads *heads, const hidi_dit *dit, size_t firs
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_var *images = hidi_constant(tape, hidi_shape4(n, 1, SIZE, SIZE), z + first * PIXELS);
     hidi_var *times = hidi_constant(tape, hidi_shape1(n), t + first);
-    ck_assert_int_eq(hidi_heads_forward(tape, heads, true, dit, true, images, times, y + first,
-                                        &output), HIDI_OK);
+    ck_assert_int_eq(hidi_heads_forward(tape, heads, true, dit, true, images, times,
+                                        HIDI_CLASSES(y + first), &output), HIDI_OK);
     ck_assert_int_eq(hidi_read(tape, output.weights[0], weights), HIDI_OK);
     hidi_tape_destroy(tape);
 }
@@ -448,7 +448,7 @@ static void conditions(const hidi_dit *dit, hidi_real *c)
     hidi_taps taps = {.n = 1, .block = {0}};
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_dit_forward(tape, dit, true, hidi_constant(tape, hidi_shape4(B, 1, SIZE, SIZE), z),
-                     hidi_constant(tape, hidi_shape1(B), t), NULL, y, &taps);
+                     hidi_constant(tape, hidi_shape1(B), t), NULL, HIDI_CLASSES(y), &taps);
     ck_assert_int_eq(hidi_read(tape, taps.condition, c), HIDI_OK);
     hidi_tape_destroy(tape);
 }

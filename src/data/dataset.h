@@ -14,6 +14,7 @@
 
 #include "../core/real.h"
 #include "../core/status.h"
+#include "captions.h"
 
 typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST, HIDI_VALIDATION, HIDI_SPLITS } hidi_split;
 
@@ -24,6 +25,7 @@ struct hidi_dataset {
     size_t channels, height, width;
     size_t n_classes;
     char (*class_name)[48];     /* [n_classes]; owned                                        */
+    const hidi_captions *captions; /* NULL: labels are classes; else their numbers in this list */
     uint64_t count[HIDI_SPLITS]; /* images of each split; all 0: unlimited (procedural)      */
     bool mirrored;              /* the second half of the training images is the first, left
                                  * and right exchanged                                       */

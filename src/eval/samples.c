@@ -26,11 +26,12 @@ static hidi_status draw_batch(hidi_image_source *source, samples_state *state)
     hidi_sample_inputs(s->seed, &s->net->config, (size_t)source->first, n, state->x, state->y);
     for (size_t i = 0; s->label != NULL && i < n; i++)
         state->y[i] = *s->label;
+    const hidi_condition y = {.number = state->y, .captions = s->captions};
     hidi_sampler sampler = s->sampler;
     sampler.seed = s->seed;
     sampler.first = source->first;
     const double started = hidi_seconds();
-    HIDI_TRY(hidi_sample(&sampler, s->net, state->tape, state->x, state->y, n, NULL));
+    HIDI_TRY(hidi_sample(&sampler, s->net, state->tape, state->x, &y, n, NULL));
     source->seconds += hidi_seconds() - started;
     state->drawn = n;
     state->given = 0;

@@ -22,6 +22,7 @@ typedef struct hidi_samples {
     size_t count;         /* samples number 0 .. count - 1                                       */
     size_t channels;      /* of the images given; 0: the network's.  One channel may be repeated */
     const int32_t *label; /* the class of all; NULL: the classes go round                        */
+    const hidi_captions *captions; /* what the numbers are of; NULL: classes                    */
     bool eight_bits;      /* rounded as in a PNG file                                            */
 } hidi_samples;
 

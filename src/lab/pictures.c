@@ -160,7 +160,7 @@ hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discrimin
 }
 
 hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
-                            const int32_t *y, size_t n)
+                            const hidi_condition *y, size_t n)
 {
     const hidi_heads *heads = heat->discriminator->heads;
     const hidi_dit *backbone = heat->discriminator->backbone;

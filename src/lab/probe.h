@@ -90,7 +90,8 @@ typedef struct hidi_probe {
     size_t channels, out_channels, image_size, n_classes; /* of --model                */
 
     size_t batch; /* B                                                                 */
-    int32_t *y;   /* [B] the labels, NULL: not of this kind                            */
+    int32_t *label; /* [B] the labels, NULL: not of this kind                            */
+    hidi_condition y; /* these                                                         */
     hidi_tape *tape;
 } hidi_probe;
 

@@ -137,15 +137,16 @@ static hidi_status check_values(const hidi_probe *probe, const hidi_probe_input 
 
 static hidi_status read_labels(hidi_probe *probe, const hidi_file_tensor *tensor)
 {
-    probe->y = malloc(tensor->count * sizeof *probe->y);
-    if (probe->y == NULL)
+    probe->label = malloc(tensor->count * sizeof *probe->label);
+    if (probe->label == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for labels", probe->in.path);
-    HIDI_TRY(hidi_error_prefix(hidi_file_tensor_int(tensor, probe->y), "%s", probe->in.path));
+    HIDI_TRY(hidi_error_prefix(hidi_file_tensor_int(tensor, probe->label), "%s", probe->in.path));
     for (size_t i = 0; i < tensor->count; i++)
-        if (probe->y[i] < 0 || (size_t)probe->y[i] > probe->n_classes)
+        if (probe->label[i] < 0 || (size_t)probe->label[i] > probe->n_classes)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: %s holds %ld at element %zu, expected 0 to "
                                                  "%zu (the last: no class)",
-                              probe->in.path, tensor->name, (long)probe->y[i], i, probe->n_classes);
+                              probe->in.path, tensor->name, (long)probe->label[i], i,
+                              probe->n_classes);
     return HIDI_OK;
 }
 
@@ -195,6 +196,7 @@ hidi_status hidi_probe_check(hidi_probe *probe)
         else
             HIDI_TRY(check_values(probe, input, tensor));
     }
+    probe->y = (hidi_condition){.number = probe->label, .captions = NULL};
     return check_interval(probe);
 }
 

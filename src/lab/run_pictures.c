@@ -95,11 +95,12 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     hidi_discriminator discriminator;
     if (s->dm.head != HIDI_HEAD_AWD || s->dm.adversary_weight <= 0)
         return HIDI_OK;
-    int32_t *y = malloc(n * sizeof *y);
-    if (y == NULL)
+    int32_t *number = malloc(n * sizeof *number);
+    if (number == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a picture");
     for (size_t i = 0; i < n; i++)
-        y[i] = (int32_t)(i % p->data->n_classes);
+        number[i] = (int32_t)(i % p->data->n_classes);
+    const hidi_condition y = {.number = number, .captions = p->data->captions};
     hidi_path(heads, sizeof heads, p->dir, HIDI_HEADS_FILE);
     hidi_path(backbone, sizeof backbone, p->dir,
               s->dm.backbone == HIDI_BACKBONE_TEACHER ? HIDI_TEACHER_FILE : HIDI_FAKE_FILE);
@@ -110,14 +111,14 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
         heat.with_images = true;
         heat.fullest = &p->fullest[0];
         status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-real.png"), &heat,
-                                 x[REAL], y, n);
+                                 x[REAL], &y, n);
         heat.fullest = &p->fullest[1];
         if (status == HIDI_OK)
             status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-stage2.png"),
-                                     &heat, x[STAGE2], y, n);
+                                     &heat, x[STAGE2], &y, n);
     }
     hidi_discriminator_free(&discriminator);
-    free(y);
+    free(number);
     return status;
 }
 

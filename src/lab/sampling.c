@@ -343,7 +343,7 @@ static hidi_status write_weights_over(const sampling *s)
     if (status == HIDI_OK) {
         const hidi_heat heat = hidi_settings_heat(
             settings, &discriminator, (uint64_t)settings->sample.seed, (size_t)r->columns);
-        status = hidi_write_heat(r->heat, &heat, s->x, s->y, s->n);
+        status = hidi_write_heat(r->heat, &heat, s->x, HIDI_CLASSES(s->y), s->n);
     }
     hidi_discriminator_free(&discriminator);
     return status;
@@ -361,7 +361,8 @@ static hidi_status compute(sampling *s)
     if (tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
     hidi_progress_begin(&progress, session->progress, "sample", 0, (long)s->n);
-    const hidi_status status = hidi_sample(&sampler, s->net, tape, s->x, s->y, s->n, &progress);
+    const hidi_status status = hidi_sample(&sampler, s->net, tape, s->x,
+                                           HIDI_CLASSES(s->y), s->n, &progress);
     hidi_tape_destroy(tape);
     if (status == HIDI_OK)
         hidi_progress_end(&progress, NULL);

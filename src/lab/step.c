@@ -137,7 +137,7 @@ hidi_status hidi_step_run(hidi_step *step, long i)
     if (step->workers != NULL)
         return hidi_workers_step(step->workers, i, values);
     return hidi_sample(&step->sampler, step->student ? step->student : step->teacher, step->tape,
-                       step->image, step->label, step->sampler.batch, NULL);
+                       step->image, HIDI_CLASSES(step->label), step->sampler.batch, NULL);
 }
 
 size_t hidi_step_tape_peak(const hidi_step *step)

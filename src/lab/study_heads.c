@@ -64,7 +64,8 @@ static hidi_status draw_source(const hidi_study_look *l, const hidi_heat *heat,
     const size_t n = (size_t)source->count;
     HIDI_TRY(hidi_image_source_all(source, NULL, &x, &y));
     const hidi_status status =
-        hidi_write_heat(hidi_task_file(path, sizeof path, l->task, ending), heat, x, y, n);
+        hidi_write_heat(hidi_task_file(path, sizeof path, l->task, ending), heat, x,
+                        HIDI_CLASSES(y), n);
     free(x);
     free(y);
     return status;

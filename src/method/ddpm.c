@@ -94,7 +94,7 @@ static void advance(const hidi_sampler *s, long k, const hidi_real *out, bool le
 }
 
 hidi_status hidi_ddpm_step(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, long k,
-                           hidi_real *x, const int32_t *y, size_t n, const hidi_real *noise)
+                           hidi_real *x, const hidi_condition *y, size_t n, const hidi_real *noise)
 {
     const hidi_dit_config *c = &net->config;
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);

@@ -80,7 +80,7 @@ hidi_var *hidi_head_score(const hidi_head_pass *pass, hidi_var *x)
 
 hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                               hidi_var *t, const int32_t *y, hidi_head_output *output)
+                               hidi_var *t, const hidi_condition *y, hidi_head_output *output)
 {
     const hidi_heads_config *c = &heads->config;
     hidi_taps taps = {.n = c->n};

@@ -95,7 +95,7 @@ hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed);
  * backbone get gradients unless frozen_backbone, the heads' unless frozen_heads; z always does. */
 hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                               hidi_var *t, const int32_t *y, hidi_head_output *output);
+                               hidi_var *t, const hidi_condition *y, hidi_head_output *output);
 
 /* --- text and files --------------------------------------------------------------------------- */
 

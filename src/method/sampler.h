@@ -42,21 +42,21 @@ long hidi_sampler_evaluations(const hidi_sampler *sampler);
  * x [n, C, H, W] host memory, holds z_t on entry and z_r on return; of ddim and ddpm z_vp.  The
  * tape is reset. */
 hidi_status hidi_sample_step(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
-                             long k, hidi_real *x, const int32_t *y, size_t n);
+                             long k, hidi_real *x, const hidi_condition *y, size_t n);
 
 /* The same with given noise [n, C, H, W], for the solvers that take some. */
 hidi_status hidi_sample_step_with(const hidi_sampler *sampler, const hidi_dit *net,
-                                  hidi_tape *tape, long k, hidi_real *x, const int32_t *y, size_t n,
-                                  const hidi_real *noise);
+                                  hidi_tape *tape, long k, hidi_real *x, const hidi_condition *y,
+                                  size_t n, const hidi_real *noise);
 
 /* HIDI_BAD_ARGUMENT if this network cannot be sampled so. */
 hidi_status hidi_sampler_check(const hidi_sampler *sampler, const hidi_dit *net);
 
 /* n images from noise: x [n, C, H, W] host memory, holds e on entry and the images on return (not
- * clamped); y [n].  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
+ * clamped); y of all n.  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
  * not, and with HIDI_INTERRUPTED between two steps (core/stop.h). */
 hidi_status hidi_sample(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
-                        hidi_real *x, const int32_t *y, size_t n, hidi_progress *progress);
+                        hidi_real *x, const hidi_condition *y, size_t n, hidi_progress *progress);
 
 /* The noise and classes of the samples that are looked at and measured: image number i of a seed is
  * always the same, whatever the model.  Classes go round: 0, 1, ..., n_classes - 1, 0, ... */

@@ -89,14 +89,14 @@ static hidi_var *embed_time(const pass *p, hidi_var *t, hidi_real scale, int emb
 
 /* c + y_emb, y_emb being rows of a table, of which the last is the null class's;  y NULL: that one
  * for all */
-static hidi_var *add_label(const pass *p, hidi_var *c, const int32_t *y, size_t B)
+static hidi_var *add_label(const pass *p, hidi_var *c, const hidi_condition *y, size_t B)
 {
     hidi_tape *tape = p->tape;
     const size_t D = p->dit->config.width, n_classes = p->dit->config.n_classes;
     const int32_t null = (int32_t)n_classes;
     hidi_var *table = param(p, p->dit->y_embedder);
-    if (y != NULL) {
-        const int32_t *rows = hidi_indices(tape, y, B, n_classes + 1);
+    if (y != NULL && y->number != NULL) {
+        const int32_t *rows = hidi_indices(tape, y->number, B, n_classes + 1);
         return hidi_add(tape, c, hidi_embedding(tape, table, rows, B));
     }
     hidi_var *row = hidi_embedding(tape, table, hidi_indices(tape, &null, 1, n_classes + 1), 1);
@@ -105,7 +105,8 @@ static hidi_var *add_label(const pass *p, hidi_var *c, const int32_t *y, size_t 
 }
 
 /* c = t_emb + y_emb (+ h_emb);  h NULL: 0 */
-static hidi_var *condition(const pass *p, hidi_var *t, hidi_var *h, const int32_t *y, size_t B)
+static hidi_var *condition(const pass *p, hidi_var *t, hidi_var *h, const hidi_condition *y,
+                           size_t B)
 {
     const hidi_dit *dit = p->dit;
     hidi_var *c = add_label(p, embed_time(p, t, p->scale, dit->t_embedder), y, B);
@@ -226,7 +227,7 @@ static hidi_var *after_block(const pass *p, size_t i, hidi_var *x)
 /* --- the pass --------------------------------------------------------------------------------- */
 
 /* What the network puts out where it is shown z and t, as it has them, and h = t - r (NULL: 0). */
-static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const int32_t *y)
+static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const hidi_condition *y)
 {
     hidi_tape *tape = p->tape;
     hidi_var *z = shown->z, *t = shown->t;
@@ -253,7 +254,7 @@ static hidi_var *interval(hidi_tape *tape, hidi_var *t, hidi_var *r)
 }
 
 hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                           hidi_var *t, hidi_var *r, const int32_t *y, hidi_taps *taps)
+                           hidi_var *t, hidi_var *r, const hidi_condition *y, hidi_taps *taps)
 {
     if (z == NULL || t == NULL)
         return NULL;
@@ -267,7 +268,7 @@ hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hi
 /* --- in this project's convention ------------------------------------------------------------- */
 
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                            hidi_var *t, hidi_var *r, const int32_t *y)
+                            hidi_var *t, hidi_var *r, const hidi_condition *y)
 {
     if (z == NULL || t == NULL)
         return NULL;
@@ -280,7 +281,7 @@ hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, h
 }
 
 hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                          hidi_var *t, const int32_t *y, hidi_taps *taps)
+                          hidi_var *t, const hidi_condition *y, hidi_taps *taps)
 {
     if (z == NULL || t == NULL)
         return NULL;
@@ -292,7 +293,7 @@ hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hid
 }
 
 hidi_var *hidi_dit_at_step(hidi_tape *tape, const hidi_dit *dit, hidi_var *z_vp, double s,
-                           const int32_t *y)
+                           const hidi_condition *y)
 {
     if (z_vp == NULL)
         return NULL;

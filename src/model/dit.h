@@ -13,6 +13,7 @@
 #include "../autograd/ops.h"
 #include "../autograd/params.h"
 #include "../io/tensor_file.h"
+#include "condition.h"
 
 /* What a network predicts; hidi_dit_velocity makes one velocity of all (prediction.c). */
 typedef enum hidi_prediction {
@@ -104,27 +105,27 @@ hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
  * has them; what it predicts does not matter here.
  *   z       [B, C, H, W]; may carry a tangent and want a gradient
  *   t, r    [B] in [0, 1]; r NULL: r = t.  r with a network without interval embedder: an error
- *   y       host, [B], classes 0 .. n_classes, the last being the null class; NULL: all null
+ *   y       what each sample is asked for (condition.h); NULL: null for all
  *   frozen  no gradients for the parameters (z's still flow)
  *   taps    NULL: none.  With taps the pass ends after the last tapped block and returns that
  *           block's tokens (n = 0: the embedded image); the output itself is not computed.
  * A frozen pass whose z wants no gradient gives the memory of each block back. */
 hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                           hidi_var *t, hidi_var *r, const int32_t *y, hidi_taps *taps);
+                           hidi_var *t, hidi_var *r, const hidi_condition *y, hidi_taps *taps);
 
 /* The (average) velocity [B, C, H, W] at z_t = (1 - t) x + t e, whatever the network predicts. */
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                            hidi_var *t, hidi_var *r, const int32_t *y);
+                            hidi_var *t, hidi_var *r, const hidi_condition *y);
 
 /* The hidden states at this z_t, for a discriminator: hidi_dit_forward with taps, in this project's
  * convention. */
 hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                          hidi_var *t, const int32_t *y, hidi_taps *taps);
+                          hidi_var *t, const hidi_condition *y, hidi_taps *taps);
 
 /* All that a network that predicts epsilon puts out [B, C_out, H, W], at z_vp and at step s of the
  * chain, 0 .. 999: e_hat and, if C_out is 2 C, the variance's interpolation.  Frozen. */
 hidi_var *hidi_dit_at_step(hidi_tape *tape, const hidi_dit *dit, hidi_var *z_vp, double s,
-                           const int32_t *y);
+                           const hidi_condition *y);
 
 /* --- published sizes (dit_sizes.c) ------------------------------------------------------------ */
 

@@ -16,6 +16,7 @@ hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, uint64_
     HIDI_TRY(hidi_batch_size_check(total));
     HIDI_TRY(hidi_batch_size_check(most));
     batch->label = calloc(most, sizeof *batch->label);
+    batch->y = (hidi_condition){.number = batch->label, .captions = data->captions};
     batch->image = malloc(most * pixels * sizeof *batch->image);
     batch->t = malloc(most * sizeof *batch->t);
     batch->r = malloc(most * sizeof *batch->r);

@@ -62,7 +62,7 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     hidi_var *x = hidi_batch_images(batch, tape);
     hidi_var *e = hidi_batch_noise(batch, tape, HIDI_STREAM_NOISE);
     hidi_batch_intervals(batch, tape, &o->interval, &t, &r);
-    hidi_var *loss = hidi_meanflow_loss(tape, s->student, s->teacher, x, e, t, r, batch->label,
+    hidi_var *loss = hidi_meanflow_loss(tape, s->student, s->teacher, x, e, t, r, &batch->y,
                                         &o->meanflow, &m);
     HIDI_TRY(read_terms(worker, &m, terms));
     return hidi_worker_backward(worker, loss);

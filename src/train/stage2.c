@@ -90,7 +90,7 @@ static hidi_var *discriminate(const pass *p, hidi_var *x, const level *l, hidi_v
     if (n != NULL)
         z = hidi_add(p->tape, z, n);
     hidi_heads_forward(p->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
-                       p->batch->label, &output);
+                       &p->batch->y, &output);
     return output.logits;
 }
 
@@ -102,7 +102,7 @@ static hidi_var *retained_loss(const pass *p, hidi_var *x)
     hidi_var *t, *r;
     hidi_var *e = hidi_batch_noise(p->batch, p->tape, HIDI_STREAM_RETAINED_NOISE);
     hidi_batch_intervals(p->batch, p->tape, &s->options.interval, &t, &r);
-    return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, p->batch->label,
+    return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, &p->batch->y,
                               &s->options.meanflow, &meanflow);
 }
 
@@ -115,7 +115,7 @@ static hidi_var *generator_loss(const pass *p, hidi_var *x_gen, hidi_var *x, los
     hidi_var *e, *t;
     draw(p, &matching, &o->time, &e, &t);
     hidi_var *loss = L->dm = hidi_dmd_loss(p->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
-                                           p->batch->label, &dmd);
+                                           &p->batch->y, &dmd);
     if (s->heads != NULL) {
         hidi_var *d_fake = discriminate(p, x_gen, &adversary, NULL, true);
         L->adversarial = hidi_generator_loss(p->tape, (hidi_adversarial)o->adversarial, d_fake);
@@ -133,7 +133,7 @@ static hidi_var *fake_score_loss(const pass *p, hidi_var *x_g, losses *L)
 {
     hidi_var *e, *t;
     draw(p, &fake_score, &p->s->options.time, &e, &t);
-    return L->fake = hidi_flow_loss(p->tape, p->s->fake, x_g, e, t, p->batch->label);
+    return L->fake = hidi_flow_loss(p->tape, p->s->fake, x_g, e, t, &p->batch->y);
 }
 
 /* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
@@ -198,7 +198,7 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
 
     hidi_var *x = hidi_batch_images(p.batch, p.tape);
     hidi_var *e = hidi_batch_noise(p.batch, p.tape, HIDI_STREAM_NOISE);
-    hidi_var *x_gen = hidi_generate(p.tape, s->student, !with_generator, e, p.batch->label);
+    hidi_var *x_gen = hidi_generate(p.tape, s->student, !with_generator, e, &p.batch->y);
     hidi_var *x_g = hidi_stop_gradient(p.tape, x_gen);
 
     L.total = fake_score_loss(&p, x_g, &L);
