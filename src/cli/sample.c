@@ -35,6 +35,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("columns", "N", &columns, "samples per row of the picture (10)"),
         HIDI_VALUE("class", "Y", &r.label,
                    "one class for all, its number or its name; else they go round"),
+        HIDI_VALUE("prompt", "TEXT", &r.prompt,
+                   "the caption of all, where the model takes captions"),
         HIDI_VALUE("classes", "FILE", &r.classes,
                    "names for --class, one a line, as imagenet_classes.txt has them"),
         HIDI_VALUE("noise", "FILE", &r.noise, "start from this noise [N, C, H, W] and its labels"),

@@ -16,6 +16,16 @@ typedef struct hidi_captions {
     const int32_t *token;       /* [n, L], for a network with a text encoder of its own  */
     const hidi_real *embedding; /* [n, L, width], for a network without                  */
     size_t width;               /* D_c, of the embeddings                                */
+    const char *words;          /* the vocabulary of token (words.h); NULL: not known    */
+    size_t n_asked;             /* 0: all in turn                                        */
+    const int32_t *asked;       /* [n_asked], which samples number 0, 1, ... are of      */
+    const int32_t *class_of;    /* [n], what a classifier tells apart; NULL: the caption */
 } hidi_captions;
+
+/* The caption that sample number i is asked for, where nothing else says so. */
+static inline int32_t hidi_captions_asked(const hidi_captions *list, uint64_t i)
+{
+    return list->n_asked > 0 ? list->asked[i % list->n_asked] : (int32_t)(i % list->n);
+}
 
 #endif

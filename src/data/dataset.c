@@ -18,12 +18,14 @@ typedef struct options {
 static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t image_size,
                                 uint64_t seed, const options *from)
 {
-    if (strcmp(data->name, "shapes") == 0) {
+    const bool is_scenes = strcmp(data->name, "scenes") == 0;
+    if (is_scenes || strcmp(data->name, "shapes") == 0) {
         if (path != NULL && path[0] != '\0')
             return hidi_error(HIDI_BAD_ARGUMENT,
-                              "data set 'shapes' is procedural and takes no path, found '%s'",
-                              path);
-        return hidi_shapes_open(data, image_size, seed);
+                              "data set '%s' is procedural and takes no path, found '%s'",
+                              data->name, path);
+        return is_scenes ? hidi_scenes_open(data, image_size, seed)
+                         : hidi_shapes_open(data, image_size, seed);
     }
     hidi_status (*open)(hidi_dataset *, const char *, size_t) = NULL;
     const bool is_folder = strcmp(data->name, "folder") == 0;
@@ -34,8 +36,8 @@ static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t ima
         open = hidi_cifar10_open;
     else if (!is_folder && !is_latents)
         return hidi_error(HIDI_BAD_ARGUMENT,
-                          "no data set is called '%s'; there are shapes, idx, cifar10, folder and "
-                          "latents",
+                          "no data set is called '%s'; there are shapes, scenes, idx, cifar10, "
+                          "folder and latents",
                           data->name);
     if (path == NULL || path[0] == '\0')
         return hidi_error(HIDI_BAD_ARGUMENT, "data set '%s' needs a path", data->name);

@@ -21,7 +21,7 @@ typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST, HIDI_VALIDATION, HIDI_SPLITS } 
 typedef struct hidi_dataset hidi_dataset;
 
 struct hidi_dataset {
-    char name[32];              /* "shapes", "idx", "cifar10", "folder", "latents"           */
+    char name[32];              /* "shapes", "scenes", "idx", "cifar10", "folder", "latents" */
     size_t channels, height, width;
     size_t n_classes;
     char (*class_name)[48];     /* [n_classes]; owned                                        */
@@ -41,6 +41,8 @@ struct hidi_dataset {
 
 /* Opens a data set:
  *   "shapes"   procedural, path NULL, any image_size from 8 to 4096 (16, 32, 64)
+ *   "scenes"   procedural pictures with captions (scenes.c has their grammar), otherwise like "shapes",
+ *              from a size of 16
  *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ..., or
  *              with a dot, train-images.idx3-ubyte), or EMNIST's: path is then the folder and the
  *              beginning of their names, FOLDER/emnist-letters.  If path mentions emnist, there are
@@ -100,6 +102,27 @@ bool hidi_split_find(const char *word, hidi_split *split);
 
 /* In sentences: "training", "test" or "validation". */
 const char *hidi_split_name(hidi_split split);
+
+/* The number of no class, or of the null caption: how many of them there are. */
+static inline size_t hidi_dataset_null(const hidi_dataset *data)
+{
+    return data->captions != NULL ? data->captions->n : data->n_classes;
+}
+
+/* What sample number i is asked for: classes go round. */
+static inline int32_t hidi_dataset_asked(const hidi_dataset *data, uint64_t i)
+{
+    return data->captions != NULL ? hidi_captions_asked(data->captions, i)
+                                  : (int32_t)(i % data->n_classes);
+}
+
+/* The class of a label, below n_classes. */
+static inline int32_t hidi_dataset_class(const hidi_dataset *data, int32_t label)
+{
+    return data->captions != NULL && data->captions->class_of != NULL
+               ? data->captions->class_of[label]
+               : label;
+}
 
 /* Are there n images in this split?  Else an error that says how many there are. */
 hidi_status hidi_dataset_has(const hidi_dataset *data, hidi_split split, uint64_t n);

@@ -10,6 +10,7 @@
 #include "data/image_source.h"
 
 hidi_status hidi_shapes_open(hidi_dataset *data, size_t image_size, uint64_t seed);
+hidi_status hidi_scenes_open(hidi_dataset *data, size_t image_size, uint64_t seed);
 hidi_status hidi_idx_open(hidi_dataset *data, const char *path, size_t image_size);
 hidi_status hidi_cifar10_open(hidi_dataset *data, const char *path, size_t image_size);
 hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size,

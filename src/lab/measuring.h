@@ -42,6 +42,7 @@ char *hidi_samples_label(char *text, size_t size, const char *name, const hidi_s
 
 /* `count` samples of a net with the settings' seed. */
 hidi_samples hidi_settings_samples(const hidi_settings *settings, const hidi_dit *net,
-                                   const hidi_sampler *sampler, size_t count);
+                                   const hidi_sampler *sampler, const hidi_captions *captions,
+                                   size_t count);
 
 #endif

@@ -89,6 +89,7 @@ static hidi_status fill(const path_cells *cells, const hidi_run_pictures *p, hid
     const hidi_condition y = {.number = &number, .captions = p->data->captions};
     hidi_sample_inputs((uint64_t)p->session->settings.sample.seed, &teacher->net->config, 0, 1, e,
                        &number);
+    number = hidi_dataset_asked(p->data, 0);
     memcpy(z, e, cells->pixels * sizeof *z);
     HIDI_TRY(follow(cells, teacher, tape, z, &y));
     HIDI_TRY(jump(cells, HIDI_PATH_STAGE1, p->generator[HIDI_GENERATOR_STAGE1].net, tape, e, &y));

@@ -29,7 +29,7 @@ hidi_status hidi_write_grid(const char *path, const hidi_real *x, size_t n,
 
 size_t hidi_picture_columns(size_t n_classes)
 {
-    return n_classes < 20 ? n_classes : 10;
+    return n_classes > 0 && n_classes < 20 ? n_classes : 10;
 }
 
 hidi_status hidi_image_cut(hidi_image *part, const hidi_image *image, size_t left, size_t top,

@@ -41,6 +41,10 @@ static hidi_status real_images(const hidi_run_pictures *p, size_t n, hidi_real *
     for (size_t i = 0; i < n; i++) {
         hidi_real *image = *x + i * pixels;
         int32_t label = -1;
+        if (data->captions != NULL) { /* sample number i is asked for what test picture i shows */
+            data->get(data, HIDI_TEST, i, image, &label);
+            continue;
+        }
         for (uint64_t k = 0; k < tries && (size_t)label != i % data->n_classes; k++) {
             data->get(data, split, index, image, &label);
             index = count ? (index + 1) % count : index + 1;
@@ -57,7 +61,7 @@ static hidi_status draw(const hidi_run_pictures *p, int row, size_t n, hidi_real
         return real_images(p, n, x);
     const hidi_generator *g = &p->generator[rows[row].generator];
     const hidi_samples samples =
-        hidi_settings_samples(&p->session->settings, g->net, &g->sampler, n);
+        hidi_settings_samples(&p->session->settings, g->net, &g->sampler, p->data->captions, n);
     return hidi_samples_draw(&samples, NULL, x, NULL);
 }
 
@@ -99,7 +103,7 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     if (number == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a picture");
     for (size_t i = 0; i < n; i++)
-        number[i] = (int32_t)(i % p->data->n_classes);
+        number[i] = hidi_dataset_asked(p->data, i);
     const hidi_condition y = {.number = number, .captions = p->data->captions};
     hidi_path(heads, sizeof heads, p->dir, HIDI_HEADS_FILE);
     hidi_path(backbone, sizeof backbone, p->dir,

@@ -12,6 +12,7 @@
 
 #include "core/stop.h"
 #include "data/listing.h"
+#include "data/words.h"
 #include "io/atomic_file.h"
 #include "io/image.h"
 #include "io/npz.h"
@@ -21,6 +22,7 @@
 #include "lab/classes.h"
 #include "lab/pictures.h"
 
+enum { HIDI_PROMPT_WORDS = 1024 }; /* no network takes more */
 enum { COUNT = 60 }; /* samples, where nothing says how many */
 
 /* All of hidi sample. */
@@ -34,6 +36,8 @@ typedef struct sampling {
     size_t n, pixels; /* samples; numbers of each */
     hidi_real *x;     /* [n, C, H, W]: the noise, then the images */
     int32_t *y;       /* [n] */
+    hidi_captions captions; /* the prompt, where the network takes captions; n = 0: it does not */
+    int32_t token[HIDI_PROMPT_WORDS], length;
 } sampling;
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -133,6 +137,43 @@ static hidi_status check_channels(const sampling *s)
                       s->request->model, channels);
 }
 
+/* The prompt as words of the network's vocabulary. */
+static hidi_status read_prompt(sampling *s)
+{
+    const hidi_sample_request *r = s->request;
+    const hidi_dit_config *c = &s->net->config;
+    const char *words = hidi_tensor_file_meta(&s->model, "hidi.words");
+    hidi_unknown_words unknown = {0};
+    if (c->caption_length == 0)
+        return r->prompt == NULL ? HIDI_OK
+                                 : hidi_error(HIDI_BAD_ARGUMENT,
+                                              "--prompt: %s takes classes, not captions", r->model);
+    if (r->label != NULL || r->classes != NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "--class: %s takes captions (--prompt)", r->model);
+    if (r->prompt == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s takes captions: --prompt TEXT", r->model);
+    if (words == NULL || hidi_words_rows(words) != c->words)
+        return hidi_error(HIDI_BAD_FORMAT, "%s has no vocabulary of %zu words (hidi.words)",
+                          r->model, c->words);
+    HIDI_TRY(hidi_error_prefix(hidi_words_read(words, r->prompt, c->caption_length, s->token,
+                                               &s->length, &unknown),
+                               "--prompt"));
+    if (unknown.n > 0)
+        fprintf(stderr, "hidi sample: %zu word%s not in the model's vocabulary, \"%s\" the first\n",
+                unknown.n, unknown.n == 1 ? " is" : "s are", unknown.first);
+    s->captions = (hidi_captions){.n = 1,
+                                  .most = c->caption_length,
+                                  .length = &s->length,
+                                  .token = s->token,
+                                  .words = words};
+    return HIDI_OK;
+}
+
+static hidi_condition condition_of(const sampling *s)
+{
+    return (hidi_condition){.number = s->y, .captions = s->captions.n > 0 ? &s->captions : NULL};
+}
+
 /* Everything that may be refused before a step is taken. */
 static hidi_status prepare(sampling *s)
 {
@@ -157,6 +198,7 @@ static hidi_status prepare(sampling *s)
     const hidi_sampler sampler =
         hidi_settings_sampler(&s->session->settings, s->net->config.has_interval);
     HIDI_TRY(hidi_error_prefix(hidi_sampler_check(&sampler, s->net), "%s", r->model));
+    HIDI_TRY(read_prompt(s));
     s->pixels = s->net->config.channels * s->net->config.image_size * s->net->config.image_size;
     HIDI_TRY(check_channels(s));
     s->n = r->count > 0 ? (size_t)r->count : COUNT;
@@ -214,7 +256,9 @@ static hidi_status draw_inputs(sampling *s)
         for (size_t i = 0; i < s->n; i++)
             s->y[i] = label;
     }
-    for (size_t i = 0; i < s->n; i++) /* n_classes: none, as in training without labels */
+    for (size_t i = 0; i < s->n && s->captions.n > 0; i++)
+        s->y[i] = 0; /* the prompt */
+    for (size_t i = 0; i < s->n && s->captions.n == 0; i++) /* n_classes: none, as in training without labels */
         if (s->y[i] < 0 || (size_t)s->y[i] > c->n_classes)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: class %ld; the network has 0 to %zu",
                               s->noise.path, (long)s->y[i], c->n_classes - 1);
@@ -343,7 +387,8 @@ static hidi_status write_weights_over(const sampling *s)
     if (status == HIDI_OK) {
         const hidi_heat heat = hidi_settings_heat(
             settings, &discriminator, (uint64_t)settings->sample.seed, (size_t)r->columns);
-        status = hidi_write_heat(r->heat, &heat, s->x, HIDI_CLASSES(s->y), s->n);
+        const hidi_condition y = condition_of(s);
+        status = hidi_write_heat(r->heat, &heat, s->x, &y, s->n);
     }
     hidi_discriminator_free(&discriminator);
     return status;
@@ -356,13 +401,13 @@ static hidi_status compute(sampling *s)
     const hidi_session *session = s->session;
     const hidi_sampler sampler =
         hidi_settings_sampler(&session->settings, s->net->config.has_interval);
+    const hidi_condition y = condition_of(s);
     hidi_progress progress;
     hidi_tape *tape = hidi_tape_create(s->net->params.backend);
     if (tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
     hidi_progress_begin(&progress, session->progress, "sample", 0, (long)s->n);
-    const hidi_status status = hidi_sample(&sampler, s->net, tape, s->x,
-                                           HIDI_CLASSES(s->y), s->n, &progress);
+    const hidi_status status = hidi_sample(&sampler, s->net, tape, s->x, &y, s->n, &progress);
     hidi_tape_destroy(tape);
     if (status == HIDI_OK)
         hidi_progress_end(&progress, NULL);

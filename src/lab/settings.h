@@ -31,7 +31,7 @@ typedef struct hidi_settings {
         int resize, mirror, latents;
     } data;
     struct {
-        long patch, width, depth, heads;
+        long patch, width, depth, heads, text_depth;
         double time_scale;
         int prediction; /* 0: what the file says; else 1 + a hidi_prediction */
     } model;

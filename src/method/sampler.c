@@ -270,6 +270,6 @@ void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *c, size_t first, s
     const size_t pixels = c->channels * c->image_size * c->image_size;
     for (size_t i = 0; i < n; i++) {
         hidi_normal((hidi_random){seed, HIDI_STREAM_SAMPLE, first + i}, 0, e + i * pixels, pixels);
-        y[i] = (int32_t)((first + i) % c->n_classes);
+        y[i] = (int32_t)(c->n_classes > 0 ? (first + i) % c->n_classes : first + i);
     }
 }

@@ -59,7 +59,8 @@ hidi_status hidi_sample(const hidi_sampler *sampler, const hidi_dit *net, hidi_t
                         hidi_real *x, const hidi_condition *y, size_t n, hidi_progress *progress);
 
 /* The noise and classes of the samples that are looked at and measured: image number i of a seed is
- * always the same, whatever the model.  Classes go round: 0, 1, ..., n_classes - 1, 0, ... */
+ * always the same, whatever the model.  Classes go round: 0, 1, ..., n_classes - 1, 0, ...; of a
+ * network that takes captions y is the number of the sample. */
 void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *config, size_t first, size_t n,
                         hidi_real *e, int32_t *y);
 

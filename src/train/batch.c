@@ -92,7 +92,7 @@ void hidi_batch_drop_labels(hidi_batch *batch, double share)
         double u;
         hidi_uniform(draw(batch, HIDI_STREAM_DROPOUT), batch->first + i, &u, 1);
         if (u < share)
-            batch->label[i] = (int32_t)batch->data->n_classes;
+            batch->label[i] = (int32_t)hidi_dataset_null(batch->data);
     }
 }
 

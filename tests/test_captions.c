@@ -1,0 +1,469 @@
+/* test_captions.c - words and their errors; scenes; a DiT that reads captions: against PyTorch
+ * (golden/captions.py), its gradients, its files, its samples. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/random.h"
+#include "data/dataset.h"
+#include "data/words.h"
+#include "each_backend.h"
+#include "io/open_tensors.h"
+#include "method/sampler.h"
+#include "model/dit.h"
+#include "source.h"
+
+#ifdef HIDI_DOUBLE
+#define GOLDEN_ERROR 1e-12
+#else
+#define GOLDEN_ERROR 1e-5 /* as in test_published.c: about twice float32's own */
+#endif
+
+static const hidi_backend *backend; /* set by main */
+
+static void ok(hidi_status status)
+{
+    if (status != HIDI_OK)
+        ck_abort_msg("%s", hidi_error_message());
+}
+
+/* --- words ------------------------------------------------------------------------------------ */
+
+START_TEST(words_are_numbered)
+{
+    static const char vocabulary[] = "a red circle caf\xc3\xa9";
+    int32_t token[6], length;
+    hidi_unknown_words unknown = {0};
+    ck_assert_uint_eq(hidi_words_rows(vocabulary), 6);
+    ok(hidi_words_read(vocabulary, " A Red, round circle! Caf\xc3\xa9", 6, token, &length, &unknown));
+    ck_assert_int_eq(length, 5);
+    const int32_t expected[] = {2, 3, HIDI_UNKNOWN_WORD, 4, 5};
+    ck_assert_mem_eq(token, expected, sizeof expected);
+    ck_assert_uint_eq(unknown.n, 1);
+    ck_assert_str_eq(unknown.first, "round");
+    ok(hidi_words_read(vocabulary, "redder", 6, token, &length, NULL)); /* no prefixes */
+    ck_assert_int_eq(token[0], HIDI_UNKNOWN_WORD);
+}
+END_TEST
+
+static void assert_refused(const char *text, const char *why)
+{
+    int32_t token[4], length = -7;
+    ck_assert_int_eq(hidi_words_read("a b", text, 4, token, &length, NULL), HIDI_BAD_FORMAT);
+    ck_assert_msg(strstr(hidi_error_message(), why) != NULL, "%s", hidi_error_message());
+    ck_assert_int_eq(length, -7);
+}
+
+START_TEST(bad_captions_are_refused)
+{
+    char *many = malloc(20001);
+    ck_assert_ptr_nonnull(many);
+    for (size_t i = 0; i < 20000; i++)
+        many[i] = i % 2 ? ' ' : 'a';
+    many[20000] = '\0';
+    assert_refused(many, "10000 words, of at most 4");
+    free(many);
+    assert_refused("", "without a word");
+    assert_refused(" .,!\n", "without a word");
+    assert_refused("a \xff", "not UTF-8 at byte 2");
+    assert_refused("a b\xc3", "not UTF-8 at byte 3"); /* cut short */
+    assert_refused("\xc0\xaf", "not UTF-8 at byte 0");   /* overlong */
+    assert_refused("\xed\xa0\x80", "not UTF-8 at byte 0"); /* a surrogate */
+    assert_refused("\xf4\x90\x80\x80", "not UTF-8 at byte 0"); /* beyond U+10FFFF */
+}
+END_TEST
+
+/* --- scenes ----------------------------------------------------------------------------------- */
+
+enum { SIDE = 16, PIXELS = 3 * SIDE * SIDE };
+
+static hidi_dataset *open_scenes(uint64_t seed)
+{
+    hidi_dataset *data;
+    ok(hidi_dataset_open(&data, "scenes", NULL, SIDE, seed));
+    return data;
+}
+
+/* The caption as text. */
+static char *caption_of(const hidi_captions *c, int32_t i, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (int32_t k = 0; k < c->length[i]; k++) {
+        const char *word = c->words;
+        for (int32_t n = HIDI_FIRST_WORD; n < c->token[(size_t)i * c->most + (size_t)k]; n++)
+            word = strchr(word, ' ') + 1;
+        const size_t used = strlen(text);
+        snprintf(text + used, size - used, "%s%.*s", k ? " " : "", (int)strcspn(word, " "), word);
+    }
+    return text;
+}
+
+START_TEST(scenes_are_functions_of_their_number)
+{
+    static hidi_real a[PIXELS], b[PIXELS];
+    hidi_dataset *data = open_scenes(3), *again = open_scenes(3), *other = open_scenes(4);
+    int different = 0;
+    for (uint64_t i = 0; i < 20; i++) {
+        int32_t y, y_again;
+        data->get(data, HIDI_TRAIN, i, a, &y);
+        again->get(again, HIDI_TRAIN, i, b, &y_again);
+        ck_assert_int_eq(y, y_again);
+        ck_assert_mem_eq(a, b, sizeof a);
+        other->get(other, HIDI_TRAIN, i, b, &y_again);
+        different += memcmp(a, b, sizeof a) != 0;
+        data->get(data, HIDI_TEST, i, b, &y_again);
+        ck_assert_int_eq(y_again, hidi_dataset_asked(data, i));
+        for (size_t k = 0; k < PIXELS; k++)
+            ck_assert(a[k] >= -1 && a[k] <= 1);
+    }
+    ck_assert_int_eq(different, 20);
+    hidi_dataset_close(data);
+    hidi_dataset_close(again);
+    hidi_dataset_close(other);
+}
+END_TEST
+
+/* Every caption is another text of known words; never a red star in a picture. */
+START_TEST(scenes_have_captions_and_hold_some_out)
+{
+    static hidi_real image[PIXELS];
+    hidi_dataset *data = open_scenes(0);
+    const hidi_captions *c = data->captions;
+    char text[128];
+    int single = 0, relations = 0;
+    ck_assert_uint_eq(c->n, 47196);
+    for (size_t i = 0; i < c->n; i++) {
+        ck_assert(c->length[i] > 0 && (size_t)c->length[i] <= c->most);
+        for (int32_t k = 0; k < c->length[i]; k++)
+            ck_assert_int_ge(c->token[i * c->most + (size_t)k], HIDI_FIRST_WORD);
+    }
+    ck_assert_str_eq(caption_of(c, 0, text, sizeof text), "a red plain circle");
+    ck_assert_str_eq(caption_of(c, 47195, text, sizeof text),
+                     "a purple dotted heart below a purple dotted heart");
+    for (uint64_t i = 0; i < 600; i++) {
+        int32_t y;
+        data->get(data, i % 2 ? HIDI_TRAIN : HIDI_TEST, i, image, &y);
+        caption_of(c, y, text, sizeof text);
+        single += text[0] == 'a' && strchr(text + 1, 'a') != NULL;
+        relations += strstr(text, " of ") != NULL;
+        const char *star = strstr(text, "red ");
+        for (; star != NULL; star = strstr(star + 1, "red "))
+            ck_assert_msg(strncmp(strchr(star + 4, ' '), " star", 5) != 0, "%s", text);
+    }
+    ck_assert(single > 0 && relations > 60);
+    hidi_dataset_close(data);
+}
+END_TEST
+
+START_TEST(scenes_of_other_sizes_are_refused)
+{
+    hidi_dataset *data;
+    ck_assert_int_eq(hidi_dataset_open(&data, "scenes", NULL, 8, 1), HIDI_BAD_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "found 8"));
+    ck_assert_int_eq(hidi_dataset_open(&data, "scenes", "x", 16, 1), HIDI_BAD_ARGUMENT);
+}
+END_TEST
+
+/* --- the network ------------------------------------------------------------------------------ */
+
+enum { B = 3, IMAGE = 2 * 4 * 4, L = 5, WIDTH = 6 };
+
+static const char *const kinds[] = {"words", "embeddings"};
+
+/* Everything of golden/captions.py's file. */
+typedef struct point {
+    hidi_tensor_file file;
+    hidi_dit *dit;
+    hidi_real z[B * IMAGE], dz[B * IMAGE], t[B], dt[B], embedding[B * L * WIDTH];
+    double v[B * IMAGE], dv[B * IMAGE];
+    int32_t length[B], token[B * L], number[B];
+    hidi_captions captions;
+    hidi_condition y;
+} point;
+
+static const hidi_file_tensor *need(const point *p, const char *front, const char *name)
+{
+    const hidi_file_tensor *tensor;
+    char full[64];
+    snprintf(full, sizeof full, "%s%s", front, name);
+    ok(hidi_tensor_file_need(&p->file, full, &tensor));
+    return tensor;
+}
+
+static void read_point(point *p, int kind)
+{
+    static const int32_t in_order[B] = {0, 1, 2};
+    char prefix[32];
+    ok(hidi_tensor_file_open(&p->file, source_file("tests/golden/in/captions.safetensors"), NULL));
+    snprintf(prefix, sizeof prefix, "%s.net.", kinds[kind]);
+    const hidi_dit_given given = {.heads = 2, .time_scale = 10};
+    ok(hidi_dit_read(&p->dit, backend, &p->file, prefix, &given));
+    hidi_file_tensor_real(need(p, "", "z"), p->z);
+    hidi_file_tensor_real(need(p, "", "dz"), p->dz);
+    hidi_file_tensor_real(need(p, "", "t"), p->t);
+    hidi_file_tensor_real(need(p, "", "dt"), p->dt);
+    hidi_file_tensor_double(need(p, kinds[kind], ".v"), p->v);
+    hidi_file_tensor_double(need(p, kinds[kind], ".dv"), p->dv);
+    ok(hidi_file_tensor_int(need(p, "", "length"), p->length));
+    if (kind == 0)
+        ok(hidi_file_tensor_int(need(p, "", "words"), p->token));
+    else
+        hidi_file_tensor_real(need(p, "", "embeddings"), p->embedding);
+    memcpy(p->number, in_order, sizeof in_order);
+    p->captions = (hidi_captions){.n = B, .most = L, .length = p->length};
+    if (kind == 0)
+        p->captions.token = p->token;
+    else
+        p->captions.embedding = p->embedding;
+    p->captions.width = kind == 0 ? 0 : WIDTH;
+    p->y = (hidi_condition){.number = p->number, .captions = &p->captions};
+}
+
+static void free_point(point *p)
+{
+    hidi_dit_destroy(p->dit);
+    hidi_tensor_file_free(&p->file);
+}
+
+static hidi_shape images(void)
+{
+    return hidi_shape4(B, 2, 4, 4);
+}
+
+/* |a - b| / |b| */
+static double relative(const hidi_real *a, const double *b)
+{
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < B * IMAGE; i++) {
+        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += b[i] * b[i];
+    }
+    return sqrt(difference / size);
+}
+
+START_TEST(velocities_are_pytorchs)
+{
+    point p;
+    hidi_real v[B * IMAGE], dv[B * IMAGE];
+    read_point(&p, _i);
+    hidi_tape *tape = hidi_tape_create(backend);
+    hidi_var *z = hidi_constant(tape, images(), p.z), *t = hidi_constant(tape, hidi_shape1(B), p.t);
+    z = hidi_dual(tape, z, hidi_constant(tape, images(), p.dz));
+    t = hidi_dual(tape, t, hidi_constant(tape, hidi_shape1(B), p.dt));
+    hidi_var *out = hidi_dit_velocity(tape, p.dit, true, z, t, NULL, &p.y);
+    ok(hidi_tape_status(tape));
+    ok(hidi_read(tape, out, v));
+    ok(hidi_read(tape, hidi_tangent(tape, out), dv));
+    ck_assert_double_le(relative(v, p.v), GOLDEN_ERROR);
+    ck_assert_double_le(relative(dv, p.dv), GOLDEN_ERROR);
+    hidi_tape_destroy(tape);
+    free_point(&p);
+}
+END_TEST
+
+/* mean of v squared, and with gradients if they are wanted */
+static double loss_of(hidi_tape *tape, point *p, bool gradients)
+{
+    hidi_real value;
+    hidi_tape_reset(tape);
+    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    hidi_var *out = hidi_dit_velocity(tape, p->dit, !gradients, z, t, NULL, &p->y);
+    hidi_var *loss = hidi_mean(tape, hidi_square(tape, out));
+    ok(hidi_tape_status(tape));
+    if (gradients)
+        ok(hidi_tape_backward(tape, loss, NULL));
+    ok(hidi_read(tape, loss, &value));
+    return (double)value;
+}
+
+/* Along a random direction of the weights, which the text encoder's and the null caption's are among,
+ * the gradient is the central difference, whose error is of order step^2. */
+START_TEST(gradients_are_differences)
+{
+    point p;
+    read_point(&p, _i);
+    ok(hidi_params_train(&p.dit->params));
+    hidi_params_zero_grad(&p.dit->params);
+    hidi_tape *tape = hidi_tape_create(backend);
+    const size_t n = p.dit->params.count;
+    hidi_real *w = malloc(n * sizeof *w), *u = malloc(n * sizeof *u), *g = malloc(n * sizeof *g);
+    ck_assert(w && u && g);
+    loss_of(tape, &p, true);
+    backend->download(g, p.dit->params.grad, n * sizeof *g);
+    backend->download(w, p.dit->params.value, n * sizeof *w);
+    hidi_normal((hidi_random){1, HIDI_STREAM_TEST, 5}, 0, u, n);
+    double slope = 0, at[2];
+    const double step = sizeof(hidi_real) == 8 ? 1e-5 : 1e-3;
+    for (size_t i = 0; i < n; i++)
+        slope += (double)g[i] * (double)u[i];
+    for (int side = 0; side < 2; side++) {
+        hidi_real *moved = malloc(n * sizeof *moved);
+        for (size_t i = 0; i < n; i++)
+            moved[i] = w[i] + (hidi_real)(side ? step : -step) * u[i];
+        backend->upload(p.dit->params.value, moved, n * sizeof *moved);
+        at[side] = loss_of(tape, &p, false);
+        free(moved);
+    }
+    const double difference = (at[1] - at[0]) / (2 * step);
+    ck_assert_double_le(fabs(slope - difference),
+                        (sizeof(hidi_real) == 8 ? 1e-6 : 2e-2) * fabs(difference));
+    for (int i = 0; i < p.dit->params.n_params; i++) { /* every parameter has a part in it */
+        const hidi_param *param = &p.dit->params.param[i];
+        bool found = false;
+        for (size_t k = 0; k < hidi_count(param->shape); k++)
+            found = found || g[param->offset + k] != 0;
+        ck_assert_msg(found, "%s has no gradient", param->name);
+    }
+    free(w);
+    free(u);
+    free(g);
+    hidi_tape_destroy(tape);
+    free_point(&p);
+}
+END_TEST
+
+/* What follows a caption's tokens is not looked at, and a sample's velocity is its own. */
+START_TEST(padding_is_not_read)
+{
+    point p;
+    hidi_real v[B * IMAGE];
+    read_point(&p, _i);
+    for (int32_t k = p.length[2]; k < L; k++) {
+        p.token[2 * L + k] = 6;
+        for (int j = 0; j < WIDTH; j++)
+            p.embedding[(2 * L + k) * WIDTH + j] = (hidi_real)NAN;
+    }
+    hidi_tape *tape = hidi_tape_create(backend);
+    hidi_var *z = hidi_constant(tape, images(), p.z), *t = hidi_constant(tape, hidi_shape1(B), p.t);
+    ok(hidi_read(tape, hidi_dit_velocity(tape, p.dit, true, z, t, NULL, &p.y), v));
+    ck_assert_double_le(relative(v, p.v), GOLDEN_ERROR);
+
+    /* the last sample alone; and the null caption, which the second is, without any list */
+    const hidi_condition last = hidi_condition_from(&p.y, 2);
+    hidi_real alone[IMAGE], null[B * IMAGE];
+    z = hidi_constant(tape, hidi_shape4(1, 2, 4, 4), p.z + 2 * IMAGE);
+    t = hidi_constant(tape, hidi_shape1(1), p.t + 2);
+    ok(hidi_read(tape, hidi_dit_velocity(tape, p.dit, true, z, t, NULL, &last), alone));
+    z = hidi_constant(tape, images(), p.z);
+    t = hidi_constant(tape, hidi_shape1(B), p.t);
+    ok(hidi_read(tape, hidi_dit_velocity(tape, p.dit, true, z, t, NULL, NULL), null));
+    for (int k = 0; k < IMAGE; k++) {
+        ck_assert_double_le(fabs((double)(alone[k] - v[2 * IMAGE + k])), 1e-4);
+        ck_assert_double_le(fabs((double)(null[IMAGE + k] - v[IMAGE + k])), 1e-4);
+    }
+    hidi_tape_destroy(tape);
+    free_point(&p);
+}
+END_TEST
+
+static void assert_unfit(const point *p, const hidi_condition *y, const char *why)
+{
+    hidi_tape *tape = hidi_tape_create(backend);
+    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    ck_assert_msg(hidi_dit_velocity(tape, p->dit, true, z, t, NULL, y) == NULL, "not refused: %s",
+                  why);
+    ck_assert_int_ne(hidi_tape_status(tape), HIDI_OK);
+    ck_assert_msg(strstr(hidi_error_message(), why) != NULL, "%s", hidi_error_message());
+    hidi_tape_destroy(tape);
+}
+
+START_TEST(what_does_not_fit_is_refused)
+{
+    point p;
+    read_point(&p, _i);
+    assert_unfit(&p, HIDI_CLASSES(p.number), "takes captions");
+    hidi_captions other = p.captions;
+    const hidi_condition y = {.number = p.number, .captions = &other};
+    other.token = _i == 0 ? NULL : p.token;
+    other.embedding = _i == 0 ? p.embedding : NULL;
+    assert_unfit(&p, &y, _i == 0 ? "as words" : "as embeddings");
+    other = p.captions;
+    other.width = 4;
+    if (_i == 1)
+        assert_unfit(&p, &y, "width 4, expected 6");
+    p.length[0] = L + 1;
+    assert_unfit(&p, &p.y, "6 tokens, of at most 5");
+    p.length[0] = L;
+    p.number[1] = B + 1;
+    assert_unfit(&p, &p.y, "caption 4 of 3");
+    free_point(&p);
+}
+END_TEST
+
+START_TEST(files_keep_everything)
+{
+    point p;
+    hidi_tensor_file file;
+    hidi_dit *again, *student;
+    char a[256], b[256];
+    read_point(&p, _i);
+    hidi_tensor_file_init(&file);
+    ok(hidi_dit_to_file(p.dit, "", &file));
+    ok(hidi_dit_read(&again, backend, &file, "", NULL));
+    ck_assert_str_eq(hidi_dit_text(&p.dit->config, a, sizeof a),
+                     hidi_dit_text(&again->config, b, sizeof b));
+    ok(hidi_dit_student(&student, p.dit, 1));
+    hidi_tape *tape = hidi_tape_create(backend);
+    hidi_real v[B * IMAGE];
+    hidi_var *z = hidi_constant(tape, images(), p.z), *t = hidi_constant(tape, hidi_shape1(B), p.t);
+    ok(hidi_read(tape, hidi_dit_velocity(tape, student, true, z, t, NULL, &p.y), v));
+    ck_assert_double_le(relative(v, p.v), GOLDEN_ERROR); /* starts as its teacher */
+    hidi_tape_destroy(tape);
+    hidi_dit_destroy(again);
+    hidi_dit_destroy(student);
+    hidi_tensor_file_free(&file);
+    free_point(&p);
+}
+END_TEST
+
+/* Pieces of a batch have their own captions. */
+START_TEST(samples_are_of_their_captions)
+{
+    enum { N = 40 };
+    point p;
+    int32_t number[N];
+    static hidi_real all[N * IMAGE], one[IMAGE];
+    read_point(&p, _i);
+    hidi_tape *tape = hidi_tape_create(backend);
+    for (int i = 0; i < N; i++)
+        number[i] = i % (B + 1); /* B: null */
+    hidi_normal((hidi_random){1, HIDI_STREAM_TEST, 9}, 0, all, N * IMAGE);
+    memcpy(one, all + 37 * IMAGE, sizeof one);
+    const hidi_sampler s = {.solver = HIDI_HEUN, .steps = 2, .guidance = 2, .batch = N};
+    const hidi_condition y = {.number = number, .captions = &p.captions};
+    const hidi_condition last = hidi_condition_from(&y, 37);
+    ok(hidi_sample(&s, p.dit, tape, all, &y, N, NULL));
+    ok(hidi_sample(&s, p.dit, tape, one, &last, 1, NULL));
+    for (int k = 0; k < IMAGE; k++)
+        ck_assert_double_le(fabs((double)(all[37 * IMAGE + k] - one[k])),
+                            1e-3 * (1 + fabs((double)one[k])));
+    hidi_tape_destroy(tape);
+    free_point(&p);
+}
+END_TEST
+
+static void add(TCase *tcase)
+{
+    tcase_add_test(tcase, words_are_numbered);
+    tcase_add_test(tcase, bad_captions_are_refused);
+    tcase_add_test(tcase, scenes_are_functions_of_their_number);
+    tcase_add_test(tcase, scenes_have_captions_and_hold_some_out);
+    tcase_add_test(tcase, scenes_of_other_sizes_are_refused);
+    tcase_add_loop_test(tcase, velocities_are_pytorchs, 0, 2);
+    tcase_add_loop_test(tcase, gradients_are_differences, 0, 2);
+    tcase_add_loop_test(tcase, padding_is_not_read, 0, 2);
+    tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, 2);
+    tcase_add_loop_test(tcase, files_keep_everything, 0, 2);
+    tcase_add_loop_test(tcase, samples_are_of_their_captions, 0, 2);
+}
+
+int main(void)
+{
+    return run_on_each_backend("captions", &backend, add);
+}
