@@ -15,8 +15,11 @@
 #include "data/words.h"
 #include "each_backend.h"
 #include "io/open_tensors.h"
+#include "io/safetensors.h"
+#include "lab/probe.h"
 #include "method/sampler.h"
 #include "model/dit.h"
+#include "scratch.h"
 #include "source.h"
 
 #ifdef HIDI_DOUBLE
@@ -448,6 +451,58 @@ START_TEST(samples_are_of_their_captions)
 }
 END_TEST
 
+/* hidi probe: the same, from files; a mask with gaps is of what it has 1 for. */
+START_TEST(probes_take_captions)
+{
+    point p;
+    int32_t mask[B * L];
+    hidi_tensor_file in, out;
+    hidi_real v[B * IMAGE];
+    read_point(&p, _i);
+    ok(hidi_dit_save(p.dit, scratch("net.safetensors")));
+    hidi_tensor_file_init(&in);
+    for (int32_t k = 0; k < B * L; k++)
+        mask[k] = k % L < p.length[k / L];
+    if (_i == 1) { /* sample 2's second token moves to the fourth place */
+        memcpy(p.embedding + (2 * L + 3) * WIDTH, p.embedding + (2 * L + 1) * WIDTH,
+               WIDTH * sizeof p.embedding[0]);
+        memset(p.embedding + (2 * L + 1) * WIDTH, 0, WIDTH * sizeof p.embedding[0]);
+        mask[2 * L + 1] = 0;
+        mask[2 * L + 3] = 1;
+        ok(hidi_tensor_file_add_real(&in, "c", 3, (size_t[]){B, L, WIDTH}, p.embedding));
+    } else {
+        ok(hidi_tensor_file_add(&in, "words", HIDI_I32, 2, (size_t[]){B, L}, p.token));
+    }
+    ok(hidi_tensor_file_add(&in, "mask", HIDI_I32, 2, (size_t[]){B, L}, mask));
+    ok(hidi_tensor_file_add_real(&in, "z", 4, (size_t[]){B, 2, 4, 4}, p.z));
+    ok(hidi_tensor_file_add_real(&in, "t", 1, (size_t[]){B}, p.t));
+    ok(hidi_safetensors_write(&in, scratch("in.safetensors")));
+    hidi_probe probe = {.kind = hidi_probe_find("dit"), .backend = backend};
+    char model[512], in_path[512];
+    snprintf(model, sizeof model, "%s", scratch("net.safetensors"));
+    snprintf(in_path, sizeof in_path, "%s", scratch("in.safetensors"));
+    probe.path[HIDI_PROBE_MODEL] = model;
+    ok(hidi_probe_evaluate(&probe, in_path, scratch("out.safetensors")));
+    ok(hidi_tensor_file_open(&out, scratch("out.safetensors"), NULL));
+    const hidi_file_tensor *tensor;
+    ok(hidi_tensor_file_need(&out, "out", &tensor));
+    hidi_file_tensor_real(tensor, v);
+    ck_assert_double_le(relative(v, p.v), GOLDEN_ERROR);
+    hidi_tensor_file_free(&out);
+
+    const int32_t y[B] = {0, 1, 2};
+    ok(hidi_tensor_file_add(&in, "y", HIDI_I32, 1, (size_t[]){B}, y));
+    ok(hidi_safetensors_write(&in, in_path));
+    hidi_probe again = {.kind = hidi_probe_find("dit"), .backend = backend};
+    again.path[HIDI_PROBE_MODEL] = model;
+    ck_assert_int_eq(hidi_probe_evaluate(&again, in_path, scratch("out.safetensors")),
+                     HIDI_BAD_FORMAT);
+    ck_assert_ptr_nonnull(strstr(hidi_error_message(), "takes captions"));
+    hidi_tensor_file_free(&in);
+    free_point(&p);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     tcase_add_test(tcase, words_are_numbered);
@@ -460,10 +515,12 @@ static void add(TCase *tcase)
     tcase_add_loop_test(tcase, padding_is_not_read, 0, 2);
     tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, 2);
     tcase_add_loop_test(tcase, files_keep_everything, 0, 2);
+    tcase_add_loop_test(tcase, probes_take_captions, 0, 2);
     tcase_add_loop_test(tcase, samples_are_of_their_captions, 0, 2);
 }
 
 int main(void)
 {
+    scratch_begin();
     return run_on_each_backend("captions", &backend, add);
 }

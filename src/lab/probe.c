@@ -57,6 +57,9 @@ hidi_status hidi_probe_evaluate(hidi_probe *probe, const char *in, const char *o
     hidi_tape_destroy(probe->tape);
     hidi_probe_unload(probe);
     free(probe->label);
+    free(probe->token);
+    free(probe->length);
+    free(probe->embedding);
     hidi_tensor_file_free(&probe->in);
     hidi_tensor_file_free(&probe->out);
     return status;
