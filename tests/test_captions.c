@@ -14,6 +14,8 @@
 #include "data/dataset.h"
 #include "data/words.h"
 #include "each_backend.h"
+#include "io/atomic_file.h"
+#include "io/image.h"
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "lab/probe.h"
@@ -170,6 +172,123 @@ START_TEST(scenes_of_other_sizes_are_refused)
     ck_assert_int_eq(hidi_dataset_open(&data, "scenes", NULL, 8, 1), HIDI_BAD_ARGUMENT);
     ck_assert_ptr_nonnull(strstr(hidi_error_message(), "found 8"));
     ck_assert_int_eq(hidi_dataset_open(&data, "scenes", "x", 16, 1), HIDI_BAD_ARGUMENT);
+}
+END_TEST
+
+/* --- a folder of pictures with captions ------------------------------------------------------- */
+
+enum { PICTURES = 12 };
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *out = fopen(path, "w");
+    ck_assert_ptr_nonnull(out);
+    ck_assert_int_ge(fputs(text, out), 0);
+    ck_assert_int_eq(fclose(out), 0);
+}
+
+/* PICTURES of 16 x 16, 00.png ..., in a folder of their own. */
+static char *picture_folder(const char *name, char *folder, size_t size)
+{
+    hidi_image image;
+    char path[1024], own[64];
+    snprintf(own, sizeof own, "%s-%s", name, backend->name); /* anew for each backend */
+    snprintf(folder, size, "%s", scratch(own));
+    ok(hidi_make_folder(folder));
+    ok(hidi_image_create(&image, 16, 16, 3, 77));
+    for (int i = 0; i < PICTURES; i++) {
+        snprintf(path, sizeof path, "%s/%02d.png", folder, i);
+        ok(hidi_png_write(&image, path));
+    }
+    hidi_image_free(&image);
+    return folder;
+}
+
+static char *file_in(const char *folder, const char *name, char *path, size_t size)
+{
+    snprintf(path, size, "%s/%s", folder, name);
+    return path;
+}
+
+/* Captions "a face N" with N = i % 3, as lines, a table, or texts. */
+static void write_captions(const char *folder, int form)
+{
+    char path[1024], name[32], all[4096] = "";
+    if (form == 1)
+        strcpy(all, "text,file_name,size\n");
+    for (int i = 0; i < PICTURES; i++) {
+        const size_t used = strlen(all);
+        if (form == 0)
+            snprintf(all + used, sizeof all - used,
+                     "{\"file_name\": \"%02d.png\", \"text\": \"a face %d\"}\n", i, i % 3);
+        else if (form == 1)
+            snprintf(all + used, sizeof all - used, "\"a \"\"face,\"\" %d\",%02d.png,3\r\n", i % 3, i);
+        snprintf(name, sizeof name, "%02d.txt", i);
+        char text[32];
+        snprintf(text, sizeof text, "A face %d\n", i % 3);
+        if (form == 2)
+            write_text(file_in(folder, name, path, sizeof path), text);
+    }
+    if (form < 2)
+        write_text(file_in(folder, form ? "metadata.csv" : "metadata.jsonl", path, sizeof path), all);
+}
+
+START_TEST(folders_have_captions)
+{
+    static const char *const names[] = {"lines", "table", "texts"};
+    char folder[512], text[128];
+    hidi_dataset *data;
+    static hidi_real image[PIXELS];
+    int32_t y;
+    write_captions(picture_folder(names[_i], folder, sizeof folder), _i);
+    ok(hidi_dataset_open(&data, "captions", folder, 16, 0));
+    ck_assert_uint_eq(data->count[HIDI_TRAIN], PICTURES - 1);
+    ck_assert_uint_eq(data->count[HIDI_TEST], 1);
+    ck_assert_str_eq(data->captions->words, "a face 0 1 2");
+    ck_assert_uint_eq(data->captions->most, 3);
+    data->get(data, HIDI_TRAIN, 4, image, &y);
+    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), "a face 1");
+    data->get(data, HIDI_TEST, 0, image, &y); /* 09.png */
+    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), "a face 0");
+    ck_assert_uint_eq(data->n_classes, 4); /* other, 0, 1, 2 */
+    ck_assert_int_eq(hidi_dataset_class(data, y), 1);
+    hidi_dataset_close(data);
+}
+END_TEST
+
+static void assert_no_data(const char *folder, const char *why)
+{
+    hidi_dataset *data;
+    ck_assert_int_eq(hidi_dataset_open(&data, "captions", folder, 16, 0), HIDI_BAD_FORMAT);
+    ck_assert_msg(strstr(hidi_error_message(), why) != NULL, "%s", hidi_error_message());
+}
+
+START_TEST(folders_of_bad_captions_are_refused)
+{
+    char folder[512], path[1024];
+    write_captions(picture_folder("bad", folder, sizeof folder), 2);
+    ck_assert_int_eq(remove(file_in(folder, "07.txt", path, sizeof path)), 0);
+    assert_no_data(folder, "07.png has no caption");
+    write_text(file_in(folder, "07.txt", path, sizeof path), " \n");
+    assert_no_data(folder, "07.png: a caption without a word");
+    write_text(path, "not \xff UTF-8");
+    assert_no_data(folder, "07.png: a caption is not UTF-8 at byte 4");
+    write_text(path, "a face");
+    write_text(file_in(folder, "face.txt", path, sizeof path), "a face");
+    assert_no_data(folder, "face.txt: a caption of no picture");
+    write_text(file_in(folder, "metadata.csv", path, sizeof path), "name,text\n");
+    assert_no_data(folder, "metadata.csv: no columns file_name and text");
+    write_text(path, "file_name,text\n00.png,a,b\n");
+    assert_no_data(folder, "metadata.csv: row 2 has 3 cells, expected 2");
+    write_text(path, "file_name,text\n00.png,a\n00.png,b\n");
+    assert_no_data(folder, "metadata.csv: two captions of 00.png");
+    write_text(file_in(folder, "metadata.jsonl", path, sizeof path), "{\"file_name\": \"x.png\", "
+               "\"text\": \"a\"}\n");
+    assert_no_data(folder, "metadata.jsonl: line 1: a caption of x.png, which is not there");
+    write_text(path, "\n{\"file_name\": \"00.png\"}");
+    assert_no_data(folder, "metadata.jsonl: line 2: no text \"text\"");
+    write_text(path, "{\n");
+    assert_no_data(folder, "metadata.jsonl: line 1:");
 }
 END_TEST
 
@@ -510,6 +629,8 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, scenes_are_functions_of_their_number);
     tcase_add_test(tcase, scenes_have_captions_and_hold_some_out);
     tcase_add_test(tcase, scenes_of_other_sizes_are_refused);
+    tcase_add_loop_test(tcase, folders_have_captions, 0, 3);
+    tcase_add_test(tcase, folders_of_bad_captions_are_refused);
     tcase_add_loop_test(tcase, velocities_are_pytorchs, 0, 2);
     tcase_add_loop_test(tcase, gradients_are_differences, 0, 2);
     tcase_add_loop_test(tcase, padding_is_not_read, 0, 2);

@@ -35,6 +35,7 @@ struct hidi_dataset {
      * call from several threads at once; never fails after a successful open. */
     void (*get)(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
                 int32_t *label);
+    struct hidi_caption_list *caption_list; /* what captions points to; owned; NULL: state is   */
     void (*close)(hidi_dataset *data); /* frees `state`                                       */
     void *state;
 };
@@ -53,6 +54,9 @@ struct hidi_dataset {
  *              class (in name order) is the test split (at least one class must have ten); pictures
  *              of the kinds of io/image.h, and one of another kind is an error.  Images are
  *              numbered in turns, one of each class; they have 3 channels if any of them has
+ *   "captions" pictures of a folder, each with a caption: path/metadata.jsonl ({"file_name": ...,
+ *              "text": ...} a line), path/metadata.csv (columns file_name, text), or NAME.txt beside
+ *              NAME.png.  Every tenth (in name order) is the test split
  *   "latents"  a file of hidi encode: images are latents (of any channels, and not in [-1, 1]),
  *              times the autoencoder's scale, drawn as hidi_dataset_open_latents says
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
@@ -77,6 +81,10 @@ hidi_folder_options hidi_folder_defaults(void);
 /* Opens a folder with these options; data->note says what they leave out: transparency, orientation. */
 hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
                                      const hidi_folder_options *options);
+
+/* The same of pictures with captions. */
+hidi_status hidi_dataset_open_captions(hidi_dataset **data, const char *path, size_t image_size,
+                                       const hidi_folder_options *options);
 
 /* Opens a file of latents, which is mapped into memory: of each image the mean, or with `draw` one
  * draw from its distribution, a function of the seed and its number. */

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* --- UTF-8 ------------------------------------------------------------------------------------ */
@@ -103,4 +104,88 @@ hidi_status hidi_words_read(const char *vocabulary, const char *text, size_t mos
         return hidi_error(HIDI_BAD_FORMAT, "a caption of %zu words, of at most %zu", n, most);
     *length = (int32_t)n;
     return HIDI_OK;
+}
+
+/* --- a vocabulary ----------------------------------------------------------------------------- */
+
+typedef struct counted {
+    char *word;
+    size_t n;
+} counted;
+
+static int by_word(const void *a, const void *b)
+{
+    return strcmp(((const counted *)a)->word, ((const counted *)b)->word);
+}
+
+static int by_count(const void *a, const void *b)
+{
+    const counted *p = a, *q = b;
+    if (p->n != q->n)
+        return p->n > q->n ? -1 : 1;
+    return strcmp(p->word, q->word);
+}
+
+/* Copies of all words, with repetitions, into one piece of memory, and a list of them. */
+static size_t list_words(const char *const *text, size_t n, char *copy, counted *list)
+{
+    size_t words = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *at = text[i], *word;
+        for (size_t m; (m = next_word(&at, &word)) > 0; words++) {
+            list[words] = (counted){copy, 1};
+            for (size_t k = 0; k < m; k++)
+                *copy++ = (char)tolower((unsigned char)word[k]);
+            *copy++ = '\0';
+        }
+    }
+    return words;
+}
+
+/* Equal words become one. */
+static size_t merge(counted *list, size_t n)
+{
+    size_t kept = 0;
+    qsort(list, n, sizeof *list, by_word);
+    for (size_t i = 0; i < n; i++)
+        if (kept > 0 && strcmp(list[kept - 1].word, list[i].word) == 0)
+            list[kept - 1].n++;
+        else
+            list[kept++] = list[i];
+    qsort(list, kept, sizeof *list, by_count);
+    return kept;
+}
+
+hidi_status hidi_words_count(hidi_word_counts *counts, const char *const *text, size_t n)
+{
+    size_t bytes = 1;
+    *counts = (hidi_word_counts){0};
+    for (size_t i = 0; i < n; i++)
+        bytes += strlen(text[i]) + 1;
+    char *copy = malloc(bytes + 1);
+    counted *list = malloc(bytes * sizeof *list); /* a word takes a byte or more */
+    counts->vocabulary = calloc(bytes + 1, 1);
+    counts->captions = calloc(bytes, sizeof *counts->captions);
+    const bool complete = copy && list && counts->vocabulary && counts->captions;
+    if (complete) {
+        counts->n = merge(list, list_words(text, n, copy, list));
+        char *end = counts->vocabulary;
+        for (size_t k = 0; k < counts->n; k++) {
+            const size_t length = strlen(list[k].word);
+            memcpy(end, list[k].word, length);
+            end[length] = k + 1 < counts->n ? ' ' : '\0';
+            end += length + 1;
+            counts->captions[k] = list[k].n;
+        }
+    }
+    free(copy);
+    free(list);
+    return complete ? HIDI_OK : hidi_error(HIDI_NO_MEMORY, "out of memory for a vocabulary");
+}
+
+void hidi_word_counts_free(hidi_word_counts *counts)
+{
+    free(counts->vocabulary);
+    free(counts->captions);
+    *counts = (hidi_word_counts){0};
 }

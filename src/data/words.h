@@ -30,4 +30,14 @@ typedef struct hidi_unknown_words {
 hidi_status hidi_words_read(const char *vocabulary, const char *text, size_t most, int32_t *token,
                             int32_t *length, hidi_unknown_words *unknown);
 
+/* The words of some captions, the most frequent first (those as frequent in the order of bytes). */
+typedef struct hidi_word_counts {
+    size_t n;         /* words                                 */
+    char *vocabulary; /* all of them, in lower case            */
+    size_t *captions; /* [n], how often each is in them        */
+} hidi_word_counts;
+
+hidi_status hidi_words_count(hidi_word_counts *counts, const char *const *text, size_t n);
+void hidi_word_counts_free(hidi_word_counts *counts);
+
 #endif

@@ -60,7 +60,7 @@ const hidi_option hidi_settings_table[] = {
     INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: OMP_NUM_THREADS, or all processors"),
     TEXT("run.backend", run.backend, "cpu", "reference, cpu or cuda"),
 
-    TEXT("data.name", data.name, "shapes", "shapes, scenes, idx, cifar10, folder or latents"),
+    TEXT("data.name", data.name, "shapes", "shapes, scenes, idx, cifar10, folder, captions or latents"),
     TEXT("data.path", data.path, "", "folder (latents: file) of the data set; empty for shapes, scenes"),
     INT("data.size", data.size, 0, 4096, "16", "image size; 0: the data set's own"),
     INT("data.validation", data.validation, 0, 1e9, "0",
