@@ -475,7 +475,11 @@ START_TEST(padding_is_not_read)
     z = hidi_constant(tape, images(), p.z);
     t = hidi_constant(tape, hidi_shape1(B), p.t);
     ok(hidi_read(tape, hidi_dit_velocity(tape, p.dit, true, z, t, NULL, NULL), null));
+    const hidi_condition first = {.number = NULL, .captions = &p.captions}; /* its first for all */
+    hidi_real same[B * IMAGE];
+    ok(hidi_read(tape, hidi_dit_velocity(tape, p.dit, true, z, t, NULL, &first), same));
     for (int k = 0; k < IMAGE; k++) {
+        ck_assert_double_le(fabs((double)(same[k] - v[k])), 1e-4);
         ck_assert_double_le(fabs((double)(alone[k] - v[2 * IMAGE + k])), 1e-4);
         ck_assert_double_le(fabs((double)(null[IMAGE + k] - v[IMAGE + k])), 1e-4);
     }

@@ -37,6 +37,8 @@ static int run(const hidi_command *command, int argc, char **argv)
                    "one class for all, its number or its name; else they go round"),
         HIDI_VALUE("prompt", "TEXT", &r.prompt,
                    "the caption of all, where the model takes captions"),
+        HIDI_VALUE("negative", "TEXT", &r.negative,
+                   "a caption that guidance leads away from, in place of no caption"),
         HIDI_VALUE("classes", "FILE", &r.classes,
                    "names for --class, one a line, as imagenet_classes.txt has them"),
         HIDI_VALUE("noise", "FILE", &r.noise, "start from this noise [N, C, H, W] and its labels"),

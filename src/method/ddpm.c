@@ -103,7 +103,7 @@ hidi_status hidi_ddpm_step(const hidi_sampler *s, const hidi_dit *net, hidi_tape
     hidi_var *z = hidi_constant(tape, shape, x);
     hidi_var *out = hidi_dit_at_step(tape, net, z, step, y);
     if (hidi_guides(s, k))
-        out = hidi_guided_channels(tape, out, hidi_dit_at_step(tape, net, z, step, NULL),
+        out = hidi_guided_channels(tape, out, hidi_dit_at_step(tape, net, z, step, s->negative),
                                    s->guidance,
                                    s->guided_channels ? s->guided_channels : c->channels);
     HIDI_TRY(hidi_tape_status(tape));

@@ -40,11 +40,12 @@ static hidi_var *guided(const hidi_sampler *s, const hidi_dit *net, hidi_tape *t
                         hidi_var *t_n, double t, const hidi_condition *y)
 {
     const bool all = s->guided_channels == 0 || s->guided_channels >= net->config.channels;
-    if (all || !guides_at(s, t))
+    if ((all && s->negative == NULL) || !guides_at(s, t))
         return hidi_guided_velocity(tape, net, z, t_n, y, guides_at(s, t) ? s->guidance : 1);
     hidi_var *v = hidi_dit_velocity(tape, net, true, z, t_n, NULL, y);
-    hidi_var *v_null = hidi_dit_velocity(tape, net, true, z, t_n, NULL, NULL);
-    return hidi_guided_channels(tape, v, v_null, s->guidance, s->guided_channels);
+    hidi_var *v_null = hidi_dit_velocity(tape, net, true, z, t_n, NULL, s->negative);
+    return hidi_guided_channels(tape, v, v_null, s->guidance,
+                                all ? net->config.channels : s->guided_channels);
 }
 
 /* --- a step ----------------------------------------------------------------------------------- */

@@ -28,6 +28,8 @@ typedef struct hidi_sampler {
     double guided_from, guided_to; /* guided where t is between these (arXiv 2404.07724); 0 for  */
                                    /*   guided_to: no limit                                   */
     double last_step; /* euler-maruyama: length of the last step, which has no noise; 0: 0.04  */
+    const hidi_condition *negative; /* what guidance leads away from, the same for all, borrowed; */
+                                    /*   NULL: null                                           */
     uint64_t seed;    /* of the noise of ddpm and euler-maruyama                              */
     uint64_t first;   /* number of the first image, which has its own noise                   */
 } hidi_sampler;

@@ -59,7 +59,9 @@ hidi_status hidi_caption_declare(hidi_params *p, const hidi_dit_config *c)
 /* The number of sample i's caption; that of the null caption where there is none. */
 static size_t number_of(const hidi_condition *y, size_t i)
 {
-    return y != NULL && y->number != NULL ? (size_t)y->number[i] : SIZE_MAX;
+    if (y == NULL || (y->number == NULL && y->captions == NULL))
+        return SIZE_MAX;
+    return y->number != NULL ? (size_t)y->number[i] : 0;
 }
 
 static bool is_null(const hidi_condition *y, size_t i)
@@ -70,7 +72,7 @@ static bool is_null(const hidi_condition *y, size_t i)
 
 hidi_status hidi_caption_check(const hidi_dit_config *c, const hidi_condition *y, size_t B)
 {
-    if (y == NULL || y->number == NULL)
+    if (y == NULL || (y->number == NULL && y->captions == NULL))
         return HIDI_OK;
     const hidi_captions *list = y->captions;
     if (list == NULL)
@@ -83,12 +85,12 @@ hidi_status hidi_caption_check(const hidi_dit_config *c, const hidi_condition *y
                           c->caption_width);
     const size_t most = list->most < c->caption_length ? list->most : c->caption_length;
     for (size_t i = 0; i < B; i++) {
-        if (y->number[i] < 0 || (size_t)y->number[i] > list->n)
+        if (y->number != NULL && (y->number[i] < 0 || (size_t)y->number[i] > list->n))
             return hidi_error(HIDI_BAD_ARGUMENT, "DiT: caption %ld of %zu", (long)y->number[i],
                               list->n);
-        if (!is_null(y, i) && (size_t)list->length[y->number[i]] > most)
+        if (!is_null(y, i) && (size_t)list->length[number_of(y, i)] > most)
             return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a caption of %ld tokens, of at most %zu",
-                              (long)list->length[y->number[i]], most);
+                              (long)list->length[number_of(y, i)], most);
     }
     return HIDI_OK;
 }

@@ -15,7 +15,8 @@
 
 typedef struct hidi_condition {
     const int32_t *number;         /* host, [B], 0 .. n: classes of the network, or captions of   */
-                                   /*   the list, of which there are n; n: null.  NULL: all null  */
+                                   /*   the list, of which there are n; n: null.  NULL: all null, */
+                                   /*   or, where there is a list, all its first                  */
     const hidi_captions *captions; /* NULL: numbers are classes                                   */
 } hidi_condition;
 
