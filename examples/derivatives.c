@@ -49,7 +49,7 @@ static hidi_status loss_at(hidi_tape *tape, const hidi_dit *net, const point *p,
     hidi_tape_reset(tape);
     hidi_var *z = hidi_input(tape, hidi_shape4(B, C, SIDE, SIDE), p->z, grad_z != NULL);
     hidi_var *t = hidi_constant(tape, hidi_shape1(B), p->t);
-    hidi_var *v = hidi_dit_velocity(tape, net, grad_z == NULL, z, t, NULL, p->y);
+    hidi_var *v = hidi_dit_velocity(tape, net, grad_z == NULL, z, t, NULL, HIDI_CLASSES(p->y));
     hidi_var *l = hidi_mean(tape, hidi_square(tape, v));
     HIDI_TRY(hidi_tape_status(tape)); /* the first thing that failed above, if any */
     if (grad_z != NULL) {
@@ -72,7 +72,7 @@ static hidi_status velocity_at(hidi_tape *tape, const hidi_dit *net, const point
         z = hidi_dual(tape, z, hidi_constant(tape, hidi_shape4(B, C, SIDE, SIDE), p->dz));
         t = hidi_dual(tape, t, hidi_constant(tape, hidi_shape1(B), p->dt));
     }
-    hidi_var *out = hidi_dit_velocity(tape, net, true, z, t, NULL, p->y);
+    hidi_var *out = hidi_dit_velocity(tape, net, true, z, t, NULL, HIDI_CLASSES(p->y));
     HIDI_TRY(hidi_tape_status(tape));
     HIDI_TRY(hidi_read(tape, out, v));
     return dv != NULL ? hidi_read_tangent(tape, out, dv) : HIDI_OK;

@@ -272,7 +272,7 @@ static hidi_status inside(hidi_tape *tape, const hidi_dit *dit, const char *path
     hidi_var *t = hidi_constant(tape, hidi_shape1(1), s.t);
 
     hidi_taps taps = {.n = 1, .block = {0}};
-    hidi_dit_forward(tape, dit, true, z, t, NULL, s.y, &taps);
+    hidi_dit_forward(tape, dit, true, z, t, NULL, HIDI_CLASSES(s.y), &taps);
 
     hidi_var *patches = hidi_patchify(tape, z, c->patch, HIDI_PATCH_CPQ);
     hidi_var *w = hidi_reshape(tape, param(tape, dit, "x_embedder.proj.weight"),
@@ -336,9 +336,9 @@ static hidi_status strip(hidi_tape *tape, const hidi_dit *dit, int steps, const 
         hidi_var *z = hidi_constant(tape, shape, z_t);
         hidi_var *t = hidi_filled(tape, hidi_shape1(1), (hidi_real)k * h);
         hidi_var *r = hidi_filled(tape, hidi_shape1(1), (hidi_real)(k - 1) * h);
-        hidi_var *v = hidi_guided_velocity(tape, dit, z, t, s.y, w);
+        hidi_var *v = hidi_guided_velocity(tape, dit, z, t, HIDI_CLASSES(s.y), w);
         hidi_var *euler = hidi_sub(tape, z, hidi_scale(tape, v, h));
-        hidi_var *v_r = hidi_guided_velocity(tape, dit, euler, r, s.y, w);
+        hidi_var *v_r = hidi_guided_velocity(tape, dit, euler, r, HIDI_CLASSES(s.y), w);
         hidi_var *mean = hidi_scale(tape, hidi_add(tape, v, v_r), (hidi_real)0.5);
         HIDI_TRY(hidi_read(tape, hidi_denoised(tape, z, v, t), x_t));
         HIDI_TRY(hidi_read(tape, hidi_sub(tape, z, hidi_scale(tape, mean, h)), z_t + PIXELS));

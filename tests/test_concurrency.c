@@ -128,7 +128,8 @@ static hidi_status train_and_sample(int seed, hidi_real *x)
     hidi_workers_destroy(workers);
     if (status == HIDI_OK) {
         hidi_sample_inputs((uint64_t)seed, &config, 0, SAMPLES, x, y);
-        status = hidi_sample(&sampler, hidi_teacher_net(training), tape, x, y, SAMPLES, NULL);
+        status = hidi_sample(&sampler, hidi_teacher_net(training), tape, x, HIDI_CLASSES(y),
+                             SAMPLES, NULL);
     }
     hidi_tape_destroy(tape);
     hidi_teacher_destroy(training);

@@ -210,7 +210,8 @@ static double logit(const hidi_heads *heads, const hidi_dit *dit, const hidi_rea
     hidi_real host[N], sum = 0;
     hidi_var *v = hidi_constant(tape, hidi_shape4(1, C, SIZE, SIZE), z);
     hidi_var *time = hidi_filled(tape, hidi_shape1(1), (hidi_real)t);
-    ck_assert_int_eq(hidi_heads_forward(tape, heads, true, dit, true, v, time, &label, &output),
+    ck_assert_int_eq(hidi_heads_forward(tape, heads, true, dit, true, v, time,
+                                        HIDI_CLASSES(&label), &output),
                      HIDI_OK);
     const size_t n = hidi_count(output.logits->shape);
     ck_assert_int_eq(hidi_read(tape, output.logits, host), HIDI_OK);
@@ -228,7 +229,8 @@ START_TEST(gradient_is_that_of_differences)
     hidi_heads *heads = heads_of((hidi_head_kind)_i);
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_real gradient[B * N], z[B * PIXELS];
-    ck_assert_int_eq(hidi_token_maps(tape, heads, dit, x, y, B, t, 7, 11, NULL, NULL, gradient),
+    ck_assert_int_eq(hidi_token_maps(tape, heads, dit, x, HIDI_CLASSES(y), B, t, 7, 11, NULL,
+                                     NULL, gradient),
                      HIDI_OK);
     hidi_normal((hidi_random){7, HIDI_STREAM_SAMPLE, 11}, 0, z, B * PIXELS);
     for (size_t k = 0; k < B * PIXELS; k++)
@@ -268,9 +270,9 @@ START_TEST(maps_that_there_are)
     for (int kind = 0; kind < HIDI_HEAD_COUNT; kind++) {
         hidi_heads *heads = heads_of((hidi_head_kind)kind);
         const hidi_status with_weights =
-            hidi_token_maps(tape, heads, dit, x, y, B, 0.1, 1, 0, weight, NULL, NULL);
+            hidi_token_maps(tape, heads, dit, x, HIDI_CLASSES(y), B, 0.1, 1, 0, weight, NULL, NULL);
         const hidi_status with_scores =
-            hidi_token_maps(tape, heads, dit, x, y, B, 0.1, 1, 0, NULL, score, NULL);
+            hidi_token_maps(tape, heads, dit, x, HIDI_CLASSES(y), B, 0.1, 1, 0, NULL, score, NULL);
         const hidi_head *head = hidi_head_of((hidi_head_kind)kind);
         ck_assert_int_eq(with_weights, head->has_weights ? HIDI_OK : HIDI_UNSUPPORTED);
         ck_assert_int_eq(with_scores, head->has_scores ? HIDI_OK : HIDI_UNSUPPORTED);

@@ -185,7 +185,7 @@ static void sampling(const hidi_backend *backend, const hidi_dataset *data, memo
     hidi_real *x = malloc(n * pixels * sizeof *x);
     int32_t y[6];
     hidi_sample_inputs(1, &net->config, 0, n, x, y);
-    OK(hidi_sample(&sampler, net, tape, x, y, n, NULL));
+    OK(hidi_sample(&sampler, net, tape, x, HIDI_CLASSES(y), n, NULL));
     *m = (memory){hidi_tape_peak(tape), hidi_tape_allocations(tape)};
     free(x);
     hidi_tape_destroy(tape);

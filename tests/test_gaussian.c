@@ -231,7 +231,7 @@ static double error_of_map(const hidi_dit *net, const hidi_sampler *sampler)
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_sample_inputs(7, &net->config, 0, N, e, y);
     memcpy(x, e, sizeof x);
-    const hidi_status status = hidi_sample(sampler, net, tape, x, y, N, NULL);
+    const hidi_status status = hidi_sample(sampler, net, tape, x, HIDI_CLASSES(y), N, NULL);
     ck_assert_msg(status == HIDI_OK, "%s", hidi_error_message());
     for (int i = 0; i < N * PIXELS; i++)
         sum += pow((double)x[i] - (M + S * (double)e[i]), 2) / (N * PIXELS);

@@ -131,8 +131,8 @@ static hidi_var *run(trial *self, const hidi_real *x, const hidi_real *s, const 
         in_z = hidi_dual(tape, in_z, hidi_constant(tape, images, dx));
     if (ds != NULL)
         in_t = hidi_dual(tape, in_t, hidi_constant(tape, times, ds));
-    if (hidi_heads_forward(tape, self->heads, false, self->dit, true, in_z, in_t, y,
-                           &self->output) != HIDI_OK)
+    if (hidi_heads_forward(tape, self->heads, false, self->dit, true, in_z, in_t,
+                           HIDI_CLASSES(y), &self->output) != HIDI_OK)
         ck_abort_msg("%s", hidi_error_message());
     return self->output.logits;
 }
@@ -313,7 +313,7 @@ START_TEST(frozen_heads_get_no_gradient)
     hidi_var *images = hidi_input(self.tape, hidi_shape4(B, 1, SIZE, SIZE), z, true);
     hidi_var *times = hidi_constant(self.tape, hidi_shape1(B), t);
     ck_assert_int_eq(hidi_heads_forward(self.tape, self.heads, true, self.dit, true, images, times,
-                                        y, &self.output), HIDI_OK);
+                                        HIDI_CLASSES(y), &self.output), HIDI_OK);
     ck_assert_int_eq(hidi_tape_backward(self.tape, self.output.logits, self.u), HIDI_OK);
     ck_assert_int_eq(hidi_read_grad(self.tape, images, g_frozen), HIDI_OK);
     ck_assert_double_eq(hidi_params_grad_norm(&self.heads->params), 0);
@@ -465,8 +465,8 @@ START_TEST(top_is_the_mean_of_the_lowest)
     hidi_tape_reset(self.tape);
     ck_assert_int_eq(hidi_heads_forward(self.tape, self.heads, true, self.dit, true,
                                         hidi_constant(self.tape, hidi_shape4(B, 1, SIZE, SIZE), z),
-                                        hidi_constant(self.tape, hidi_shape1(B), t), y,
-                                        &self.output), HIDI_BAD_ARGUMENT);
+                                        hidi_constant(self.tape, hidi_shape1(B), t),
+                                        HIDI_CLASSES(y), &self.output), HIDI_BAD_ARGUMENT);
     end(&self);
 }
 END_TEST
@@ -491,8 +491,8 @@ static void weights_of(const hidi_heads *heads, const hidi_dit *dit, size_t firs
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_var *images = hidi_constant(tape, hidi_shape4(n, 1, SIZE, SIZE), z + first * PIXELS);
     hidi_var *times = hidi_constant(tape, hidi_shape1(n), t + first);
-    ck_assert_int_eq(hidi_heads_forward(tape, heads, true, dit, true, images, times, y + first,
-                                        &output), HIDI_OK);
+    ck_assert_int_eq(hidi_heads_forward(tape, heads, true, dit, true, images, times,
+                                        HIDI_CLASSES(y + first), &output), HIDI_OK);
     ck_assert_int_eq(hidi_read(tape, output.weights[0], weights), HIDI_OK);
     hidi_tape_destroy(tape);
 }
@@ -520,7 +520,7 @@ static void conditions(const hidi_dit *dit, hidi_real *c)
     hidi_taps taps = {.n = 1, .block = {0}};
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_dit_forward(tape, dit, true, hidi_constant(tape, hidi_shape4(B, 1, SIZE, SIZE), z),
-                     hidi_constant(tape, hidi_shape1(B), t), NULL, y, &taps);
+                     hidi_constant(tape, hidi_shape1(B), t), NULL, HIDI_CLASSES(y), &taps);
     ck_assert_int_eq(hidi_read(tape, taps.condition, c), HIDI_OK);
     hidi_tape_destroy(tape);
 }

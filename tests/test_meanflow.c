@@ -50,7 +50,8 @@ static void run(outcome *o, hidi_dit *student, const hidi_dit *teacher,
     hidi_var *t = hidi_constant(tape, samples, times[0]);
     hidi_var *r = hidi_constant(tape, samples, times[1]);
     hidi_params_zero_grad(&student->params);
-    hidi_var *loss = hidi_meanflow_loss(tape, student, teacher, x, e, t, r, y, options, at, &terms);
+    hidi_var *loss = hidi_meanflow_loss(tape, student, teacher, x, e, t, r, HIDI_CLASSES(y),
+                                        options, at, &terms);
     ck_assert_msg(hidi_tape_status(tape) == HIDI_OK, "%s", hidi_error_message());
     ck_assert_int_eq(hidi_read(tape, terms.v, o->v), HIDI_OK);
     ck_assert_int_eq(hidi_read(tape, terms.dudt, o->dudt), HIDI_OK);

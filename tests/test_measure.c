@@ -57,7 +57,7 @@ START_TEST(samples_do_not_depend_on_the_reader)
     hidi_image_batch batch;
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_sample_inputs(samples.seed, &net->config, 0, N, x, y);
-    ok(hidi_sample(&samples.sampler, net, tape, x, y, N, NULL));
+    ok(hidi_sample(&samples.sampler, net, tape, x, HIDI_CLASSES(y), N, NULL));
     for (size_t i = 0; i < sizeof most / sizeof most[0]; i++) {
         size_t n = 0;
         ok(hidi_image_source_samples(&source, &samples));

@@ -86,6 +86,9 @@ REFUSED(conv2d_small, hidi_conv2d(tape, X(1, 2, 2, 5), X(4, 2, 3, 3), NULL, 1, 0
 REFUSED(conv2d_stride, hidi_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), NULL, 0, 0, 0))
 REFUSED(upsample2, hidi_upsample2(tape, X(2, 5, 5)))
 REFUSED(pixel_attention, hidi_pixel_attention(tape, X(1, 2, 2, 2), X(1, 2, 2, 3), X(1, 2, 2, 2)))
+REFUSED(cross_attention, hidi_cross_attention(tape, X(1, 2, 4), X(1, 3, 4), (int32_t[]){3}, 2))
+REFUSED(cross_attention_length,
+        hidi_cross_attention(tape, X(1, 2, 4), X(1, 3, 8), (int32_t[]){4}, 2))
 REFUSED(pixel_attention_rank, hidi_pixel_attention(tape, X(2, 2, 2), X(2, 2, 2), X(2, 2, 2)))
 REFUSED(upsample_conv2d, hidi_upsample_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 1, 1), X(4)))
 REFUSED(upsample_conv2d_bias, hidi_upsample_conv2d(tape, X(1, 2, 5, 5), X(4, 2, 3, 3), X(2)))
@@ -160,6 +163,8 @@ static const struct {
     { conv2d_stride, HIDI_BAD_SHAPE, { "conv2d: ", "stride 0" } },
     { upsample2, HIDI_BAD_SHAPE, { "upsample2: ", "[2, 5, 5]" } },
     { pixel_attention, HIDI_BAD_SHAPE, { "pixel_attention: ", "[1, 2, 2, 3]" } },
+    { cross_attention, HIDI_BAD_SHAPE, { "cross_attention: ", "kv [1, 3, 4]" } },
+    { cross_attention_length, HIDI_BAD_ARGUMENT, { "cross_attention: length 4", "0 to 3" } },
     { pixel_attention_rank, HIDI_BAD_SHAPE, { "pixel_attention: ", "q [2, 2, 2]" } },
     { upsample_conv2d, HIDI_BAD_SHAPE, { "upsample_conv2d: ", "w [4, 2, 1, 1]" } },
     { upsample_conv2d_bias, HIDI_BAD_SHAPE, { "upsample_conv2d: ", "b [2]" } },

@@ -128,6 +128,17 @@ BUILD(group_norm, hidi_group_norm(tape, in[0], arg[0], in[1], in[2], (hidi_real)
 BUILD(group_norm_self, hidi_group_norm(tape, in[0], arg[0], in[1], in[1], (hidi_real)1e-3))
 BUILD(pixel_attention, hidi_pixel_attention(tape, in[0], in[1], in[2]))
 BUILD(pixel_attention_self, hidi_pixel_attention(tape, in[0], in[0], in[0]))
+/* Lengths L, L - 1, ..., 0, L, ... */
+static hidi_var *attend(hidi_tape *tape, hidi_var *q, hidi_var *kv, size_t heads)
+{
+    int32_t length[8];
+    const size_t L = kv->shape.dim[1];
+    for (size_t b = 0; b < 8; b++)
+        length[b] = (int32_t)(L - b % (L + 1));
+    return hidi_cross_attention(tape, q, kv, length, heads);
+}
+
+BUILD(cross_attention, attend(tape, in[0], in[1], arg[0]))
 BUILD(average_pool, hidi_average_pool(tape, in[0], arg[0], arg[1], arg[2]))
 
 /* Numbers below `bound`, with repetitions and gaps. */
@@ -249,6 +260,11 @@ static const op_case cases[] = {
     { "pixel_attention, one pixel", build_pixel_attention, ANY, 3,
       { S4(2, 4, 1, 1), S4(2, 4, 1, 1), S4(2, 4, 1, 1) }, { 0 } },
     { "pixel_attention of itself", build_pixel_attention_self, ANY, 1, { S4(2, 2, 2, 2) }, { 0 } },
+    { "cross_attention", build_cross_attention, ANY, 2, { S3(2, 5, 8), S3(2, 3, 16) }, { 2 } },
+    { "cross_attention, to nothing", build_cross_attention, ANY, 2, { S3(3, 2, 3), S3(3, 2, 6) },
+      { 3 } },
+    { "cross_attention, one token", build_cross_attention, ANY, 2, { S3(1, 1, 4), S3(1, 1, 8) },
+      { 1 } },
     { "average_pool", build_average_pool, ANY, 1, { S4(2, 2, 5, 6) }, { 3, 2, 1 } },
     { "average_pool, overlapping", build_average_pool, ANY, 1, { S4(1, 2, 5, 4) }, { 3, 1, 1 } },
     { "average_pool, 1 x 1", build_average_pool, ANY, 1, { S4(1, 1, 2, 2) }, { 1, 1, 0 } },

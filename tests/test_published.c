@@ -185,7 +185,7 @@ static void velocity_along(const hidi_dit *net, const hidi_real *z, const hidi_r
     hidi_var *u = hidi_dit_velocity(
         tape, net, true, hidi_constant(tape, hidi_shape4(B, C, SIDE, SIDE), moved),
         hidi_constant(tape, hidi_shape1(B), times),
-        r ? hidi_constant(tape, hidi_shape1(B), r) : NULL, labels);
+        r ? hidi_constant(tape, hidi_shape1(B), r) : NULL, HIDI_CLASSES(labels));
     ok(hidi_read(tape, u, out));
     for (int i = 0; i < B * PIXELS; i++)
         v[i] = (double)out[i];
@@ -226,7 +226,7 @@ START_TEST(tangents_belong_to_values_and_gradients_to_tangents)
     hidi_var *u = hidi_dit_velocity(
         tape, net, true, hidi_dual(tape, z_in, hidi_constant(tape, shape, dz)),
         hidi_dual(tape, t_in, hidi_constant(tape, hidi_shape1(B), ones)),
-        interval ? hidi_constant(tape, hidi_shape1(B), r) : NULL, labels);
+        interval ? hidi_constant(tape, hidi_shape1(B), r) : NULL, HIDI_CLASSES(labels));
     ok(hidi_read_tangent(tape, u, du));
     ck_assert_msg(relative(du, ahead, B * PIXELS) < tolerance, "tangent off by %g",
                   relative(du, ahead, B * PIXELS));
@@ -327,7 +327,7 @@ START_TEST(whole_trajectories)
     hidi_tape *tape = hidi_tape_create(backend);
     ok(hidi_sampler_check(&sampler, net));
     for (long k = STEPS; k > 0; k--)
-        ok(hidi_sample_step_with(&sampler, net, tape, k, x, y, 2,
+        ok(hidi_sample_step_with(&sampler, net, tape, k, x, HIDI_CLASSES(y), 2,
                                  noise + (size_t)(STEPS - k) * n));
     ok(hidi_tensor_file_need(&expected, trajectories[_i].name, &tensor));
     double *reference = malloc(n * sizeof *reference);
@@ -358,9 +358,9 @@ START_TEST(step_noise_does_not_depend_on_the_batch)
                             .guidance = 1, .batch = 1, .seed = 5};
     draw(one, N * PIXELS, 1000, 1);
     memcpy(all, one, sizeof all);
-    ok(hidi_sample(&sampler, net, tape, one, y, N, NULL));
+    ok(hidi_sample(&sampler, net, tape, one, HIDI_CLASSES(y), N, NULL));
     sampler.batch = N;
-    ok(hidi_sample(&sampler, net, tape, all, y, N, NULL));
+    ok(hidi_sample(&sampler, net, tape, all, HIDI_CLASSES(y), N, NULL));
     for (int i = 0; i < N * PIXELS; i++)
         ck_assert_double_eq_tol((double)one[i], (double)all[i],
                                 1000 * (double)HIDI_REAL_EPSILON * (1 + fabs((double)all[i])));

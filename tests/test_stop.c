@@ -34,7 +34,7 @@ static hidi_status sample(void)
     int32_t y[N];
     hidi_tape *tape = hidi_tape_create(backend);
     hidi_sample_inputs(1, &net->config, 0, N, x, y);
-    const hidi_status status = hidi_sample(&sampler, net, tape, x, y, N, NULL);
+    const hidi_status status = hidi_sample(&sampler, net, tape, x, HIDI_CLASSES(y), N, NULL);
     hidi_tape_destroy(tape);
     return status;
 }

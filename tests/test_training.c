@@ -623,7 +623,7 @@ static void velocity_of(const hidi_dit *net, hidi_real *out)
     hidi_normal((hidi_random){1, HIDI_STREAM_TEST, 5}, 0, host, sizeof host / sizeof host[0]);
     hidi_var *z = hidi_constant(tape, hidi_shape4(2, 3, 8, 8), host);
     hidi_var *t = hidi_filled(tape, hidi_shape1(2), (hidi_real)0.7);
-    hidi_var *u = hidi_dit_velocity(tape, net, true, z, t, NULL, label);
+    hidi_var *u = hidi_dit_velocity(tape, net, true, z, t, NULL, HIDI_CLASSES(label));
     ck_assert_int_eq(hidi_tape_status(tape), HIDI_OK);
     ck_assert_int_eq(hidi_read(tape, u, out), HIDI_OK);
     hidi_tape_destroy(tape);

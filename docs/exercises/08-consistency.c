@@ -4,7 +4,7 @@
 #include "random_net.h"
 
 hidi_var *hidi_consistency_loss(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
-                                hidi_var *t, hidi_var *s, const int32_t *y);
+                                hidi_var *t, hidi_var *s, const hidi_condition *y);
 
 #define T 0.7
 
@@ -20,9 +20,11 @@ static hidi_real *gradient(hidi_tape *tape, hidi_dit *net, double step)
     hidi_var *t = hidi_filled(tape, hidi_shape1(BATCH), (hidi_real)T);
     hidi_var *r = hidi_filled(tape, hidi_shape1(BATCH), 0);
     hidi_var *s = hidi_filled(tape, hidi_shape1(BATCH), (hidi_real)(T - step));
-    hidi_var *loss = step > 0 ? hidi_consistency_loss(tape, net, z, v, t, s, some_classes)
-                              : hidi_meanflow_loss_at(tape, net, z, v, t, r, some_classes, &options,
-                                                      NULL, &terms);
+    hidi_var *loss = step > 0 ? hidi_consistency_loss(tape, net, z, v, t, s,
+                                                    HIDI_CLASSES(some_classes))
+                              : hidi_meanflow_loss_at(tape, net, z, v, t, r,
+                                                      HIDI_CLASSES(some_classes), &options, NULL,
+                                                      &terms);
     if (hidi_tape_backward(tape, loss, NULL) != HIDI_OK) {
         printf("%s\n", hidi_error_message());
         exit(1);

@@ -10,7 +10,7 @@ static void sample(const hidi_dit *net, hidi_tape *tape, hidi_solver solver, lon
     const hidi_sampler sampler = {
         .solver = solver, .steps = steps, .guidance = 1.5, .batch = BATCH};
     draw(x, BATCH * PIXELS, 1, 1);
-    if (hidi_sample(&sampler, net, tape, x, some_classes, BATCH, NULL) != HIDI_OK) {
+    if (hidi_sample(&sampler, net, tape, x, HIDI_CLASSES(some_classes), BATCH, NULL) != HIDI_OK) {
         printf("%s\n", hidi_error_message());
         exit(1);
     }

@@ -16,7 +16,7 @@ static hidi_var *discriminate(hidi_tape *tape, hidi_var *x)
 {
     hidi_head_output output;
     hidi_var *t = hidi_filled(tape, hidi_shape1(BATCH), (hidi_real)0.1);
-    hidi_heads_forward(tape, heads, true, net, true, x, t, some_classes, &output);
+    hidi_heads_forward(tape, heads, true, net, true, x, t, HIDI_CLASSES(some_classes), &output);
     return output.logits;
 }
 

@@ -15,7 +15,7 @@ static hidi_status add_gradient(hidi_tape *tape, const hidi_dit *net, size_t fir
     hidi_var *loss = hidi_flow_loss(tape, net, hidi_constant(tape, shape, x + first * PIXELS),
                                     hidi_constant(tape, shape, e + first * PIXELS),
                                     hidi_constant(tape, hidi_shape1(n), t + first),
-                                    some_classes + first);
+                                    HIDI_CLASSES(some_classes + first));
     return hidi_tape_backward(tape, hidi_scale(tape, loss, (hidi_real)weight), NULL);
 }
 

@@ -184,7 +184,7 @@ static hidi_status map_of(training *s, const yardstick *y, long steps, double *u
         label[j] = 1; /* the null class */
     for (int i = 0; i < n; i++)
         x[i] = (hidi_real)y->e[i];
-    HIDI_TRY(hidi_sample(&sampler, s->average, s->tape, x, label, EVALUATED, NULL));
+    HIDI_TRY(hidi_sample(&sampler, s->average, s->tape, x, HIDI_CLASSES(label), EVALUATED, NULL));
     for (int i = 0; i < n; i++)
         u[i] = y->e[i] - (double)x[i];
     return HIDI_OK;

@@ -67,6 +67,10 @@ hidi_var *hidi_attention(hidi_tape *tape, hidi_var *qkv, size_t heads);
 /* Attention of one head over the pixels of images q, k, v [B, C, H, W] -> [B, C, H, W]; the matrix
  * of pixels by pixels is never held as a whole (pixel_attention.c) */
 hidi_var *hidi_pixel_attention(hidi_tape *tape, hidi_var *q, hidi_var *k, hidi_var *v);
+/* Multi-head attention of q [B, T, D] to the first length[b] rows (host; 0: y is 0) of kv [B, L, 2 D],
+ * keys and then values -> [B, T, D]; heads as in hidi_attention (cross_attention.c) */
+hidi_var *hidi_cross_attention(hidi_tape *tape, hidi_var *q, hidi_var *kv, const int32_t *length,
+                               size_t heads);
 hidi_var *hidi_softmax(hidi_tape *tape, hidi_var *x); /* over the last extent */
 
 /* --- normalisation and modulation (norm.c) ---------------------------------------------------- */

@@ -67,7 +67,9 @@ static int run_probe(const hidi_command *command, int argc, char **argv)
 const hidi_command hidi_command_probe = {
     "probe", "KIND", "evaluates one computation on tensors from a file, to compare with yours",
     "Inputs and results are safetensors files; t and r are [B] in [0, 1] with r <= t, y is [B]\n"
-    "integers (n_classes: no class), images are [B, C, H, W].  Nothing is drawn at random.\n"
+    "integers (n_classes: no class; for a model that takes captions c [B, L, D_c], or words\n"
+    "[B, L], and mask [B, L] take its place, and a row of zeros is no caption), images are\n"
+    "[B, C, H, W].  Nothing is drawn at random.\n"
     "\n"
     "KIND      --model                inputs                results\n"
     "dit       a DiT                  z t y [r]             out\n"

@@ -18,29 +18,34 @@ typedef struct options {
 static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t image_size,
                                 uint64_t seed, const options *from)
 {
-    if (strcmp(data->name, "shapes") == 0) {
+    const bool is_scenes = strcmp(data->name, "scenes") == 0;
+    if (is_scenes || strcmp(data->name, "shapes") == 0) {
         if (path != NULL && path[0] != '\0')
             return hidi_error(HIDI_BAD_ARGUMENT,
-                              "data set 'shapes' is procedural and takes no path, found '%s'",
-                              path);
-        return hidi_shapes_open(data, image_size, seed);
+                              "data set '%s' is procedural and takes no path, found '%s'",
+                              data->name, path);
+        return is_scenes ? hidi_scenes_open(data, image_size, seed)
+                         : hidi_shapes_open(data, image_size, seed);
     }
     hidi_status (*open)(hidi_dataset *, const char *, size_t) = NULL;
     const bool is_folder = strcmp(data->name, "folder") == 0;
+    const bool is_captions = strcmp(data->name, "captions") == 0;
     const bool is_latents = strcmp(data->name, "latents") == 0;
     if (strcmp(data->name, "idx") == 0)
         open = hidi_idx_open;
     else if (strcmp(data->name, "cifar10") == 0)
         open = hidi_cifar10_open;
-    else if (!is_folder && !is_latents)
+    else if (!is_folder && !is_captions && !is_latents)
         return hidi_error(HIDI_BAD_ARGUMENT,
-                          "no data set is called '%s'; there are shapes, idx, cifar10, folder and "
-                          "latents",
+                          "no data set is called '%s'; there are shapes, scenes, idx, cifar10, "
+                          "folder, captions and latents",
                           data->name);
     if (path == NULL || path[0] == '\0')
         return hidi_error(HIDI_BAD_ARGUMENT, "data set '%s' needs a path", data->name);
     if (is_latents)
         return hidi_latents_open(data, path, image_size, from->draw, seed);
+    if (is_captions)
+        return hidi_captions_open(data, path, image_size, &from->folder);
     return is_folder ? hidi_folder_open(data, path, image_size, &from->folder)
                      : open(data, path, image_size);
 }
@@ -81,6 +86,13 @@ hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size
     return open_as(data, "folder", path, image_size, 0, &from);
 }
 
+hidi_status hidi_dataset_open_captions(hidi_dataset **data, const char *path, size_t image_size,
+                                       const hidi_folder_options *folder)
+{
+    const options from = {*folder, false};
+    return open_as(data, "captions", path, image_size, 0, &from);
+}
+
 hidi_status hidi_dataset_open_latents(hidi_dataset **data, const char *path, size_t image_size,
                                       bool draw, uint64_t seed)
 {
@@ -94,6 +106,7 @@ void hidi_dataset_close(hidi_dataset *data)
         return;
     if (data->close != NULL)
         data->close(data);
+    hidi_caption_list_free(data->caption_list);
     free(data->class_name);
     free(data);
 }

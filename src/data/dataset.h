@@ -15,16 +15,18 @@
 #include "../core/random.h"
 #include "../core/real.h"
 #include "../core/status.h"
+#include "captions.h"
 
 typedef enum hidi_split { HIDI_TRAIN, HIDI_TEST, HIDI_VALIDATION, HIDI_SPLITS } hidi_split;
 
 typedef struct hidi_dataset hidi_dataset;
 
 struct hidi_dataset {
-    char name[32];              /* "shapes", "idx", "cifar10", "folder", "latents"           */
+    char name[32];              /* "shapes", "scenes", "idx", "cifar10", "folder", "latents" */
     size_t channels, height, width;
     size_t n_classes;
     char (*class_name)[48];     /* [n_classes]; owned                                        */
+    const hidi_captions *captions; /* NULL: labels are classes; else their numbers in this list */
     uint64_t count[HIDI_SPLITS]; /* images of each split; all 0: unlimited (procedural)      */
     bool mirrored;              /* the second half of the training images is the first, left
                                  * and right exchanged                                       */
@@ -38,12 +40,15 @@ struct hidi_dataset {
      * `random`, whose draws from number `at` on are its own.  NULL: images do not vary, get. */
     void (*draw)(const hidi_dataset *data, uint64_t index, hidi_random random, uint64_t at,
                  hidi_real *image, int32_t *label);
+    struct hidi_caption_list *caption_list; /* what captions points to; owned; NULL: state is   */
     void (*close)(hidi_dataset *data); /* frees `state`                                       */
     void *state;
 };
 
 /* Opens a data set:
  *   "shapes"   procedural, path NULL, any image_size from 8 to 4096 (16, 32, 64)
+ *   "scenes"   procedural pictures with captions (scenes.c has their grammar), otherwise like "shapes",
+ *              from a size of 16
  *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ..., or
  *              with a dot, train-images.idx3-ubyte), or EMNIST's: path is then the folder and the
  *              beginning of their names, FOLDER/emnist-letters.  If path mentions emnist, there are
@@ -54,6 +59,9 @@ struct hidi_dataset {
  *              class (in name order) is the test split (at least one class must have ten); pictures
  *              of the kinds of io/image.h, and one of another kind is an error.  Images are
  *              numbered in turns, one of each class; they have 3 channels if any of them has
+ *   "captions" pictures of a folder, each with a caption: path/metadata.jsonl ({"file_name": ...,
+ *              "text": ...} a line), path/metadata.csv (columns file_name, text), or NAME.txt beside
+ *              NAME.png.  Every tenth (in name order) is the test split
  *   "latents"  a file of hidi encode: images are latents (of any channels, and not in [-1, 1]),
  *              times the autoencoder's scale, drawn as hidi_dataset_open_latents says
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
@@ -78,6 +86,10 @@ hidi_folder_options hidi_folder_defaults(void);
 /* Opens a folder with these options; data->note says what they leave out: transparency, orientation. */
 hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
                                      const hidi_folder_options *options);
+
+/* The same of pictures with captions. */
+hidi_status hidi_dataset_open_captions(hidi_dataset **data, const char *path, size_t image_size,
+                                       const hidi_folder_options *options);
 
 /* Opens a file of latents, which is mapped into memory: of each image the mean, or with `draw` a
  * draw from its distribution: in a batch another one each time, otherwise (get) one that is a
@@ -104,6 +116,27 @@ bool hidi_split_find(const char *word, hidi_split *split);
 
 /* In sentences: "training", "test" or "validation". */
 const char *hidi_split_name(hidi_split split);
+
+/* The number of no class, or of the null caption: how many of them there are. */
+static inline size_t hidi_dataset_null(const hidi_dataset *data)
+{
+    return data->captions != NULL ? data->captions->n : data->n_classes;
+}
+
+/* What sample number i is asked for: classes go round. */
+static inline int32_t hidi_dataset_asked(const hidi_dataset *data, uint64_t i)
+{
+    return data->captions != NULL ? hidi_captions_asked(data->captions, i)
+                                  : (int32_t)(i % data->n_classes);
+}
+
+/* The class of a label, below n_classes. */
+static inline int32_t hidi_dataset_class(const hidi_dataset *data, int32_t label)
+{
+    return data->captions != NULL && data->captions->class_of != NULL
+               ? data->captions->class_of[label]
+               : label;
+}
 
 /* Are there n images in this split?  Else an error that says how many there are. */
 hidi_status hidi_dataset_has(const hidi_dataset *data, hidi_split split, uint64_t n);

@@ -10,6 +10,7 @@
 
 #include "core/array.h"
 #include "core/stop.h"
+#include "data/caption_list.h"
 #include "data/listing.h"
 #include "data/readers.h"
 #include "io/image.h"
@@ -251,6 +252,57 @@ static hidi_status open_listed(hidi_dataset *data, const char *path, size_t imag
     HIDI_TRY(decode(data, list, image_size, options));
     HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));
     return keep(data, list);
+}
+
+/* --- pictures with captions --------------------------------------------------------------------- */
+
+/* Every tenth is a test picture; its label is its number, which is its caption's. */
+static hidi_status list_captioned(listing *list, const char *path, const hidi_name_list *names)
+{
+    size_t rank[2] = {0, 0};
+    if (names->n < 10)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %zu pictures, of which every tenth would be a test "
+                                           "image: expected 10 or more",
+                          path, names->n);
+    for (size_t i = 0; i < names->n; i++) {
+        picture about = {.split = i % 10 == 9 ? HIDI_TEST : HIDI_TRAIN, .label = (int32_t)i};
+        about.rank = rank[about.split]++;
+        if (!append_picture(list, path, names->name[i], about))
+            return no_memory(path);
+    }
+    qsort(list->item, list->n, sizeof *list->item, by_turns);
+    return HIDI_OK;
+}
+
+static hidi_status open_captioned(hidi_dataset *data, const char *path, size_t image_size,
+                                  const hidi_folder_options *options, listing *list,
+                                  hidi_name_list *names, hidi_name_list *text)
+{
+    HIDI_TRY(list_names(names, path, HIDI_LIST_PICTURES));
+    HIDI_TRY(hidi_captions_of_pictures(text, path, names));
+    HIDI_TRY(hidi_captions_attach(data, path, names, text));
+    HIDI_TRY(list_captioned(list, path, names));
+    HIDI_TRY(decode(data, list, image_size, options));
+    HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));
+    return keep(data, list);
+}
+
+hidi_status hidi_captions_open(hidi_dataset *data, const char *path, size_t image_size,
+                               const hidi_folder_options *options)
+{
+    hidi_byte_images *images;
+    listing list = {0};
+    hidi_name_list names = {0}, text = {0};
+    if (options->resize != HIDI_RESIZE_NONE && image_size == 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s: to resize pictures, their size has to be said "
+                                             "(data.size)", path);
+    HIDI_TRY(hidi_byte_images_attach(data, &images));
+    const hidi_status status =
+        open_captioned(data, path, image_size, options, &list, &names, &text);
+    free_listing(&list);
+    hidi_name_list_free(&names);
+    hidi_name_list_free(&text);
+    return status;
 }
 
 hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size,

@@ -200,6 +200,8 @@ static hidi_status dataset_next(hidi_image_source *source, size_t most, hidi_ima
     if (state->most == 0)
         return hidi_error(HIDI_NO_MEMORY, "out of memory for %zu images", n);
     hidi_dataset_range(data, state->split, source->first, n, state->images, state->labels);
+    for (size_t i = 0; i < n; i++)
+        state->labels[i] = hidi_dataset_class(data, state->labels[i]);
     hidi_image_source_spread(state->images, n, pixels, data->channels, batch->images,
                              source->channels);
     batch->labels = state->labels;

@@ -64,6 +64,10 @@ static bool is_listed(const char *path, const char *name, hidi_listed what)
 {
     if (name[0] == '.')
         return false;
+    if (what == HIDI_LIST_TEXTS) {
+        const size_t length = strlen(name);
+        return length > 4 && strcmp(name + length - 4, ".txt") == 0;
+    }
     return what == HIDI_LIST_FOLDERS ? hidi_has_folder(path, name) : hidi_image_named(name);
 }
 

@@ -14,6 +14,7 @@ typedef struct hidi_name_list {
 
 typedef enum hidi_listed {
     HIDI_LIST_FOLDERS,
+    HIDI_LIST_TEXTS, /* NAME.txt */
     HIDI_LIST_PICTURES /* names of pictures, of kinds that are not read, too (io/image.h) */
 } hidi_listed;
 

@@ -10,10 +10,18 @@
 #include "data/image_source.h"
 
 hidi_status hidi_shapes_open(hidi_dataset *data, size_t image_size, uint64_t seed);
+hidi_status hidi_scenes_open(hidi_dataset *data, size_t image_size, uint64_t seed);
 hidi_status hidi_idx_open(hidi_dataset *data, const char *path, size_t image_size);
 hidi_status hidi_cifar10_open(hidi_dataset *data, const char *path, size_t image_size);
 hidi_status hidi_folder_open(hidi_dataset *data, const char *path, size_t image_size,
                              const hidi_folder_options *options);
+
+/* Pictures with captions (caption_list.h). */
+hidi_status hidi_captions_open(hidi_dataset *data, const char *path, size_t image_size,
+                               const hidi_folder_options *options);
+
+typedef struct hidi_caption_list hidi_caption_list;
+void hidi_caption_list_free(hidi_caption_list *list); /* NULL is allowed */
 
 hidi_status hidi_latents_open(hidi_dataset *data, const char *path, size_t image_size, bool draw,
                               uint64_t seed);

@@ -54,8 +54,8 @@ static void sum_over_patches(const hidi_dit_config *c, const hidi_real *g, size_
 
 /* D's logits of images that are already noised, and their maps. */
 static hidi_status maps_of(hidi_tape *tape, const hidi_heads *heads, const hidi_dit *backbone,
-                           hidi_real *z, const int32_t *y, size_t n, double t, hidi_real *weights,
-                           hidi_real *scores, hidi_real *gradient)
+                           hidi_real *z, const hidi_condition *y, size_t n, double t,
+                           hidi_real *weights, hidi_real *scores, hidi_real *gradient)
 {
     const hidi_dit_config *c = &backbone->config;
     hidi_head_output output;
@@ -78,8 +78,8 @@ static hidi_status maps_of(hidi_tape *tape, const hidi_heads *heads, const hidi_
 }
 
 hidi_status hidi_token_maps(hidi_tape *tape, const hidi_heads *heads, const hidi_dit *backbone,
-                            const hidi_real *x, const int32_t *y, size_t n, double t, uint64_t seed,
-                            uint64_t step, hidi_real *weights, hidi_real *scores,
+                            const hidi_real *x, const hidi_condition *y, size_t n, double t,
+                            uint64_t seed, uint64_t step, hidi_real *weights, hidi_real *scores,
                             hidi_real *gradient)
 {
     const hidi_dit_config *c = &backbone->config;
@@ -221,11 +221,12 @@ hidi_status hidi_find_defects(const hidi_heads *heads, const hidi_dit *backbone,
         status = hidi_dataset_has(data, split, n);
     for (size_t first = 0; first < n && status == HIDI_OK; first += BATCH) {
         const size_t B = n - first < BATCH ? n - first : BATCH;
+        const hidi_condition y = {.number = b.label, .captions = data->captions};
         status = hidi_check_stop();
         if (status == HIDI_OK)
             status = plant(&b, data, split, first, B, c->patch, kind, seed);
         for (int d = 0; d < 2 && status == HIDI_OK; d++)
-            status = hidi_token_maps(tape, heads, backbone, d ? b.damaged : b.clean, b.label, B, t,
+            status = hidi_token_maps(tape, heads, backbone, d ? b.damaged : b.clean, &y, B, t,
                                      seed, first, b.map[d][0], b.map[d][1], b.map[d][2]);
         for (int f = 0; f < HIDI_FINDERS && status == HIDI_OK; f++)
             for (size_t i = 0; i < B && b.map[0][f] != NULL; i++)

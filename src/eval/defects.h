@@ -18,8 +18,8 @@
  *   gradient  sum over the token's pixels and channels of |dD/dz|
  * Resets the tape. */
 hidi_status hidi_token_maps(hidi_tape *tape, const hidi_heads *heads, const hidi_dit *backbone,
-                            const hidi_real *x, const int32_t *y, size_t n, double t, uint64_t seed,
-                            uint64_t step, hidi_real *weights, hidi_real *scores,
+                            const hidi_real *x, const hidi_condition *y, size_t n, double t,
+                            uint64_t seed, uint64_t step, hidi_real *weights, hidi_real *scores,
                             hidi_real *gradient);
 
 typedef enum hidi_finder {

@@ -140,11 +140,12 @@ static void add_gradients(pass *p)
 /* One batch, damaged or not: its logits to D and worst [size]. */
 static hidi_status look(pass *p, bool damage, double *D, double *worst)
 {
+    const hidi_condition y = {.number = p->label, .captions = p->task->data->captions};
     hidi_head_output output;
     hidi_var *z, *t;
     bool has_scores, has_weights = false;
     HIDI_TRY(show(p, damage, &z, &t));
-    HIDI_TRY(hidi_heads_forward(p->tape, p->heads, true, p->backbone, true, z, t, p->label,
+    HIDI_TRY(hidi_heads_forward(p->tape, p->heads, true, p->backbone, true, z, t, &y,
                                 &output));
     HIDI_TRY(hidi_read(p->tape, output.logits, p->map));
     reduce(p, hidi_count(output.logits->shape) / p->size, false, D);

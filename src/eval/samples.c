@@ -26,18 +26,23 @@ static hidi_status draw_batch(hidi_image_source *source, samples_state *state)
     const uint64_t left = source->count - source->first;
     const size_t n = left < s->sampler.batch ? (size_t)left : s->sampler.batch;
     hidi_sample_inputs(s->seed, &s->net->config, (size_t)source->first, n, state->x, state->y);
+    for (size_t i = 0; s->captions != NULL && i < n; i++)
+        state->y[i] = hidi_captions_asked(s->captions, source->first + i);
     for (size_t i = 0; s->label != NULL && i < n; i++)
         state->y[i] = *s->label;
+    const hidi_condition y = {.number = state->y, .captions = s->captions};
     hidi_sampler sampler = s->sampler;
     sampler.seed = s->seed;
     sampler.first = source->first;
     const double started = hidi_seconds();
-    HIDI_TRY(hidi_sample(&sampler, s->net, state->tape, state->x, state->y, n, NULL));
+    HIDI_TRY(hidi_sample(&sampler, s->net, state->tape, state->x, &y, n, NULL));
     if (s->decoder != NULL)
         HIDI_TRY(hidi_autoencoder_images(s->decoder, state->tape, state->x, n,
                                          s->net->config.image_size, s->net->config.image_size,
                                          state->image));
     source->seconds += hidi_seconds() - started;
+    for (size_t i = 0; s->captions != NULL && s->captions->class_of != NULL && i < n; i++)
+        state->y[i] = s->captions->class_of[state->y[i]];
     state->drawn = n;
     state->given = 0;
     return HIDI_OK;
@@ -84,7 +89,10 @@ static hidi_status check(const hidi_samples *s)
     if (s->channels != 0 && s->channels != C && C != 1)
         return hidi_error(HIDI_BAD_SHAPE, "makes images of %zu channels, expected %zu", C,
                           s->channels);
-    if (s->label != NULL && (*s->label < 0 || (size_t)*s->label >= c->n_classes))
+    if ((c->caption_length > 0) != (s->captions != NULL))
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s captions", s->captions ? "takes no" : "needs");
+    const size_t most = s->captions != NULL ? s->captions->n : c->n_classes;
+    if (s->label != NULL && (*s->label < 0 || (size_t)*s->label >= most))
         return hidi_error(HIDI_BAD_ARGUMENT, "class %ld: there are classes 0 to %zu",
                           (long)*s->label, c->n_classes - 1);
     if (s->sampler.batch < 1)

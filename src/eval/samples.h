@@ -25,6 +25,7 @@ typedef struct hidi_samples {
                                       * of; NULL: they are images                                */
     size_t channels;      /* of the images given; 0: the network's.  One channel may be repeated */
     const int32_t *label; /* the class of all; NULL: the classes go round                        */
+    const hidi_captions *captions; /* what the numbers are of; NULL: classes                    */
     bool eight_bits;      /* rounded as in a PNG file                                            */
 } hidi_samples;
 

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "io/atomic_file.h"
@@ -63,5 +64,45 @@ hidi_status hidi_json_file_texts(const char *path, const char *key, hidi_json_fi
     HIDI_TRY(load(path, &json));
     const hidi_status status = take_all(json_object_get(json, key), path, key, take, context);
     json_decref(json);
+    return status;
+}
+
+static hidi_status take_line(const char *line, size_t bytes, const char *const keys[2],
+                             hidi_json_file_taker *take, void *context)
+{
+    json_error_t reason;
+    json_t *json = json_loadb(line, bytes, 0, &reason);
+    if (json == NULL)
+        return hidi_error(HIDI_BAD_FORMAT, "%s", reason.text);
+    const char *value[2];
+    hidi_status status = HIDI_OK;
+    for (int i = 0; i < 2 && status == HIDI_OK; i++) {
+        value[i] = json_string_value(json_object_get(json, keys[i]));
+        if (value[i] == NULL)
+            status = hidi_error(HIDI_BAD_FORMAT, "no text \"%s\"", keys[i]);
+    }
+    if (status == HIDI_OK)
+        status = take(context, value[0], value[1]);
+    json_decref(json);
+    return status;
+}
+
+hidi_status hidi_json_lines_texts(const char *path, const char *name, const char *text,
+                                  hidi_json_file_taker *take, void *context)
+{
+    const char *const keys[2] = {name, text};
+    unsigned char *all;
+    size_t bytes;
+    long line = 1;
+    HIDI_TRY(hidi_read_file(path, &all, &bytes));
+    hidi_status status = HIDI_OK;
+    for (size_t at = 0, n; at < bytes && status == HIDI_OK; at += n + 1, line++) {
+        const unsigned char *end = memchr(all + at, '\n', bytes - at);
+        n = end != NULL ? (size_t)(end - (all + at)) : bytes - at;
+        if (n > 0 && !(n == 1 && all[at] == '\r'))
+            status = hidi_error_prefix(take_line((const char *)all + at, n, keys, take, context),
+                                       "%s: line %ld", path, line);
+    }
+    free(all);
     return status;
 }

@@ -20,6 +20,10 @@
 hidi_status hidi_classes_to_file(const hidi_dataset *data, hidi_tensor_file *file)
 {
     const size_t longest = sizeof data->class_name[0];
+    if (data->captions != NULL)
+        return data->captions->words == NULL
+                   ? HIDI_OK
+                   : hidi_tensor_file_add_meta(file, "hidi.words", data->captions->words);
     if (data->class_name == NULL || data->n_classes < 1)
         return HIDI_OK;
     for (size_t i = 0; i < data->n_classes; i++)

@@ -38,7 +38,7 @@ static void summarise(const hidi_dataset *data, hidi_split split, hidi_real *ima
         int32_t label;
         const double share = (double)i / (double)s->n;
         data->get(data, split, count > 0 ? (uint64_t)(share * (double)count) : i, image, &label);
-        s->class[label]++;
+        s->class[hidi_dataset_class(data, label)]++;
         for (size_t k = 0; k < data->channels * area; k++) {
             const double x = (double)image[k];
             s->channel[2 * (k / area)] += x;
@@ -129,6 +129,7 @@ static hidi_status gather(const hidi_dataset *data, hidi_split split, size_t row
     for (uint64_t i = 0; i < last && missing > 0; i++) {
         int32_t y;
         data->get(data, split, i, image, &y);
+        y = hidi_dataset_class(data, y);
         if ((size_t)y >= rows || found[y] == columns)
             continue;
         memcpy(x + ((size_t)y * columns + found[y]++) * pixels, image, pixels * sizeof *x);

@@ -60,7 +60,9 @@ static hidi_status gather_samples(hidi_image_set *set, const hidi_eval_context *
     else
         HIDI_TRY(hidi_session_dit(context->session, path, HIDI_GIVEN_ALL, &net));
     const hidi_sampler sampler = hidi_settings_sampler(s, net->config.has_interval);
-    hidi_samples samples = hidi_settings_samples(s, net, &sampler, (size_t)s->eval.images);
+    const hidi_captions *captions = context->data ? context->data->captions : NULL;
+    hidi_samples samples =
+        hidi_settings_samples(s, net, &sampler, captions, (size_t)s->eval.images);
     samples.channels = context->extractor->channels;
     samples.eight_bits = context->eight_bits;
     hidi_status status =

@@ -45,7 +45,7 @@ static hidi_samples one_step(const hidi_growth *g, const hidi_dit *net, size_t n
                                   .steps = 1,
                                   .guidance = 1,
                                   .batch = (size_t)s->sample.batch};
-    hidi_samples samples = hidi_settings_samples(s, net, &sampler, n);
+    hidi_samples samples = hidi_settings_samples(s, net, &sampler, g->data->captions, n);
     samples.decoder = g->session->coder;
     return samples;
 }

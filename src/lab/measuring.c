@@ -92,10 +92,12 @@ hidi_dit_config hidi_pictured(const hidi_session *session, const hidi_dit_config
 }
 
 hidi_samples hidi_settings_samples(const hidi_settings *settings, const hidi_dit *net,
-                                   const hidi_sampler *sampler, size_t count)
+                                   const hidi_sampler *sampler, const hidi_captions *captions,
+                                   size_t count)
 {
     return (hidi_samples){.net = net,
                           .sampler = *sampler,
                           .seed = (uint64_t)settings->sample.seed,
-                          .count = count};
+                          .count = count,
+                          .captions = captions};
 }

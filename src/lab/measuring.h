@@ -45,6 +45,7 @@ hidi_dit_config hidi_pictured(const hidi_session *session, const hidi_dit_config
 
 /* `count` samples of a net with the settings' seed. */
 hidi_samples hidi_settings_samples(const hidi_settings *settings, const hidi_dit *net,
-                                   const hidi_sampler *sampler, size_t count);
+                                   const hidi_sampler *sampler, const hidi_captions *captions,
+                                   size_t count);
 
 #endif

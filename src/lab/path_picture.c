@@ -38,7 +38,7 @@ static hidi_real *cell(const path_cells *cells, int row, size_t column)
 
 /* x = z_t - t v_w(z_t, t, y); at t = 0 that is z. */
 static hidi_status predict(const hidi_generator *teacher, hidi_tape *tape, double t,
-                           const hidi_real *z, int32_t y, hidi_real *x)
+                           const hidi_real *z, const hidi_condition *y, hidi_real *x)
 {
     const hidi_dit_config *c = &teacher->net->config;
     hidi_tape_reset(tape);
@@ -46,7 +46,7 @@ static hidi_status predict(const hidi_generator *teacher, hidi_tape *tape, doubl
     const hidi_shape shape = hidi_shape4(1, c->channels, c->image_size, c->image_size);
     hidi_var *z_t = hidi_constant(tape, shape, z);
     hidi_var *v =
-        hidi_guided_velocity(tape, teacher->net, z_t, t_1, &y, teacher->sampler.guidance);
+        hidi_guided_velocity(tape, teacher->net, z_t, t_1, y, teacher->sampler.guidance);
     hidi_var *image = hidi_denoised(tape, z_t, v, t_1);
     HIDI_TRY(hidi_tape_status(tape));
     return hidi_read(tape, image, x);
@@ -54,14 +54,14 @@ static hidi_status predict(const hidi_generator *teacher, hidi_tape *tape, doubl
 
 /* The first two rows; z: the noise on entry. */
 static hidi_status follow(const path_cells *cells, const hidi_generator *teacher, hidi_tape *tape,
-                          hidi_real *z, int32_t y)
+                          hidi_real *z, const hidi_condition *y)
 {
     const long steps = teacher->sampler.steps;
     const size_t bytes = cells->pixels * sizeof *z;
     long k = steps;
     for (size_t column = 0; column < cells->columns; column++) {
         for (; k > hidi_path_step(steps, (int)column); k--)
-            HIDI_TRY(hidi_sample_step(&teacher->sampler, teacher->net, tape, k, z, &y, 1));
+            HIDI_TRY(hidi_sample_step(&teacher->sampler, teacher->net, tape, k, z, y, 1));
         memcpy(cell(cells, HIDI_PATH_Z, column), z, bytes);
         memcpy(cell(cells, HIDI_PATH_X, column), z, bytes);
         if (k > 0)
@@ -72,26 +72,28 @@ static hidi_status follow(const path_cells *cells, const hidi_generator *teacher
 }
 
 static hidi_status jump(const path_cells *cells, int row, const hidi_dit *student, hidi_tape *tape,
-                        const hidi_real *e, int32_t y)
+                        const hidi_real *e, const hidi_condition *y)
 {
     const hidi_sampler one_step = {.solver = HIDI_AVERAGE, .steps = 1, .guidance = 1, .batch = 1};
     hidi_real *end = cell(cells, row, cells->columns - 1);
     memcpy(cell(cells, row, 0), e, cells->pixels * sizeof *e);
     memcpy(end, e, cells->pixels * sizeof *e);
-    return hidi_sample(&one_step, student, tape, end, &y, 1, NULL);
+    return hidi_sample(&one_step, student, tape, end, y, 1, NULL);
 }
 
 static hidi_status fill(const path_cells *cells, const hidi_run_pictures *p, hidi_tape *tape,
                         hidi_real *e, hidi_real *z)
 {
     const hidi_generator *teacher = &p->generator[HIDI_GENERATOR_TEACHER];
-    int32_t y;
+    int32_t number;
+    const hidi_condition y = {.number = &number, .captions = p->data->captions};
     hidi_sample_inputs((uint64_t)p->session->settings.sample.seed, &teacher->net->config, 0, 1, e,
-                       &y);
+                       &number);
+    number = hidi_dataset_asked(p->data, 0);
     memcpy(z, e, cells->pixels * sizeof *z);
-    HIDI_TRY(follow(cells, teacher, tape, z, y));
-    HIDI_TRY(jump(cells, HIDI_PATH_STAGE1, p->generator[HIDI_GENERATOR_STAGE1].net, tape, e, y));
-    return jump(cells, HIDI_PATH_STAGE2, p->generator[HIDI_GENERATOR_STAGE2].net, tape, e, y);
+    HIDI_TRY(follow(cells, teacher, tape, z, &y));
+    HIDI_TRY(jump(cells, HIDI_PATH_STAGE1, p->generator[HIDI_GENERATOR_STAGE1].net, tape, e, &y));
+    return jump(cells, HIDI_PATH_STAGE2, p->generator[HIDI_GENERATOR_STAGE2].net, tape, e, &y);
 }
 
 /* Cells that are latents, as images; a cell of all ones, which nobody drew, is left white. */

@@ -29,7 +29,7 @@ hidi_status hidi_write_grid(const char *path, const hidi_real *x, size_t n,
 
 size_t hidi_picture_columns(size_t n_classes)
 {
-    return n_classes < 20 ? n_classes : 10;
+    return n_classes > 0 && n_classes < 20 ? n_classes : 10;
 }
 
 hidi_status hidi_image_cut(hidi_image *part, const hidi_image *image, size_t left, size_t top,
@@ -160,7 +160,7 @@ hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discrimin
 }
 
 hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
-                            const int32_t *y, size_t n)
+                            const hidi_condition *y, size_t n)
 {
     const hidi_heads *heads = heat->discriminator->heads;
     const hidi_dit *backbone = heat->discriminator->backbone;

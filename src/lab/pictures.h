@@ -48,6 +48,6 @@ hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discrimin
  * largest weight of the picture, but at least twice the even share, is full red.  Heads of another
  * kind have no token weights: HIDI_UNSUPPORTED. */
 hidi_status hidi_write_heat(const char *path, const hidi_heat *heat, const hidi_real *x,
-                            const int32_t *y, size_t n);
+                            const hidi_condition *y, size_t n);
 
 #endif

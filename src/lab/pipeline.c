@@ -24,8 +24,13 @@ static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, con
 {
     const hidi_dit_config *c = &net->config;
     if (c->image_size == data->height && c->channels == data->channels &&
-        c->n_classes == data->n_classes)
+        (data->captions != NULL ? c->caption_length >= data->captions->most
+                                : c->n_classes == data->n_classes))
         return HIDI_OK;
+    if ((c->caption_length > 0) != (data->captions != NULL))
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s takes %s; %s has %s", path,
+                          c->caption_length > 0 ? "captions" : "classes", data->name,
+                          data->captions != NULL ? "captions" : "classes");
     return hidi_error(HIDI_BAD_ARGUMENT, "%s is for images %zux%zux%zu of %zu classes; %s has "
                                          "%zux%zux%zu of %zu",
                       path, c->image_size, c->image_size, c->channels, c->n_classes, data->name,

@@ -56,7 +56,10 @@ hidi_status hidi_probe_evaluate(hidi_probe *probe, const char *in, const char *o
     hidi_status status = evaluate(probe, in, out);
     hidi_tape_destroy(probe->tape);
     hidi_probe_unload(probe);
-    free(probe->y);
+    free(probe->label);
+    free(probe->token);
+    free(probe->length);
+    free(probe->embedding);
     hidi_tensor_file_free(&probe->in);
     hidi_tensor_file_free(&probe->out);
     return status;

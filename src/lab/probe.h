@@ -4,6 +4,7 @@
  *     probe_settings.c   the constants of --set
  *     probe_models.c     reading the models
  *     probe_tensors.c    checking the inputs, writing the results
+ *     probe_captions.c   captions in the place of y
  *     probe_kinds.c      the computations, one function each, and their table
  */
 #ifndef HIDI_LAB_PROBE_H
@@ -92,7 +93,11 @@ typedef struct hidi_probe {
     size_t channels, out_channels, image_size, n_classes; /* of --model                */
 
     size_t batch; /* B                                                                 */
-    int32_t *y;   /* [B] the labels, NULL: not of this kind                            */
+    int32_t *label; /* [B] the labels, NULL: not of this kind                            */
+    hidi_condition y; /* these, or captions                                              */
+    hidi_captions captions;             /* n = 0: there are none                       */
+    int32_t *token, *length;
+    hidi_real *embedding;
     hidi_tape *tape;
 } hidi_probe;
 
@@ -133,6 +138,11 @@ hidi_status hidi_probe_put_grad(hidi_probe *probe, const char *name, const hidi_
 hidi_status hidi_probe_put_grads(hidi_probe *probe, const hidi_params *params); /* grad.<name> */
 hidi_status hidi_probe_put_doubles(hidi_probe *probe, const char *name, hidi_shape shape,
                                    const double *values); /* as F64 in every build */
+/* Does --model take captions, and is this the name of a tensor that has some? (probe_captions.c) */
+bool hidi_probe_takes_captions(const hidi_probe *probe);
+bool hidi_probe_is_of_captions(const hidi_probe *probe, const char *name);
+hidi_status hidi_probe_read_captions(hidi_probe *probe); /* once batch is known */
+
 hidi_status hidi_probe_put_reals(hidi_probe *probe, const char *name, hidi_shape shape,
                                  const hidi_real *values);
 

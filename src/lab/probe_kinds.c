@@ -21,7 +21,7 @@ static hidi_var *in(hidi_probe *probe, const char *name)
 static hidi_status run_dit(hidi_probe *p)
 {
     hidi_var *out = hidi_dit_forward(p->tape, p->dit[HIDI_PROBE_MODEL], true, in(p, "z"),
-                                     in(p, "t"), in(p, "r"), p->y, NULL);
+                                     in(p, "t"), in(p, "r"), &p->y, NULL);
     return hidi_probe_put(p, "out", out);
 }
 
@@ -31,7 +31,7 @@ static hidi_status run_dit_grad(hidi_probe *p)
     hidi_dit *dit = p->dit[HIDI_PROBE_MODEL];
     HIDI_TRY(hidi_params_train(&dit->params));
     hidi_var *z = hidi_probe_var(p, "z", true);
-    hidi_var *out = hidi_dit_forward(p->tape, dit, false, z, in(p, "t"), in(p, "r"), p->y, NULL);
+    hidi_var *out = hidi_dit_forward(p->tape, dit, false, z, in(p, "t"), in(p, "r"), &p->y, NULL);
     hidi_var *loss = hidi_sum(p->tape, hidi_mul(p->tape, out, in(p, "dout")));
     HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
     HIDI_TRY(hidi_probe_put(p, "out", out));
@@ -48,7 +48,7 @@ static hidi_status run_dit_jvp(hidi_probe *p)
     if (dr != NULL)
         r = hidi_dual(p->tape, r, dr);
     hidi_var *out =
-        hidi_dit_forward(p->tape, p->dit[HIDI_PROBE_MODEL], true, z, t, r, p->y, NULL);
+        hidi_dit_forward(p->tape, p->dit[HIDI_PROBE_MODEL], true, z, t, r, &p->y, NULL);
     HIDI_TRY(hidi_probe_put(p, "out", out));
     return hidi_probe_put(p, "dout", hidi_tangent(p->tape, out));
 }
@@ -57,7 +57,7 @@ static hidi_status run_dit_jvp(hidi_probe *p)
 static hidi_status run_velocity(hidi_probe *p)
 {
     hidi_var *v = hidi_dit_velocity(p->tape, p->dit[HIDI_PROBE_MODEL], true, in(p, "z"), in(p, "t"),
-                                    in(p, "r"), p->y);
+                                    in(p, "r"), &p->y);
     return hidi_probe_put(p, "v", v);
 }
 
@@ -68,7 +68,7 @@ static hidi_status run_steps(hidi_probe *p, const hidi_sampler *sampler, hidi_re
     const hidi_dit *net = p->dit[HIDI_PROBE_MODEL];
     HIDI_TRY(hidi_sampler_check(sampler, net));
     for (long k = sampler->steps; k > 0; k--, noise += count)
-        HIDI_TRY(hidi_sample_step_with(sampler, net, p->tape, k, x, p->y, p->batch, noise));
+        HIDI_TRY(hidi_sample_step_with(sampler, net, p->tape, k, x, &p->y, p->batch, noise));
     return HIDI_OK;
 }
 
@@ -104,7 +104,7 @@ static hidi_status run_flow(hidi_probe *p)
 {
     hidi_dit *net = p->dit[HIDI_PROBE_MODEL];
     HIDI_TRY(hidi_params_train(&net->params));
-    hidi_var *loss = hidi_flow_loss(p->tape, net, in(p, "x"), in(p, "e"), in(p, "t"), p->y);
+    hidi_var *loss = hidi_flow_loss(p->tape, net, in(p, "x"), in(p, "e"), in(p, "t"), &p->y);
     HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
     HIDI_TRY(hidi_probe_put(p, "loss", loss));
     return hidi_probe_put_grads(p, &net->params);
@@ -116,7 +116,7 @@ static hidi_status run_meanflow(hidi_probe *p)
     hidi_meanflow_terms terms;
     HIDI_TRY(hidi_params_train(&student->params));
     hidi_var *loss = hidi_meanflow_loss(p->tape, student, p->dit[HIDI_PROBE_TEACHER], in(p, "x"),
-                                        in(p, "e"), in(p, "t"), in(p, "r"), p->y, &p->set.meanflow,
+                                        in(p, "e"), in(p, "t"), in(p, "r"), &p->y, &p->set.meanflow,
                                         NULL, &terms);
     HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
     HIDI_TRY(hidi_probe_put(p, "v", terms.v));
@@ -135,7 +135,7 @@ static hidi_status run_progressive(hidi_probe *p)
     hidi_progressive_terms terms;
     HIDI_TRY(hidi_params_train(&student->params));
     hidi_var *loss = hidi_progressive_loss(p->tape, student, p->dit[HIDI_PROBE_TEACHER],
-                                           in(p, "x"), in(p, "e"), in(p, "t"), in(p, "r"), p->y,
+                                           in(p, "x"), in(p, "e"), in(p, "t"), in(p, "r"), &p->y,
                                            &options, &terms);
     HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
     HIDI_TRY(hidi_probe_put(p, "u", terms.u));
@@ -149,10 +149,10 @@ static hidi_status run_dmd(hidi_probe *p)
     hidi_dit *student = p->dit[HIDI_PROBE_MODEL];
     hidi_dmd_terms terms;
     HIDI_TRY(hidi_params_train(&student->params));
-    hidi_var *x_gen = hidi_generate(p->tape, student, false, in(p, "e"), p->y);
+    hidi_var *x_gen = hidi_generate(p->tape, student, false, in(p, "e"), &p->y);
     hidi_var *loss = hidi_dmd_loss(p->tape, x_gen, p->dit[HIDI_PROBE_TEACHER],
                                    p->dit[HIDI_PROBE_FAKE], p->set.meanflow.guidance, in(p, "t"),
-                                   in(p, "e2"), p->y, &terms);
+                                   in(p, "e2"), &p->y, &terms);
     HIDI_TRY(hidi_tape_backward(p->tape, loss, NULL));
     HIDI_TRY(hidi_probe_put(p, "x_gen", x_gen));
     HIDI_TRY(hidi_probe_put(p, "x_real", terms.x_real));
@@ -197,7 +197,7 @@ static hidi_status run_awd(hidi_probe *p)
     const hidi_head *head = hidi_head_of(p->heads->config.kind);
     HIDI_TRY(hidi_params_train(&p->heads->params));
     hidi_var *z = hidi_probe_var(p, "z", true), *dlogits = in(p, "dlogits");
-    HIDI_TRY(hidi_heads_forward(p->tape, p->heads, false, backbone, true, z, in(p, "t"), p->y,
+    HIDI_TRY(hidi_heads_forward(p->tape, p->heads, false, backbone, true, z, in(p, "t"), &p->y,
                                 &output));
     hidi_var *logits = output.logits;
     if (head->per_token) {

@@ -93,8 +93,12 @@ static hidi_status check_alike(const hidi_probe *probe, hidi_probe_role role)
     const hidi_dit_config *a = &probe->dit[HIDI_PROBE_MODEL]->config;
     const hidi_dit_config *b = &probe->dit[role]->config;
     if (a->image_size == b->image_size && a->channels == b->channels &&
-        a->n_classes == b->n_classes)
+        a->n_classes == b->n_classes && a->caption_length == b->caption_length &&
+        a->words == b->words && a->caption_width == b->caption_width)
         return HIDI_OK;
+    if (a->caption_length > 0 || b->caption_length > 0)
+        return hidi_error(HIDI_BAD_SHAPE, "%s and %s do not take the same images and captions",
+                          probe->path[HIDI_PROBE_MODEL], probe->path[role]);
     return hidi_error(HIDI_BAD_SHAPE,
                       "%s takes images %zux%zux%zu of %zu classes, but %s %zux%zux%zu of %zu",
                       probe->path[HIDI_PROBE_MODEL], a->image_size, a->image_size, a->channels,

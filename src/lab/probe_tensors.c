@@ -27,17 +27,25 @@ static char *list_inputs(const hidi_probe_kind *kind, char *text, size_t size)
     return text;
 }
 
+/* An input that captions take the place of. */
+static bool is_replaced(const hidi_probe *probe, const hidi_probe_input *input)
+{
+    return input->type == HIDI_PROBE_LABELS && hidi_probe_takes_captions(probe);
+}
+
 static hidi_status check_names(const hidi_probe *probe)
 {
     char list[128];
     for (size_t i = 0; i < probe->in.n_tensors; i++)
-        if (find_input(probe->kind, probe->in.tensor[i].name) == NULL)
+        if (find_input(probe->kind, probe->in.tensor[i].name) == NULL &&
+            !hidi_probe_is_of_captions(probe, probe->in.tensor[i].name))
             return hidi_error(HIDI_BAD_FORMAT, "%s: unexpected tensor %s; %s takes %s",
                               probe->in.path, probe->in.tensor[i].name, probe->kind->name,
                               list_inputs(probe->kind, list, sizeof list));
     const hidi_probe_input *input = probe->kind->input;
     for (; input->type != HIDI_PROBE_NONE; input++)
-        if (!input->optional && hidi_tensor_file_find(&probe->in, input->name) == NULL)
+        if (!input->optional && !is_replaced(probe, input) &&
+            hidi_tensor_file_find(&probe->in, input->name) == NULL)
             return hidi_error(HIDI_BAD_FORMAT, "%s: no tensor %s; %s takes %s", probe->in.path,
                               input->name, probe->kind->name,
                               list_inputs(probe->kind, list, sizeof list));
@@ -139,15 +147,16 @@ static hidi_status check_values(const hidi_probe *probe, const hidi_probe_input 
 
 static hidi_status read_labels(hidi_probe *probe, const hidi_file_tensor *tensor)
 {
-    probe->y = malloc(tensor->count * sizeof *probe->y);
-    if (probe->y == NULL)
+    probe->label = malloc(tensor->count * sizeof *probe->label);
+    if (probe->label == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for labels", probe->in.path);
-    HIDI_TRY(hidi_error_prefix(hidi_file_tensor_int(tensor, probe->y), "%s", probe->in.path));
+    HIDI_TRY(hidi_error_prefix(hidi_file_tensor_int(tensor, probe->label), "%s", probe->in.path));
     for (size_t i = 0; i < tensor->count; i++)
-        if (probe->y[i] < 0 || (size_t)probe->y[i] > probe->n_classes)
+        if (probe->label[i] < 0 || (size_t)probe->label[i] > probe->n_classes)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: %s holds %ld at element %zu, expected 0 to "
                                                  "%zu (the last: no class)",
-                              probe->in.path, tensor->name, (long)probe->y[i], i, probe->n_classes);
+                              probe->in.path, tensor->name, (long)probe->label[i], i,
+                              probe->n_classes);
     return HIDI_OK;
 }
 
@@ -189,6 +198,11 @@ hidi_status hidi_probe_check(hidi_probe *probe)
     probe->batch = first->dim[0];
     for (; input->type != HIDI_PROBE_NONE; input++) {
         const hidi_file_tensor *tensor = hidi_tensor_file_find(&probe->in, input->name);
+        if (is_replaced(probe, input) && tensor != NULL)
+            return hidi_error(HIDI_BAD_FORMAT, "%s: y, but %s takes captions", probe->in.path,
+                              probe->path[HIDI_PROBE_MODEL]);
+        if (is_replaced(probe, input))
+            HIDI_TRY(hidi_probe_read_captions(probe));
         if (tensor == NULL)
             continue;
         HIDI_TRY(check_shape(probe, input, tensor));
@@ -197,6 +211,8 @@ hidi_status hidi_probe_check(hidi_probe *probe)
         else
             HIDI_TRY(check_values(probe, input, tensor));
     }
+    if (probe->captions.n == 0)
+        probe->y = (hidi_condition){.number = probe->label, .captions = NULL};
     return check_interval(probe);
 }
 

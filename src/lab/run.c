@@ -123,7 +123,8 @@ static hidi_status measure_real(distillation *d)
 static hidi_status measure_samples(distillation *d, const hidi_generator *g)
 {
     hidi_samples samples =
-        hidi_settings_samples(&d->session->settings, g->net, &g->sampler, d->real.n);
+        hidi_settings_samples(&d->session->settings, g->net, &g->sampler, d->data->captions,
+                              d->real.n);
     hidi_image_source source;
     char label[64];
     samples.decoder = d->coder;

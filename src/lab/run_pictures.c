@@ -41,6 +41,10 @@ static hidi_status real_images(const hidi_run_pictures *p, size_t n, hidi_real *
     for (size_t i = 0; i < n; i++) {
         hidi_real *image = *x + i * pixels;
         int32_t label = -1;
+        if (data->captions != NULL) { /* sample number i is asked for what test picture i shows */
+            data->get(data, HIDI_TEST, i, image, &label);
+            continue;
+        }
         for (uint64_t k = 0; k < tries && (size_t)label != i % data->n_classes; k++) {
             data->get(data, split, index, image, &label);
             index = count ? (index + 1) % count : index + 1;
@@ -56,7 +60,8 @@ static hidi_status draw(const hidi_run_pictures *p, int row, size_t n, hidi_real
     if (rows[row].generator < 0)
         return real_images(p, n, x);
     const hidi_generator *g = &p->generator[rows[row].generator];
-    hidi_samples samples = hidi_settings_samples(&p->session->settings, g->net, &g->sampler, n);
+    hidi_samples samples =
+        hidi_settings_samples(&p->session->settings, g->net, &g->sampler, p->data->captions, n);
     samples.decoder = p->session->coder;
     return hidi_samples_draw(&samples, NULL, x, NULL);
 }
@@ -99,11 +104,12 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     if (!hidi_head_of(dm.heads.kind)->has_weights || dm.adversary_weight <= 0 ||
         p->session->coder != NULL)
         return HIDI_OK; /* of latents the weights are not drawn: pixels are not what it sees */
-    int32_t *y = malloc(n * sizeof *y);
-    if (y == NULL)
+    int32_t *number = malloc(n * sizeof *number);
+    if (number == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a picture");
     for (size_t i = 0; i < n; i++)
-        y[i] = (int32_t)(i % p->data->n_classes);
+        number[i] = hidi_dataset_asked(p->data, i);
+    const hidi_condition y = {.number = number, .captions = p->data->captions};
     hidi_path(heads, sizeof heads, p->dir, HIDI_HEADS_FILE);
     hidi_path(backbone, sizeof backbone, p->dir,
               s->dm.backbone == HIDI_BACKBONE_TEACHER ? HIDI_TEACHER_FILE : HIDI_FAKE_FILE);
@@ -114,14 +120,14 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
         heat.with_images = true;
         heat.fullest = &p->fullest[0];
         status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-real.png"), &heat,
-                                 x[REAL], y, n);
+                                 x[REAL], &y, n);
         heat.fullest = &p->fullest[1];
         if (status == HIDI_OK)
             status = hidi_write_heat(hidi_path(path, sizeof path, p->dir, "heat-stage2.png"),
-                                     &heat, x[STAGE2], y, n);
+                                     &heat, x[STAGE2], &y, n);
     }
     hidi_discriminator_free(&discriminator);
-    free(y);
+    free(number);
     return status;
 }
 

@@ -12,6 +12,7 @@
 
 #include "core/stop.h"
 #include "data/listing.h"
+#include "data/words.h"
 #include "io/atomic_file.h"
 #include "io/image.h"
 #include "io/npz.h"
@@ -21,7 +22,14 @@
 #include "lab/classes.h"
 #include "lab/pictures.h"
 
+enum { HIDI_PROMPT_WORDS = 1024 }; /* no network takes more */
 enum { COUNT = 60 }; /* samples, where nothing says how many */
+
+/* A list of one caption. */
+typedef struct caption_text {
+    hidi_captions captions;
+    int32_t token[HIDI_PROMPT_WORDS], length;
+} caption_text;
 
 /* All of hidi sample. */
 typedef struct sampling {
@@ -34,6 +42,8 @@ typedef struct sampling {
     size_t n, pixels; /* samples; numbers of each */
     hidi_real *x;     /* [n, C, H, W]: the noise, then the images */
     int32_t *y;       /* [n] */
+    caption_text prompt, negative; /* where the network takes captions; captions.n = 0: no text */
+    hidi_condition away_from;      /* the negative one, for all                                 */
 } sampling;
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -133,6 +143,61 @@ static hidi_status check_channels(const sampling *s)
                       s->request->model, channels);
 }
 
+/* A text as words of the network's vocabulary. */
+static hidi_status read_text(const sampling *s, const char *option, const char *text,
+                             caption_text *caption)
+{
+    const hidi_dit_config *c = &s->net->config;
+    const char *words = hidi_tensor_file_meta(&s->model, "hidi.words");
+    hidi_unknown_words unknown = {0};
+    if (words == NULL || hidi_words_rows(words) != c->words)
+        return hidi_error(HIDI_BAD_FORMAT, "%s has no vocabulary of %zu words (hidi.words)",
+                          s->request->model, c->words);
+    HIDI_TRY(hidi_error_prefix(hidi_words_read(words, text, c->caption_length, caption->token,
+                                               &caption->length, &unknown),
+                               "%s", option));
+    if (unknown.n > 0)
+        fprintf(stderr,
+                "hidi sample: %s: %zu word%s not in the model's vocabulary, \"%s\" the first\n",
+                option, unknown.n, unknown.n == 1 ? " is" : "s are", unknown.first);
+    caption->captions = (hidi_captions){.n = 1,
+                                        .most = c->caption_length,
+                                        .length = &caption->length,
+                                        .token = caption->token,
+                                        .words = words};
+    return HIDI_OK;
+}
+
+/* --prompt and --negative. */
+static hidi_status read_prompt(sampling *s)
+{
+    const hidi_sample_request *r = s->request;
+    const hidi_dit_config *c = &s->net->config;
+    if (c->caption_length == 0)
+        return r->prompt == NULL && r->negative == NULL
+                   ? HIDI_OK
+                   : hidi_error(HIDI_BAD_ARGUMENT, "--%s: %s takes classes, not captions",
+                                r->prompt != NULL ? "prompt" : "negative", r->model);
+    if (r->label != NULL || r->classes != NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "--class: %s takes captions (--prompt)", r->model);
+    if (r->prompt == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s takes captions: --prompt TEXT", r->model);
+    HIDI_TRY(read_text(s, "--prompt", r->prompt, &s->prompt));
+    if (r->negative == NULL)
+        return HIDI_OK;
+    if (c->has_interval)
+        return hidi_error(HIDI_BAD_ARGUMENT, "--negative: %s is a student, which is not guided",
+                          r->model);
+    HIDI_TRY(read_text(s, "--negative", r->negative, &s->negative));
+    s->away_from = (hidi_condition){.number = NULL, .captions = &s->negative.captions};
+    return HIDI_OK;
+}
+
+static hidi_condition condition_of(const sampling *s)
+{
+    return (hidi_condition){.number = s->y, .captions = s->prompt.captions.n > 0 ? &s->prompt.captions : NULL};
+}
+
 /* Everything that may be refused before a step is taken. */
 static hidi_status prepare(sampling *s)
 {
@@ -157,6 +222,7 @@ static hidi_status prepare(sampling *s)
     const hidi_sampler sampler =
         hidi_settings_sampler(&s->session->settings, s->net->config.has_interval);
     HIDI_TRY(hidi_error_prefix(hidi_sampler_check(&sampler, s->net), "%s", r->model));
+    HIDI_TRY(read_prompt(s));
     s->pixels = s->net->config.channels * s->net->config.image_size * s->net->config.image_size;
     HIDI_TRY(check_channels(s));
     s->n = r->count > 0 ? (size_t)r->count : COUNT;
@@ -214,7 +280,9 @@ static hidi_status draw_inputs(sampling *s)
         for (size_t i = 0; i < s->n; i++)
             s->y[i] = label;
     }
-    for (size_t i = 0; i < s->n; i++) /* n_classes: none, as in training without labels */
+    for (size_t i = 0; i < s->n && s->prompt.captions.n > 0; i++)
+        s->y[i] = 0; /* the prompt */
+    for (size_t i = 0; i < s->n && s->prompt.captions.n == 0; i++) /* n_classes: none, as in training without labels */
         if (s->y[i] < 0 || (size_t)s->y[i] > c->n_classes)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: class %ld; the network has 0 to %zu",
                               s->noise.path, (long)s->y[i], c->n_classes - 1);
@@ -343,7 +411,8 @@ static hidi_status write_weights_over(const sampling *s)
     if (status == HIDI_OK) {
         const hidi_heat heat = hidi_settings_heat(
             settings, &discriminator, (uint64_t)settings->sample.seed, (size_t)r->columns);
-        status = hidi_write_heat(r->heat, &heat, s->x, s->y, s->n);
+        const hidi_condition y = condition_of(s);
+        status = hidi_write_heat(r->heat, &heat, s->x, &y, s->n);
     }
     hidi_discriminator_free(&discriminator);
     return status;
@@ -354,14 +423,17 @@ static hidi_status write_weights_over(const sampling *s)
 static hidi_status compute(sampling *s)
 {
     const hidi_session *session = s->session;
-    const hidi_sampler sampler =
+    hidi_sampler sampler =
         hidi_settings_sampler(&session->settings, s->net->config.has_interval);
+    const hidi_condition y = condition_of(s);
+    if (s->negative.captions.n > 0)
+        sampler.negative = &s->away_from;
     hidi_progress progress;
     hidi_tape *tape = hidi_tape_create(s->net->params.backend);
     if (tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
     hidi_progress_begin(&progress, session->progress, "sample", 0, (long)s->n);
-    const hidi_status status = hidi_sample(&sampler, s->net, tape, s->x, s->y, s->n, &progress);
+    const hidi_status status = hidi_sample(&sampler, s->net, tape, s->x, &y, s->n, &progress);
     hidi_tape_destroy(tape);
     if (status == HIDI_OK)
         hidi_progress_end(&progress, NULL);

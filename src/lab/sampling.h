@@ -20,6 +20,8 @@ typedef struct hidi_sample_request {
     const char *noise;            /* NULL: drawn from sample.seed                                */
     const char *save_noise;       /* NULL: not wanted                                            */
     const char *classes;          /* a file of class names, one a line; NULL: the model's        */
+    const char *prompt;           /* the caption of all samples, of a network that takes captions; NULL */
+    const char *negative;         /* a caption that guidance leads away from; NULL: the null caption */
     const char *label;            /* the class of all samples, a number or a name; NULL: those of
                                    * the noise's file, else they go round                        */
     long count;                   /* 0: as many as there is noise, else 60                       */

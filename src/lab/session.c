@@ -37,12 +37,14 @@ static hidi_status open_data(const hidi_settings *s, hidi_dataset **data)
                                "data.background"));
     if (strcmp(s->data.name, "folder") == 0)
         return hidi_dataset_open_folder(data, s->data.path, (size_t)s->data.size, &folder);
+    if (strcmp(s->data.name, "captions") == 0 && s->data.path[0] != '\0')
+        return hidi_dataset_open_captions(data, s->data.path, (size_t)s->data.size, &folder);
     if (strcmp(s->data.name, "latents") == 0 && s->data.path[0] != '\0')
         return hidi_dataset_open_latents(data, s->data.path, (size_t)s->data.size,
                                          s->data.latents == HIDI_LATENTS_DRAWN,
                                          (uint64_t)s->run.seed);
     if (folder.resize != HIDI_RESIZE_NONE || folder.background != HIDI_NO_BACKGROUND)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s is for data.name=folder, not for %s",
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s is for data.name=folder or captions, not for %s",
                           folder.resize != HIDI_RESIZE_NONE ? "data.resize" : "data.background",
                           s->data.name);
     return hidi_dataset_open(data, s->data.name, s->data.path[0] ? s->data.path : NULL,

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/words.h"
 #include "io/choice.h"
 #include "method/adversarial.h"
 #include "train/options.h"
@@ -63,8 +64,8 @@ const hidi_option hidi_settings_table[] = {
          "trainings keep the activations of one block, and compute the others again: less memory, "
          "more time, the same result"),
 
-    TEXT("data.name", data.name, "shapes", "shapes, idx, cifar10, folder or latents"),
-    TEXT("data.path", data.path, "", "folder (latents: file) of the data set; empty for shapes"),
+    TEXT("data.name", data.name, "shapes", "shapes, scenes, idx, cifar10, folder, captions or latents"),
+    TEXT("data.path", data.path, "", "folder (latents: file) of the data set; empty for shapes, scenes"),
     INT("data.size", data.size, 0, 4096, "16", "image size; 0: the data set's own"),
     INT("data.validation", data.validation, 0, 1e9, "0",
         "the last training images, this many, are held out for eval.split=validation; shapes "
@@ -99,6 +100,7 @@ const hidi_option hidi_settings_table[] = {
     INT("model.patch", model.patch, 1, 64, "4", "patch size p: (size / p)^2 tokens"),
     INT("model.width", model.width, 4, 65536, "128", "width D of the tokens"),
     INT("model.depth", model.depth, 1, 1000, "4", "blocks"),
+    INT("model.text_depth", model.text_depth, 0, 100, "2", "of captions: blocks of the text encoder"),
     INT("model.heads", model.heads, 1, 1024, "4", "attention heads"),
     REAL("model.time_scale", model.time_scale, 1e-3, 1e6, "30",
          "factor of t in [0, 1] before its sin-cos features"),
@@ -373,6 +375,7 @@ hidi_sampler hidi_settings_sampler(const hidi_settings *s, bool has_interval)
 hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *data)
 {
     const size_t width = (size_t)s->model.width;
+    const hidi_captions *captions = data->captions;
     return (hidi_dit_config){.image_size = data->height,
                              .channels = data->channels,
                              .out_channels = data->channels,
@@ -381,7 +384,13 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
                              .depth = (size_t)s->model.depth,
                              .heads = (size_t)s->model.heads,
                              .mlp_width = 4 * width,
-                             .n_classes = data->n_classes,
+                             .n_classes = captions != NULL ? 0 : data->n_classes,
+                             .caption_length = captions != NULL ? captions->most : 0,
+                             .words = captions != NULL && captions->words != NULL
+                                          ? hidi_words_rows(captions->words)
+                                          : 0,
+                             .caption_width = captions != NULL ? captions->width : 0,
+                             .text_depth = captions != NULL ? (size_t)s->model.text_depth : 0,
                              .has_interval = false,
                              .time_scale = s->model.time_scale,
                              .recompute = s->run.recompute != 0,

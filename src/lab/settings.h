@@ -43,7 +43,7 @@ typedef struct hidi_settings {
         double kl_weight;
     } vae;
     struct {
-        long patch, width, depth, heads;
+        long patch, width, depth, heads, text_depth;
         double time_scale;
         int prediction; /* 0: what the file says; else 1 + a hidi_prediction */
     } model;

@@ -136,8 +136,10 @@ hidi_status hidi_step_run(hidi_step *step, long i)
     double values[HIDI_MAX_LOG_COLUMNS];
     if (step->workers != NULL)
         return hidi_workers_step(step->workers, i, values);
-    return hidi_sample(&step->sampler, step->student ? step->student : step->teacher, step->tape,
-                       step->image, step->label, step->sampler.batch, NULL);
+    const hidi_dit *net = step->student ? step->student : step->teacher;
+    const hidi_condition *y = net->config.n_classes > 0 ? HIDI_CLASSES(step->label) : NULL;
+    return hidi_sample(&step->sampler, net, step->tape,
+                       step->image, y, step->sampler.batch, NULL);
 }
 
 size_t hidi_step_tape_peak(const hidi_step *step)

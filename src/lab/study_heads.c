@@ -64,7 +64,8 @@ static hidi_status draw_source(const hidi_study_look *l, const hidi_heat *heat,
     const size_t n = (size_t)source->count;
     HIDI_TRY(hidi_image_source_all(source, NULL, &x, &y));
     const hidi_status status =
-        hidi_write_heat(hidi_task_file(path, sizeof path, l->task, ending), heat, x, y, n);
+        hidi_write_heat(hidi_task_file(path, sizeof path, l->task, ending), heat, x,
+                        l->judge->captions ? NULL : HIDI_CLASSES(y), n);
     free(x);
     free(y);
     return status;
@@ -74,7 +75,8 @@ static hidi_status draw_source(const hidi_study_look *l, const hidi_heat *heat,
 static hidi_status draw_heat(const hidi_study_look *l, const hidi_heat *heat)
 {
     const hidi_settings *s = &l->session->settings;
-    const hidi_samples samples = hidi_settings_samples(s, l->net, &l->sampler, heat->columns);
+    const hidi_samples samples =
+        hidi_settings_samples(s, l->net, &l->sampler, l->judge->captions, heat->columns);
     hidi_image_source source;
     HIDI_TRY(hidi_image_source_dataset(&source, l->judge, hidi_settings_split(s), heat->columns,
                                        l->judge->channels, false));

@@ -133,7 +133,8 @@ static hidi_status measure_samples(measuring *m, row *r, const hidi_dit *net,
                                    const hidi_sampler *sampler)
 {
     hidi_image_source source;
-    hidi_samples samples = hidi_settings_samples(&m->session.settings, net, sampler, m->real.n);
+    hidi_samples samples = hidi_settings_samples(&m->session.settings, net, sampler,
+                                                 m->data->captions, m->real.n);
     /* The noise is another for each seed, and the same for all variants. */
     samples.seed += (uint64_t)m->task->seed;
     HIDI_TRY(hidi_image_source_samples(&source, &samples));
@@ -158,7 +159,8 @@ static hidi_status draw_row(const measuring *m, const hidi_dit *net)
     const hidi_settings *s = &m->session.settings;
     const hidi_sampler sampler = sampler_of(m, net->config.has_interval, 0);
     const size_t columns = (size_t)m->plan->study->columns;
-    const hidi_samples samples = hidi_settings_samples(s, net, &sampler, columns);
+    const hidi_samples samples =
+        hidi_settings_samples(s, net, &sampler, m->data->captions, columns);
     if (m->task->seed != m->plan->study->seed[0])
         return HIDI_OK;
     hidi_status status = hidi_samples_draw(&samples, NULL, &x, NULL);

@@ -94,7 +94,7 @@ static void advance(const hidi_sampler *s, long k, const hidi_real *out, bool le
 }
 
 hidi_status hidi_ddpm_step(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, long k,
-                           hidi_real *x, const int32_t *y, size_t n, const hidi_real *noise)
+                           hidi_real *x, const hidi_condition *y, size_t n, const hidi_real *noise)
 {
     const hidi_dit_config *c = &net->config;
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
@@ -103,7 +103,7 @@ hidi_status hidi_ddpm_step(const hidi_sampler *s, const hidi_dit *net, hidi_tape
     hidi_var *z = hidi_constant(tape, shape, x);
     hidi_var *out = hidi_dit_at_step(tape, net, z, step, y);
     if (hidi_guides(s, k))
-        out = hidi_guided_channels(tape, out, hidi_dit_at_step(tape, net, z, step, NULL),
+        out = hidi_guided_channels(tape, out, hidi_dit_at_step(tape, net, z, step, s->negative),
                                    s->guidance,
                                    s->guided_channels ? s->guided_channels : c->channels);
     HIDI_TRY(hidi_tape_status(tape));

@@ -14,7 +14,7 @@ double hidi_ddpm_time(const hidi_sampler *sampler, long k);
 /* z_vp [n, C, H, W] at respaced step k - 1 becomes that at k - 2, or, for k = 1, the image.
  * HIDI_DDPM or HIDI_DDIM; noise [n, C, H, W]: DDPM's, which its last step does not look at. */
 hidi_status hidi_ddpm_step(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
-                           long k, hidi_real *x, const int32_t *y, size_t n,
+                           long k, hidi_real *x, const hidi_condition *y, size_t n,
                            const hidi_real *noise);
 
 #endif

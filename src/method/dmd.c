@@ -19,7 +19,7 @@
 #define NORMALISER_FLOOR ((hidi_real)1e-12)
 
 hidi_var *hidi_generate(hidi_tape *tape, const hidi_dit *student, bool frozen, hidi_var *e,
-                        const int32_t *y)
+                        const hidi_condition *y)
 {
     if (e == NULL)
         return NULL;
@@ -45,7 +45,7 @@ static hidi_var *matching_gradient(hidi_tape *tape, hidi_var *x_g, hidi_var *x_r
 
 hidi_var *hidi_dmd_loss(hidi_tape *tape, hidi_var *x_gen, const hidi_dit *teacher,
                         const hidi_dit *fake, double guidance, hidi_var *t, hidi_var *e2,
-                        const int32_t *y, hidi_dmd_terms *terms)
+                        const hidi_condition *y, hidi_dmd_terms *terms)
 {
     if (x_gen == NULL)
         return NULL;

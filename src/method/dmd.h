@@ -8,7 +8,7 @@
 
 /* G(e, y) = e - u(e, 0, 1, y): one step from noise to image;  e [B, C, H, W], y host [B] */
 hidi_var *hidi_generate(hidi_tape *tape, const hidi_dit *student, bool frozen, hidi_var *e,
-                        const int32_t *y);
+                        const hidi_condition *y);
 
 typedef struct hidi_dmd_terms {
     hidi_var *x_real;  /* [B, C, H, W] where the teacher's score sends the noised sample       */
@@ -26,6 +26,6 @@ typedef struct hidi_dmd_terms {
  * are frozen here.  Returns terms->loss; NULL after an error. */
 hidi_var *hidi_dmd_loss(hidi_tape *tape, hidi_var *x_gen, const hidi_dit *teacher,
                         const hidi_dit *fake, double guidance, hidi_var *t, hidi_var *e2,
-                        const int32_t *y, hidi_dmd_terms *terms);
+                        const hidi_condition *y, hidi_dmd_terms *terms);
 
 #endif

@@ -21,7 +21,7 @@ hidi_var *hidi_denoised(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_var *t)
 }
 
 hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi_var *e,
-                         hidi_var *t, const int32_t *y)
+                         hidi_var *t, const hidi_condition *y)
 {
     hidi_var *z = hidi_noised(tape, x, e, t);
     hidi_var *v = hidi_dit_velocity(tape, net, false, z, t, NULL, y);
@@ -30,7 +30,7 @@ hidi_var *hidi_flow_loss(hidi_tape *tape, const hidi_dit *net, hidi_var *x, hidi
 }
 
 hidi_var *hidi_guided_velocity(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z, hidi_var *t,
-                               const int32_t *y, double w)
+                               const hidi_condition *y, double w)
 {
     hidi_var *v = hidi_dit_velocity(tape, teacher, true, z, t, NULL, y);
     if (w == 1)

@@ -147,7 +147,7 @@ hidi_var *hidi_head_mean_attention(const hidi_head_pass *pass, hidi_var *a)
 
 hidi_status hidi_heads_tokens(hidi_tape *tape, const hidi_heads_config *config,
                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                              hidi_var *t, const int32_t *y, hidi_taps *taps)
+                              hidi_var *t, const hidi_condition *y, hidi_taps *taps)
 {
     *taps = (hidi_taps){.n = config->n};
     if (config->width != backbone->config.width)
@@ -186,7 +186,7 @@ hidi_status hidi_heads_on_tokens(hidi_tape *tape, const hidi_heads *heads, bool 
 
 hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                               hidi_var *t, const int32_t *y, hidi_head_output *output)
+                               hidi_var *t, const hidi_condition *y, hidi_head_output *output)
 {
     hidi_taps taps;
     memset(output, 0, sizeof *output);

@@ -103,13 +103,13 @@ hidi_status hidi_heads_initialise(hidi_heads *heads, uint64_t seed);
  * backbone get gradients unless frozen_backbone, the heads' unless frozen_heads; z always does. */
 hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                               hidi_var *t, const int32_t *y, hidi_head_output *output);
+                               hidi_var *t, const hidi_condition *y, hidi_head_output *output);
 
 /* The same in two steps, for several discriminators on the same tokens: what heads with this config
  * read, and what they make of it.  side: the tokens form a grid, N = side^2. */
 hidi_status hidi_heads_tokens(hidi_tape *tape, const hidi_heads_config *config,
                               const hidi_dit *backbone, bool frozen_backbone, hidi_var *z,
-                              hidi_var *t, const int32_t *y, hidi_taps *taps);
+                              hidi_var *t, const hidi_condition *y, hidi_taps *taps);
 hidi_status hidi_heads_on_tokens(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                  const hidi_taps *taps, size_t side, hidi_head_output *output);
 

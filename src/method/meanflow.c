@@ -28,7 +28,7 @@
 
 /* Both in one pass: u of the dual number (z, t) + eps (v, 1).  r stays: h = t - r moves with t. */
 static void jvp(hidi_tape *tape, const hidi_dit *net, bool frozen, hidi_var *z, hidi_var *v,
-                hidi_var *t, hidi_var *r, const int32_t *y, hidi_var **u, hidi_var **dudt)
+                hidi_var *t, hidi_var *r, const hidi_condition *y, hidi_var **u, hidi_var **dudt)
 {
     hidi_var *one = t ? hidi_filled(tape, t->shape, 1) : NULL;
     hidi_var *dual = hidi_dit_velocity(tape, net, frozen, hidi_dual(tape, z, v),
@@ -39,7 +39,7 @@ static void jvp(hidi_tape *tape, const hidi_dit *net, bool frozen, hidi_var *z, 
 
 /* u(z + s v, r, t + s) for s [B]: on the trajectory's tangent at z, without gradient. */
 static hidi_var *u_along(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
-                         hidi_var *t, hidi_var *r, hidi_var *s, const int32_t *y)
+                         hidi_var *t, hidi_var *r, hidi_var *s, const hidi_condition *y)
 {
     hidi_var *z_s = hidi_add(tape, z, hidi_scale_samples(tape, v, s));
     return hidi_dit_velocity(tape, net, true, z_s, hidi_add(tape, t, s), r, y);
@@ -48,7 +48,7 @@ static hidi_var *u_along(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi
 /* du/dt ~ [u(z + a v, r, t + a) - u(z - b v, r, t - b)] / (a + b), where a and b are epsilon, or
  * less where that would pass t = 1 or r  [ours]. */
 static hidi_var *difference(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
-                            hidi_var *t, hidi_var *r, const int32_t *y, double epsilon)
+                            hidi_var *t, hidi_var *r, const hidi_condition *y, double epsilon)
 {
     const hidi_real eps = (hidi_real)epsilon;
     /* min(eps, x) = eps - max(0, eps - x), for x = 1 - t and x = t - r */
@@ -111,7 +111,7 @@ hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, dou
 }
 
 hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
-                                hidi_var *t, hidi_var *r, const int32_t *y,
+                                hidi_var *t, hidi_var *r, const hidi_condition *y,
                                 const hidi_meanflow_options *options,
                                 const hidi_meanflow_target *at, hidi_meanflow_terms *terms)
 {
@@ -130,7 +130,7 @@ hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_v
 }
 
 hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
-                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
+                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const hidi_condition *y,
                              const hidi_meanflow_options *options, const hidi_meanflow_target *at,
                              hidi_meanflow_terms *terms)
 {

@@ -52,7 +52,7 @@ hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, dou
  * (host, [B]).  The teacher's velocity is the first term of the target and the tangent.  at NULL:
  * the student's own derivative, all of it.  Returns terms->loss; NULL after an error. */
 hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
-                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const int32_t *y,
+                             hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const hidi_condition *y,
                              const hidi_meanflow_options *options, const hidi_meanflow_target *at,
                              hidi_meanflow_terms *terms);
 
@@ -62,7 +62,7 @@ hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hid
  * f(z_t, t) = z_t - t u(z_t, 0, t): the identity then says df/dt = 0 along the trajectory   [ours;
  * base: sCM, arXiv 2410.11081]. */
 hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_var *z, hidi_var *v,
-                                hidi_var *t, hidi_var *r, const int32_t *y,
+                                hidi_var *t, hidi_var *r, const hidi_condition *y,
                                 const hidi_meanflow_options *options,
                                 const hidi_meanflow_target *at, hidi_meanflow_terms *terms);
 

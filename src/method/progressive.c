@@ -16,7 +16,7 @@
 
 /* u_T(z_t, r, t): that of the student of the round before, or v_w(z_t, t), of an Euler step. */
 static hidi_var *u_teacher(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z, hidi_var *t,
-                           hidi_var *r, const int32_t *y, double guidance)
+                           hidi_var *r, const hidi_condition *y, double guidance)
 {
     if (!teacher->config.has_interval)
         return hidi_guided_velocity(tape, teacher, z, t, y, guidance);
@@ -30,7 +30,8 @@ static hidi_var *u_teacher(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z
 }
 
 hidi_var *hidi_progressive_target(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z,
-                                  hidi_var *t, hidi_var *r, const int32_t *y, double guidance)
+                                  hidi_var *t, hidi_var *r, const hidi_condition *y,
+                                  double guidance)
 {
     hidi_var *m = hidi_scale(tape, hidi_add(tape, t, r), (hidi_real)0.5);
     hidi_var *u_1 = u_teacher(tape, teacher, z, t, m, y, guidance);
@@ -42,7 +43,7 @@ hidi_var *hidi_progressive_target(hidi_tape *tape, const hidi_dit *teacher, hidi
 
 hidi_var *hidi_progressive_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
                                 hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r,
-                                const int32_t *y, const hidi_progressive_options *options,
+                                const hidi_condition *y, const hidi_progressive_options *options,
                                 hidi_progressive_terms *terms)
 {
     hidi_var *z = hidi_noised(tape, x, e, t);

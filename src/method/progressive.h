@@ -28,11 +28,12 @@ typedef struct hidi_progressive_terms {
  * the student of the round before.  Returns terms->loss; NULL after an error. */
 hidi_var *hidi_progressive_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
                                 hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r,
-                                const int32_t *y, const hidi_progressive_options *options,
+                                const hidi_condition *y, const hidi_progressive_options *options,
                                 hidi_progressive_terms *terms);
 
 /* The target u_tgt alone, [B, C, H, W], at points z = z_t. */
 hidi_var *hidi_progressive_target(hidi_tape *tape, const hidi_dit *teacher, hidi_var *z,
-                                  hidi_var *t, hidi_var *r, const int32_t *y, double guidance);
+                                  hidi_var *t, hidi_var *r, const hidi_condition *y,
+                                  double guidance);
 
 #endif

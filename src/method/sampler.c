@@ -37,14 +37,15 @@ static bool guides_at(const hidi_sampler *s, double t)
 
 /* v_w(z_t, t, y) as this sampler guides it; t_n: t, [B] */
 static hidi_var *guided(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_var *z,
-                        hidi_var *t_n, double t, const int32_t *y)
+                        hidi_var *t_n, double t, const hidi_condition *y)
 {
     const bool all = s->guided_channels == 0 || s->guided_channels >= net->config.channels;
-    if (all || !guides_at(s, t))
+    if ((all && s->negative == NULL) || !guides_at(s, t))
         return hidi_guided_velocity(tape, net, z, t_n, y, guides_at(s, t) ? s->guidance : 1);
     hidi_var *v = hidi_dit_velocity(tape, net, true, z, t_n, NULL, y);
-    hidi_var *v_null = hidi_dit_velocity(tape, net, true, z, t_n, NULL, NULL);
-    return hidi_guided_channels(tape, v, v_null, s->guidance, s->guided_channels);
+    hidi_var *v_null = hidi_dit_velocity(tape, net, true, z, t_n, NULL, s->negative);
+    return hidi_guided_channels(tape, v, v_null, s->guidance,
+                                all ? net->config.channels : s->guided_channels);
 }
 
 /* --- a step ----------------------------------------------------------------------------------- */
@@ -73,7 +74,7 @@ bool hidi_guides(const hidi_sampler *s, long k)
 
 /* z_r from z_t */
 static hidi_var *advance(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_var *z,
-                         double t, double r, const int32_t *y)
+                         double t, double r, const hidi_condition *y)
 {
     const hidi_real h = (hidi_real)(t - r);
     const hidi_shape batch = hidi_shape1(z->shape.dim[0]);
@@ -93,7 +94,7 @@ static hidi_var *advance(const hidi_sampler *s, const hidi_dit *net, hidi_tape *
 
 /* Euler-Maruyama's step number k. */
 static hidi_var *diffuse(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_var *z,
-                         long k, const int32_t *y, hidi_var *noise)
+                         long k, const hidi_condition *y, hidi_var *noise)
 {
     const double t = start_of(s, k), r = k > 1 ? start_of(s, k - 1) : 0, h = t - r;
     hidi_var *t_n = hidi_filled(tape, hidi_shape1(z->shape.dim[0]), (hidi_real)t);
@@ -106,7 +107,8 @@ static hidi_var *diffuse(const hidi_sampler *s, const hidi_dit *net, hidi_tape *
 }
 
 static hidi_status step_with(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, long k,
-                             hidi_real *x, const int32_t *y, size_t n, const hidi_real *noise)
+                             hidi_real *x, const hidi_condition *y, size_t n,
+                             const hidi_real *noise)
 {
     const hidi_dit_config *c = &net->config;
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
@@ -140,14 +142,14 @@ static void draw_noise(const hidi_sampler *s, long k, size_t n, size_t pixels, h
 }
 
 hidi_status hidi_sample_step_with(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
-                                  long k, hidi_real *x, const int32_t *y, size_t n,
+                                  long k, hidi_real *x, const hidi_condition *y, size_t n,
                                   const hidi_real *noise)
 {
     return step_with(s, net, tape, k, x, y, n, noise);
 }
 
 hidi_status hidi_sample_step(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, long k,
-                             hidi_real *x, const int32_t *y, size_t n)
+                             hidi_real *x, const hidi_condition *y, size_t n)
 {
     const hidi_dit_config *c = &net->config;
     const size_t pixels = c->channels * c->image_size * c->image_size;
@@ -166,7 +168,7 @@ hidi_status hidi_sample_step(const hidi_sampler *s, const hidi_dit *net, hidi_ta
 
 /* x: e [n, C, H, W] on entry, images on return */
 static hidi_status sample_piece(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
-                                hidi_real *x, const int32_t *y, size_t n)
+                                hidi_real *x, const hidi_condition *y, size_t n)
 {
     const hidi_dit_config *c = &net->config;
     const hidi_shape shape = hidi_shape4(n, c->channels, c->image_size, c->image_size);
@@ -186,7 +188,7 @@ typedef struct pieces {
     const hidi_dit *net;
     hidi_tape *tape;
     hidi_real *x;
-    const int32_t *y;
+    const hidi_condition *y;
     size_t n, size; /* images of the batch, and of a piece */
 } pieces;
 
@@ -195,15 +197,16 @@ static hidi_status sample_one_of(void *context, int member, size_t piece)
     const pieces *p = context;
     const hidi_dit_config *c = &p->net->config;
     const size_t first = piece * p->size, left = p->n - first;
+    const hidi_condition y = hidi_condition_from(p->y, first);
     hidi_sampler part = *p->sampler;
     part.first += first;
     return sample_piece(&part, p->net, hidi_tape_companion(p->tape, member),
-                        p->x + first * c->channels * c->image_size * c->image_size, p->y + first,
+                        p->x + first * c->channels * c->image_size * c->image_size, &y,
                         left < p->size ? left : p->size);
 }
 
 static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
-                                hidi_real *x, const int32_t *y, size_t n)
+                                hidi_real *x, const hidi_condition *y, size_t n)
 {
     const hidi_dit_config *c = &net->config;
     const hidi_backend *backend = net->params.backend;
@@ -232,7 +235,7 @@ hidi_status hidi_sampler_check(const hidi_sampler *s, const hidi_dit *net)
 }
 
 hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_real *x,
-                        const int32_t *y, size_t n, hidi_progress *progress)
+                        const hidi_condition *y, size_t n, hidi_progress *progress)
 {
     const hidi_dit_config *c = &net->config;
     const size_t pixels = c->channels * c->image_size * c->image_size;
@@ -240,8 +243,9 @@ hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *t
     HIDI_TRY(hidi_sampler_check(s, net));
     for (size_t i = 0; i < n; i += s->batch) {
         const size_t count = n - i < s->batch ? n - i : s->batch;
+        const hidi_condition y_i = hidi_condition_from(y, i);
         part.first = s->first + i;
-        HIDI_TRY(sample_batch(&part, net, tape, x + i * pixels, y + i, count));
+        HIDI_TRY(sample_batch(&part, net, tape, x + i * pixels, &y_i, count));
         if (progress != NULL)
             hidi_progress_update(progress, (long)(i + count), NULL);
     }
@@ -267,6 +271,6 @@ void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *c, size_t first, s
     const size_t pixels = c->channels * c->image_size * c->image_size;
     for (size_t i = 0; i < n; i++) {
         hidi_normal((hidi_random){seed, HIDI_STREAM_SAMPLE, first + i}, 0, e + i * pixels, pixels);
-        y[i] = (int32_t)((first + i) % c->n_classes);
+        y[i] = (int32_t)(c->n_classes > 0 ? (first + i) % c->n_classes : first + i);
     }
 }

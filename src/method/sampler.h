@@ -28,6 +28,8 @@ typedef struct hidi_sampler {
     double guided_from, guided_to; /* guided where t is between these (arXiv 2404.07724); 0 for  */
                                    /*   guided_to: no limit                                   */
     double last_step; /* euler-maruyama: length of the last step, which has no noise; 0: 0.04  */
+    const hidi_condition *negative; /* what guidance leads away from, the same for all, borrowed; */
+                                    /*   NULL: null                                           */
     uint64_t seed;    /* of the noise of ddpm and euler-maruyama                              */
     uint64_t first;   /* number of the first image, which has its own noise                   */
 } hidi_sampler;
@@ -42,24 +44,25 @@ long hidi_sampler_evaluations(const hidi_sampler *sampler);
  * x [n, C, H, W] host memory, holds z_t on entry and z_r on return; of ddim and ddpm z_vp.  The
  * tape is reset. */
 hidi_status hidi_sample_step(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
-                             long k, hidi_real *x, const int32_t *y, size_t n);
+                             long k, hidi_real *x, const hidi_condition *y, size_t n);
 
 /* The same with given noise [n, C, H, W], for the solvers that take some. */
 hidi_status hidi_sample_step_with(const hidi_sampler *sampler, const hidi_dit *net,
-                                  hidi_tape *tape, long k, hidi_real *x, const int32_t *y, size_t n,
-                                  const hidi_real *noise);
+                                  hidi_tape *tape, long k, hidi_real *x, const hidi_condition *y,
+                                  size_t n, const hidi_real *noise);
 
 /* HIDI_BAD_ARGUMENT if this network cannot be sampled so. */
 hidi_status hidi_sampler_check(const hidi_sampler *sampler, const hidi_dit *net);
 
 /* n images from noise: x [n, C, H, W] host memory, holds e on entry and the images on return (not
- * clamped); y [n].  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
+ * clamped); y of all n.  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
  * not, and with HIDI_INTERRUPTED between two steps (core/stop.h). */
 hidi_status hidi_sample(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
-                        hidi_real *x, const int32_t *y, size_t n, hidi_progress *progress);
+                        hidi_real *x, const hidi_condition *y, size_t n, hidi_progress *progress);
 
 /* The noise and classes of the samples that are looked at and measured: image number i of a seed is
- * always the same, whatever the model.  Classes go round: 0, 1, ..., n_classes - 1, 0, ... */
+ * always the same, whatever the model.  Classes go round: 0, 1, ..., n_classes - 1, 0, ...; of a
+ * network that takes captions y is the number of the sample. */
 void hidi_sample_inputs(uint64_t seed, const hidi_dit_config *config, size_t first, size_t n,
                         hidi_real *e, int32_t *y);
 

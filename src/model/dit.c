@@ -2,9 +2,11 @@
  *
  *     x = patches of z, linear, + positions                                        [B, T, D]
  *     c = t_emb + y_emb (+ h_emb, h = t - r)                                       [B, D]
+ *         without y_emb where y is a caption, whose tokens (caption.c) are [B, L, D]
  *     for each block:
  *         shift, scale, gate, shift', scale', gate' = linear(silu(c))              [B, D] each
  *         x = x + gate  attention(LN(x) (1 + scale)  + shift)
+ *         x = x + cross_attention(x, caption)                        of captions (arXiv 2310.00426)
  *         x = x + gate' mlp      (LN(x) (1 + scale') + shift')
  *     shift, scale = linear(silu(c))
  *     out = unpatchify(linear(LN(x) (1 + scale) + shift))                          [B, C_out, H, W]
@@ -14,6 +16,9 @@
  */
 #include "model/dit.h"
 
+#include <stdlib.h>
+
+#include "model/caption.h"
 #include "model/dit_layers.h"
 #include "model/prediction.h"
 
@@ -26,6 +31,8 @@ typedef struct pass {
     hidi_taps *taps;     /* who is handed the tokens between blocks; NULL: nobody            */
     bool gives_back;     /* the memory of each block                                         */
     hidi_tape_mark mark; /* where that of the blocks begins                                  */
+    hidi_var *caption;   /* the caption's tokens [B, L, D]; NULL: y is a class               */
+    int32_t *length;     /* host, [B], how many of them count                                */
 } pass;
 
 static hidi_var *param(const pass *p, int i)
@@ -89,14 +96,14 @@ static hidi_var *embed_time(const pass *p, hidi_var *t, hidi_real scale, int emb
 
 /* c + y_emb, y_emb being rows of a table, of which the last is the null class's;  y NULL: that one
  * for all */
-static hidi_var *add_label(const pass *p, hidi_var *c, const int32_t *y, size_t B)
+static hidi_var *add_label(const pass *p, hidi_var *c, const hidi_condition *y, size_t B)
 {
     hidi_tape *tape = p->tape;
     const size_t D = p->dit->config.width, n_classes = p->dit->config.n_classes;
     const int32_t null = (int32_t)n_classes;
     hidi_var *table = param(p, p->dit->y_embedder);
-    if (y != NULL) {
-        const int32_t *rows = hidi_indices(tape, y, B, n_classes + 1);
+    if (y != NULL && y->number != NULL) {
+        const int32_t *rows = hidi_indices(tape, y->number, B, n_classes + 1);
         return hidi_add(tape, c, hidi_embedding(tape, table, rows, B));
     }
     hidi_var *row = hidi_embedding(tape, table, hidi_indices(tape, &null, 1, n_classes + 1), 1);
@@ -105,10 +112,13 @@ static hidi_var *add_label(const pass *p, hidi_var *c, const int32_t *y, size_t 
 }
 
 /* c = t_emb + y_emb (+ h_emb);  h NULL: 0 */
-static hidi_var *condition(const pass *p, hidi_var *t, hidi_var *h, const int32_t *y, size_t B)
+static hidi_var *condition(const pass *p, hidi_var *t, hidi_var *h, const hidi_condition *y,
+                           size_t B)
 {
     const hidi_dit *dit = p->dit;
-    hidi_var *c = add_label(p, embed_time(p, t, p->scale, dit->t_embedder), y, B);
+    hidi_var *c = embed_time(p, t, p->scale, dit->t_embedder);
+    if (dit->config.caption_length == 0)
+        c = add_label(p, c, y, B);
     if (!dit->config.has_interval)
         return c;
     if (h == NULL)
@@ -145,10 +155,20 @@ static hidi_var *modulate(const pass *p, hidi_var *x, modulation m, double eps)
     return hidi_adaln(p->tape, x, m.shift, m.scale, (hidi_real)eps);
 }
 
+/* x + cross_attention(x, caption) */
+static hidi_var *read_caption(const pass *p, int first, hidi_var *x)
+{
+    hidi_var *q = linear(p, x, first + CROSS_Q), *kv = linear(p, p->caption, first + CROSS_KV);
+    hidi_var *read = hidi_cross_attention(p->tape, q, kv, p->length, p->dit->config.heads);
+    return hidi_add(p->tape, x, linear(p, read, first + CROSS_PROJECTION));
+}
+
 static hidi_var *block(const pass *p, size_t i, hidi_var *x, hidi_var *silu_c)
 {
     hidi_tape *tape = p->tape;
-    const int first = p->dit->blocks + (int)i * BLOCK_PARAMS;
+    const bool captioned = p->dit->config.caption_length > 0;
+    const int first =
+        p->dit->blocks + (int)i * (captioned ? CAPTIONED_BLOCK_PARAMS : BLOCK_PARAMS);
     const double eps = p->dit->config.code == HIDI_CODE_DIFFUSERS ? 1e-5 : HIDI_DIT_EPS;
     hidi_var *m = linear(p, silu_c, first + ADALN);
     const modulation attention = modulation_of(p, m, 0), mlp = modulation_of(p, m, 1);
@@ -156,6 +176,8 @@ static hidi_var *block(const pass *p, size_t i, hidi_var *x, hidi_var *silu_c)
     hidi_var *qkv = linear(p, modulate(p, x, attention, eps), first + QKV);
     hidi_var *attended = hidi_attention(tape, qkv, p->dit->config.heads);
     x = hidi_gated_residual(tape, x, attention.gate, linear(p, attended, first + PROJECTION));
+    if (captioned)
+        x = read_caption(p, first, x);
 
     hidi_var *hidden = hidi_gelu(tape, linear(p, modulate(p, x, mlp, eps), first + FC1));
     return hidi_gated_residual(tape, x, mlp.gate, linear(p, hidden, first + FC2));
@@ -248,7 +270,7 @@ static hidi_var *block_once_or_twice(const pass *p, size_t i, hidi_var *x, hidi_
 /* --- the pass --------------------------------------------------------------------------------- */
 
 /* What the network puts out where it is shown z and t, as it has them, and h = t - r (NULL: 0). */
-static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const int32_t *y)
+static hidi_var *run_blocks(pass *p, const hidi_shown *shown, hidi_var *h, const hidi_condition *y)
 {
     hidi_tape *tape = p->tape;
     hidi_var *z = shown->z, *t = shown->t;
@@ -268,6 +290,23 @@ static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const int32_
     return x;
 }
 
+/* The same, with the caption, if there is one, as tokens. */
+static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const hidi_condition *y)
+{
+    if (shown->z == NULL || p->dit->config.caption_length == 0)
+        return run_blocks(p, shown, h, y);
+    const size_t B = shown->z->shape.dim[0];
+    if (hidi_caption_check(&p->dit->config, y, B) != HIDI_OK)
+        return hidi_tape_fail(p->tape, HIDI_BAD_ARGUMENT);
+    p->length = malloc((B + 1) * sizeof *p->length);
+    if (p->length == NULL)
+        return hidi_tape_fail(p->tape, hidi_error(HIDI_NO_MEMORY, "no memory for captions"));
+    p->caption = hidi_caption_tokens(p->tape, p->dit, p->frozen, y, B, p->length);
+    hidi_var *out = run_blocks(p, shown, h, y);
+    free(p->length);
+    return out;
+}
+
 /* h = t - r; NULL: 0 */
 static hidi_var *interval(hidi_tape *tape, hidi_var *t, hidi_var *r)
 {
@@ -275,7 +314,7 @@ static hidi_var *interval(hidi_tape *tape, hidi_var *t, hidi_var *r)
 }
 
 hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                           hidi_var *t, hidi_var *r, const int32_t *y, hidi_taps *taps)
+                           hidi_var *t, hidi_var *r, const hidi_condition *y, hidi_taps *taps)
 {
     if (z == NULL || t == NULL)
         return NULL;
@@ -289,7 +328,7 @@ hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hi
 /* --- in this project's convention ------------------------------------------------------------- */
 
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                            hidi_var *t, hidi_var *r, const int32_t *y)
+                            hidi_var *t, hidi_var *r, const hidi_condition *y)
 {
     if (z == NULL || t == NULL)
         return NULL;
@@ -302,7 +341,7 @@ hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, h
 }
 
 hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                          hidi_var *t, const int32_t *y, hidi_taps *taps)
+                          hidi_var *t, const hidi_condition *y, hidi_taps *taps)
 {
     if (z == NULL || t == NULL)
         return NULL;
@@ -314,7 +353,7 @@ hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hid
 }
 
 hidi_var *hidi_dit_at_step(hidi_tape *tape, const hidi_dit *dit, hidi_var *z_vp, double s,
-                           const int32_t *y)
+                           const hidi_condition *y)
 {
     if (z_vp == NULL)
         return NULL;

@@ -1,9 +1,11 @@
 /* dit.h - the diffusion transformer with adaLN-Zero (Peebles & Xie, arXiv 2212.09748), as a
  * velocity v(z, t, y) or, with an interval embedder, as an average velocity u(z, r, t, y).
- * Its equations and forward pass are dit.c.
+ * Its equations and forward pass are dit.c; y is a class, or a caption that cross-attention reads
+ * (caption.c, arXiv 2310.00426).
  *
  * Parameters have the names of facebookresearch/DiT's state dict; the interval embedder's are
- * h_embedder.mlp.{0,2}.{weight,bias}.
+ * h_embedder.mlp.{0,2}.{weight,bias}; those of captions are PixArt's where it has them
+ * (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}).
  */
 #ifndef HIDI_MODEL_DIT_H
 #define HIDI_MODEL_DIT_H
@@ -13,6 +15,7 @@
 #include "../autograd/ops.h"
 #include "../autograd/params.h"
 #include "../io/tensor_file.h"
+#include "condition.h"
 
 /* What a network predicts; hidi_dit_velocity makes one velocity of all (prediction.c). */
 typedef enum hidi_prediction {
@@ -41,7 +44,8 @@ typedef struct hidi_dit_config {
     size_t depth;        /* blocks                                                           */
     size_t heads;
     size_t mlp_width;    /* 4 D                                                              */
-    size_t n_classes;    /* without the null class, which is row n_classes of the table      */
+    size_t n_classes;    /* without the null class, which is row n_classes of the table; 0:  */
+                         /*   it is asked for captions, and caption_length is not 0          */
     bool has_interval;   /* has an h embedder: takes r                                       */
     double time_scale;   /* t and h in [0, 1] are multiplied by it before the features       */
     int prediction;      /* a hidi_prediction: what the first C output channels are          */
@@ -50,6 +54,11 @@ typedef struct hidi_dit_config {
     int code;            /* a hidi_dit_code                                                  */
     bool recompute;      /* a block's activations are computed again in the backward pass    */
                          /*   instead of kept: the same bits, in less memory (not in files)  */
+    size_t caption_length; /* L: tokens that a caption may have                              */
+    size_t words;          /* rows of the text encoder's table of tokens, the first two being  */
+                           /*   null and unknown (data/words.h); 0: captions are embeddings  */
+    size_t text_depth;     /* its blocks                                                     */
+    size_t caption_width;  /* D_c, of captions that are embeddings                           */
 } hidi_dit_config;
 
 typedef struct hidi_dit {
@@ -106,27 +115,28 @@ hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
  * has them; what it predicts does not matter here.
  *   z       [B, C, H, W]; may carry a tangent and want a gradient
  *   t, r    [B] in [0, 1]; r NULL: r = t.  r with a network without interval embedder: an error
- *   y       host, [B], classes 0 .. n_classes, the last being the null class; NULL: all null
+ *   y       what each sample is asked for (condition.h); NULL: null for all.  HIDI_BAD_ARGUMENT for
+ *           classes where captions are expected, and captions that do not fit the network
  *   frozen  no gradients for the parameters (z's still flow)
  *   taps    NULL: none.  With taps the pass ends after the last tapped block and returns that
  *           block's tokens (n = 0: the embedded image); the output itself is not computed.
  * A frozen pass whose z wants no gradient gives the memory of each block back. */
 hidi_var *hidi_dit_forward(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                           hidi_var *t, hidi_var *r, const int32_t *y, hidi_taps *taps);
+                           hidi_var *t, hidi_var *r, const hidi_condition *y, hidi_taps *taps);
 
 /* The (average) velocity [B, C, H, W] at z_t = (1 - t) x + t e, whatever the network predicts. */
 hidi_var *hidi_dit_velocity(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                            hidi_var *t, hidi_var *r, const int32_t *y);
+                            hidi_var *t, hidi_var *r, const hidi_condition *y);
 
 /* The hidden states at this z_t, for a discriminator: hidi_dit_forward with taps, in this project's
  * convention. */
 hidi_var *hidi_dit_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen, hidi_var *z,
-                          hidi_var *t, const int32_t *y, hidi_taps *taps);
+                          hidi_var *t, const hidi_condition *y, hidi_taps *taps);
 
 /* All that a network that predicts epsilon puts out [B, C_out, H, W], at z_vp and at step s of the
  * chain, 0 .. 999: e_hat and, if C_out is 2 C, the variance's interpolation.  Frozen. */
 hidi_var *hidi_dit_at_step(hidi_tape *tape, const hidi_dit *dit, hidi_var *z_vp, double s,
-                           const int32_t *y);
+                           const hidi_condition *y);
 
 /* --- published sizes (dit_sizes.c) ------------------------------------------------------------ */
 

@@ -22,6 +22,9 @@ static hidi_status rest_to_file(const hidi_dit_config *c, hidi_tensor_file *file
     if (c->least_data > 0)
         HIDI_TRY(hidi_tensor_file_add_meta(
             file, "hidi.least_data", hidi_format_double(text, c->least_data)));
+    snprintf(text, sizeof text, "%zu", c->caption_length);
+    if (c->caption_width > 0)
+        HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.caption_length", text));
     if (c->code != HIDI_CODE_DIT)
         HIDI_TRY(hidi_tensor_file_add_meta(
             file, "hidi.code", hidi_choice_name(HIDI_DIT_CODES, c->code, text, sizeof text)));
@@ -100,53 +103,6 @@ static hidi_status check_kind(const hidi_tensor_file *file, const char *prefix)
     return HIDI_OK;
 }
 
-/* What the shapes say. */
-static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file,
-                                const char *prefix, size_t image_size)
-{
-    const hidi_file_tensor *proj, *fc1, *table, *final_layer, *pos;
-    HIDI_TRY(find(file, prefix, "x_embedder.proj.weight", 4, &proj));
-    HIDI_TRY(find(file, prefix, "blocks.0.mlp.fc1.weight", 2, &fc1));
-    HIDI_TRY(find(file, prefix, "y_embedder.embedding_table.weight", 2, &table));
-    HIDI_TRY(find(file, prefix, "final_layer.linear.weight", 2, &final_layer));
-    c->width = proj->dim[0];
-    c->channels = proj->dim[1];
-    c->patch = proj->dim[2];
-    c->mlp_width = fc1->dim[0];
-    c->depth = count_blocks(file, prefix);
-    c->has_interval = has(file, prefix, "h_embedder.mlp.0.weight");
-    /* Nothing is computed from extents before these checks: a tensor without elements may have
-     * others of any size. */
-    if (c->patch < 1 || c->patch > HIDI_DIT_MOST_PATCH || proj->dim[3] != c->patch ||
-        table->dim[0] < 2)
-        return hidi_error(HIDI_BAD_FORMAT, "%s: patches of %zu x %zu, %zu classes with the null "
-                                           "class: not a DiT's",
-                          file->path, proj->dim[2], proj->dim[3], table->dim[0]);
-    if (has(file, prefix, "r_embedder.mlp.0.weight"))
-        return hidi_error(HIDI_UNSUPPORTED,
-                          "%s: r_embedder: codes of MeanFlow embed r under this name, or h = t - r "
-                          "as hidi does in h_embedder; if it is h here, hidi convert --set "
-                          "r_embedder=h gives it that name",
-                          file->path);
-    c->n_classes = table->dim[0] - 1;
-    c->out_channels = final_layer->dim[0] / (c->patch * c->patch);
-    c->image_size = image_size;
-    if (has(file, prefix, "pos_embed")) {
-        HIDI_TRY(find(file, prefix, "pos_embed", 3, &pos));
-        const size_t side = (size_t)(sqrt((double)pos->dim[1]) + 0.5);
-        if (pos->dim[0] != 1 || side > HIDI_DIT_MOST_SIDE / c->patch ||
-            side * side != pos->dim[1] || pos->dim[2] != c->width ||
-            (image_size != 0 && image_size != side * c->patch))
-            return hidi_error(HIDI_BAD_FORMAT, "%s: pos_embed [%zu, %zu, %zu] is not [1, T, %zu] "
-                                               "of a square image",
-                              file->path, pos->dim[0], pos->dim[1], pos->dim[2], c->width);
-        c->image_size = side * c->patch;
-    }
-    return HIDI_OK;
-}
-
-/* --- what they do not say --------------------------------------------------------------------- */
-
 /* A number of the metadata, which is above 0; *number stays as it is where there is none. */
 static hidi_status meta_number(const hidi_tensor_file *file, const char *key, double *number)
 {
@@ -174,6 +130,87 @@ static hidi_status meta_count(const hidi_tensor_file *file, const char *key, siz
     *count = (size_t)number;
     return HIDI_OK;
 }
+
+static size_t count_text_blocks(const hidi_tensor_file *file, const char *prefix)
+{
+    char name[64];
+    size_t depth = 0;
+    do
+        snprintf(name, sizeof name, "y_embedder.blocks.%zu.attn.qkv.weight", depth++);
+    while (has(file, prefix, name) && depth <= HIDI_DIT_MOST_DEPTH + 1);
+    return depth - 1;
+}
+
+/* Classes, words or embeddings. */
+static hidi_status infer_condition(hidi_dit_config *c, const hidi_tensor_file *file,
+                                   const char *prefix)
+{
+    const hidi_file_tensor *table, *positions;
+    if (has(file, prefix, "y_embedder.words.weight")) {
+        HIDI_TRY(find(file, prefix, "y_embedder.words.weight", 2, &table));
+        HIDI_TRY(find(file, prefix, "y_embedder.positions", 2, &positions));
+        c->words = table->dim[0];
+        c->caption_length = positions->dim[0];
+        c->text_depth = count_text_blocks(file, prefix);
+        return HIDI_OK;
+    }
+    if (has(file, prefix, "y_embedder.y_proj.fc1.weight")) {
+        HIDI_TRY(find(file, prefix, "y_embedder.y_proj.fc1.weight", 2, &table));
+        c->caption_width = table->dim[1];
+        c->caption_length = 120; /* PixArt's */
+        return meta_count(file, "hidi.caption_length", &c->caption_length);
+    }
+    HIDI_TRY(find(file, prefix, "y_embedder.embedding_table.weight", 2, &table));
+    if (table->dim[0] < 2)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: %zu classes with the null class: not a DiT's",
+                          file->path, table->dim[0]);
+    c->n_classes = table->dim[0] - 1;
+    return HIDI_OK;
+}
+
+/* What the shapes say. */
+static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file,
+                                const char *prefix, size_t image_size)
+{
+    const hidi_file_tensor *proj, *fc1, *final_layer, *pos;
+    HIDI_TRY(find(file, prefix, "x_embedder.proj.weight", 4, &proj));
+    HIDI_TRY(find(file, prefix, "blocks.0.mlp.fc1.weight", 2, &fc1));
+    HIDI_TRY(find(file, prefix, "final_layer.linear.weight", 2, &final_layer));
+    c->width = proj->dim[0];
+    c->channels = proj->dim[1];
+    c->patch = proj->dim[2];
+    c->mlp_width = fc1->dim[0];
+    c->depth = count_blocks(file, prefix);
+    c->has_interval = has(file, prefix, "h_embedder.mlp.0.weight");
+    /* Nothing is computed from extents before these checks: a tensor without elements may have
+     * others of any size. */
+    if (c->patch < 1 || c->patch > HIDI_DIT_MOST_PATCH || proj->dim[3] != c->patch)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: patches of %zu x %zu: not a DiT's", file->path,
+                          proj->dim[2], proj->dim[3]);
+    HIDI_TRY(infer_condition(c, file, prefix));
+    if (has(file, prefix, "r_embedder.mlp.0.weight"))
+        return hidi_error(HIDI_UNSUPPORTED,
+                          "%s: r_embedder: codes of MeanFlow embed r under this name, or h = t - r "
+                          "as hidi does in h_embedder; if it is h here, hidi convert --set "
+                          "r_embedder=h gives it that name",
+                          file->path);
+    c->out_channels = final_layer->dim[0] / (c->patch * c->patch);
+    c->image_size = image_size;
+    if (has(file, prefix, "pos_embed")) {
+        HIDI_TRY(find(file, prefix, "pos_embed", 3, &pos));
+        const size_t side = (size_t)(sqrt((double)pos->dim[1]) + 0.5);
+        if (pos->dim[0] != 1 || side > HIDI_DIT_MOST_SIDE / c->patch ||
+            side * side != pos->dim[1] || pos->dim[2] != c->width ||
+            (image_size != 0 && image_size != side * c->patch))
+            return hidi_error(HIDI_BAD_FORMAT, "%s: pos_embed [%zu, %zu, %zu] is not [1, T, %zu] "
+                                               "of a square image",
+                              file->path, pos->dim[0], pos->dim[1], pos->dim[2], c->width);
+        c->image_size = side * c->patch;
+    }
+    return HIDI_OK;
+}
+
+/* --- what they do not say --------------------------------------------------------------------- */
 
 /* One of several words. */
 static hidi_status meta_choice(const hidi_tensor_file *file, const char *key, const char *words,
@@ -352,13 +389,18 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
 char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
 {
     static const char *const predicts[] = {"", ", predicts SiT's velocity", ", predicts epsilon"};
-    char scale[HIDI_NUMBER_TEXT];
+    char scale[HIDI_NUMBER_TEXT], asked[64];
+    if (c->caption_length > 0)
+        snprintf(asked, sizeof asked, "captions of %zu %s", c->caption_length,
+                 c->words > 0 ? "words" : "tokens");
+    else
+        snprintf(asked, sizeof asked, "%zu classes", c->n_classes);
     snprintf(text, size,
              "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, "
-             "%zu classes, time scale %s%s%s",
+             "%s, time scale %s%s%s",
              c->has_interval ? "DiT u(z, r, t, y)" : "DiT v(z, t, y)", c->image_size, c->image_size,
              c->channels, c->patch, c->image_size / c->patch * (c->image_size / c->patch), c->width,
-             c->depth, c->heads, c->n_classes,
+             c->depth, c->heads, asked,
              hidi_print_double(scale, sizeof scale, "%g", c->time_scale), predicts[c->prediction],
              c->code == HIDI_CODE_DIFFUSERS ? ", as diffusers computes it" : "");
     return text;

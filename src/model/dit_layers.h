@@ -10,6 +10,13 @@ enum { X_EMBEDDER = 0 }; /* the first of all; dit.h's struct has where the other
 
 /* The linear layers of a block, counted from its first parameter. */
 enum { QKV = 0, PROJECTION = 2, FC1 = 4, FC2 = 6, ADALN = 8, BLOCK_PARAMS = 10 };
+/* ... and those that a block has besides where there are captions. */
+enum { CROSS_Q = 10, CROSS_KV = 12, CROSS_PROJECTION = 14, CAPTIONED_BLOCK_PARAMS = 16 };
+
+/* Of captions, counted from y_embedder: words, or embeddings.  Blocks of the text encoder have QKV to
+ * FC2. */
+enum { WORDS = 0, WORD_POSITIONS = 1, TEXT_BLOCKS = 2, TEXT_BLOCK_PARAMS = 8 };
+enum { NULL_EMBEDDING = 0, CAPTION_FC1 = 1, CAPTION_FC2 = 3 };
 
 /* Those of an embedder of t or h, and of the final layer. */
 enum { MLP_0 = 0, MLP_2 = 2 };
@@ -17,6 +24,7 @@ enum { FINAL_LINEAR = 0, FINAL_ADALN = 2 };
 
 /* The largest of a config, which keep every product of extents within a size_t. */
 enum { HIDI_DIT_MOST_SIDE = 16384, HIDI_DIT_MOST_PATCH = 1024, HIDI_DIT_MOST_DEPTH = 1024 };
+enum { HIDI_MOST_CAPTION_TOKENS = 1024 };
 
 /* Checks dit->config and declares its parameters, without memory for them (dit_params.c). */
 hidi_status hidi_dit_declare(hidi_dit *dit);

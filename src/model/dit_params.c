@@ -4,6 +4,7 @@
  * At first (Peebles & Xie, and their code):
  *
  *     biases, adaLN modulations, final layer, the interval embedder's last layer     0
+ *     cross-attention's projection (PixArt)                                          0
  *     embedders of t, h and y                                                        N(0, 0.02^2)
  *     other linear layers, [out, in]                  uniform on +-sqrt(6 / (in + out))   (Xavier)
  */
@@ -14,6 +15,7 @@
 
 #include "core/hash.h"
 #include "core/random.h"
+#include "model/caption.h"
 #include "model/dit.h"
 #include "model/dit_layers.h"
 
@@ -22,7 +24,7 @@
 static hidi_status check_config(const hidi_dit_config *c)
 {
     if (c->image_size < 1 || c->channels < 1 || c->patch < 1 || c->width < 1 || c->depth < 1 ||
-        c->heads < 1 || c->n_classes < 1 || c->mlp_width < 1)
+        c->heads < 1 || (c->n_classes < 1 && c->caption_length < 1) || c->mlp_width < 1)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a size of 0");
     if (c->image_size > HIDI_DIT_MOST_SIDE || c->channels > 4096 ||
         c->patch > HIDI_DIT_MOST_PATCH || c->width > 65536 || c->depth > HIDI_DIT_MOST_DEPTH ||
@@ -35,6 +37,12 @@ static hidi_status check_config(const hidi_dit_config *c)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: width %zu must be a multiple of 4 and of %zu "
                                              "heads",
                           c->width, c->heads);
+    if (c->caption_length > HIDI_MOST_CAPTION_TOKENS || c->words > 1048576 ||
+        c->text_depth > HIDI_DIT_MOST_DEPTH || c->caption_width > 65536)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a size beyond all reason");
+    if (c->caption_length > 0 && (c->n_classes > 0 || (c->words < 2) == (c->caption_width < 1)))
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: of captions either words or embeddings, and "
+                                             "no classes");
     if (c->out_channels != c->channels && c->out_channels != 2 * c->channels)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: %zu output channels for %zu input channels",
                           c->out_channels, c->channels);
@@ -72,6 +80,11 @@ static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_
         snprintf(name, sizeof name, "blocks.%zu.%s", i, layers[k].name);
         HIDI_TRY(declare_linear(p, name, layers[k].out, layers[k].in));
     }
+    for (size_t k = 0; k < 3 && c->caption_length > 0; k++) {
+        static const char *const cross[] = {"q_linear", "kv_linear", "proj"};
+        snprintf(name, sizeof name, "blocks.%zu.cross_attn.%s", i, cross[k]);
+        HIDI_TRY(declare_linear(p, name, k == 1 ? 2 * D : D, D));
+    }
     return HIDI_OK;
 }
 
@@ -93,8 +106,11 @@ hidi_status hidi_dit_declare(hidi_dit *dit)
         HIDI_TRY(declare_linear(p, "h_embedder.mlp.2", D, D));
     }
     dit->y_embedder = p->n_params;
-    HIDI_TRY(hidi_params_declare(p, hidi_shape2(c->n_classes + 1, D),
-                                 "y_embedder.embedding_table.weight"));
+    if (c->caption_length > 0)
+        HIDI_TRY(hidi_caption_declare(p, c));
+    else
+        HIDI_TRY(hidi_params_declare(p, hidi_shape2(c->n_classes + 1, D),
+                                     "y_embedder.embedding_table.weight"));
     dit->blocks = p->n_params;
     for (size_t i = 0; i < c->depth; i++)
         HIDI_TRY(declare_block(p, c, i));
@@ -180,6 +196,7 @@ static void initial_values(const hidi_param *param, uint64_t seed, hidi_real *ho
     const bool is_bias = param->shape.rank == 1;
     const bool is_zero = is_bias || strstr(param->name, "adaLN_modulation") != NULL ||
                          starts_with(param->name, "final_layer.linear") ||
+                         strstr(param->name, "cross_attn.proj") != NULL ||
                          starts_with(param->name, "h_embedder.mlp.2");
 
     if (is_zero) {

@@ -25,6 +25,22 @@ static void add(hidi_macs *m, size_t count, double macs_of_one, const char *form
 
 /* --- the DiT ---------------------------------------------------------------------------------- */
 
+/* What captions take: the text encoder or the projection of embeddings, and cross-attention, of
+ * captions of all L tokens. */
+static void add_caption(const hidi_dit_config *c, double T, hidi_macs *macs)
+{
+    const double D = (double)c->width, L = (double)c->caption_length, W = (double)c->caption_width;
+    if (c->words > 0) {
+        add(macs, c->text_depth, 12 * L * D * D, "text encoder: linear layers");
+        add(macs, c->text_depth, 2 * L * L * D, "text encoder: attention");
+    } else {
+        add(macs, 1, L * (W * D + D * D), "projection of captions");
+    }
+    add(macs, c->depth, 2 * T * D * D, "cross-attention: q, projection");
+    add(macs, c->depth, 2 * L * D * D, "cross-attention: k, v");
+    add(macs, c->depth, 2 * T * L * D, "cross-attention: q k^T, and the sums of v");
+}
+
 void hidi_dit_count_macs(const hidi_dit_config *c, hidi_macs *macs)
 {
     const double D = (double)c->width, side = (double)(c->image_size / c->patch), T = side * side;
@@ -40,6 +56,8 @@ void hidi_dit_count_macs(const hidi_dit_config *c, hidi_macs *macs)
     add(macs, c->depth, 3 * T * D * D, "attention: q, k, v");
     add(macs, c->depth, 2 * T * T * D, "attention: q k^T, and the sums of v");
     add(macs, c->depth, T * D * D, "attention: projection");
+    if (c->caption_length > 0)
+        add_caption(c, T, macs);
     add(macs, c->depth, 2 * T * D * mlp, "MLP");
     add(macs, 1, 2 * D * D, "final adaLN modulation");
     add(macs, 1, T * D * patch * (double)c->out_channels, "tokens to patches");

@@ -16,6 +16,7 @@ hidi_status hidi_batch_init(hidi_batch *batch, const hidi_dataset *data, uint64_
     HIDI_TRY(hidi_batch_size_check(total));
     HIDI_TRY(hidi_batch_size_check(most));
     batch->label = calloc(most, sizeof *batch->label);
+    batch->y = (hidi_condition){.number = batch->label, .captions = data->captions};
     batch->image = malloc(most * pixels * sizeof *batch->image);
     batch->t = malloc(most * sizeof *batch->t);
     batch->r = malloc(most * sizeof *batch->r);
@@ -104,7 +105,7 @@ void hidi_batch_drop_labels(hidi_batch *batch, double share)
         double u;
         hidi_uniform(draw(batch, HIDI_STREAM_DROPOUT), batch->first + i, &u, 1);
         if (u < share)
-            batch->label[i] = (int32_t)batch->data->n_classes;
+            batch->label[i] = (int32_t)hidi_dataset_null(batch->data);
     }
 }
 

@@ -11,6 +11,7 @@
 #include "../core/random.h"
 #include "../data/dataset.h"
 #include "../method/times.h"
+#include "../model/condition.h"
 
 typedef struct hidi_batch {
     const hidi_dataset *data; /* borrowed                                    */
@@ -19,7 +20,8 @@ typedef struct hidi_batch {
     size_t most;              /* of a part: what there is room for           */
     long step;                /* what is drawn: samples first .. first + size - 1 of this step */
     size_t first, size;
-    int32_t *label;           /* [size] the classes y of the latest images   */
+    int32_t *label;           /* [size] the classes (or captions) of the latest images */
+    hidi_condition y;         /* that, as networks take it                   */
     hidi_real *image;         /* [size, C, H, W] scratch                     */
     hidi_real *t, *r;         /* [size] scratch                              */
 } hidi_batch;

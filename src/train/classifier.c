@@ -24,6 +24,8 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     hidi_tape *tape = worker->tape;
     hidi_batch *batch = &worker->batch;
     hidi_var *x = hidi_batch_images(batch, tape);
+    for (size_t i = 0; i < batch->size; i++)
+        batch->label[i] = hidi_dataset_class(batch->data, batch->label[i]);
     const int32_t *y = hidi_indices(tape, batch->label, batch->size, s->net->n_classes);
     hidi_var *logits = hidi_feature_net_forward(tape, s->net, false, x, NULL);
     hidi_var *loss = hidi_mean(tape, hidi_cross_entropy(tape, logits, y));
@@ -180,7 +182,7 @@ static hidi_status test(const hidi_classifier *s, piece *p, size_t n, double *ac
         hidi_dataset_range(s->task.data, HIDI_TEST, seen, m, p->image, p->label);
         HIDI_TRY(hidi_feature_net_classify(s->net, p->tape, p->image, m, p->found));
         for (size_t i = 0; i < m; i++)
-            right += p->found[i] == p->label[i];
+            right += p->found[i] == hidi_dataset_class(s->task.data, p->label[i]);
     }
     *accuracy = (double)right / (double)(n ? n : 1);
     return HIDI_OK;

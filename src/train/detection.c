@@ -67,7 +67,7 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     hidi_var *e = hidi_batch_noise(batch, tape, HIDI_STREAM_NOISE);
     hidi_var *t = hidi_batch_times(batch, tape, &o->time, HIDI_STREAM_TIME);
     hidi_var *z = hidi_noised(tape, x, e, t), *sign = signs(worker);
-    HIDI_TRY(hidi_heads_tokens(tape, &o->heads[0], s->backbone, true, z, t, batch->label, &taps));
+    HIDI_TRY(hidi_heads_tokens(tape, &o->heads[0], s->backbone, true, z, t, &batch->y, &taps));
     for (int i = 0; i < o->n; i++) {
         hidi_head_output output;
         HIDI_TRY(hidi_heads_on_tokens(tape, s->heads[i], false, &taps, side, &output));

@@ -65,7 +65,7 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     const hidi_meanflow_target target = {
         .net = o->meanflow.tangent == HIDI_TANGENT_OF_AVERAGE ? s->average : NULL,
         .share = hidi_tangent_share(&o->meanflow, batch->step)};
-    hidi_var *loss = hidi_meanflow_loss(tape, s->student, s->teacher, x, e, t, r, batch->label,
+    hidi_var *loss = hidi_meanflow_loss(tape, s->student, s->teacher, x, e, t, r, &batch->y,
                                         &o->meanflow, &target, &m);
     HIDI_TRY(read_terms(worker, &m, terms));
     return hidi_worker_backward(worker, loss);

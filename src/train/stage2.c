@@ -90,7 +90,7 @@ static hidi_var *discriminate(const pass *p, hidi_var *x, const level *l, hidi_v
     if (n != NULL)
         z = hidi_add(p->tape, z, n);
     hidi_heads_forward(p->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
-                       p->batch->label, &output);
+                       &p->batch->y, &output);
     return output.logits;
 }
 
@@ -105,7 +105,7 @@ static hidi_var *retained_loss(const pass *p, hidi_var *x)
     const hidi_meanflow_options *o = &s->options.meanflow;
     const hidi_meanflow_target target = {
         .net = o->tangent == HIDI_TANGENT_OF_AVERAGE ? s->average : NULL, .share = 1};
-    return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, p->batch->label, o,
+    return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, &p->batch->y, o,
                               &target, &meanflow);
 }
 
@@ -118,7 +118,7 @@ static hidi_var *generator_loss(const pass *p, hidi_var *x_gen, hidi_var *x, los
     hidi_var *e, *t;
     draw(p, &matching, &o->time, &e, &t);
     hidi_var *loss = L->dm = hidi_dmd_loss(p->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
-                                           p->batch->label, &dmd);
+                                           &p->batch->y, &dmd);
     if (s->heads != NULL) {
         hidi_var *d_fake = discriminate(p, x_gen, &adversary, NULL, true);
         L->adversarial = hidi_generator_loss(p->tape, (hidi_adversarial)o->adversarial, d_fake);
@@ -136,7 +136,7 @@ static hidi_var *fake_score_loss(const pass *p, hidi_var *x_g, losses *L)
 {
     hidi_var *e, *t;
     draw(p, &fake_score, &p->s->options.time, &e, &t);
-    return L->fake = hidi_flow_loss(p->tape, p->s->fake, x_g, e, t, p->batch->label);
+    return L->fake = hidi_flow_loss(p->tape, p->s->fake, x_g, e, t, &p->batch->y);
 }
 
 /* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
@@ -201,7 +201,7 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
 
     hidi_var *x = hidi_batch_images(p.batch, p.tape);
     hidi_var *e = hidi_batch_noise(p.batch, p.tape, HIDI_STREAM_NOISE);
-    hidi_var *x_gen = hidi_generate(p.tape, s->student, !with_generator, e, p.batch->label);
+    hidi_var *x_gen = hidi_generate(p.tape, s->student, !with_generator, e, &p.batch->y);
     hidi_var *x_g = hidi_stop_gradient(p.tape, x_gen);
 
     L.total = fake_score_loss(&p, x_g, &L);

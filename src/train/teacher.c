@@ -34,7 +34,7 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     hidi_var *e = hidi_batch_noise(batch, tape, HIDI_STREAM_NOISE);
     hidi_var *t = hidi_batch_times(batch, tape, &o->time, HIDI_STREAM_TIME);
     hidi_batch_drop_labels(batch, o->label_dropout);
-    hidi_var *loss = hidi_flow_loss(tape, s->net, x, e, t, batch->label);
+    hidi_var *loss = hidi_flow_loss(tape, s->net, x, e, t, &batch->y);
 
     const hidi_term term = {loss, "the flow matching loss", LOSS};
     HIDI_TRY(hidi_read_terms(tape, &term, 1, terms));

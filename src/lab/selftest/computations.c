@@ -140,7 +140,7 @@ static hidi_status pass(const hidi_dit *dit, hidi_tape *tape, const batch *b, pa
         z = hidi_dual(tape, z, e);
         t = hidi_dual(tape, t, hidi_filled(tape, b->times, 1));
     }
-    hidi_var *u = hidi_dit_forward(tape, dit, false, z, t, r, b->y, NULL);
+    hidi_var *u = hidi_dit_forward(tape, dit, false, z, t, r, HIDI_CLASSES(b->y), NULL);
     HIDI_TRY(hidi_tape_status(tape));
     if (what == GRADIENT) {
         HIDI_TRY(hidi_tape_backward(tape, u, b->e));
@@ -162,8 +162,8 @@ static hidi_status meanflow(const hidi_dit *dit, hidi_tape *tape, const batch *b
     hidi_meanflow_terms terms;
     hidi_var *x = hidi_constant(tape, b->shape, b->x), *e = hidi_constant(tape, b->shape, b->e);
     hidi_var *t = hidi_constant(tape, b->times, b->t), *r = hidi_constant(tape, b->times, b->r);
-    hidi_var *loss = hidi_meanflow_loss(tape, dit, dit, x, e, t, r, b->y, &options, NULL,
-                                        &terms);
+    hidi_var *loss = hidi_meanflow_loss(tape, dit, dit, x, e, t, r, HIDI_CLASSES(b->y), &options,
+                                        NULL, &terms);
 
     HIDI_TRY(hidi_tape_backward(tape, loss, NULL));
     return read_gradients(dit, v);
