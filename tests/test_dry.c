@@ -127,7 +127,7 @@ static void stage1(const hidi_backend *backend, const hidi_dataset *data, double
                    memory *m)
 {
     const hidi_stage1_options options = {
-        8, MICRO, 1, 0.99, interval, {1.5, 0.5, 1, difference, 0}, adamw, schedule,
+        8, MICRO, 1, 0.99, interval, {.guidance = 1.5, .p = 0.5, .c = 1, .difference = difference}, adamw, schedule,
         {HIDI_START_TEACHER, 0, 0, 0}};
     hidi_dit *net = new_dit(backend, data);
     hidi_stage1 *training;

@@ -210,7 +210,8 @@ static void train_stage2(outcome *o, size_t micro_batch)
     options.adamw = adamw;
     options.schedule = schedule;
     options.backbone = HIDI_BACKBONE_FAKE;
-    options.heads = (hidi_heads_config){HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true};
+    options.heads = (hidi_heads_config){.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 1}, .width = 16,
+                                        .key_width = 8, .conditional = true};
     options.r1_weight = 1;
     options.td_weight = 0.1;
     options.meanflow.difference = 0;

@@ -183,7 +183,7 @@ typedef struct any_training {
 enum { FEATURES, AUTOENCODER, TEACHER, STAGE1, STAGE2, KINDS };
 
 static const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
-static const hidi_meanflow_options meanflow = {1.5, 0.5, 1, 0, 0};
+static const hidi_meanflow_options meanflow = {.guidance = 1.5, .p = 0.5, .c = 1};
 
 static hidi_stage2_options stage2_options(void)
 {
@@ -192,7 +192,8 @@ static hidi_stage2_options stage2_options(void)
                                  .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
                                  .discriminator_weight = 1, .adversary_time = uniform,
                                  .backbone = HIDI_BACKBONE_FAKE, .r1_weight = 1, .r1_sigma = 0.1,
-                                 .heads = {HIDI_HEAD_AWD, 2, {0, 1}, 16, 8, true}, .td_weight = 0.1,
+                                 .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 1},
+                                           .width = 16, .key_width = 8, .conditional = true}, .td_weight = 0.1,
                                  .interval = interval, .meanflow = meanflow, .adamw = adamw,
                                  .schedule = schedule, .fake_rate = 1, .head_rate = 2};
 }

@@ -120,13 +120,25 @@ static hidi_var *queries(const hidi_head_pass *pass)
     return hidi_add_rows(tape, hidi_reshape(tape, W_c, hidi_shape3(B, M, d)), q);
 }
 
+/* <q^m, k_i> for keys k [B, N, d]: [B, M, N].  One query for all samples is a linear map. */
+static hidi_var *products(const hidi_head_pass *pass, hidi_var *k)
+{
+    const hidi_heads_config *c = &pass->heads->config;
+    const size_t B = pass->h->shape.dim[0], N = pass->h->shape.dim[1], d = c->key_width;
+    hidi_tape *tape = pass->tape;
+    if (c->conditional || hidi_head_queries(c) > 1)
+        return hidi_matmul(tape, queries(pass), false, k, true);
+    hidi_var *q = hidi_reshape(tape, hidi_head_param(pass, "query"), hidi_shape2(1, d));
+    return hidi_reshape(tape, hidi_linear(tape, k, q, NULL), hidi_shape3(B, 1, N));
+}
+
 hidi_var *hidi_head_attention(const hidi_head_pass *pass, hidi_var *x)
 {
     hidi_tape *tape = pass->tape;
     const hidi_heads_config *c = &pass->heads->config;
     const double T = c->temperature > 0 ? c->temperature : 1;
     hidi_var *k = hidi_linear(tape, x, hidi_head_param(pass, "key.weight"), NULL);
-    hidi_var *q_k = hidi_matmul(tape, queries(pass), false, k, true);
+    hidi_var *q_k = products(pass, k);
     const double scale = 1 / (T * sqrt((double)c->key_width));
     return hidi_softmax(tape, hidi_scale(tape, q_k, (hidi_real)scale));
 }
