@@ -191,8 +191,9 @@ static void write_text(const char *path, const char *text)
 static char *picture_folder(const char *name, char *folder, size_t size)
 {
     hidi_image image;
+    static int made;
     char path[1024], own[64];
-    snprintf(own, sizeof own, "%s-%s", name, backend->name); /* anew for each backend */
+    snprintf(own, sizeof own, "%s-%d", name, made++); /* anew for each backend */
     snprintf(folder, size, "%s", scratch(own));
     ok(hidi_make_folder(folder));
     ok(hidi_image_create(&image, 16, 16, 3, 77));
