@@ -353,6 +353,14 @@ START_TEST(what_is_no_number_is_refused)
     ck_assert(!hidi_parse_long("1.0", &whole));
     ck_assert(value == 3 && whole == 3);
     ck_assert(hidi_parse_long("-0012", &whole) && whole == -12);
+    long list[3];
+    int n;
+    ck_assert(hidi_parse_longs("7", 0, 9, 3, list, &n) && n == 1 && list[0] == 7);
+    ck_assert(hidi_parse_longs("1,0,9", 0, 9, 3, list, &n) && n == 3);
+    ck_assert(list[0] == 1 && list[1] == 0 && list[2] == 9);
+    static const char *const no_lists[] = {"", ",1", "1,,2", "1, 2", "10", "-1", "1;2", "1,2,3,4"};
+    for (size_t i = 0; i < sizeof no_lists / sizeof no_lists[0]; i++)
+        ck_assert_msg(!hidi_parse_longs(no_lists[i], 0, 9, 3, list, &n), "%s", no_lists[i]);
     ck_assert(hidi_parse_double("+.5e+1", &value) && value == 5);
 }
 END_TEST

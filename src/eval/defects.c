@@ -23,18 +23,14 @@ const char *hidi_finder_name(hidi_finder finder)
 /* --- maps ------------------------------------------------------------------------------------- */
 
 /* The mean of the heads' maps [n, N]. */
-static hidi_status read_mean(hidi_tape *tape, hidi_var *const *map, int n_heads, const char *what,
-                             hidi_real *host)
+static hidi_status read_mean(hidi_tape *tape, const hidi_heads *heads, hidi_var *const *map,
+                             const char *what, hidi_real *host)
 {
-    hidi_var *sum = NULL;
-    for (int j = 0; j < n_heads; j++) {
-        if (map[j] == NULL)
-            return hidi_error(HIDI_UNSUPPORTED, "these heads have no token %s", what);
-        sum = j ? hidi_add(tape, sum, map[j]) : map[j];
-    }
-    sum = hidi_scale(tape, hidi_stop_gradient(tape, sum), 1 / (hidi_real)n_heads);
+    const hidi_var *mean = hidi_heads_mean_map(tape, heads, map);
     HIDI_TRY(hidi_tape_status(tape));
-    return hidi_read(tape, sum, host);
+    if (mean == NULL)
+        return hidi_error(HIDI_UNSUPPORTED, "these heads have no token %s", what);
+    return hidi_read(tape, mean, host);
 }
 
 /* gradient [n, N] from g = dD/dz [n, C, H, H] */
@@ -64,9 +60,9 @@ static hidi_status maps_of(hidi_tape *tape, const hidi_heads *heads, const hidi_
     hidi_var *times = hidi_filled(tape, hidi_shape1(n), (hidi_real)t);
     HIDI_TRY(hidi_heads_forward(tape, heads, true, backbone, true, noised, times, y, &output));
     if (weights != NULL)
-        HIDI_TRY(read_mean(tape, output.weights, heads->config.n, "weights", weights));
+        HIDI_TRY(read_mean(tape, heads, output.weights, "weights", weights));
     if (scores != NULL)
-        HIDI_TRY(read_mean(tape, output.scores, heads->config.n, "scores", scores));
+        HIDI_TRY(read_mean(tape, heads, output.scores, "scores", scores));
     if (gradient == NULL)
         return HIDI_OK;
     /* Images do not see each other: the gradient of the sum is that of each one's own logit. */

@@ -98,19 +98,13 @@ static void reduce(const pass *p, size_t n, bool least, double *out)
     }
 }
 
-/* Mean over the heads of maps [size, N], into p->map; false: there are none. */
+/* Mean over the heads of maps [size, N], into p->map; *found: are there any? */
 static hidi_status read_maps(pass *p, hidi_var *const *maps, bool *found)
 {
-    const int n = p->heads->config.n;
-    hidi_var *sum = maps[0];
-    *found = maps[0] != NULL;
-    if (!*found)
-        return HIDI_OK;
-    for (int j = 1; j < n; j++)
-        sum = hidi_add(p->tape, sum, maps[j]);
-    sum = hidi_scale(p->tape, hidi_stop_gradient(p->tape, sum), (hidi_real)1 / (hidi_real)n);
+    const hidi_var *mean = hidi_heads_mean_map(p->tape, p->heads, maps);
     HIDI_TRY(hidi_tape_status(p->tape));
-    return hidi_read(p->tape, sum, p->map);
+    *found = mean != NULL;
+    return *found ? hidi_read(p->tape, mean, p->map) : HIDI_OK;
 }
 
 /* Adds the share of p->map's weights [size, N] on the damaged tokens. */

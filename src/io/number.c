@@ -26,6 +26,23 @@ bool hidi_parse_long(const char *text, long *value)
     return true;
 }
 
+bool hidi_parse_longs(const char *text, long least, long most, int room, long *values, int *n)
+{
+    const char *at = text;
+    *n = 0;
+    do {
+        const size_t length = strcspn(at, ",");
+        char number[HIDI_NUMBER_TEXT];
+        snprintf(number, sizeof number, "%.*s", length < sizeof number ? (int)length : 0, at);
+        if (*n == room || !hidi_parse_long(number, &values[*n]) || values[*n] < least ||
+            values[*n] > most)
+            return false;
+        ++*n;
+        at += length + (at[length] == ',');
+    } while (*at != '\0');
+    return true;
+}
+
 /* strtod wants the decimal point of the program's locale, which is not ours to change. */
 bool hidi_parse_double(const char *text, double *value)
 {

@@ -12,6 +12,10 @@
 bool hidi_parse_long(const char *text, long *value);
 bool hidi_parse_double(const char *text, double *value);
 
+/* "1,3": numbers from least to most with commas between them, into values[room], and *n of them, 1
+ * or more; false if it is not that, or there are more. */
+bool hidi_parse_longs(const char *text, long least, long most, int room, long *values, int *n);
+
 /* The shortest of %.15g, %.16g and %.17g that reads back as `value` (also "inf", "-inf", "nan")
  * into text[HIDI_NUMBER_TEXT]; returns text. */
 char *hidi_format_double(char *text, double value);

@@ -160,21 +160,10 @@ typedef struct reconstructions {
     int32_t label[BATCH];
 } reconstructions;
 
-/* The latents' means, times the scale, in place of n latents' moments. */
-static void keep_means(const reconstructions *r, size_t n, size_t count)
-{
-    for (size_t i = 0; i < n; i++)
-        for (size_t k = 0; k < count; k++)
-            r->moments[i * count + k] =
-                (hidi_real)r->net->config.scale * r->moments[2 * i * count + k];
-}
-
 static hidi_status next(hidi_image_source *source, size_t most, hidi_image_batch *batch)
 {
     reconstructions *r = source->state;
     const hidi_dataset *data = r->data;
-    const size_t f = hidi_autoencoder_factor(&r->net->config);
-    const size_t h = data->height / f, w = data->width / f;
     const uint64_t left = source->count - source->first;
     size_t n = most < BATCH ? most : BATCH;
     n = hidi_image_source_fit(source, data->height, data->width, left < n ? (size_t)left : n);
@@ -182,10 +171,8 @@ static hidi_status next(hidi_image_source *source, size_t most, hidi_image_batch
     batch->width = data->width;
     HIDI_TRY(hidi_image_source_room(source, batch, n));
     hidi_dataset_range(data, r->split, source->first, n, r->x, r->label);
-    HIDI_TRY(hidi_autoencoder_moments(r->net, r->tape, r->x, n, data->height, data->width,
-                                      r->moments));
-    keep_means(r, n, r->net->config.latent_channels * h * w);
-    HIDI_TRY(hidi_autoencoder_images(r->net, r->tape, r->moments, n, h, w, r->x));
+    HIDI_TRY(hidi_autoencoder_reconstruct(r->net, r->tape, r->x, n, data->height, data->width,
+                                          r->moments, r->x));
     hidi_image_source_spread(r->x, n, data->height * data->width, data->channels, batch->images,
                              source->channels);
     batch->labels = r->label;

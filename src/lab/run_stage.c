@@ -25,13 +25,15 @@
 
 static const struct {
     const char *name, *sections;
-} stages[] = {[HIDI_RUN_FEATURES] = {"features", "run data features"},
-                    [HIDI_RUN_AUTOENCODER] = {"autoencoder", "run data vae"},
-                    [HIDI_RUN_LATENTS] = {"latents", "run data vae"},
-                    [HIDI_RUN_TEACHER] = {"teacher", "run data model teacher"},
-                    [HIDI_RUN_STAGE1] = {"stage1", "run data student td"},
-                    [HIDI_RUN_STAGE2] = {"stage2", "run data td dm"},
-                    [HIDI_RUN_DETECT] = {"detect", "run data detect"}};
+} stages[] = {
+    [HIDI_RUN_FEATURES] = {"features", "run data features"},
+    [HIDI_RUN_AUTOENCODER] = {"autoencoder", "run data vae"},
+    [HIDI_RUN_LATENTS] = {"latents", "run data vae"},
+    [HIDI_RUN_TEACHER] = {"teacher", "run data model teacher"},
+    [HIDI_RUN_STAGE1] = {"stage1", "run data student td"},
+    [HIDI_RUN_STAGE2] = {"stage2", "run data td dm"},
+    [HIDI_RUN_DETECT] = {"detect", "run data detect"},
+};
 
 hidi_status hidi_stage_begin(hidi_run_stage *stage, const hidi_session *session,
                              const hidi_dataset *data, const char *dir, int number)

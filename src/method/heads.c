@@ -207,6 +207,17 @@ hidi_status hidi_heads_forward(hidi_tape *tape, const hidi_heads *heads, bool fr
     return hidi_heads_on_tokens(tape, heads, frozen_heads, &taps, side, output);
 }
 
+hidi_var *hidi_heads_mean_map(hidi_tape *tape, const hidi_heads *heads, hidi_var *const *map)
+{
+    const int n = heads->config.n;
+    hidi_var *sum = map[0];
+    if (sum == NULL)
+        return NULL;
+    for (int j = 1; j < n; j++)
+        sum = hidi_add(tape, sum, map[j]);
+    return hidi_scale(tape, hidi_stop_gradient(tape, sum), (hidi_real)1 / (hidi_real)n);
+}
+
 hidi_status hidi_heads_declare(hidi_params *params, const hidi_heads_config *config)
 {
     if (config->n < 1 || config->n > HIDI_MAX_TAPS || config->width < 2 || config->width > 65536 ||

@@ -113,6 +113,10 @@ hidi_status hidi_heads_tokens(hidi_tape *tape, const hidi_heads_config *config,
 hidi_status hidi_heads_on_tokens(hidi_tape *tape, const hidi_heads *heads, bool frozen_heads,
                                  const hidi_taps *taps, size_t side, hidi_head_output *output);
 
+/* The mean over the heads of output->weights or output->scores, without gradient: [B, N]; NULL: the
+ * kind has none, or an error on the tape. */
+hidi_var *hidi_heads_mean_map(hidi_tape *tape, const hidi_heads *heads, hidi_var *const *map);
+
 /* --- text and files (heads_file.c) ------------------------------------------------------------ */
 
 /* "awd", or with options, "awd:queries=4,mean=0.5": sets the kind, and what the options name; those

@@ -62,21 +62,16 @@ hidi_status hidi_heads_parse_kind(const char *text, hidi_heads_config *config)
 
 hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config)
 {
-    const char *at = text;
-    config->n = 0;
-    do {
-        const size_t length = strcspn(at, ",");
-        char number[HIDI_NUMBER_TEXT];
-        long block = -1;
-        snprintf(number, sizeof number, "%.*s", length < sizeof number ? (int)length : 0, at);
-        if (!hidi_parse_long(number, &block) || block < 0 || block > 1000 ||
-            config->n == HIDI_MAX_TAPS || (config->n && block <= config->block[config->n - 1]))
-            return hidi_error(HIDI_BAD_ARGUMENT, "blocks \"%s\": expected up to %d numbers from 0, "
-                                                 "ascending, such as 1,3",
-                              text, HIDI_MAX_TAPS);
-        config->block[config->n++] = (int)block;
-        at += length + (at[length] == ',');
-    } while (*at != '\0');
+    long block[HIDI_MAX_TAPS];
+    bool ascends = hidi_parse_longs(text, 0, 1000, HIDI_MAX_TAPS, block, &config->n);
+    for (int i = 1; i < config->n; i++)
+        ascends = ascends && block[i] > block[i - 1];
+    if (!ascends)
+        return hidi_error(HIDI_BAD_ARGUMENT, "blocks \"%s\": expected up to %d numbers from 0, "
+                                             "ascending, such as 1,3",
+                          text, HIDI_MAX_TAPS);
+    for (int i = 0; i < config->n; i++)
+        config->block[i] = (int)block[i];
     return HIDI_OK;
 }
 
@@ -145,6 +140,9 @@ static hidi_status infer_config(hidi_heads_config *c, const hidi_tensor_file *fi
     HIDI_TRY(read_number(file, "mean", 1, &c->mean));
     HIDI_TRY(read_number(file, "top", 65536, &top));
     c->top = (size_t)top;
+    if ((double)c->top != top)
+        return hidi_error(HIDI_BAD_FORMAT, "%s: \"top\" of discriminator heads is %g; expected a "
+                                           "number of tokens", file->path, top);
     const hidi_head *head = hidi_head_of(c->kind);
     return head->infer != NULL ? head->infer(c, file) : HIDI_OK;
 }

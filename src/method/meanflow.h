@@ -6,6 +6,14 @@
 
 #include "../model/dit.h"
 
+/* du/dt by the weights that are trained [base], or by their moving average [ours]: then the target
+ * does not answer at once to what the last update did to the derivative. */
+typedef enum hidi_meanflow_tangent {
+    HIDI_TANGENT_OF_STUDENT,
+    HIDI_TANGENT_OF_AVERAGE
+} hidi_meanflow_tangent;
+#define HIDI_TANGENTS "student average"
+
 typedef struct hidi_meanflow_options {
     double guidance;   /* w of the teacher's velocity                                       */
     double p, c;       /* adaptive weight 1 / (d + c)^p;  p = 0: plain squared error        */
@@ -14,17 +22,9 @@ typedef struct hidi_meanflow_options {
     double bound;      /* k: (t - r) du/dt is at most k times as long as v, sample by sample
                         * [ours]; 0: no bound                                               */
     int tangent;       /* a hidi_meanflow_tangent: by whose weights du/dt is                */
-    long tangent_warmup; /* steps in which (t - r) du/dt enters the target by and by, linearly
-                        * [base: sCM, arXiv 2410.11081]                                     */
+    long tangent_warmup; /* steps in which (t - r) du/dt enters the target by and by,
+                        * linearly [base: sCM, arXiv 2410.11081]                            */
 } hidi_meanflow_options;
-
-/* du/dt by the weights that are trained [base], or by their moving average [ours]: then the target
- * does not answer at once to what the last update did to the derivative. */
-typedef enum hidi_meanflow_tangent {
-    HIDI_TANGENT_OF_STUDENT,
-    HIDI_TANGENT_OF_AVERAGE
-} hidi_meanflow_tangent;
-#define HIDI_TANGENTS "student average"
 
 /* What the target is made with, besides the options: it changes from step to step. */
 typedef struct hidi_meanflow_target {

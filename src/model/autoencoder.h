@@ -92,6 +92,12 @@ hidi_status hidi_autoencoder_moments(const hidi_autoencoder *autoencoder, hidi_t
                                      const hidi_real *images, size_t n, size_t H, size_t W,
                                      hidi_real *moments);
 
+/* What comes back of images [n, C, H, W], into y likewise (which may be the images): of the means of
+ * their latents, which stand in moments [n, 2 z, H / f, W / f] in between. */
+hidi_status hidi_autoencoder_reconstruct(const hidi_autoencoder *autoencoder, hidi_tape *tape,
+                                         const hidi_real *images, size_t n, size_t H, size_t W,
+                                         hidi_real *moments, hidi_real *y);
+
 /* Images [n, C, f h, f w] of latents z [n, z, h, w] as a diffusion model has them: times the
  * scale. */
 hidi_status hidi_autoencoder_images(const hidi_autoencoder *autoencoder, hidi_tape *tape,

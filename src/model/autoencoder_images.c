@@ -71,3 +71,21 @@ hidi_status hidi_autoencoder_images(const hidi_autoencoder *net, hidi_tape *tape
                 .n_out = c->image_channels * f * h * f * w};
     return share_out(&all);
 }
+
+/* The latents' means, times the scale, to the front of moments [n, 2 count]. */
+static void keep_means(hidi_real *moments, size_t n, size_t count, double scale)
+{
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < count; k++)
+            moments[i * count + k] = (hidi_real)scale * moments[2 * i * count + k];
+}
+
+hidi_status hidi_autoencoder_reconstruct(const hidi_autoencoder *net, hidi_tape *tape,
+                                         const hidi_real *images, size_t n, size_t H, size_t W,
+                                         hidi_real *moments, hidi_real *y)
+{
+    const size_t f = hidi_autoencoder_factor(&net->config), h = H / f, w = W / f;
+    HIDI_TRY(hidi_autoencoder_moments(net, tape, images, n, H, W, moments));
+    keep_means(moments, n, net->config.latent_channels * h * w, net->config.scale);
+    return hidi_autoencoder_images(net, tape, moments, n, h, w, y);
+}

@@ -56,21 +56,15 @@ hidi_status hidi_autoencoder_config_check(const hidi_autoencoder_config *c)
 
 hidi_status hidi_autoencoder_parse_widths(const char *text, hidi_autoencoder_config *config)
 {
-    const char *at = text;
-    config->levels = 0;
-    do {
-        const size_t length = strcspn(at, ",");
-        char number[HIDI_NUMBER_TEXT];
-        long width = 0;
-        snprintf(number, sizeof number, "%.*s", length < sizeof number ? (int)length : 0, at);
-        if (!hidi_parse_long(number, &width) || width < 1 || width > 16384 ||
-            config->levels == HIDI_AUTOENCODER_MOST_LEVELS)
-            return hidi_error(HIDI_BAD_ARGUMENT, "widths \"%s\": expected up to %d numbers from 1, "
-                                                 "such as 32,48,64",
-                              text, HIDI_AUTOENCODER_MOST_LEVELS);
-        config->width[config->levels++] = (size_t)width;
-        at += length + (at[length] == ',');
-    } while (*at != '\0');
+    long width[HIDI_AUTOENCODER_MOST_LEVELS];
+    int n;
+    if (!hidi_parse_longs(text, 1, 16384, HIDI_AUTOENCODER_MOST_LEVELS, width, &n))
+        return hidi_error(HIDI_BAD_ARGUMENT, "widths \"%s\": expected up to %d numbers from 1, "
+                                             "such as 32,48,64",
+                          text, HIDI_AUTOENCODER_MOST_LEVELS);
+    config->levels = (size_t)n;
+    for (int i = 0; i < n; i++)
+        config->width[i] = (size_t)width[i];
     return HIDI_OK;
 }
 

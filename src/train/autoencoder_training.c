@@ -225,20 +225,15 @@ static hidi_status new_piece(piece *p, const hidi_autoencoder_training *s)
     return hidi_error(HIDI_NO_MEMORY, "autoencoder: out of memory");
 }
 
-static hidi_status encode(piece *p, hidi_split split, size_t first, size_t n)
-{
-    const hidi_dataset *data = p->s->task.data;
-    hidi_dataset_range(data, split, first, n, p->x, p->label);
-    return hidi_autoencoder_moments(p->s->average, p->tape, p->x, n, data->height, data->width,
-                                    p->moments);
-}
-
 /* z = mean + exp(l / 2) e of training images. */
 static hidi_status add_latents(piece *p, size_t first, size_t n, sums *sum)
 {
     const size_t count = hidi_count(p->s->latent);
     const hidi_random random = {p->s->options.seed, HIDI_STREAM_SAMPLE, 0};
-    HIDI_TRY(encode(p, HIDI_TRAIN, first, n));
+    const hidi_dataset *data = p->s->task.data;
+    hidi_dataset_range(data, HIDI_TRAIN, first, n, p->x, p->label);
+    HIDI_TRY(hidi_autoencoder_moments(p->s->average, p->tape, p->x, n, data->height, data->width,
+                                      p->moments));
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < count; k++) {
             const hidi_real *at = p->moments + 2 * count * i + k;
@@ -254,16 +249,10 @@ static hidi_status add_latents(piece *p, size_t first, size_t n, sums *sum)
 
 static hidi_status add_errors(piece *p, size_t first, size_t n, sums *sum)
 {
-    const hidi_autoencoder *net = p->s->average;
     const hidi_dataset *data = p->s->task.data;
-    const size_t count = hidi_count(p->s->latent);
-    HIDI_TRY(encode(p, HIDI_TEST, first, n));
-    for (size_t i = 0; i < n; i++) /* the means, times the scale */
-        for (size_t k = 0; k < count; k++)
-            p->moments[i * count + k] =
-                (hidi_real)net->config.scale * p->moments[2 * i * count + k];
-    HIDI_TRY(hidi_autoencoder_images(net, p->tape, p->moments, n, p->s->latent.dim[1],
-                                     p->s->latent.dim[2], p->y));
+    hidi_dataset_range(data, HIDI_TEST, first, n, p->x, p->label);
+    HIDI_TRY(hidi_autoencoder_reconstruct(p->s->average, p->tape, p->x, n, data->height,
+                                          data->width, p->moments, p->y));
     const size_t numbers = n * data->channels * data->height * data->width;
     for (size_t i = 0; i < numbers; i++) {
         const double d = (double)p->x[i] - (double)p->y[i];
