@@ -33,9 +33,9 @@ hidi_status hidi_plant_defect(hidi_real *image, size_t C, size_t size, size_t pa
 hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, size_t patch,
                               double draw, size_t *at);
 
-/* Damages k tokens of the image, drawn from the half with the larger variance (k above that: from the
- * k largest); damaged [N]: which (NULL: not asked for).  The draws are those of random's seed and step.
- * HIDI_BAD_ARGUMENT: k is not 1 .. N. */
+/* Damages k tokens of the image, drawn from the half with the larger variance (k above that: from
+ * the k largest); damaged [N]: which (NULL: not asked for).  The draws are those of random's seed and
+ * step.  HIDI_BAD_ARGUMENT: k is not 1 .. N. */
 hidi_status hidi_damage_image(hidi_real *image, size_t C, size_t size, size_t patch, size_t k,
                               hidi_defect kind, hidi_random random, bool *damaged);
 

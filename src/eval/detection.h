@@ -1,4 +1,5 @@
-/* detection.h - how well a discriminator tells real images from damaged ones, and by what  [ours]. */
+/* detection.h - how well a discriminator tells real images from damaged ones, and by what
+ * [ours]. */
 #ifndef HIDI_EVAL_DETECTION_H
 #define HIDI_EVAL_DETECTION_H
 

@@ -18,8 +18,9 @@ typedef hidi_status hidi_json_file_taker(void *context, const char *key, const c
 hidi_status hidi_json_file_texts(const char *path, const char *key, hidi_json_file_taker *take,
                                  void *context);
 
-/* The same for a file of a JSON object a line (.jsonl), each with two texts: take(context, the value
- * of `name`, that of `text`).  Empty lines are skipped; what else is not so is an error with its line. */
+/* The same for a file of a JSON object a line (.jsonl), each with two texts: take(context, the
+ * value of `name`, that of `text`).  Empty lines are skipped; what else is not so is an error with
+ * its line. */
 hidi_status hidi_json_lines_texts(const char *path, const char *name, const char *text,
                                   hidi_json_file_taker *take, void *context);
 

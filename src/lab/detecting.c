@@ -21,7 +21,8 @@ static void write_row(hidi_csv *csv, const hidi_settings *s, const char *name, s
 {
     char defect[32];
     hidi_csv_text(csv, name);
-    hidi_csv_text(csv, hidi_choice_name(HIDI_DEFECT_KINDS, s->detect.defect, defect, sizeof defect));
+    hidi_choice_name(HIDI_DEFECT_KINDS, s->detect.defect, defect, sizeof defect);
+    hidi_csv_text(csv, defect);
     hidi_csv_integer(csv, (long long)N);
     hidi_csv_integer(csv, s->detect.damaged);
     hidi_csv_integer(csv, s->run.seed);

@@ -1,5 +1,5 @@
-/* pipeline.h - the stages of a run: feature net, autoencoder, teacher, stage 1, stage 2.  Each is made once:
- * one whose file is there, made with the same settings, is read instead. */
+/* pipeline.h - the stages of a run: feature net, autoencoder, teacher, stage 1, stage 2.  Each is
+ * made once: one whose file is there, made with the same settings, is read instead. */
 #ifndef HIDI_LAB_PIPELINE_H
 #define HIDI_LAB_PIPELINE_H
 
