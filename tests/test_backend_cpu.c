@@ -31,6 +31,17 @@ static void setup(int i)
     cpu->set_threads(i < THREADS ? i + 1 : 2);
 }
 
+/* An OpenBLAS that does not know the processor is told of one that it knows. */
+START_TEST(test_blas_core)
+{
+    ck_assert_str_eq(hidi_blas_core_for("Prescott", true, true), "SkylakeX");
+    ck_assert_str_eq(hidi_blas_core_for("Nehalem", true, false), "Haswell");
+    ck_assert_ptr_null(hidi_blas_core_for("Nehalem", false, false));
+    ck_assert_ptr_null(hidi_blas_core_for("Haswell", true, true));
+    ck_assert_ptr_null(hidi_blas_core_for("Zen", true, true));
+}
+END_TEST
+
 /* In the tails a derivative of 1 or 0 is exact, infinity does not become NaN, and NaN stays. */
 START_TEST(test_unary_extremes)
 {
@@ -106,6 +117,7 @@ int main(void)
 
     if (hidi_cpu_backend() == hidi_reference_backend())
         return 77; /* built without BLAS: automake's "skipped" */
+    tcase_add_test(cases, test_blas_core);
     tcase_add_loop_test(cases, test_unary_extremes, 0, LOOPS);
     tcase_add_loop_test(cases, test_conv_edges, 0, LOOPS);
     tcase_add_loop_test(cases, test_threads, 0, LOOPS);

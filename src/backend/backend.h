@@ -276,4 +276,13 @@ const char *hidi_backend_names(void);
 /* "CBLAS, LAPACK, OpenMP, kernels for baseline avx2": what this build was given. */
 const char *hidi_backend_build(void);
 
+/* The core whose kernels OpenBLAS should be told to take, OPENBLAS_CORETYPE, before it is loaded;
+ * NULL: it is well as it is.  An OpenBLAS that is older than the processor does not know it and
+ * takes those of the oldest one (0.3.21, 2022: "Prescott"), a fifth of the speed or less. */
+const char *hidi_better_blas_core(void);
+
+/* The same for kernels of the core `taken`, as OpenBLAS calls it, on a processor with or without
+ * AVX2 and AVX-512. */
+const char *hidi_blas_core_for(const char *taken, bool avx2, bool avx512);
+
 #endif

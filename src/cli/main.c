@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/backend.h"
 #include "cli/cli.h"
 #include "core/processes.h"
 #include "core/version.h"
@@ -102,8 +104,19 @@ static int run_with_others(const hidi_command *command, int argc, char **argv)
     return code;
 }
 
+/* OpenBLAS chooses its kernels when it is loaded: where it has chosen badly, it is told better and
+ * the program is started again.  Who has set OPENBLAS_CORETYPE is not overruled. */
+static void restart_with_better_blas(char **argv)
+{
+    const char *core = hidi_better_blas_core();
+    if (core != NULL && getenv("OPENBLAS_CORETYPE") == NULL &&
+        setenv("OPENBLAS_CORETYPE", core, 0) == 0)
+        execv("/proc/self/exe", argv); /* where there is none: on, with what there is */
+}
+
 int main(int argc, char **argv)
 {
+    restart_with_better_blas(argv);
     open_standard_streams();
     signal(SIGXFSZ, SIG_IGN); /* a file above the limit is an error with a message, EFBIG */
     if (argc < 2) {

@@ -1,0 +1,38 @@
+/* blas_core.c - whether OpenBLAS knows this processor. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "backend/backend.h"
+
+#ifdef HAVE_OPENBLAS_GET_CONFIG
+#include <cblas.h>
+#endif
+
+const char *hidi_blas_core_for(const char *taken, bool avx2, bool avx512)
+{
+    static const char *const without_avx2[] = {"Prescott",   "Core2",   "Penryn",
+                                               "Dunnington", "Nehalem", "Sandybridge"};
+    bool is_slow = false;
+
+    for (size_t i = 0; i < sizeof without_avx2 / sizeof *without_avx2; i++)
+        is_slow = is_slow || strcmp(taken, without_avx2[i]) == 0;
+    return !is_slow ? NULL : avx512 ? "SkylakeX" : avx2 ? "Haswell" : NULL;
+}
+
+const char *hidi_better_blas_core(void)
+{
+#if defined HAVE_OPENBLAS_GET_CONFIG && (defined HIDI_CPU_AVX2 || defined HIDI_CPU_AVX512)
+    if (strstr(openblas_get_config(), "DYNAMIC_ARCH") != NULL)
+        return hidi_blas_core_for(
+            openblas_get_corename(),
+            __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
+            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"));
+#endif
+    return NULL;
+}
