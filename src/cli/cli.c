@@ -206,6 +206,7 @@ static hidi_status protect_inputs(const hidi_cli *cli, const hidi_flag *flags, i
     HIDI_TRY(protect(s->data.path, true));
     HIDI_TRY(protect(s->features.file, false));
     HIDI_TRY(protect(s->teacher.file, false));
+    HIDI_TRY(protect(s->teacher.start, false));
     for (int i = 0; i < n; i++)
         if (flags[i].text != NULL && *flags[i].text != NULL && flags[i].is_result)
             HIDI_TRY(hidi_refuse_input(*flags[i].text));

@@ -49,6 +49,23 @@ hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data,
     return status;
 }
 
+hidi_status hidi_load_start(const hidi_session *session, const hidi_dataset *data, hidi_dit **net)
+{
+    char path[HIDI_PATH];
+    *net = NULL;
+    if (session->settings.teacher.file[0] != '\0')
+        return hidi_error(HIDI_BAD_ARGUMENT, "teacher.file is a teacher that is ready, teacher.start "
+                                             "one that is to be trained: leave one of them empty");
+    HIDI_TRY(hidi_find_ready(session->settings.teacher.start, path, sizeof path));
+    HIDI_TRY(hidi_load_for(session, data, path, HIDI_GIVEN_TEACHER, net));
+    if (!(*net)->config.has_interval)
+        return HIDI_OK;
+    hidi_dit_destroy(*net);
+    *net = NULL;
+    return hidi_error(HIDI_BAD_ARGUMENT, "teacher.start: %s is a student; start from a teacher",
+                      path);
+}
+
 hidi_status hidi_find_ready(const char *name, char *path, size_t size)
 {
     if (access(name, R_OK) == 0) {
@@ -257,25 +274,34 @@ static hidi_status read_net(const hidi_run_stage *stage, hidi_dit **net, bool *f
     return status;
 }
 
+/* What the training starts from. */
+static hidi_status create_teacher(const hidi_session *session, const hidi_dataset *data,
+                                  hidi_dit **net)
+{
+    const hidi_settings *s = &session->settings;
+    const hidi_dit_config config = hidi_settings_dit(s, data);
+    if (s->teacher.start[0] != '\0')
+        return hidi_load_start(session, data, net);
+    HIDI_TRY(hidi_dit_create(net, session->backend, &config));
+    const hidi_status status = hidi_dit_initialise(*net, (uint64_t)s->run.seed);
+    if (status != HIDI_OK)
+        hidi_dit_destroy(*net);
+    return status;
+}
+
 static hidi_status train_teacher(const hidi_run_stage *stage, const hidi_dataset *data,
                                  hidi_dit **teacher)
 {
     const hidi_settings *s = &stage->session->settings;
-    const hidi_dit_config config = hidi_settings_dit(s, data);
     const hidi_teacher_options options = hidi_settings_teacher(s);
     hidi_teacher *training;
     hidi_dit *net;
     double seconds = NAN;
-    HIDI_TRY(hidi_dit_create(&net, stage->session->backend, &config));
-    hidi_status status = hidi_dit_initialise(net, (uint64_t)s->run.seed);
-    if (status != HIDI_OK) {
-        hidi_dit_destroy(net);
-        return status;
-    }
+    HIDI_TRY(create_teacher(stage->session, data, &net));
     HIDI_TRY(hidi_teacher_create(&training, net, data, &options, stage->settings));
-    status = hidi_stage_train(stage, hidi_teacher_task(training), &s->teacher.train,
-                              hidi_teacher_result(training), 0, s->teacher.snapshot_every,
-                              &seconds);
+    hidi_status status = hidi_stage_train(stage, hidi_teacher_task(training), &s->teacher.train,
+                                          hidi_teacher_result(training), 0,
+                                          s->teacher.snapshot_every, &seconds);
     if (status == HIDI_OK)
         status = hidi_stage_write_net(stage, hidi_teacher_result(training), stage->file, seconds);
     if (status == HIDI_OK)
@@ -294,7 +320,7 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
     *teacher = NULL;
     HIDI_TRY(hidi_stage_begin(&stage, session, data, dir, HIDI_RUN_TEACHER));
     hidi_status status = HIDI_OK;
-    if (ready[0] != '\0') { /* what is said of that file */
+    if (hidi_settings_teacher_file(&session->settings)[0] != '\0') { /* what is said of it */
         const hidi_dit_given given = hidi_session_given(session, HIDI_GIVEN_TEACHER);
         char text[256];
         status = hidi_stage_notes(&stage, "teacher", hidi_given_text(&given, text, sizeof text));

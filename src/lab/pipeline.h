@@ -51,6 +51,10 @@ double hidi_pipeline_seconds(const char *dir, const char *file);
 /* A ready-made file of the settings: a path, or a name among hidi's data files, in path[size]. */
 hidi_status hidi_find_ready(const char *name, char *path, size_t size);
 
+/* The network that a teacher's training starts from, teacher.start, for this data set.  An error if
+ * it is no teacher, or if there is a ready-made one, too. */
+hidi_status hidi_load_start(const hidi_session *session, const hidi_dataset *data, hidi_dit **net);
+
 /* A network for this data set, or an error that names the file and what differs. */
 hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data, const char *path,
                           hidi_given_role role, hidi_dit **net);

@@ -48,14 +48,15 @@ static void no_image(const hidi_dataset *data, hidi_split split, uint64_t index,
     *label = (int32_t)(index % data->n_classes);
 }
 
-/* The network in a file, without its weights. */
+/* The network in a file, or that of teacher.start (path NULL), without its weights. */
 static hidi_status read_config(const hidi_session *session, const hidi_dataset *data,
                                const char *path, hidi_dit_config *config)
 {
     hidi_session dry = *session;
     hidi_dit *net;
     dry.backend = hidi_dry_backend(session->backend);
-    HIDI_TRY(hidi_load_for(&dry, data, path, HIDI_GIVEN_TEACHER, &net));
+    HIDI_TRY(path != NULL ? hidi_load_for(&dry, data, path, HIDI_GIVEN_TEACHER, &net)
+                          : hidi_load_start(&dry, data, &net));
     *config = net->config;
     hidi_dit_destroy(net);
     return HIDI_OK;
@@ -135,11 +136,14 @@ hidi_status hidi_rehearse_teacher(const hidi_session *session, const hidi_datase
     const char *ready = session->settings.teacher.file;
     if (dir != NULL && access(hidi_path(path, sizeof path, dir, HIDI_TEACHER_FILE), F_OK) == 0)
         return read_config(session, data, path, teacher);
-    if (ready[0] != '\0') {
+    if (ready[0] != '\0' && session->settings.teacher.start[0] == '\0') {
         HIDI_TRY(hidi_find_ready(ready, path, sizeof path));
         return read_config(session, data, path, teacher);
     }
-    *teacher = hidi_settings_dit(&session->settings, data);
+    if (session->settings.teacher.start[0] != '\0')
+        HIDI_TRY(read_config(session, data, NULL, teacher));
+    else
+        *teacher = hidi_settings_dit(&session->settings, data);
     return rehearse(HIDI_STEP_TEACHER, session, teacher, data);
 }
 

@@ -13,7 +13,7 @@ hidi_status hidi_rehearse_latents(const hidi_session *session, const hidi_datase
                                   const char *dir, hidi_dataset *latents);
 
 /* The teacher that these settings lead to: dir/teacher.safetensors (dir NULL: none), else
- * teacher.file, else model.*.  An error if it does not fit the data. */
+ * teacher.file or teacher.start, else model.*.  An error if it does not fit the data. */
 hidi_status hidi_rehearse_teacher(const hidi_session *session, const hidi_dataset *data,
                                   const char *dir, hidi_dit_config *teacher);
 

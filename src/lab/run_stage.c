@@ -40,8 +40,8 @@ hidi_status hidi_stage_begin(hidi_run_stage *stage, const hidi_session *session,
 {
     const char *name = stages[number].name, *sections = stages[number].sections;
     char file[64];
-    if (number == HIDI_RUN_TEACHER && session->settings.teacher.file[0] != '\0')
-        sections = "run data teacher"; /* a ready-made one has a model of its own */
+    if (number == HIDI_RUN_TEACHER && hidi_settings_teacher_file(&session->settings)[0] != '\0')
+        sections = "run data teacher"; /* a file has a model of its own */
     *stage = (hidi_run_stage){.session = session, .data = data, .dir = dir, .name = name};
     snprintf(file, sizeof file, "%s.safetensors", name);
     hidi_path(stage->file, sizeof stage->file, dir, file);

@@ -117,6 +117,8 @@ const hidi_option hidi_settings_table[] = {
     INT("teacher.snapshot_every", teacher.snapshot_every, 0, 1e9, "0",
         "steps between copies of the result so far, teacher-STEP.safetensors; 0: none"),
     TEXT("teacher.file", teacher.file, "", "ready-made teacher; empty: train one"),
+    TEXT("teacher.start", teacher.start, "",
+         "weights that its training starts from, and whose model it has; empty: random ones"),
     REAL("teacher.label_dropout", teacher.label_dropout, 0, 1, "0.1",
          "share of labels replaced by the null class, for guidance"),
     TIMES("teacher", "time_", teacher.time, "uniform", "0", "1"),
@@ -253,6 +255,11 @@ hidi_status hidi_settings_autoencoder(const hidi_settings *s, hidi_autoencoder_o
     options->net.blocks = (size_t)s->vae.blocks;
     options->net.groups = (size_t)s->vae.groups;
     return hidi_autoencoder_parse_widths(s->vae.widths, &options->net);
+}
+
+const char *hidi_settings_teacher_file(const hidi_settings *s)
+{
+    return s->teacher.file[0] != '\0' ? s->teacher.file : s->teacher.start;
 }
 
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *s)

@@ -55,7 +55,7 @@ typedef struct hidi_settings {
     struct {
         hidi_training_settings train;
         long snapshot_every;
-        char file[HIDI_CONFIG_TEXT];
+        char file[HIDI_CONFIG_TEXT], start[HIDI_CONFIG_TEXT];
         double label_dropout;
         hidi_time_options time;
     } teacher;
@@ -108,6 +108,10 @@ hidi_classifier_options hidi_settings_classifier(const hidi_settings *settings);
 hidi_status hidi_settings_autoencoder(const hidi_settings *settings,
                                       hidi_autoencoder_options *options);
 hidi_teacher_options hidi_settings_teacher(const hidi_settings *settings);
+
+/* Whose weights and model the teacher has, or starts from: teacher.file or teacher.start, "" if
+ * neither is given. */
+const char *hidi_settings_teacher_file(const hidi_settings *settings);
 hidi_stage1_options hidi_settings_stage1(const hidi_settings *settings);
 hidi_status hidi_settings_stage2(const hidi_settings *settings, hidi_stage2_options *options);
 /* names: buffers of the heads' names, which the options borrow. */
