@@ -4,6 +4,7 @@
 #endif
 
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,8 @@ typedef struct outcome {
     double grad_norm;
 } outcome;
 
+static hidi_real place; /* in the interval of options->window, of all samples */
+
 static void run(outcome *o, hidi_dit *student, const hidi_dit *teacher,
                 const hidi_meanflow_options *options, const hidi_meanflow_target *at)
 {
@@ -49,9 +52,13 @@ static void run(outcome *o, hidi_dit *student, const hidi_dit *teacher,
     hidi_var *x = hidi_constant(tape, images, host[0]), *e = hidi_constant(tape, images, host[1]);
     hidi_var *t = hidi_constant(tape, samples, times[0]);
     hidi_var *r = hidi_constant(tape, samples, times[1]);
+    hidi_meanflow_target target = {.share = 1};
+    if (at != NULL)
+        target = *at;
+    target.place = hidi_filled(tape, samples, place);
     hidi_params_zero_grad(&student->params);
     hidi_var *loss = hidi_meanflow_loss(tape, student, teacher, x, e, t, r, HIDI_CLASSES(y),
-                                        options, at, &terms);
+                                        options, &target, &terms);
     ck_assert_msg(hidi_tape_status(tape) == HIDI_OK, "%s", hidi_error_message());
     ck_assert_int_eq(hidi_read(tape, terms.v, o->v), HIDI_OK);
     ck_assert_int_eq(hidi_read(tape, terms.dudt, o->dudt), HIDI_OK);
@@ -72,8 +79,8 @@ START_TEST(derivative_of_another_network)
     hidi_dit *copy;
     ck_assert_int_eq(hidi_dit_copy(&copy, student), HIDI_OK);
     run(&own, student, teacher, &options, NULL);
-    run(&copied, student, teacher, &options, &(hidi_meanflow_target){copy, 1});
-    run(&other, student, teacher, &options, &(hidi_meanflow_target){foreign, 1});
+    run(&copied, student, teacher, &options, &(hidi_meanflow_target){.net = copy, .share = 1});
+    run(&other, student, teacher, &options, &(hidi_meanflow_target){.net = foreign, .share = 1});
     run(&others_own, foreign, teacher, &options, NULL);
     ck_assert_mem_eq(own.dudt, copied.dudt, sizeof own.dudt);
     ck_assert_mem_eq(own.target, copied.target, sizeof own.target);
@@ -86,6 +93,45 @@ START_TEST(derivative_of_another_network)
     hidi_dit_destroy(student);
     hidi_dit_destroy(foreign);
     hidi_dit_destroy(copy);
+}
+END_TEST
+
+/* du/dt's mean over all places of an interval is the quotient of u's differences between its ends:
+ * by Gauss and Legendre's rule of five points, which is exact for du/dt of degree 9 in t. */
+START_TEST(derivative_within_an_interval)
+{
+    static const double node[5] = {-0.9061798459386640, -0.5384693101056831, 0, 0.5384693101056831,
+                                   0.9061798459386640};
+    static const double weight[5] = {0.2369268850561891, 0.4786286704993665, 0.5688888888888889,
+                                     0.4786286704993665, 0.2369268850561891};
+    static outcome wide, at;
+    static double mean[ALL];
+    const hidi_meanflow_options by_difference = {.guidance = 1.5, .p = 1, .c = 1,
+                                                 .difference = 1e-3};
+    const hidi_meanflow_options within = {.guidance = 1.5, .p = 1, .c = 1, .window = 1e-3};
+    hidi_dit *teacher = network(false, 1), *student = network(true, 2);
+    double length = 0, spread = 0, error = 0;
+    run(&wide, student, teacher, &by_difference, NULL);
+    memset(mean, 0, sizeof mean);
+    for (int i = 0; i < 5; i++) {
+        place = (hidi_real)((1 + node[i]) / 2);
+        run(&at, student, teacher, &within, &(hidi_meanflow_target){.share = 1});
+        ck_assert(at.loss != wide.loss);
+        for (size_t k = 0; k < ALL; k++) {
+            mean[k] += weight[i] / 2 * (double)at.dudt[k];
+            spread += pow((double)at.dudt[k] - (double)wide.dudt[k], 2) / 5;
+        }
+    }
+    for (size_t k = 0; k < ALL; k++) {
+        length += pow((double)wide.dudt[k], 2);
+        error += pow(mean[k] - (double)wide.dudt[k], 2);
+    }
+    /* u's rounding, some 100 epsilon, is divided by an interval of 1e-3 or 2e-3; du/dt is some 30
+     * times as long as u */
+    ck_assert_msg(error < pow(1e4 * (double)HIDI_REAL_EPSILON, 2) * length && spread > 10 * error,
+                  "error %g, spread %g, length %g", sqrt(error), sqrt(spread), sqrt(length));
+    hidi_dit_destroy(teacher);
+    hidi_dit_destroy(student);
 }
 END_TEST
 
@@ -120,6 +166,7 @@ int main(void)
     TCase *tcase = tcase_create("meanflow");
     tcase_set_timeout(tcase, 600);
     tcase_add_loop_test(tcase, derivative_of_another_network, 0, 2);
+    tcase_add_test(tcase, derivative_within_an_interval);
     tcase_add_test(tcase, share_of_the_derivative);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);

@@ -40,7 +40,8 @@ typedef enum hidi_stream {
     HIDI_STREAM_LATENT,       /* e of a latent's distribution: step = number of the image */
     HIDI_STREAM_DEFECT,       /* noise of planted defects: step = number of the image     */
     HIDI_STREAM_DEFECT_PLACE, /* which tokens are damaged                                 */
-    HIDI_STREAM_DEFECT_KIND   /* and how                                                  */
+    HIDI_STREAM_DEFECT_KIND,  /* and how                                                  */
+    HIDI_STREAM_TANGENT_PLACE /* where MeanFlow's du/dt is taken                          */
 } hidi_stream;
 
 typedef struct hidi_random {

@@ -137,6 +137,8 @@ const hidi_option hidi_settings_table[] = {
     REAL("td.c", td.meanflow.c, 1e-8, 1e6, "1", "adaptive weight 1 / (d + c)^p"),
     REAL("td.difference", td.meanflow.difference, 0, 0.1, "0.05",
          "du/dt by differences over t +- this much, within [r, 1]; 0: by JVP"),
+    REAL("td.window", td.meanflow.window, 0, 0.1, "0",
+         "by JVP: du/dt at a random place within t +- this much and [r, 1]; 0: at t"),
     REAL("td.bound", td.meanflow.bound, 0, 100, "1",
          "(t - r) du/dt is at most this many times as long as v; 0: no bound"),
     CHOICE("td.tangent", td.meanflow.tangent, HIDI_TANGENTS, "student",
@@ -423,8 +425,9 @@ static bool is_default(const hidi_training_settings *t)
  * were micro-batches a batch was computed at one time: the same but for rounding.) */
 static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
+    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
              s->td.meanflow.tangent == HIDI_TANGENT_OF_STUDENT ? " td.tangent" : "",
+             s->td.meanflow.window == 0 ? " td.window" : "",
              s->td.meanflow.tangent_warmup == 0 ? " td.tangent_warmup" : "",
              s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
              s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",

@@ -30,9 +30,11 @@ static costs costs_of(const hidi_settings *s, const hidi_dit_config *config, int
 static double meanflow_macs(const costs *c, const hidi_meanflow_options *options)
 {
     const double teacher = options->guidance == 1 ? 1 : 2;
-    /* two passes; a pass of the average and its tangent; the tangent alone */
-    const double derivative =
-        options->difference > 0 || options->tangent == HIDI_TANGENT_OF_AVERAGE ? 2 : 1;
+    /* two passes; a pass, elsewhere or of the average, and its tangent; the tangent alone */
+    const double derivative = options->difference > 0 || options->window > 0 ||
+                                      options->tangent == HIDI_TANGENT_OF_AVERAGE
+                                  ? 2
+                                  : 1;
     return teacher * c->teacher + (1 + derivative + 2) * c->student;
 }
 

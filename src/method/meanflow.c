@@ -14,8 +14,9 @@
  *     d        = sum over pixels of (u - u_tgt)^2
  *     L        = mean( d / stopgrad(d + c)^p )                           hidi_adaptive_loss
  *
- * Ours beside it: du/dt by differences instead of the JVP, or by the student's moving average, and a
- * bound on (t - r) du/dt.  From sCM (arXiv 2410.11081): a warm-up, in which a share of it is taken.
+ * Ours beside it: du/dt by differences, or by the JVP at a random place nearby, instead of the JVP at
+ * t; by the student's moving average; and a bound on (t - r) du/dt.  From sCM (arXiv 2410.11081): a
+ * warm-up, in which a share of it is taken.
  */
 #include "method/meanflow.h"
 
@@ -45,16 +46,39 @@ static hidi_var *u_along(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi
     return hidi_dit_velocity(tape, net, true, z_s, hidi_add(tape, t, s), r, y);
 }
 
-/* du/dt ~ [u(z + a v, r, t + a) - u(z - b v, r, t - b)] / (a + b), where a and b are epsilon, or
- * less where that would pass t = 1 or r  [ours]. */
-static hidi_var *difference(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
-                            hidi_var *t, hidi_var *r, const hidi_condition *y, double epsilon)
+/* The interval [t - b, t + a] about t, where a and b are epsilon, or less where that would pass
+ * t = 1 or r. */
+static void interval_about(hidi_tape *tape, hidi_var *t, hidi_var *r, double epsilon, hidi_var **a,
+                           hidi_var **minus_b)
 {
     const hidi_real eps = (hidi_real)epsilon;
     /* min(eps, x) = eps - max(0, eps - x), for x = 1 - t and x = t - r */
     hidi_var *over = hidi_relu(tape, hidi_affine(tape, t, 1, eps - 1));
     hidi_var *under = hidi_relu(tape, hidi_affine(tape, hidi_sub(tape, t, r), -1, eps));
-    hidi_var *a = hidi_affine(tape, over, -1, eps), *minus_b = hidi_affine(tape, under, 1, -eps);
+    *a = hidi_affine(tape, over, -1, eps);
+    *minus_b = hidi_affine(tape, under, 1, -eps);
+}
+
+/* The JVP at (z + s v, r, t + s), s between -b and a as `place` [B] says.  Its mean over places is
+ * difference(): the integral of a derivative  [ours]. */
+static hidi_var *jvp_within(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
+                            hidi_var *t, hidi_var *r, const hidi_condition *y, double epsilon,
+                            hidi_var *place)
+{
+    hidi_var *a, *minus_b, *u, *dudt;
+    interval_about(tape, t, r, epsilon, &a, &minus_b);
+    hidi_var *s = hidi_add(tape, minus_b, hidi_mul(tape, place, hidi_sub(tape, a, minus_b)));
+    hidi_var *z_s = hidi_add(tape, z, hidi_scale_samples(tape, v, s));
+    jvp(tape, net, true, z_s, v, hidi_add(tape, t, s), r, y, &u, &dudt);
+    return dudt;
+}
+
+/* du/dt ~ [u(z + a v, r, t + a) - u(z - b v, r, t - b)] / (a + b)  [ours] */
+static hidi_var *difference(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
+                            hidi_var *t, hidi_var *r, const hidi_condition *y, double epsilon)
+{
+    hidi_var *a, *minus_b;
+    interval_about(tape, t, r, epsilon, &a, &minus_b);
     hidi_var *ahead = u_along(tape, net, z, v, t, r, a, y);
     hidi_var *behind = u_along(tape, net, z, v, t, r, minus_b, y);
     hidi_var *width = hidi_sub(tape, a, minus_b); /* 0 where t = r = 1, and there so is h du/dt */
@@ -119,9 +143,11 @@ hidi_var *hidi_meanflow_loss_at(hidi_tape *tape, const hidi_dit *student, hidi_v
     hidi_var *u = NULL, *dudt;
     if (options->difference > 0)
         dudt = difference(tape, net, z, v, t, r, y, options->difference);
+    else if (options->window > 0)
+        dudt = jvp_within(tape, net, z, v, t, r, y, options->window, at != NULL ? at->place : NULL);
     else
         jvp(tape, net, net != student, z, v, t, r, y, &u, &dudt);
-    if (options->difference > 0 || net != student)
+    if (u == NULL || net != student)
         u = hidi_dit_velocity(tape, student, false, z, t, r, y);
     hidi_var *target = target_of(tape, v, dudt, t, r, options->bound, at != NULL ? at->share : 1);
     *terms = (hidi_meanflow_terms){.v = v, .u = u, .dudt = dudt, .target = target};

@@ -19,6 +19,7 @@ typedef struct hidi_meanflow_options {
     double p, c;       /* adaptive weight 1 / (d + c)^p;  p = 0: plain squared error        */
     double difference; /* 0: du/dt by JVP; > 0: by differences over t +- this much, or less where
                         * this would leave [r, 1]                                           */
+    double window;     /* by JVP: du/dt at a random place of that interval of t; 0: at t   [ours] */
     double bound;      /* k: (t - r) du/dt is at most k times as long as v, sample by sample
                         * [ours]; 0: no bound                                               */
     int tangent;       /* a hidi_meanflow_tangent: by whose weights du/dt is                */
@@ -30,6 +31,8 @@ typedef struct hidi_meanflow_options {
 typedef struct hidi_meanflow_target {
     const hidi_dit *net; /* whose derivative du/dt is, frozen; NULL: the student's own       */
     double share;        /* of (t - r) du/dt in the target: 1, but during a warm-up          */
+    hidi_var *place;     /* [B] in [0, 1], with options->window: where in the interval du/dt is
+                          * taken, from its lower end to its upper one                        */
 } hidi_meanflow_target;
 
 /* The share at this step, from 1 / warmup at step 0 to 1. */

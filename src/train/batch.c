@@ -99,6 +99,12 @@ void hidi_batch_intervals(hidi_batch *batch, hidi_tape *tape, const hidi_interva
     *r = hidi_constant(tape, hidi_shape1(batch->size), batch->r);
 }
 
+hidi_var *hidi_batch_places(hidi_batch *batch, hidi_tape *tape)
+{
+    const hidi_time_options all = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 1};
+    return hidi_batch_times(batch, tape, &all, HIDI_STREAM_TANGENT_PLACE);
+}
+
 void hidi_batch_drop_labels(hidi_batch *batch, double share)
 {
     for (size_t i = 0; i < batch->size; i++) {

@@ -61,6 +61,9 @@ hidi_var *hidi_batch_times(hidi_batch *batch, hidi_tape *tape, const hidi_time_o
 void hidi_batch_intervals(hidi_batch *batch, hidi_tape *tape, const hidi_interval_options *options,
                           hidi_var **t, hidi_var **r);
 
+/* Uniform on [0, 1], [size]: places in MeanFlow's intervals of t (hidi_meanflow_target). */
+hidi_var *hidi_batch_places(hidi_batch *batch, hidi_tape *tape);
+
 /* Replaces each label by the null class with probability `share`. */
 void hidi_batch_drop_labels(hidi_batch *batch, double share);
 

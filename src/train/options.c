@@ -80,6 +80,9 @@ hidi_status hidi_meanflow_check(const hidi_meanflow_options *o)
     HIDI_TRY(hidi_require_not_negative("c", o->c));
     HIDI_TRY(hidi_require(o->p == 0 || o->c > 0, "c", o->c, "more than 0, where p is not 0"));
     HIDI_TRY(hidi_require_share("difference", o->difference));
+    HIDI_TRY(hidi_require_share("window", o->window));
+    HIDI_TRY(hidi_require(o->window == 0 || o->difference == 0, "window", o->window,
+                          "0 where du/dt is by differences (difference is not 0)"));
     HIDI_TRY(hidi_require_not_negative("bound", o->bound));
     HIDI_TRY(hidi_require_choice("tangent", o->tangent, HIDI_TANGENTS));
     return hidi_require(o->tangent_warmup >= 0, "tangent_warmup", (double)o->tangent_warmup,
