@@ -412,13 +412,27 @@ static void label_colours(view *v, const region *r)
     }
 }
 
-/* Labels those that are covered by more than this. */
-static void label_core(view *v, const region *r, double level)
+/* Are all pixels up to `margin` rows and columns away the region's? */
+static bool is_within(const view *v, size_t pixel, size_t margin, int owner)
+{
+    const size_t row = pixel / v->side, column = pixel % v->side, last = v->side - 1 - margin;
+    if (row < margin || column < margin || row > last || column > last)
+        return false;
+    for (size_t i = row - margin; i <= row + margin; i++)
+        for (size_t j = column - margin; j <= column + margin; j++)
+            if (v->owner[i * v->side + j] != owner)
+                return false;
+    return true;
+}
+
+/* Labels those that are covered by more than this, and this far from the region's edge. */
+static void label_core(view *v, const region *r, double level, size_t margin)
 {
     for (size_t i = 0; i < v->pixels; i++)
-        if (v->owner[i] == r->owner)
-            v->label[i] =
-                mixture_of(v, r->figure.object.colour, i)->cover > level ? 0 : NO_LABEL;
+        if (v->owner[i] == r->owner) {
+            const double cover = mixture_of(v, r->figure.object.colour, i)->cover;
+            v->label[i] = cover > level && is_within(v, i, margin, r->owner) ? 0 : NO_LABEL;
+        }
 }
 
 /* Gives what nobody has taken of a region (`mine`) to the part next to it, ring by ring. */
@@ -469,14 +483,17 @@ static size_t divide(view *v, const region *r, const int *mine, region part[HIDI
 
 static size_t try_to_divide(view *v, const region *r, int *mine, region part[HIDI_SEEN_FIGURES])
 {
-    static const double level[] = {0.65, 0.8, 0.9, 0.97};
+    static const struct {
+        double level;
+        size_t margin;
+    } core[] = {{0.65, 0}, {0.8, 0}, {0.95, 0}, {0.5, 1}, {0.5, 2}};
     size_t n;
     for (size_t i = 0; i < v->pixels; i++)
         mine[i] = v->owner[i];
     label_colours(v, r);
     n = divide(v, r, mine, part);
-    for (size_t i = 0; n == 0 && i < sizeof level / sizeof level[0]; i++) {
-        label_core(v, r, level[i]);
+    for (size_t i = 0; n == 0 && i < sizeof core / sizeof core[0]; i++) {
+        label_core(v, r, core[i].level, core[i].margin);
         n = divide(v, r, mine, part);
     }
     return n;
