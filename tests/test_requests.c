@@ -1,5 +1,5 @@
-/* test_requests.c - the judge of scenes: on pictures of every kind, on what is deliberately not what
- * was asked for, on shapes that are none, on noise and NaN. */
+/* test_requests.c - the judge of scenes: on pictures of every kind, on what is deliberately not
+ * what was asked for, on shapes that are none, on noise and NaN. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -53,7 +53,8 @@ START_TEST(captions_are_taken_apart)
     ck_assert(r.object[2].shape == 1 && r.object[2].colour == 1 && r.object[2].texture == 1);
     r = request_of(47195); /* a purple dotted heart below a purple dotted heart */
     ck_assert(r.n == 2 && r.in_relation && r.relation == HIDI_BELOW && r.held_out);
-    r = request_of(5 * 108 + 108 * 108 + 5); /* a red plain circle right of a yellow dotted circle */
+    /* a red plain circle right of a yellow dotted circle */
+    r = request_of(5 * 108 + 108 * 108 + 5);
     ck_assert(r.n == 2 && r.in_relation && r.relation == HIDI_RIGHT_OF);
     ck_assert(r.object[0].colour == 0 && r.object[0].texture == 0);
     ck_assert(r.object[1].colour == 1 && r.object[1].texture == 2);
@@ -225,7 +226,8 @@ START_TEST(counts_and_relations_are_found)
 
     hidi_scene_request pair = {.n = 2, .object = {{1, 0, 0}, {3, 2, 1}}, .in_relation = true,
                                .relation = HIDI_LEFT_OF};
-    hidi_figure two[2] = {figure_of(1, 0, 0, -0.4, 0.05, 0.34), figure_of(3, 2, 1, 0.4, -0.1, 0.34)};
+    hidi_figure two[2] = {figure_of(1, 0, 0, -0.4, 0.05, 0.34),
+                          figure_of(3, 2, 1, 0.4, -0.1, 0.34)};
     ck_assert_str_eq(missing(&pair, two, 2), "");
     ck_assert_str_eq(missing(&pair, two, 1), "object,colour,texture,count,relation,both,all");
     pair.relation = HIDI_RIGHT_OF;
@@ -254,7 +256,8 @@ END_TEST
 
 START_TEST(figures_that_touch_are_two)
 {
-    hidi_figure two[2] = {figure_of(1, 0, 0, -0.30, 0.0, 0.38), figure_of(0, 4, 0, 0.30, 0.0, 0.38)};
+    hidi_figure two[2] = {figure_of(1, 0, 0, -0.30, 0.0, 0.38),
+                          figure_of(0, 4, 0, 0.30, 0.0, 0.38)};
     hidi_seen seen = see(two, 2); /* of two colours */
     ck_assert_uint_eq(seen.n, 2);
     const size_t square = seen.figure[0].object.shape == 1 ? 0 : 1;

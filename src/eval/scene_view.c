@@ -155,7 +155,8 @@ static size_t colour_of(const view *v, const region *r, double *residual)
 
 static bool is_around(const view *v, size_t row, size_t column, int owner)
 {
-    const size_t top = row < AROUND ? 0 : row - AROUND, left = column < AROUND ? 0 : column - AROUND;
+    const size_t top = row < AROUND ? 0 : row - AROUND;
+    const size_t left = column < AROUND ? 0 : column - AROUND;
     for (size_t i = top; i <= row + AROUND && i < v->side; i++)
         for (size_t j = left; j <= column + AROUND && j < v->side; j++)
             if (v->owner[i * v->side + j] == owner)
@@ -361,8 +362,8 @@ static void weigh_texture(const view *v, size_t n, hidi_seen_figure *figure)
     figure->contrast = sqrt(fmax(squares / (double)n - figure->share * figure->share, 0.0));
 }
 
-/* Stripes are one wave, with as much of one tone as of the other; dots are two waves, with a quarter
- * of one.  What is neither of one tone nor has a contrast is no texture. */
+/* Stripes are one wave, with as much of one tone as of the other; dots are two waves, with a
+ * quarter of one tone.  What is neither of one tone nor has a contrast is no texture. */
 static size_t texture_of(view *v, size_t n, hidi_seen_figure *figure)
 {
     const size_t none = HIDI_SCENE_TEXTURES, kept = keep_inside(v, n);

@@ -1,10 +1,10 @@
-/* scene_view.h - what a picture in the manner of the data set "scenes" shows: its figures with their
- * shapes, colours and textures, found by undoing how such pictures are drawn [ours].  Nothing is
- * trained.
+/* scene_view.h - what a picture in the manner of the data set "scenes" shows: its figures with
+ * their shapes, colours and textures, found by undoing how such pictures are drawn [ours].  Nothing
+ * is trained.
  *
  * A pixel is a mixture, p = (1 - a) g + a ((1 - d) c_0 + d c_1), of the ground's colour g, which is
- * dark and varies linearly over the picture, and of a colour's two tones c_0 and c_1 (data/drawing.h):
- * a is how much of the pixel the figure covers, d its texture.  For each colour a and d follow by
+ * dark and varies linearly over the picture, and of a colour's two tones c_0 and c_1
+ * (data/drawing.h): a is how much of the pixel the figure covers, d its texture.  For each colour a and d follow by
  * least squares.  Figures are connected regions of a > 1/2; a figure's colour leaves the least
  * residual, its shape is that whose silhouette is nearest to a, its texture follows from d.
  */

@@ -1,5 +1,5 @@
-/* request_table.c - real pictures and samples are judged a batch at a time; numbers are counts until
- * they are printed. */
+/* request_table.c - real pictures and samples are judged a batch at a time; numbers are counts
+ * until they are printed. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

@@ -1,4 +1,5 @@
-/* requesting.c - networks are opened one after the other, first all of them to see that they can be. */
+/* requesting.c - networks are opened one after the other, first all of them to see that they can
+ * be. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
