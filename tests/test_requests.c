@@ -92,7 +92,7 @@ static hidi_request_counts judge_drawn(const hidi_dataset *data, bool held_out, 
                                        double noise)
 {
     const size_t size = 3 * data->height * data->height;
-    hidi_request_counts counts = {{0}};
+    hidi_request_counts counts = {.asked = {0}};
     int32_t *caption = malloc(n * sizeof *caption);
     hidi_real *images = malloc(n * size * sizeof *images);
     hidi_real *normal = malloc(size * sizeof *normal);
@@ -298,7 +298,7 @@ START_TEST(noise_shows_nothing)
     enum { N = 40 };
     static hidi_real images[N * PIXELS];
     hidi_dataset *data = open_scenes(SIDE);
-    hidi_request_counts counts = {{0}};
+    hidi_request_counts counts = {.asked = {0}};
     int32_t caption[N];
     hidi_scenes_ask(data, false, N, caption);
     for (size_t i = 0; i < N; i++) {
@@ -319,7 +319,7 @@ END_TEST
 START_TEST(what_cannot_be_judged_is_an_error)
 {
     static hidi_real images[3 * PIXELS];
-    hidi_request_counts counts = {{0}};
+    hidi_request_counts counts = {.asked = {0}};
     int32_t caption[3] = {0, 0, 0};
     images[2 * PIXELS + 17] = (hidi_real)NAN;
     ck_assert_int_eq(hidi_judge_pictures(&counts, images, 3, SIDE, caption), HIDI_NOT_FINITE);
