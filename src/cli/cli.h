@@ -46,6 +46,7 @@ typedef struct hidi_command {
     ENTRY(encode, NULL)                                                                            \
     ENTRY(decode, NULL)                                                                            \
     ENTRY(eval, NULL)                                                                              \
+    ENTRY(requests, NULL)                                                                          \
     ENTRY(probe, NULL)                                                                             \
     ENTRY(bench, NULL)                                                                             \
     ENTRY(flops, NULL)                                                                             \

@@ -100,8 +100,7 @@ const char *const hidi_shape_name[HIDI_SHAPES] = {"disc", "ring", "square", "tri
 
 const double hidi_colour_hue[HIDI_COLOURS] = {0.0, 0.08, 0.14, 0.35, 0.51, 0.63, 0.77, 0.92};
 
-/* The shape's colour, and its texture's. */
-static const double colours[HIDI_COLOURS][2][3] = {
+const double hidi_colour_rgb[HIDI_COLOURS][2][3] = {
     {{0.93, 0.10, 0.14}, {1.00, 0.80, 0.76}}, /* red    */
     {{1.00, 0.50, 0.02}, {0.50, 0.14, 0.02}}, /* orange */
     {{1.00, 0.87, 0.08}, {0.62, 0.36, 0.02}}, /* yellow */
@@ -155,16 +154,22 @@ static double mix(double a, double b, double share)
 
 /* --- a picture -------------------------------------------------------------------------------- */
 
-/* The figure over what there is. */
-static void paint(const hidi_figure *s, double x, double y, double pixel, double rgb[3])
+double hidi_figure_covers(const hidi_figure *s, double x, double y, double pixel)
 {
     const double px = (x - s->x) / s->size, py = (y - s->y) / s->size;
     const double distance = s->size * distance_of[s->shape](s->cosine * px + s->sine * py,
                                                             s->cosine * py - s->sine * px);
-    const double inside = coverage(distance, pixel);
+    return coverage(distance, pixel);
+}
+
+/* The figure over what there is. */
+static void paint(const hidi_figure *s, double x, double y, double pixel, double rgb[3])
+{
+    const double(*colour)[3] = hidi_colour_rgb[s->colour];
+    const double inside = hidi_figure_covers(s, x, y, pixel);
     const double detail = inside > 0.0 ? texture(s, x, y, pixel) : 0.0;
     for (int c = 0; c < 3; c++) {
-        const double shape = mix(colours[s->colour][0][c], colours[s->colour][1][c], detail);
+        const double shape = mix(colour[0][c], colour[1][c], detail);
         rgb[c] = mix(rgb[c], shape, inside);
     }
 }

@@ -8,9 +8,10 @@
 #ifndef HIDI_DATA_DRAWING_H
 #define HIDI_DATA_DRAWING_H
 
-#include "core/real.h"
-
 #include <stddef.h>
+
+#include "core/real.h"
+#include "data/scenes.h"
 
 enum { HIDI_SHAPES = 10, HIDI_COLOURS = 8 };
 
@@ -19,6 +20,9 @@ extern const char *const hidi_shape_name[HIDI_SHAPES];
 
 /* Of a shape's colour: red, orange, yellow, green, cyan, blue, purple, pink. */
 extern const double hidi_colour_hue[HIDI_COLOURS];
+
+/* Of a colour: the shape's, and its texture's. */
+extern const double hidi_colour_rgb[HIDI_COLOURS][2][3];
 
 typedef enum hidi_texture { HIDI_STRIPES, HIDI_CHECKS, HIDI_DOTS, HIDI_PLAIN } hidi_texture;
 
@@ -34,7 +38,14 @@ typedef struct hidi_ground {
     double colour[2][3], towards[2]; /* two corner colours, unit direction            */
 } hidi_ground;
 
+/* Shape, colour and texture that an object of the data set "scenes" is drawn with (scenes.c); the
+ * rest of the figure is left as it is. */
+void hidi_figure_of(hidi_figure *figure, const hidi_scene_object *object);
+
 void hidi_hsv_to_rgb(double hue, double saturation, double value, double rgb[3]);
+
+/* How much of a pixel at (x, y), of this width, the figure covers: 0 to 1. */
+double hidi_figure_covers(const hidi_figure *figure, double x, double y, double pixel);
 
 /* n figures, each over those before it, on the ground: image [3, side, side] in [-1, 1]. */
 void hidi_draw(const hidi_ground *ground, const hidi_figure *figure, size_t n, size_t side,

@@ -16,11 +16,17 @@
 #include "core/random.h"
 #include "data/drawing.h"
 #include "data/readers.h"
+#include "data/scenes.h"
 #include "data/words.h"
 
 #define PI 3.14159265358979323846
 
-enum { SHAPES = 6, COLOURS = 6, TEXTURES = 3, OBJECTS = SHAPES * COLOURS * TEXTURES };
+enum {
+    SHAPES = HIDI_SCENE_SHAPES,
+    COLOURS = HIDI_SCENE_COLOURS,
+    TEXTURES = HIDI_SCENE_TEXTURES,
+    OBJECTS = SHAPES * COLOURS * TEXTURES
+};
 enum { SIZES = 3, COUNTS = 2, RELATIONS = 4 };
 /* Where the captions of each kind begin. */
 enum {
@@ -55,68 +61,88 @@ static const char vocabulary[] =
 
 /* --- captions --------------------------------------------------------------------------------- */
 
-/* An object is (shape COLOURS + colour) TEXTURES + texture. */
-static size_t shape_of(size_t object)
+/* Number (shape COLOURS + colour) TEXTURES + texture. */
+static hidi_scene_object object_of(size_t number)
 {
-    return object / TEXTURES / COLOURS;
+    return (hidi_scene_object){.shape = number / TEXTURES / COLOURS,
+                               .colour = number / TEXTURES % COLOURS,
+                               .texture = number % TEXTURES};
 }
 
-static size_t colour_of(size_t object)
+static size_t number_of(const hidi_scene_object *object)
 {
-    return object / TEXTURES % COLOURS;
+    return (object->shape * COLOURS + object->colour) * TEXTURES + object->texture;
 }
 
-/* A caption, taken apart. */
-typedef struct wish {
-    size_t object[2], n;     /* different objects: 1 or 2                       */
-    size_t size, count;      /* number in sizes; how many of object[0]          */
-    size_t relation;         /* of object[0] to object[1]                       */
-} wish;
-
-static wish wish_of(size_t caption)
+static bool is_held_out(const hidi_scene_object *object)
 {
-    if (caption < SEVERAL)
-        return (wish){.object = {caption % OBJECTS}, .n = 1, .size = caption / OBJECTS, .count = 1};
-    if (caption < PAIR) {
-        const size_t k = caption - SEVERAL;
-        return (wish){.object = {k % OBJECTS}, .n = 1, .count = 2 + k / OBJECTS};
+    return (object->shape + object->colour) % SHAPES == 4;
+}
+
+static hidi_scene_request take_apart(size_t caption)
+{
+    const size_t k = caption < SEVERAL ? caption : caption - (caption < PAIR ? SEVERAL : PAIR);
+    hidi_scene_request r = {.n = 1};
+    if (caption < SEVERAL) {
+        r.size = (hidi_scene_size)(k / OBJECTS);
+    } else if (caption < PAIR) {
+        r.n = 2 + k / OBJECTS;
+    } else {
+        r.n = 2;
+        r.in_relation = true;
+        r.relation = (hidi_scene_relation)(k / OBJECTS / OBJECTS);
     }
-    const size_t k = caption - PAIR;
-    return (wish){.object = {k / OBJECTS % OBJECTS, k % OBJECTS},
-                  .n = 2,
-                  .count = 1,
-                  .relation = k / OBJECTS / OBJECTS};
+    for (size_t i = 0; i < r.n; i++) {
+        const bool is_first = r.in_relation && i == 0;
+        r.object[i] = object_of((is_first ? k / OBJECTS : k) % OBJECTS);
+        r.held_out = r.held_out || is_held_out(&r.object[i]);
+    }
+    return r;
 }
 
-static bool is_held_out(size_t caption)
+hidi_status hidi_scene_request_of(hidi_scene_request *request, int32_t caption)
 {
-    const wish w = wish_of(caption);
-    for (size_t i = 0; i < w.n; i++)
-        if ((shape_of(w.object[i]) + colour_of(w.object[i])) % SHAPES == 4)
-            return true;
-    return false;
+    if (caption < 0 || caption >= CAPTIONS)
+        return hidi_error(HIDI_BAD_ARGUMENT, "caption %ld: scenes has captions 0 to %d",
+                          (long)caption, CAPTIONS - 1);
+    *request = take_apart((size_t)caption);
+    return HIDI_OK;
 }
 
-static char *name_of(char *text, size_t size, size_t object, bool plural)
+const char *hidi_scene_shape_name(size_t shape)
 {
-    const size_t s = shape_of(object);
-    snprintf(text, size, "%s %s %s", colours[colour_of(object)].name,
-             textures[object % TEXTURES].name, plural ? shapes[s].names : shapes[s].name);
+    return shape < SHAPES ? shapes[shape].name : NULL;
+}
+
+const char *hidi_scene_colour_name(size_t colour)
+{
+    return colour < COLOURS ? colours[colour].name : NULL;
+}
+
+const char *hidi_scene_texture_name(size_t texture)
+{
+    return texture < TEXTURES ? textures[texture].name : NULL;
+}
+
+static char *name_of(char *text, size_t size, const hidi_scene_object *object, bool plural)
+{
+    snprintf(text, size, "%s %s %s", colours[object->colour].name, textures[object->texture].name,
+             plural ? shapes[object->shape].names : shapes[object->shape].name);
     return text;
 }
 
 static void write_caption(size_t caption, char *text, size_t size)
 {
-    const wish w = wish_of(caption);
+    const hidi_scene_request r = take_apart(caption);
     char first[48], second[48];
-    name_of(first, sizeof first, w.object[0], w.count > 1);
-    if (w.count > 1)
-        snprintf(text, size, "%s %s", counts[w.count - 2], first);
-    else if (w.n == 1)
-        snprintf(text, size, "a %s%s", sizes[w.size], first);
+    name_of(first, sizeof first, &r.object[0], r.n > 1 && !r.in_relation);
+    if (r.in_relation)
+        snprintf(text, size, "a %s %s a %s", first, relations[r.relation],
+                 name_of(second, sizeof second, &r.object[1], false));
+    else if (r.n > 1)
+        snprintf(text, size, "%s %s", counts[r.n - 2], first);
     else
-        snprintf(text, size, "a %s %s a %s", first, relations[w.relation],
-                 name_of(second, sizeof second, w.object[1], false));
+        snprintf(text, size, "a %s%s", sizes[r.size], first);
 }
 
 /* --- pictures --------------------------------------------------------------------------------- */
@@ -126,8 +152,9 @@ static double next(const double **u, double low, double high)
     return low + (high - low) * *(*u)++;
 }
 
-/* The caption of a picture: one object, several, or two in a relation; none that is held out. */
-static size_t draw_caption(hidi_random random)
+/* The caption of a picture: one object, several, or two in a relation; for the splits, none that is
+ * held out. */
+static size_t draw_caption(hidi_random random, bool held_out)
 {
     for (size_t attempt = 0;; attempt++) {
         double u[2];
@@ -135,16 +162,21 @@ static size_t draw_caption(hidi_random random)
         const size_t first = u[0] < 0.35 ? SINGLE : u[0] < 0.6 ? SEVERAL : PAIR;
         const size_t end = u[0] < 0.35 ? SEVERAL : u[0] < 0.6 ? PAIR : CAPTIONS;
         const size_t caption = first + (size_t)(u[1] * (double)(end - first));
-        if (!is_held_out(caption))
+        if (take_apart(caption).held_out == held_out)
             return caption;
     }
 }
 
-static void set_look(hidi_figure *f, size_t object, const double **u)
+void hidi_figure_of(hidi_figure *f, const hidi_scene_object *object)
 {
-    f->shape = shapes[shape_of(object)].shape;
-    f->colour = colours[colour_of(object)].colour;
-    f->texture = textures[object % TEXTURES].texture;
+    f->shape = shapes[object->shape].shape;
+    f->colour = colours[object->colour].colour;
+    f->texture = textures[object->texture].texture;
+}
+
+static void set_look(hidi_figure *f, const hidi_scene_object *object, const double **u)
+{
+    hidi_figure_of(f, object);
     const double turn = next(u, -PI / 12.0, PI / 12.0);
     f->cosine = cos(turn);
     f->sine = sin(turn);
@@ -156,7 +188,7 @@ static void set_look(hidi_figure *f, size_t object, const double **u)
     f->phase[1] = next(u, 0.0, 1.0);
 }
 
-static void place_one(hidi_figure *f, size_t size, const double **u)
+static void place_one(hidi_figure *f, hidi_scene_size size, const double **u)
 {
     static const double least[SIZES] = {0.30, 0.30, 0.58}, most[SIZES] = {0.70, 0.38, 0.70};
     f->size = next(u, least[size], most[size]);
@@ -178,7 +210,7 @@ static void place_several(hidi_figure *f, size_t n, const double **u)
 }
 
 /* f[0] left of f[1], or turned by a right angle or two. */
-static void place_pair(hidi_figure *f, size_t relation, const double **u)
+static void place_pair(hidi_figure *f, hidi_scene_relation relation, const double **u)
 {
     f[0].size = next(u, 0.28, 0.38);
     f[1].size = next(u, 0.28, 0.38);
@@ -186,11 +218,11 @@ static void place_pair(hidi_figure *f, size_t relation, const double **u)
     const double room = 0.92 - apart / 2.0 - fmax(f[0].size, f[1].size);
     const double middle = next(u, -1.0, 1.0) * fmax(room, 0.0), across = next(u, -0.3, 0.3);
     for (int i = 0; i < 2; i++) {
-        const bool is_first = (i == 0) == (relation == 0 || relation == 3);
+        const bool is_first = (i == 0) == (relation == HIDI_LEFT_OF || relation == HIDI_BELOW);
         const double along = middle + (is_first ? -apart : apart) / 2.0;
         const double aside = across + next(u, -0.12, 0.12);
-        f[i].x = relation < 2 ? along : aside;
-        f[i].y = relation < 2 ? aside : along;
+        f[i].x = relation < HIDI_ABOVE ? along : aside;
+        f[i].y = relation < HIDI_ABOVE ? aside : along;
     }
 }
 
@@ -221,31 +253,47 @@ static hidi_random draws_of(const scenes *s, hidi_split split, uint64_t index)
 
 static void draw_picture(size_t caption, hidi_random random, size_t side, hidi_real *image)
 {
-    const wish w = wish_of(caption);
-    const size_t n = w.n == 2 ? 2 : w.count;
+    const hidi_scene_request r = take_apart(caption);
     double draws[64];
     const double *u = draws;
-    hidi_figure figure[3];
+    hidi_figure figure[HIDI_SCENE_FIGURES];
     hidi_ground ground;
     hidi_uniform(random, 0, draws, sizeof draws / sizeof draws[0]);
     draw_ground(&ground, &u);
-    for (size_t i = 0; i < n; i++)
-        set_look(&figure[i], w.object[w.n == 2 ? i : 0], &u);
-    if (w.n == 2)
-        place_pair(figure, w.relation, &u);
-    else if (n > 1)
-        place_several(figure, n, &u);
+    for (size_t i = 0; i < r.n; i++)
+        set_look(&figure[i], &r.object[i], &u);
+    if (r.in_relation)
+        place_pair(figure, r.relation, &u);
+    else if (r.n > 1)
+        place_several(figure, r.n, &u);
     else
-        place_one(figure, w.size, &u);
-    hidi_draw(&ground, figure, n, side, image);
+        place_one(figure, r.size, &u);
+    hidi_draw(&ground, figure, r.n, side, image);
 }
 
 static void scenes_get(const hidi_dataset *data, hidi_split split, uint64_t index, hidi_real *image,
                        int32_t *label)
 {
     const hidi_random random = draws_of(data->state, split, index);
-    *label = (int32_t)draw_caption(random);
+    *label = (int32_t)draw_caption(random, false);
     draw_picture((size_t)*label, random, data->height, image);
+}
+
+bool hidi_is_scenes(const hidi_dataset *data)
+{
+    return data->get == scenes_get;
+}
+
+void hidi_scenes_ask(const hidi_dataset *data, bool held_out, size_t n, int32_t *caption)
+{
+    for (size_t i = 0; i < n; i++)
+        caption[i] = (int32_t)draw_caption(draws_of(data->state, HIDI_TEST, i), held_out);
+}
+
+void hidi_scenes_draw(const hidi_dataset *data, int32_t caption, uint64_t index,
+                      hidi_real *image)
+{
+    draw_picture((size_t)caption, draws_of(data->state, HIDI_TEST, index), data->height, image);
 }
 
 /* --- the data set ----------------------------------------------------------------------------- */
@@ -261,10 +309,11 @@ static hidi_status list_captions(scenes *s)
     for (size_t i = 0; i < CAPTIONS; i++) {
         write_caption(i, text, sizeof text);
         HIDI_TRY(hidi_words_read(vocabulary, text, MOST_WORDS, s->token[i], &s->length[i], NULL));
-        s->class_of[i] = (int32_t)wish_of(i).object[0];
+        const hidi_scene_request r = take_apart(i);
+        s->class_of[i] = (int32_t)number_of(&r.object[0]);
     }
     for (size_t i = 0; i < ASKED; i++)
-        s->asked[i] = (int32_t)draw_caption(draws_of(s, HIDI_TEST, i));
+        s->asked[i] = (int32_t)draw_caption(draws_of(s, HIDI_TEST, i), false);
     s->captions = (hidi_captions){.n = CAPTIONS,
                                   .most = MOST_WORDS,
                                   .length = s->length,
@@ -284,8 +333,10 @@ hidi_status hidi_scenes_open(hidi_dataset *data, size_t image_size, uint64_t see
         return hidi_error(HIDI_BAD_ARGUMENT,
                           "data set 'scenes' draws images of size 16 to 4096, found %zu",
                           image_size);
-    for (size_t i = 0; i < OBJECTS; i++)
-        list[i] = name_of(names[i], sizeof names[i], i, false);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        const hidi_scene_object object = object_of(i);
+        list[i] = name_of(names[i], sizeof names[i], &object, false);
+    }
     HIDI_TRY(hidi_dataset_set_classes(data, list, OBJECTS));
     scenes *s = calloc(1, sizeof *s);
     if (s == NULL)

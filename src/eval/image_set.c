@@ -112,6 +112,8 @@ static hidi_status add(gathering *g, const hidi_image_batch *batch)
         HIDI_TRY(add_to_classes(g, batch));
     if (g->spectrum)
         HIDI_TRY(add_to_spectrum(g, batch));
+    if (g->what->look != NULL)
+        HIDI_TRY(g->what->look(g->what->context, batch, set->n));
     set->n += n;
     return HIDI_OK;
 }

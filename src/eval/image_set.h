@@ -35,6 +35,9 @@ typedef struct hidi_gathering {
     hidi_score_order order;
     FILE *progress; /* NULL: silent */
     const char *label; /* the set's, and that of the line of progress */
+    /* Also shown every batch, images first .. first + n - 1; an error ends the pass.  NULL: not. */
+    hidi_status (*look)(void *context, const hidi_image_batch *batch, size_t first);
+    void *context;
 } hidi_gathering;
 
 /* A set of which nothing is known; what is to be freed is NULL. */

@@ -436,6 +436,8 @@ static hidi_status print_page(FILE *out, const hidi_report *r)
     print_facts(out, r);
     print_summary(out, r);
     print_table(out, r);
+    if (r->requests->n > 0)
+        hidi_request_table_html(out, r->requests);
     HIDI_TRY(print_comparison(out, r));
     HIDI_TRY(print_path(out, r));
     HIDI_TRY(print_stage1(out, r));

@@ -4,6 +4,7 @@
 #ifndef HIDI_LAB_REPORT_H
 #define HIDI_LAB_REPORT_H
 
+#include "lab/request_table.h"
 #include "lab/run_pictures.h"
 #include "eval/measure.h"
 
@@ -19,6 +20,7 @@ typedef struct hidi_report {
     const hidi_measuring *how;   /* its chosen metrics are the columns of the table     */
     const hidi_measured *measured; /* [n_measured]                                      */
     size_t n_measured;
+    const hidi_request_table *requests; /* without rows: not of this data set           */
 } hidi_report;
 
 /* Writes dir/report.html, and the plots of the logs (features.svg, teacher.svg, stage1.svg,

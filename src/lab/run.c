@@ -18,6 +18,7 @@
 #include "lab/pipeline.h"
 #include "lab/rehearsal.h"
 #include "lab/report.h"
+#include "lab/request_table.h"
 #include "lab/run_pictures.h"
 #include "io/atomic_file.h"
 #include "io/csv.h"
@@ -42,6 +43,7 @@ typedef struct distillation {
     hidi_measured measured[HIDI_MOST_ROWS]; /* the first: real training images */
     double *power[HIDI_MOST_ROWS]; /* [bins] of each, relative to the reference's */
     size_t n_measured;
+    hidi_request_table requests; /* of the data set scenes; else without rows */
 } distillation;
 
 /* From here on networks work on latents. */
@@ -83,14 +85,40 @@ static void list_generators(distillation *d)
     g[HIDI_GENERATOR_STAGE2] = (hidi_generator){"stage 2", d->stage2, student};
 }
 
+/* --- what was asked for ----------------------------------------------------------------------- */
+
+/* A row that the samples of a pass are judged for. */
+typedef struct judging {
+    hidi_request_row *row;
+    const hidi_captions *captions;
+} judging;
+
+static hidi_status judge_batch(void *context, const hidi_image_batch *batch, size_t first)
+{
+    const judging *j = context;
+    int32_t *caption = malloc(batch->n * sizeof *caption);
+    if (caption == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory");
+    for (size_t i = 0; i < batch->n; i++)
+        caption[i] = hidi_captions_asked(j->captions, first + i);
+    const hidi_status status = hidi_judge_pictures(&j->row->counts, batch->images, batch->n,
+                                                   batch->height, caption);
+    free(caption);
+    return status;
+}
+
 /* --- measuring -------------------------------------------------------------------------------- */
 
-/* The next row of the results, from a source that it closes. */
-static hidi_status measure(distillation *d, hidi_image_source *source, const char *label)
+/* The next row of the results, from a source that it closes.  judged: NULL, or what its images are
+ * judged for on the way. */
+static hidi_status measure(distillation *d, hidi_image_source *source, const char *label,
+                           judging *judged)
 {
     hidi_image_set set;
     const hidi_spectrum *reference = &d->real.spectrum;
-    const hidi_gathering what = hidi_measuring_needs(&d->how, false, label);
+    hidi_gathering what = hidi_measuring_needs(&d->how, false, label);
+    what.look = judged != NULL ? judge_batch : NULL;
+    what.context = judged;
     hidi_status status = hidi_image_set_gather(&set, d->how.extractor, source, &what);
     if (status == HIDI_OK)
         status = hidi_measure_set(&d->measured[d->n_measured], &d->how, &set);
@@ -117,7 +145,7 @@ static hidi_status measure_real(distillation *d)
     HIDI_TRY(hidi_settings_measuring(s, &d->extractor, &d->how));
     HIDI_TRY(hidi_gather_real(&d->real, &d->how, s, d->data));
     HIDI_TRY(hidi_open_split(&source, s, d->data, HIDI_TRAIN, d->extractor.channels, false));
-    return measure(d, &source, hidi_split_label(label, sizeof label, HIDI_TRAIN));
+    return measure(d, &source, hidi_split_label(label, sizeof label, HIDI_TRAIN), NULL);
 }
 
 static hidi_status measure_samples(distillation *d, const hidi_generator *g)
@@ -127,10 +155,20 @@ static hidi_status measure_samples(distillation *d, const hidi_generator *g)
                               d->real.n);
     hidi_image_source source;
     char label[64];
+    judging judged = {.captions = samples.captions};
     samples.decoder = d->coder;
-    HIDI_TRY(hidi_image_source_samples(&source, &samples));
+    hidi_samples_label(label, sizeof label, g->name, &g->sampler);
     d->how.progress = d->session->progress;
-    return measure(d, &source, hidi_samples_label(label, sizeof label, g->name, &g->sampler));
+    if (!hidi_is_scenes(d->data)) {
+        HIDI_TRY(hidi_image_source_samples(&source, &samples));
+        return measure(d, &source, label, NULL);
+    }
+    HIDI_TRY(hidi_request_row_add(&d->requests, label, hidi_request_guidance(&samples), HIDI_SEEN,
+                                  &judged.row));
+    HIDI_TRY(hidi_image_source_samples(&source, &samples));
+    judged.row->evaluations = source.evaluations;
+    HIDI_TRY(measure(d, &source, label, &judged));
+    return hidi_request_samples(&d->requests, d->session, d->data, &samples, label, HIDI_HELD_OUT);
 }
 
 /* Real images of the reference's split as they come back from the autoencoder: no sample that it
@@ -142,7 +180,7 @@ static hidi_status measure_reconstructions(distillation *d)
         return HIDI_OK;
     HIDI_TRY(hidi_reconstructions(&source, d->data, hidi_settings_split(&d->session->settings),
                                   d->real.n, d->coder));
-    return measure(d, &source, "real, through the autoencoder");
+    return measure(d, &source, "real, through the autoencoder", NULL);
 }
 
 /* --- results ---------------------------------------------------------------------------------- */
@@ -234,7 +272,8 @@ static hidi_status write_report(const distillation *d, const hidi_run_pictures *
                                 .teacher = d->teacher,
                                 .how = &d->how,
                                 .measured = d->measured,
-                                .n_measured = d->n_measured};
+                                .n_measured = d->n_measured,
+                                .requests = &d->requests};
     return hidi_write_report(&report);
 }
 
@@ -245,6 +284,8 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
     hidi_run_pictures pictures = {
         .session = d->session, .dir = d->dir, .data = d->data, .generator = d->generator};
     HIDI_TRY(measure_real(d));
+    if (hidi_is_scenes(d->data))
+        HIDI_TRY(hidi_request_real(&d->requests, d->session, d->data));
     for (int i = 0; i < HIDI_GENERATORS; i++)
         HIDI_TRY(measure_samples(d, &d->generator[i]));
     HIDI_TRY(measure_reconstructions(d));
@@ -256,6 +297,9 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
         .format = "%.6g"};
     HIDI_TRY(hidi_measure_table_csv(hidi_path(path, sizeof path, d->dir, HIDI_RESULTS_FILE),
                                     &table));
+    if (d->requests.n > 0)
+        HIDI_TRY(hidi_request_table_csv(hidi_path(path, sizeof path, d->dir, HIDI_REQUESTS_FILE),
+                                        &d->requests));
     HIDI_TRY(hidi_write_run_pictures(&pictures));
     HIDI_TRY(write_spectra(d));
     HIDI_TRY(write_report(d, &pictures));
@@ -263,6 +307,8 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
     fputs(settings, file.out);
     HIDI_TRY(hidi_atomic_commit(&file));
     hidi_measure_table_print(out, &table);
+    if (d->requests.n > 0)
+        hidi_request_table_print(out, &d->requests);
     fprintf(out, "pictures, logs and the report: %s/%s\n", d->dir, HIDI_REPORT_FILE);
     return HIDI_OK;
 }
@@ -299,6 +345,7 @@ hidi_status hidi_run(const hidi_session *session, const char *dir, FILE *out)
     const hidi_status status = make_all(&d, out);
     for (size_t i = 0; i < d.n_measured; i++)
         free(d.power[i]);
+    hidi_request_table_free(&d.requests);
     hidi_image_set_free(&d.real);
     hidi_extractor_close(&d.extractor);
     hidi_feature_net_destroy(d.features);
