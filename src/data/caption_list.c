@@ -13,7 +13,7 @@
 #include "core/array.h"
 #include "data/readers.h"
 #include "data/words.h"
-#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "io/json_file.h"
 
 /* --- where they are --------------------------------------------------------------------------- */
@@ -50,83 +50,50 @@ static hidi_status take(void *context, const char *name, const char *text)
     return f->text[low] != NULL ? HIDI_OK : no_memory(f->file);
 }
 
-/* The next cell of a table in text, unquoted in place; *last: it ends a line.  NULL: at the end. */
-static char *next_cell(char **text, bool *last)
+/* Where the two columns are. */
+typedef struct columns {
+    long name, text, n;
+} columns;
+
+static hidi_status read_header(hidi_csv_reader *r, columns *c)
 {
-    char *s = *text, *begin = s, *out = s;
-    if (*s == '\0')
-        return NULL;
-    bool quoted = *s == '"';
-    for (s += quoted; *s != '\0'; s++) {
-        if (quoted && *s == '"' && s[1] == '"')
-            *out++ = *s++;
-        else if (quoted && *s == '"')
-            quoted = false;
-        else if (!quoted && (*s == ',' || *s == '\n'))
-            break;
-        else if (quoted || *s != '\r')
-            *out++ = *s;
+    *c = (columns){-1, -1, 0};
+    (void)hidi_csv_next_row(r);
+    for (const char *cell; (cell = hidi_csv_next_cell(r)) != NULL; c->n++) {
+        c->name = strcmp(cell, "file_name") == 0 ? c->n : c->name;
+        c->text = strcmp(cell, "text") == 0 ? c->n : c->text;
     }
-    *last = *s != ',';
-    *text = *s != '\0' ? s + 1 : s;
-    *out = '\0';
-    return begin;
+    return c->name >= 0 && c->text >= 0
+               ? HIDI_OK
+               : hidi_error(HIDI_BAD_FORMAT, "no columns file_name and text");
 }
 
 static hidi_status read_table(finding *f, char *text)
 {
-    enum { MOST_COLUMNS = 64 };
-    long name_at = -1, text_at = -1, columns = 0;
-    bool last = false;
-    for (char *cell; !last && (cell = next_cell(&text, &last)) != NULL; columns++) {
-        name_at = strcmp(cell, "file_name") == 0 ? columns : name_at;
-        text_at = strcmp(cell, "text") == 0 ? columns : text_at;
-    }
-    if (name_at < 0 || text_at < 0 || columns > MOST_COLUMNS)
-        return hidi_error(HIDI_BAD_FORMAT, "no columns file_name and text");
-    for (long row = 2; *text != '\0'; row++) {
-        char *cells[MOST_COLUMNS];
+    hidi_csv_reader r = hidi_csv_begin(text);
+    columns c;
+    HIDI_TRY(read_header(&r, &c));
+    for (long row = 2; hidi_csv_next_row(&r); row++) {
+        const char *name = NULL, *caption = NULL;
         long n = 0;
-        last = false;
-        for (char *cell; !last && (cell = next_cell(&text, &last)) != NULL; n++)
-            if (n < columns)
-                cells[n] = cell;
-        if (n == 1 && cells[0][0] == '\0')
-            continue;
-        if (n != columns)
-            return hidi_error(HIDI_BAD_FORMAT, "row %ld has %ld cells, expected %ld", row, n,
-                              columns);
-        HIDI_TRY(take(f, cells[name_at], cells[text_at]));
+        for (const char *cell; (cell = hidi_csv_next_cell(&r)) != NULL; n++) {
+            name = n == c.name ? cell : name;
+            caption = n == c.text ? cell : caption;
+        }
+        if (r.unclosed)
+            return hidi_error(HIDI_BAD_FORMAT, "row %ld, from line %ld on: a quote that does not "
+                                               "end", row, r.line);
+        if (n != c.n)
+            return hidi_error(HIDI_BAD_FORMAT, "row %ld has %ld cells, expected %ld", row, n, c.n);
+        HIDI_TRY(take(f, name, caption));
     }
-    return HIDI_OK;
-}
-
-/* All of a file as text, which must hold no 0. */
-static hidi_status read_text(const char *path, char **text)
-{
-    unsigned char *bytes;
-    size_t n;
-    HIDI_TRY(hidi_read_file(path, &bytes, &n));
-    char *copy = malloc(n + 1);
-    if (copy != NULL)
-        memcpy(copy, bytes, n);
-    const bool has_zero = memchr(bytes, 0, n) != NULL;
-    free(bytes);
-    if (copy == NULL)
-        return no_memory(path);
-    copy[n] = '\0';
-    if (has_zero) {
-        free(copy);
-        return hidi_error(HIDI_BAD_FORMAT, "%s: not a text: it holds a byte of 0", path);
-    }
-    *text = copy;
     return HIDI_OK;
 }
 
 static hidi_status find_in_table(finding *f)
 {
     char *text;
-    HIDI_TRY(read_text(f->file, &text));
+    HIDI_TRY(hidi_csv_text_of(f->file, &text));
     const hidi_status status = hidi_error_prefix(read_table(f, text), "%s", f->file);
     free(text);
     return status;
@@ -164,7 +131,7 @@ static hidi_status find_beside(finding *f, const char *folder)
         char *dot = strrchr(longer, '.');
         strcpy(dot != NULL ? dot : longer + strlen(longer), ".txt");
         const hidi_status status =
-            access(longer, F_OK) != 0 ? HIDI_OK : read_text(longer, &f->text[i]);
+            access(longer, F_OK) != 0 ? HIDI_OK : hidi_csv_text_of(longer, &f->text[i]);
         free(longer);
         HIDI_TRY(status);
     }
