@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/array.h"
+#include "data/embeddings.h"
 #include "data/readers.h"
 #include "data/words.h"
 #include "io/csv.h"
@@ -182,6 +183,7 @@ enum { CLASS_WORDS = 20 };
 struct hidi_caption_list {
     hidi_captions captions;
     hidi_word_counts counts;
+    hidi_embeddings embeddings; /* their file, where they are that */
     int32_t *length, *token, *class_of;
 };
 
@@ -190,6 +192,7 @@ void hidi_caption_list_free(hidi_caption_list *list)
     if (list == NULL)
         return;
     hidi_word_counts_free(&list->counts);
+    hidi_embeddings_close(&list->embeddings);
     free(list->length);
     free(list->token);
     free(list->class_of);
@@ -241,14 +244,24 @@ static hidi_status make_classes(hidi_dataset *data, hidi_caption_list *list)
     return hidi_dataset_set_classes(data, names, n + 1);
 }
 
-hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hidi_name_list *names,
-                                 const hidi_name_list *text)
+/* An empty one, which belongs to data. */
+static hidi_status make_list(hidi_dataset *data, const char *path, hidi_caption_list **made)
 {
     hidi_caption_list *list = calloc(1, sizeof *list);
     if (list == NULL)
         return no_memory(path);
+    hidi_tensor_file_init(&list->embeddings.file);
     data->caption_list = list;
     data->captions = &list->captions;
+    *made = list;
+    return HIDI_OK;
+}
+
+hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hidi_name_list *names,
+                                 const hidi_name_list *text)
+{
+    hidi_caption_list *list = NULL;
+    HIDI_TRY(make_list(data, path, &list));
     list->captions.n = text->n;
     list->length = calloc(text->n + 1, sizeof *list->length);
     if (list->length == NULL)
@@ -264,4 +277,66 @@ hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hid
     HIDI_TRY(hidi_words_count(&list->counts, (const char *const *)text->name, text->n));
     HIDI_TRY(number_words(list, text));
     return make_classes(data, list);
+}
+
+/* --- as embeddings ---------------------------------------------------------------------------- */
+
+/* Whoever wrote the file may have said which pictures it is of. */
+static hidi_status check_names(const hidi_tensor_file *file, const hidi_name_list *names)
+{
+    const char *name = hidi_tensor_file_meta(file, "file_names");
+    for (size_t i = 0; name != NULL && i < names->n; i++) {
+        const size_t length = strcspn(name, "\n");
+        if (strlen(names->name[i]) != length || strncmp(name, names->name[i], length) != 0)
+            return hidi_error(HIDI_BAD_FORMAT, "%s: row %zu is of \"%.*s\" (file_names), and picture "
+                                               "%zu is %s: hidi data --list has their order",
+                              file->path, i, length < 200 ? (int)length : 200, name, i,
+                              names->name[i]);
+        name += length + (name[length] == '\n');
+    }
+    return HIDI_OK;
+}
+
+static hidi_status check_rows(const hidi_embeddings *e, const char *path,
+                              const hidi_name_list *names)
+{
+    const hidi_captions *c = &e->captions;
+    if (c->n != names->n)
+        return hidi_error(HIDI_BAD_FORMAT, "%s has captions of %zu pictures, and %s has %zu: hidi "
+                                           "data --list prints them in order",
+                          e->file.path, c->n, path, names->n);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->length[i] == 0)
+            return hidi_error(HIDI_BAD_FORMAT, "%s: mask, row %zu: no token counts, so that %s has no "
+                                               "caption",
+                              e->file.path, i, names->name[i]);
+    return check_names(&e->file, names);
+}
+
+static hidi_status name_clusters(hidi_dataset *data, size_t n)
+{
+    char name[CLASS_WORDS][48];
+    const char *names[CLASS_WORDS];
+    for (size_t k = 0; k < n; k++) {
+        snprintf(name[k], sizeof name[0], "cluster %zu", k);
+        names[k] = name[k];
+    }
+    return hidi_dataset_set_classes(data, names, n);
+}
+
+hidi_status hidi_captions_attach_file(hidi_dataset *data, const char *file, const char *path,
+                                      const hidi_name_list *names)
+{
+    hidi_caption_list *list = NULL;
+    size_t n_classes;
+    HIDI_TRY(make_list(data, path, &list));
+    HIDI_TRY(hidi_embeddings_open(&list->embeddings, file));
+    HIDI_TRY(check_rows(&list->embeddings, path, names));
+    list->captions = list->embeddings.captions;
+    list->class_of = calloc(names->n, sizeof *list->class_of);
+    if (list->class_of == NULL)
+        return no_memory(path);
+    HIDI_TRY(hidi_captions_cluster(&list->captions, CLASS_WORDS, list->class_of, &n_classes));
+    list->captions.class_of = list->class_of;
+    return name_clusters(data, n_classes);
 }
