@@ -1,9 +1,11 @@
-/* make_embeddings.c - a file of captions as an encoder of text would make it, for tests of the command.
+/* make_embeddings.c - a file of captions as an encoder of text would make it, for tests of the
+ * command.
  *
  *     make_embeddings FILE.npz|FILE.safetensors N L D [null=K] [hole] [nan]
  *
- * embeddings [N, L, D] F32, mask [N, L] I32 with 1 + i mod L ones in row i; null [K, D]; with `hole`
- * row 1 counts its last token and not its first, with `nan` the first token of row 2 is none. */
+ * embeddings [N, L, D] F32, mask [N, L] I32 with 1 + i mod L ones in row i; null [K, D]; with
+ * `hole` row 1 counts its last token and not its first, with `nan` the first token of row 2 is
+ * none. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* test_embeddings.c - captions that another program has encoded: their file and its errors, as a data
- * set, and as what a network is asked for. */
+/* test_embeddings.c - captions that another program has encoded: their file and its errors, as a
+ * data set, and as what a network is asked for. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -63,7 +63,8 @@ static void to_dtype(const float *x, size_t n, hidi_dtype dtype, unsigned char *
     for (size_t i = 0; i < n; i++) {
         uint32_t bits;
         memcpy(&bits, &x[i], sizeof bits);
-        const uint16_t half = dtype == HIDI_F16 ? hidi_to_half((double)x[i]) : (uint16_t)(bits >> 16);
+        const uint16_t half =
+            dtype == HIDI_F16 ? hidi_to_half((double)x[i]) : (uint16_t)(bits >> 16);
         if (dtype == HIDI_F32)
             memcpy(out + 4 * i, &x[i], 4);
         else

@@ -62,7 +62,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("zoom", "N", &r.zoom_text, "enlargement of the images (3)"),
         HIDI_VALUE("split", "NAME", &r.split_text, "train, test or validation (train)"),
         HIDI_SWITCH("list", &r.list,
-                    "of data.name=captions: print the names of the pictures, in their order, no more"),
+                    "of data.name=captions: print the names of the pictures, in their order, no "
+                    "more"),
         {0}};
     if (!hidi_cli_begin(&cli, command, flags, argc, argv, NULL, &code))
         return code;

@@ -40,8 +40,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("negative", "TEXT", &r.negative,
                    "a caption that guidance leads away from, in place of no caption"),
         HIDI_VALUE("embeddings", "FILE", &r.embeddings,
-                   "captions that another program has encoded, one for each sample, where the model "
-                   "takes those"),
+                   "captions that another program has encoded, one for each sample, where the "
+                   "model takes those"),
         HIDI_VALUE("negative-embeddings", "FILE", &r.negative_embeddings,
                    "one of these that guidance leads away from"),
         HIDI_VALUE("classes", "FILE", &r.classes,

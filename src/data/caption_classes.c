@@ -1,10 +1,10 @@
-/* caption_classes.c - what the small feature net tells captions apart by, where they are embeddings:
- * clusters of their tokens' means [ours].
+/* caption_classes.c - what the small feature net tells captions apart by, where they are
+ * embeddings: clusters of their tokens' means [ours].
  *
  *     m_i = mean of the tokens of caption i;   class_i = argmin_k |m_i - c_k|
  *
- * c_1 .. c_K by k-means on captions that are spread evenly over the list, from centres of which each
- * is the caption that is farthest from those before it: nothing is drawn. */
+ * c_1 .. c_K by k-means on captions that are spread evenly over the list, from centres of which
+ * each is the caption that is farthest from those before it: nothing is drawn. */
 #include "data/caption_list.h"
 
 #include <stdlib.h>

@@ -288,8 +288,8 @@ static hidi_status check_names(const hidi_tensor_file *file, const hidi_name_lis
     for (size_t i = 0; name != NULL && i < names->n; i++) {
         const size_t length = strcspn(name, "\n");
         if (strlen(names->name[i]) != length || strncmp(name, names->name[i], length) != 0)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: row %zu is of \"%.*s\" (file_names), and picture "
-                                               "%zu is %s: hidi data --list has their order",
+            return hidi_error(HIDI_BAD_FORMAT, "%s: row %zu is of \"%.*s\" (file_names), and "
+                                               "picture %zu is %s: hidi data --list has their order",
                               file->path, i, length < 200 ? (int)length : 200, name, i,
                               names->name[i]);
         name += length + (name[length] == '\n');
@@ -307,8 +307,8 @@ static hidi_status check_rows(const hidi_embeddings *e, const char *path,
                           e->file.path, c->n, path, names->n);
     for (size_t i = 0; i < c->n; i++)
         if (c->length[i] == 0)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: mask, row %zu: no token counts, so that %s has no "
-                                               "caption",
+            return hidi_error(HIDI_BAD_FORMAT, "%s: mask, row %zu: no token counts, so that %s "
+                                               "has no caption",
                               e->file.path, i, names->name[i]);
     return check_names(&e->file, names);
 }

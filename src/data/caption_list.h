@@ -23,8 +23,8 @@ hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hid
                                  const hidi_name_list *text);
 
 /* Gives `data` the captions of a file (embeddings.h), row i for picture i of the folder `path`, and
- * clusters of them as classes for its feature net.  HIDI_BAD_FORMAT for another number of rows, a row
- * without a token, and metadata file_names, one a line, that are not those of the pictures. */
+ * clusters of them as classes for its feature net.  HIDI_BAD_FORMAT for another number of rows, a
+ * row without a token, and metadata file_names, one a line, that are not those of the pictures. */
 hidi_status hidi_captions_attach_file(hidi_dataset *data, const char *file, const char *path,
                                       const hidi_name_list *names);
 

@@ -120,8 +120,8 @@ static hidi_status read_mask(const hidi_embeddings *e, size_t row, const int32_t
             return hidi_error(HIDI_BAD_FORMAT, "%s: mask, row %zu: it holds %ld, expected 0 or 1",
                               e->file.path, row, (long)mask[k]);
         if (mask[k] == 1 && (size_t)n != k)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: mask, row %zu: token %zu counts, and one before "
-                                               "it does not: padding comes last",
+            return hidi_error(HIDI_BAD_FORMAT, "%s: mask, row %zu: token %zu counts, and one "
+                                               "before it does not: padding comes last",
                               e->file.path, row, k);
         n += mask[k];
     }

@@ -173,8 +173,8 @@ hidi_status hidi_list_pictures(const char *path)
     hidi_status status = hidi_list_folder(&names, path, HIDI_LIST_PICTURES);
     for (size_t i = 0; status == HIDI_OK && i < names.n; i++)
         if (strpbrk(names.name[i], "\r\n") != NULL)
-            status = hidi_error(HIDI_UNSUPPORTED, "%s: the name of picture %zu has a line break", path,
-                                i);
+            status = hidi_error(HIDI_UNSUPPORTED, "%s: the name of picture %zu has a line break",
+                                path, i);
     for (size_t i = 0; status == HIDI_OK && i < names.n; i++)
         printf("%s\n", names.name[i]);
     hidi_name_list_free(&names);

@@ -224,7 +224,8 @@ static hidi_status read_rows(const sampling *s, const char *option, const char *
                           option, path, rows->captions.width, s->request->model, c->caption_width);
     for (size_t i = 0; i < rows->captions.n; i++)
         if ((size_t)rows->length[i] > c->caption_length)
-            return hidi_error(HIDI_BAD_SHAPE, "%s: %s, row %zu: %ld tokens, and %s takes %zu at most",
+            return hidi_error(HIDI_BAD_SHAPE, "%s: %s, row %zu: %ld tokens, and %s takes %zu at "
+                                              "most",
                               option, path, i, (long)rows->length[i], s->request->model,
                               c->caption_length);
     return HIDI_OK;
@@ -247,8 +248,8 @@ static hidi_status read_embeddings(sampling *s)
     HIDI_TRY(refuse_guidance(s, "--negative-embeddings"));
     HIDI_TRY(read_rows(s, "--negative-embeddings", r->negative_embeddings, &s->negative_rows));
     if (s->negative_rows.captions.n != 1)
-        return hidi_error(HIDI_BAD_SHAPE, "--negative-embeddings: %s has %zu rows, expected one, for "
-                                          "all samples",
+        return hidi_error(HIDI_BAD_SHAPE, "--negative-embeddings: %s has %zu rows, expected one, "
+                                          "for all samples",
                           r->negative_embeddings, s->negative_rows.captions.n);
     s->away_from.captions = &s->negative_rows.captions;
     return HIDI_OK;

@@ -150,8 +150,8 @@ static hidi_var *encode_words(const pass *p, const int32_t *index, size_t B)
     return norm(p, x);
 }
 
-/* e [B, L, D_c]: 0 in the tokens of null captions, which missing [B L] has 1 for; row [B L] says which
- * of the null caption's tokens they are. */
+/* e [B, L, D_c]: 0 in the tokens of null captions, which missing [B L] has 1 for; row [B L] says
+ * which of the null caption's tokens they are. */
 static hidi_var *project(const pass *p, size_t B, hidi_var *e, hidi_var *missing,
                          const int32_t *row)
 {
