@@ -50,6 +50,7 @@
 #include "autograd/tape.h"
 #include "data/captions.h"
 #include "data/dataset.h"
+#include "data/embeddings.h"
 #include "data/image_source.h"
 #include "data/scenes.h"
 #include "model/chain.h"

@@ -281,6 +281,10 @@ START_TEST(folders_of_bad_captions_are_refused)
     assert_no_data(folder, "metadata.csv: no columns file_name and text");
     write_text(path, "file_name,text\n00.png,a,b\n");
     assert_no_data(folder, "metadata.csv: row 2 has 3 cells, expected 2");
+    write_text(path, "file_name,text\n00.png,\"a\n\nb\"\n01.png\n");
+    assert_no_data(folder, "metadata.csv: row 3 has 1 cells, expected 2");
+    write_text(path, "file_name,text\n00.png,\"a\n\nb\"\n01.png,\"c\n02.png,d");
+    assert_no_data(folder, "metadata.csv: row 3, from line 5 on: a quote that does not end");
     write_text(path, "file_name,text\n00.png,a\n00.png,b\n");
     assert_no_data(folder, "metadata.csv: two captions of 00.png");
     write_text(file_in(folder, "metadata.jsonl", path, sizeof path), "{\"file_name\": \"x.png\", "

@@ -114,6 +114,38 @@ START_TEST(a_table_has_cells_of_every_kind)
 }
 END_TEST
 
+/* Cells over several lines, either kind of line break, blank lines, empty cells at the ends. */
+START_TEST(cells_are_cut)
+{
+    static const struct {
+        long line;
+        const char *cell[3];
+    } expected[] = { { 1, { "a", "two\r\nlines", "" } },
+                     { 4, { "", "\"q\", b", "c\rd" } },
+                     { 7, { "", "", "" } } };
+    char text[] = "a,\"two\r\nlines\",\r\n\n,\"\"\"q\"\", b\",c\rd\n\r\n\n,,";
+    hidi_csv_reader r = hidi_csv_begin(text);
+
+    for (size_t i = 0; i < COUNT(expected); i++) {
+        ck_assert(hidi_csv_next_row(&r));
+        ck_assert_int_eq(r.line, expected[i].line);
+        for (size_t k = 0; k < 3; k++)
+            ck_assert_str_eq(hidi_csv_next_cell(&r), expected[i].cell[k]);
+        ck_assert_ptr_null(hidi_csv_next_cell(&r));
+        ck_assert(r.whole == (i < 2) && !r.unclosed);
+    }
+    ck_assert(!hidi_csv_next_row(&r));
+    ck_assert_ptr_null(hidi_csv_next_cell(&r));
+
+    char skipped[] = "x,y,\"z\n";
+    r = hidi_csv_begin(skipped);
+    ck_assert(hidi_csv_next_row(&r));
+    ck_assert_str_eq(hidi_csv_next_cell(&r), "x");
+    ck_assert(!hidi_csv_next_row(&r)); /* over the rest of it */
+    ck_assert(r.unclosed && !r.whole);
+}
+END_TEST
+
 START_TEST(a_table_appears_whole_or_not_at_all)
 {
     hidi_csv csv;
@@ -223,7 +255,8 @@ START_TEST(damaged_logs_are_errors)
         { "step,loss\n1,2\n2\n", "step", ":3: not 2 cells", HIDI_BAD_FORMAT },
         { "step,loss\n1,2,3\n", "loss", ":2: not 2 cells", HIDI_BAD_FORMAT },
         { "step,loss\n1,two\n", "loss", ":2: not 2 cells, or not a number", HIDI_BAD_FORMAT },
-        { "step,loss\n\"1,2\n", "step", ":2: not 2 cells", HIDI_BAD_FORMAT },
+        { "step,loss\n\"1,2\n", "step", ":2: a quote that does not end", HIDI_BAD_FORMAT },
+        { "name,loss\n\"a\nb\",2\n\nc,two\n", "loss", ":5: not 2 cells, or", HIDI_BAD_FORMAT },
         { "step,loss\n1, 2\n", "loss", ":2: not 2 cells, or not a number", HIDI_BAD_FORMAT },
     };
     double *values;
@@ -282,6 +315,7 @@ int main(void)
     scratch_begin();
     tcase_add_test(tcase, what_is_written_is_read_back);
     tcase_add_test(tcase, a_table_has_cells_of_every_kind);
+    tcase_add_test(tcase, cells_are_cut);
     tcase_add_test(tcase, a_table_appears_whole_or_not_at_all);
     tcase_add_test(tcase, a_new_log_replaces_an_old_one);
     tcase_add_test(tcase, resuming_drops_what_came_after_the_checkpoint);

@@ -65,7 +65,7 @@ static void print_help(const hidi_command *command, const hidi_flag *flags, int 
         char name[64];
         snprintf(name, sizeof name, "--%s%s%s", flags[i].name, flags[i].value ? " " : "",
                  flags[i].value ? flags[i].value : "");
-        printf("  %-24s %s\n", name, flags[i].help);
+        printf("  %-27s %s\n", name, flags[i].help);
     }
     if (command->sections[0] == '\0')
         return;

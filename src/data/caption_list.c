@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "core/array.h"
+#include "data/embeddings.h"
 #include "data/readers.h"
 #include "data/words.h"
-#include "io/atomic_file.h"
+#include "io/csv.h"
 #include "io/json_file.h"
 
 /* --- where they are --------------------------------------------------------------------------- */
@@ -50,83 +51,50 @@ static hidi_status take(void *context, const char *name, const char *text)
     return f->text[low] != NULL ? HIDI_OK : no_memory(f->file);
 }
 
-/* The next cell of a table in text, unquoted in place; *last: it ends a line.  NULL: at the end. */
-static char *next_cell(char **text, bool *last)
+/* Where the two columns are. */
+typedef struct columns {
+    long name, text, n;
+} columns;
+
+static hidi_status read_header(hidi_csv_reader *r, columns *c)
 {
-    char *s = *text, *begin = s, *out = s;
-    if (*s == '\0')
-        return NULL;
-    bool quoted = *s == '"';
-    for (s += quoted; *s != '\0'; s++) {
-        if (quoted && *s == '"' && s[1] == '"')
-            *out++ = *s++;
-        else if (quoted && *s == '"')
-            quoted = false;
-        else if (!quoted && (*s == ',' || *s == '\n'))
-            break;
-        else if (quoted || *s != '\r')
-            *out++ = *s;
+    *c = (columns){-1, -1, 0};
+    (void)hidi_csv_next_row(r);
+    for (const char *cell; (cell = hidi_csv_next_cell(r)) != NULL; c->n++) {
+        c->name = strcmp(cell, "file_name") == 0 ? c->n : c->name;
+        c->text = strcmp(cell, "text") == 0 ? c->n : c->text;
     }
-    *last = *s != ',';
-    *text = *s != '\0' ? s + 1 : s;
-    *out = '\0';
-    return begin;
+    return c->name >= 0 && c->text >= 0
+               ? HIDI_OK
+               : hidi_error(HIDI_BAD_FORMAT, "no columns file_name and text");
 }
 
 static hidi_status read_table(finding *f, char *text)
 {
-    enum { MOST_COLUMNS = 64 };
-    long name_at = -1, text_at = -1, columns = 0;
-    bool last = false;
-    for (char *cell; !last && (cell = next_cell(&text, &last)) != NULL; columns++) {
-        name_at = strcmp(cell, "file_name") == 0 ? columns : name_at;
-        text_at = strcmp(cell, "text") == 0 ? columns : text_at;
-    }
-    if (name_at < 0 || text_at < 0 || columns > MOST_COLUMNS)
-        return hidi_error(HIDI_BAD_FORMAT, "no columns file_name and text");
-    for (long row = 2; *text != '\0'; row++) {
-        char *cells[MOST_COLUMNS];
+    hidi_csv_reader r = hidi_csv_begin(text);
+    columns c;
+    HIDI_TRY(read_header(&r, &c));
+    for (long row = 2; hidi_csv_next_row(&r); row++) {
+        const char *name = NULL, *caption = NULL;
         long n = 0;
-        last = false;
-        for (char *cell; !last && (cell = next_cell(&text, &last)) != NULL; n++)
-            if (n < columns)
-                cells[n] = cell;
-        if (n == 1 && cells[0][0] == '\0')
-            continue;
-        if (n != columns)
-            return hidi_error(HIDI_BAD_FORMAT, "row %ld has %ld cells, expected %ld", row, n,
-                              columns);
-        HIDI_TRY(take(f, cells[name_at], cells[text_at]));
+        for (const char *cell; (cell = hidi_csv_next_cell(&r)) != NULL; n++) {
+            name = n == c.name ? cell : name;
+            caption = n == c.text ? cell : caption;
+        }
+        if (r.unclosed)
+            return hidi_error(HIDI_BAD_FORMAT, "row %ld, from line %ld on: a quote that does not "
+                                               "end", row, r.line);
+        if (n != c.n)
+            return hidi_error(HIDI_BAD_FORMAT, "row %ld has %ld cells, expected %ld", row, n, c.n);
+        HIDI_TRY(take(f, name, caption));
     }
-    return HIDI_OK;
-}
-
-/* All of a file as text, which must hold no 0. */
-static hidi_status read_text(const char *path, char **text)
-{
-    unsigned char *bytes;
-    size_t n;
-    HIDI_TRY(hidi_read_file(path, &bytes, &n));
-    char *copy = malloc(n + 1);
-    if (copy != NULL)
-        memcpy(copy, bytes, n);
-    const bool has_zero = memchr(bytes, 0, n) != NULL;
-    free(bytes);
-    if (copy == NULL)
-        return no_memory(path);
-    copy[n] = '\0';
-    if (has_zero) {
-        free(copy);
-        return hidi_error(HIDI_BAD_FORMAT, "%s: not a text: it holds a byte of 0", path);
-    }
-    *text = copy;
     return HIDI_OK;
 }
 
 static hidi_status find_in_table(finding *f)
 {
     char *text;
-    HIDI_TRY(read_text(f->file, &text));
+    HIDI_TRY(hidi_csv_text_of(f->file, &text));
     const hidi_status status = hidi_error_prefix(read_table(f, text), "%s", f->file);
     free(text);
     return status;
@@ -164,7 +132,7 @@ static hidi_status find_beside(finding *f, const char *folder)
         char *dot = strrchr(longer, '.');
         strcpy(dot != NULL ? dot : longer + strlen(longer), ".txt");
         const hidi_status status =
-            access(longer, F_OK) != 0 ? HIDI_OK : read_text(longer, &f->text[i]);
+            access(longer, F_OK) != 0 ? HIDI_OK : hidi_csv_text_of(longer, &f->text[i]);
         free(longer);
         HIDI_TRY(status);
     }
@@ -215,6 +183,7 @@ enum { CLASS_WORDS = 20 };
 struct hidi_caption_list {
     hidi_captions captions;
     hidi_word_counts counts;
+    hidi_embeddings embeddings; /* their file, where they are that */
     int32_t *length, *token, *class_of;
 };
 
@@ -223,6 +192,7 @@ void hidi_caption_list_free(hidi_caption_list *list)
     if (list == NULL)
         return;
     hidi_word_counts_free(&list->counts);
+    hidi_embeddings_close(&list->embeddings);
     free(list->length);
     free(list->token);
     free(list->class_of);
@@ -274,14 +244,24 @@ static hidi_status make_classes(hidi_dataset *data, hidi_caption_list *list)
     return hidi_dataset_set_classes(data, names, n + 1);
 }
 
-hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hidi_name_list *names,
-                                 const hidi_name_list *text)
+/* An empty one, which belongs to data. */
+static hidi_status make_list(hidi_dataset *data, const char *path, hidi_caption_list **made)
 {
     hidi_caption_list *list = calloc(1, sizeof *list);
     if (list == NULL)
         return no_memory(path);
+    hidi_tensor_file_init(&list->embeddings.file);
     data->caption_list = list;
     data->captions = &list->captions;
+    *made = list;
+    return HIDI_OK;
+}
+
+hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hidi_name_list *names,
+                                 const hidi_name_list *text)
+{
+    hidi_caption_list *list = NULL;
+    HIDI_TRY(make_list(data, path, &list));
     list->captions.n = text->n;
     list->length = calloc(text->n + 1, sizeof *list->length);
     if (list->length == NULL)
@@ -297,4 +277,66 @@ hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hid
     HIDI_TRY(hidi_words_count(&list->counts, (const char *const *)text->name, text->n));
     HIDI_TRY(number_words(list, text));
     return make_classes(data, list);
+}
+
+/* --- as embeddings ---------------------------------------------------------------------------- */
+
+/* Whoever wrote the file may have said which pictures it is of. */
+static hidi_status check_names(const hidi_tensor_file *file, const hidi_name_list *names)
+{
+    const char *name = hidi_tensor_file_meta(file, "file_names");
+    for (size_t i = 0; name != NULL && i < names->n; i++) {
+        const size_t length = strcspn(name, "\n");
+        if (strlen(names->name[i]) != length || strncmp(name, names->name[i], length) != 0)
+            return hidi_error(HIDI_BAD_FORMAT, "%s: row %zu is of \"%.*s\" (file_names), and "
+                                               "picture %zu is %s: hidi data --list has their order",
+                              file->path, i, length < 200 ? (int)length : 200, name, i,
+                              names->name[i]);
+        name += length + (name[length] == '\n');
+    }
+    return HIDI_OK;
+}
+
+static hidi_status check_rows(const hidi_embeddings *e, const char *path,
+                              const hidi_name_list *names)
+{
+    const hidi_captions *c = &e->captions;
+    if (c->n != names->n)
+        return hidi_error(HIDI_BAD_FORMAT, "%s has captions of %zu pictures, and %s has %zu: hidi "
+                                           "data --list prints them in order",
+                          e->file.path, c->n, path, names->n);
+    for (size_t i = 0; i < c->n; i++)
+        if (c->length[i] == 0)
+            return hidi_error(HIDI_BAD_FORMAT, "%s: mask, row %zu: no token counts, so that %s "
+                                               "has no caption",
+                              e->file.path, i, names->name[i]);
+    return check_names(&e->file, names);
+}
+
+static hidi_status name_clusters(hidi_dataset *data, size_t n)
+{
+    char name[CLASS_WORDS][48];
+    const char *names[CLASS_WORDS];
+    for (size_t k = 0; k < n; k++) {
+        snprintf(name[k], sizeof name[0], "cluster %zu", k);
+        names[k] = name[k];
+    }
+    return hidi_dataset_set_classes(data, names, n);
+}
+
+hidi_status hidi_captions_attach_file(hidi_dataset *data, const char *file, const char *path,
+                                      const hidi_name_list *names)
+{
+    hidi_caption_list *list = NULL;
+    size_t n_classes;
+    HIDI_TRY(make_list(data, path, &list));
+    HIDI_TRY(hidi_embeddings_open(&list->embeddings, file));
+    HIDI_TRY(check_rows(&list->embeddings, path, names));
+    list->captions = list->embeddings.captions;
+    list->class_of = calloc(names->n, sizeof *list->class_of);
+    if (list->class_of == NULL)
+        return no_memory(path);
+    HIDI_TRY(hidi_captions_cluster(&list->captions, CLASS_WORDS, list->class_of, &n_classes));
+    list->captions.class_of = list->class_of;
+    return name_clusters(data, n_classes);
 }

@@ -22,4 +22,15 @@ hidi_status hidi_captions_of_pictures(hidi_name_list *text, const char *path,
 hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hidi_name_list *names,
                                  const hidi_name_list *text);
 
+/* Gives `data` the captions of a file (embeddings.h), row i for picture i of the folder `path`, and
+ * clusters of them as classes for its feature net.  HIDI_BAD_FORMAT for another number of rows, a
+ * row without a token, and metadata file_names, one a line, that are not those of the pictures. */
+hidi_status hidi_captions_attach_file(hidi_dataset *data, const char *file, const char *path,
+                                      const hidi_name_list *names);
+
+/* For each caption, none of which may be empty, one of at most `most` classes, of which there are
+ * then *n_classes (caption_classes.c). */
+hidi_status hidi_captions_cluster(const hidi_captions *captions, size_t most, int32_t *class_of,
+                                  size_t *n_classes);
+
 #endif

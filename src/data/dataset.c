@@ -52,7 +52,7 @@ static hidi_status open_by_name(hidi_dataset *data, const char *path, size_t ima
 
 hidi_folder_options hidi_folder_defaults(void)
 {
-    return (hidi_folder_options){HIDI_RESIZE_NONE, HIDI_NO_BACKGROUND};
+    return (hidi_folder_options){HIDI_RESIZE_NONE, HIDI_NO_BACKGROUND, NULL};
 }
 
 static hidi_status open_as(hidi_dataset **data, const char *name, const char *path,

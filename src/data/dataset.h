@@ -78,9 +78,11 @@ typedef struct hidi_folder_options {
     hidi_resize resize; /* to image_size, which must not be 0 then, as hidi_image_square does it;
                          * none: all must have one size                                       */
     long background;    /* as in hidi_image_read                                              */
+    const char *embeddings; /* of pictures with captions: a file that has these (embeddings.h),
+                         * row i for picture i by name, in the place of texts; NULL           */
 } hidi_folder_options;
 
-/* {HIDI_RESIZE_NONE, HIDI_NO_BACKGROUND}, which hidi_dataset_open takes. */
+/* {HIDI_RESIZE_NONE, HIDI_NO_BACKGROUND, NULL}, which hidi_dataset_open takes. */
 hidi_folder_options hidi_folder_defaults(void);
 
 /* Opens a folder with these options; data->note says what they leave out: transparency, orientation. */

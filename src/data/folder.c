@@ -279,8 +279,12 @@ static hidi_status open_captioned(hidi_dataset *data, const char *path, size_t i
                                   hidi_name_list *names, hidi_name_list *text)
 {
     HIDI_TRY(list_names(names, path, HIDI_LIST_PICTURES));
-    HIDI_TRY(hidi_captions_of_pictures(text, path, names));
-    HIDI_TRY(hidi_captions_attach(data, path, names, text));
+    if (options->embeddings != NULL) {
+        HIDI_TRY(hidi_captions_attach_file(data, options->embeddings, path, names));
+    } else {
+        HIDI_TRY(hidi_captions_of_pictures(text, path, names));
+        HIDI_TRY(hidi_captions_attach(data, path, names, text));
+    }
     HIDI_TRY(list_captioned(list, path, names));
     HIDI_TRY(decode(data, list, image_size, options));
     HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));

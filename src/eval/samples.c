@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "io/image.h"
+#include "model/caption.h"
 
 typedef struct samples_state {
     hidi_samples samples;
@@ -91,6 +92,8 @@ static hidi_status check(const hidi_samples *s)
                           s->channels);
     if ((c->caption_length > 0) != (s->captions != NULL))
         return hidi_error(HIDI_BAD_ARGUMENT, "%s captions", s->captions ? "takes no" : "needs");
+    if (s->captions != NULL)
+        HIDI_TRY(hidi_caption_check(c, &(hidi_condition){.captions = s->captions}, 0));
     const size_t most = s->captions != NULL ? s->captions->n : c->n_classes;
     if (s->label != NULL && (*s->label < 0 || (size_t)*s->label >= most))
         return hidi_error(HIDI_BAD_ARGUMENT, "class %ld: there are classes 0 to %zu",

@@ -101,30 +101,38 @@ void hidi_csv_numbers(hidi_csv *csv, const char *format, size_t n, const double 
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* Cuts the first line off *rest: *line is its text without the newline.  false: there is none.
- * *whole: it had a newline, so that its writer was not interrupted in it. */
-static bool next_line(char **rest, char **line, bool *whole)
+hidi_csv_reader hidi_csv_begin(char *text)
 {
-    *line = *rest;
-    if (**rest == '\0')
-        return false;
-    char *end = *rest + strcspn(*rest, "\n");
-    *whole = *end == '\n';
-    *rest = *whole ? end + 1 : end;
-    if (end > *line && end[-1] == '\r')
-        end--;
-    *end = '\0';
-    return true;
+    return (hidi_csv_reader){.rest = text, .next_line = 1};
 }
 
-/* Cuts the first cell off *rest, which is NULL after the last one, and takes its quotes away. */
-static char *next_cell(char **rest)
+/* The length of the line break that s begins with; 0: it begins with none. */
+static size_t line_break(const char *s)
 {
-    char *cell = *rest, *to = cell, *from = cell;
-    bool quoted = *from == '"';
+    return s[0] == '\n' ? 1 : s[0] == '\r' && s[1] == '\n' ? 2 : 0;
+}
 
-    from += quoted;
-    for (; *from != '\0' && (quoted || *from != ','); from++) {
+bool hidi_csv_next_row(hidi_csv_reader *r)
+{
+    while (r->in_row)
+        (void)hidi_csv_next_cell(r);
+    for (size_t n; (n = line_break(r->rest)) > 0; r->rest += n)
+        r->next_line++;
+    r->line = r->next_line;
+    r->in_row = *r->rest != '\0';
+    return r->in_row;
+}
+
+char *hidi_csv_next_cell(hidi_csv_reader *r)
+{
+    if (!r->in_row)
+        return NULL;
+    char *cell = r->rest, *to = cell, *from = cell;
+    bool quoted = *from == '"';
+    for (from += quoted; *from != '\0'; from++) {
+        if (!quoted && (*from == ',' || line_break(from) > 0))
+            break;
+        r->next_line += *from == '\n';
         if (quoted && from[0] == '"' && from[1] == '"') {
             from++;
         } else if (quoted && *from == '"') {
@@ -133,7 +141,12 @@ static char *next_cell(char **rest)
         }
         *to++ = *from;
     }
-    *rest = *from == '\0' ? NULL : from + 1;
+    const size_t n = line_break(from);
+    r->in_row = *from == ',';
+    r->whole = n > 0;
+    r->unclosed = quoted;
+    r->next_line += n > 0;
+    r->rest = from + (r->in_row ? 1 : n);
     *to = '\0';
     return cell;
 }
@@ -151,7 +164,7 @@ static bool parse_cell(const char *cell, double *value)
     return true;
 }
 
-static hidi_status read_text(const char *path, char **text)
+hidi_status hidi_csv_text_of(const char *path, char **text)
 {
     unsigned char *data;
     size_t bytes;
@@ -161,20 +174,19 @@ static hidi_status read_text(const char *path, char **text)
     if (memchr(data, '\0', bytes) == NULL)
         return HIDI_OK;
     free(data);
+    *text = NULL;
     return hidi_error(HIDI_BAD_FORMAT, "%s: a 0 byte: not a text file", path);
 }
 
-/* The value in cell `index` of a row that must have n_cells. */
-static bool parse_row(char *line, int n_cells, int index, double *value)
+/* The value in cell `index` of the current row, which must have n_cells. */
+static bool parse_row(hidi_csv_reader *r, int n_cells, int index, double *value)
 {
     bool parsed = false;
     int i = 0;
 
-    for (char *rest = line; rest != NULL; i++) {
-        const char *cell = next_cell(&rest);
+    for (const char *cell; (cell = hidi_csv_next_cell(r)) != NULL; i++)
         if (i == index)
             parsed = parse_cell(cell, value);
-    }
     return parsed && i == n_cells;
 }
 
@@ -182,24 +194,28 @@ static hidi_status read_column(const char *path, char *text, const char *column,
                                size_t *n)
 {
     int index = -1, n_cells = 0;
-    bool whole;
-    char *line, *rest = text;
+    hidi_csv_reader r = hidi_csv_begin(text);
 
-    if (!next_line(&rest, &line, &whole))
+    if (!hidi_csv_next_row(&r))
         return hidi_error(HIDI_BAD_FORMAT, "%s: empty, without a header", path);
-    for (char *cells = line; cells != NULL; n_cells++)
-        if (strcmp(next_cell(&cells), column) == 0 && index < 0)
+    for (const char *cell; (cell = hidi_csv_next_cell(&r)) != NULL; n_cells++)
+        if (strcmp(cell, column) == 0 && index < 0)
             index = n_cells;
     if (index < 0)
         return hidi_error(HIDI_BAD_ARGUMENT, "%s: no column \"%s\"", path, column);
     *n = 0;
-    for (int number = 2; next_line(&rest, &line, &whole); number++) {
-        if (*line == '\0' || !whole)
+    while (hidi_csv_next_row(&r)) {
+        const bool parsed = parse_row(&r, n_cells, index, &values[*n]);
+
+        if (r.unclosed)
+            return hidi_error(HIDI_BAD_FORMAT, "%s:%ld: a quote that does not end", path, r.line);
+        if (!r.whole)
             continue;
-        if (!parse_row(line, n_cells, index, &values[(*n)++]))
+        if (!parsed)
             return hidi_error(HIDI_BAD_FORMAT,
-                              "%s:%d: not %d cells, or not a number in column \"%s\"", path, number,
-                              n_cells, column);
+                              "%s:%ld: not %d cells, or not a number in column \"%s\"", path,
+                              r.line, n_cells, column);
+        ++*n;
     }
     return HIDI_OK;
 }
@@ -211,7 +227,7 @@ hidi_status hidi_csv_read(const char *path, const char *column, double **values,
 
     *values = NULL;
     *n = 0;
-    HIDI_TRY(read_text(path, &text));
+    HIDI_TRY(hidi_csv_text_of(path, &text));
     for (const char *c = text; *c != '\0'; c++)
         lines += *c == '\n';
     double *column_values = malloc(lines * sizeof *column_values);
@@ -257,6 +273,22 @@ static hidi_status make_header(const char *path, const char *const *columns, cha
     return HIDI_OK;
 }
 
+/* Cuts the first line off *rest: *line is its text without the newline.  false: there is none.
+ * *whole: it had a newline, so that its writer was not interrupted in it. */
+static bool next_line(char **rest, char **line, bool *whole)
+{
+    *line = *rest;
+    if (**rest == '\0')
+        return false;
+    char *end = *rest + strcspn(*rest, "\n");
+    *whole = *end == '\n';
+    *rest = *whole ? end + 1 : end;
+    if (end > *line && end[-1] == '\r')
+        end--;
+    *end = '\0';
+    return true;
+}
+
 /* Copies the rows of `text` that are whole and of a step before resume_step. */
 static hidi_status copy_rows(const char *path, char *text, const char *header, long resume_step,
                              FILE *out)
@@ -291,7 +323,7 @@ static hidi_status drop_rows(const char *path, const char *header, long resume_s
     hidi_atomic_file file;
     char *text;
 
-    HIDI_TRY(read_text(path, &text));
+    HIDI_TRY(hidi_csv_text_of(path, &text));
     hidi_status status = hidi_atomic_open(&file, path);
     if (status == HIDI_OK) {
         status = copy_rows(path, text, header, resume_step, file.out);

@@ -51,6 +51,36 @@ void hidi_csv_end_row(hidi_csv *csv);
 void hidi_csv_number(hidi_csv *csv, const char *format, double value);
 void hidi_csv_numbers(hidi_csv *csv, const char *format, size_t n, const double *values);
 
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* Rows and their cells, which may go over several lines, cut out of a text:
+ *
+ *     hidi_csv_reader r = hidi_csv_begin(text);
+ *     while (hidi_csv_next_row(&r))
+ *         while ((cell = hidi_csv_next_cell(&r)) != NULL)
+ *             ...
+ */
+typedef struct hidi_csv_reader {
+    char *rest;     /* what has not been read                                             */
+    long line;      /* where the current row begins, from 1                               */
+    long next_line;
+    bool in_row;    /* the current row has more cells                                     */
+    bool whole;     /* at the end of a row: it had a line break, so that its writer was
+                     * not interrupted in it                                              */
+    bool unclosed;  /* at the end of a row: the text ended within quotes                  */
+} hidi_csv_reader;
+
+hidi_csv_reader hidi_csv_begin(char *text); /* which is written into */
+
+/* Goes to the next row, over blank lines; false: there is none. */
+bool hidi_csv_next_row(hidi_csv_reader *reader);
+
+/* The next cell of the current row, without its quotes, in the text; NULL: it has no more. */
+char *hidi_csv_next_cell(hidi_csv_reader *reader);
+
+/* All of a file as a text, which must hold no 0.  The caller frees *text. */
+hidi_status hidi_csv_text_of(const char *path, char **text);
+
 /* One column by its name; empty cells are NaN.  The caller frees *values.  A last row without a
  * newline was interrupted and is passed over. */
 hidi_status hidi_csv_read(const char *path, const char *column, double **values, size_t *n);

@@ -163,6 +163,18 @@ hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, cons
     return read_part(file, path, key, true);
 }
 
+hidi_status hidi_tensor_file_map(hidi_tensor_file *file, const char *path)
+{
+    format found;
+    struct stat about;
+
+    hidi_tensor_file_init(file);
+    HIDI_TRY(find_format(path, &found));
+    if (found == SAFETENSORS && stat(path, &about) == 0 && S_ISREG(about.st_mode))
+        return hidi_safetensors_map(file, path);
+    return read_format(file, path, NULL, found, true);
+}
+
 hidi_status hidi_tensor_file_list(hidi_tensor_file *file, const char *path, const char *key)
 {
     return read_part(file, path, key, false);

@@ -12,6 +12,10 @@
  * errors. */
 hidi_status hidi_tensor_file_open(hidi_tensor_file *file, const char *path, const char *key);
 
+/* The same, whole, with the tensors of a safetensors file mapped and not read (safetensors.h):
+ * for one that may be larger than memory. */
+hidi_status hidi_tensor_file_map(hidi_tensor_file *file, const char *path);
+
 /* Names, dtypes and shapes; the data of the tensors may be NULL and is not to be used. */
 hidi_status hidi_tensor_file_list(hidi_tensor_file *file, const char *path, const char *key);
 

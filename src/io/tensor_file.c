@@ -154,12 +154,13 @@ static double half_of_bits(uint16_t bits)
     int exponent = bits >> 10 & 31, fraction = bits & 1023;
     double magnitude;
 
+    if (exponent > 0 && exponent < 31) /* a float's: bias 127, 23 fraction bits */
+        return float_of_bits((uint32_t)(bits & 0x8000) << 16 | (uint32_t)(exponent + 112) << 23 |
+                             (uint32_t)fraction << 13);
     if (exponent == 31)
         magnitude = fraction == 0 ? (double)INFINITY : (double)NAN;
-    else if (exponent == 0)
-        magnitude = ldexp(fraction, -24);
     else
-        magnitude = ldexp(1024 + fraction, exponent - 25);
+        magnitude = ldexp(fraction, -24);
     return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/listing.h"
 #include "io/image.h"
 
 enum { SAMPLE = 2048, MOST_ROWS = 64 };
@@ -161,5 +162,21 @@ hidi_status hidi_write_examples(const hidi_dataset *data, hidi_split split, size
     if (status == HIDI_OK)
         printf("%s: a row for each of %s%zu classes, %s images\n", path,
                rows < data->n_classes ? "the first " : "", rows, hidi_split_word(split));
+    return status;
+}
+
+/* --- names ------------------------------------------------------------------------------------ */
+
+hidi_status hidi_list_pictures(const char *path)
+{
+    hidi_name_list names;
+    hidi_status status = hidi_list_folder(&names, path, HIDI_LIST_PICTURES);
+    for (size_t i = 0; status == HIDI_OK && i < names.n; i++)
+        if (strpbrk(names.name[i], "\r\n") != NULL)
+            status = hidi_error(HIDI_UNSUPPORTED, "%s: the name of picture %zu has a line break",
+                                path, i);
+    for (size_t i = 0; status == HIDI_OK && i < names.n; i++)
+        printf("%s\n", names.name[i]);
+    hidi_name_list_free(&names);
     return status;
 }

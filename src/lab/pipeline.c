@@ -17,12 +17,16 @@
 #include "lab/classes.h"
 #include "lab/measure_table.h"
 #include "lab/run_stage.h"
+#include "model/caption.h"
 
 /* --- loading what was made elsewhere ---------------------------------------------------------- */
 
 static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, const char *path)
 {
     const hidi_dit_config *c = &net->config;
+    if (c->caption_length > 0 && data->captions != NULL)
+        HIDI_TRY(hidi_error_prefix(
+            hidi_caption_check(c, &(hidi_condition){.captions = data->captions}, 0), "%s", path));
     if (c->image_size == data->height && c->channels == data->channels &&
         (data->captions != NULL ? c->caption_length >= data->captions->most
                                 : c->n_classes == data->n_classes))
@@ -31,6 +35,10 @@ static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, con
         return hidi_error(HIDI_BAD_ARGUMENT, "%s takes %s; %s has %s", path,
                           c->caption_length > 0 ? "captions" : "classes", data->name,
                           data->captions != NULL ? "captions" : "classes");
+    if (data->captions != NULL && c->image_size == data->height && c->channels == data->channels)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s takes captions of %zu tokens; those of %s have room "
+                                             "for %zu",
+                          path, c->caption_length, data->name, data->captions->most);
     return hidi_error(HIDI_BAD_ARGUMENT, "%s is for images %zux%zux%zu of %zu classes; %s has "
                                          "%zux%zux%zu of %zu",
                       path, c->image_size, c->image_size, c->channels, c->n_classes, data->name,
@@ -283,7 +291,9 @@ static hidi_status create_teacher(const hidi_session *session, const hidi_datase
     if (s->teacher.start[0] != '\0')
         return hidi_load_start(session, data, net);
     HIDI_TRY(hidi_dit_create(net, session->backend, &config));
-    const hidi_status status = hidi_dit_initialise(*net, (uint64_t)s->run.seed);
+    hidi_status status = hidi_dit_initialise(*net, (uint64_t)s->run.seed);
+    if (status == HIDI_OK && data->captions != NULL)
+        status = hidi_dit_set_null(*net, data->captions);
     if (status != HIDI_OK)
         hidi_dit_destroy(*net);
     return status;

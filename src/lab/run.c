@@ -320,6 +320,10 @@ static hidi_status make_all(distillation *d, FILE *out)
     char *settings;
     bool there;
     HIDI_TRY(hidi_session_data(d->session, &d->data));
+    if (d->data->captions != NULL && d->session->settings.data.space == HIDI_SPACE_LATENTS)
+        return hidi_error(HIDI_UNSUPPORTED, "data.space=latents: a file of latents has classes, and "
+                                            "%s has captions: data.space=pixels",
+                          d->data->name);
     HIDI_TRY(hidi_check_measurable(&d->session->settings, d->data));
     HIDI_TRY(hidi_lock_folder(d->dir, 0, false)); /* the first that is made */
     HIDI_TRY(hidi_rehearse_run(d->session, d->data, d->dir));

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "core/stop.h"
+#include "data/embeddings.h"
 #include "data/listing.h"
 #include "data/words.h"
 #include "io/atomic_file.h"
@@ -42,8 +43,10 @@ typedef struct sampling {
     size_t n, pixels; /* samples; numbers of each */
     hidi_real *x;     /* [n, C, H, W]: the noise, then the images */
     int32_t *y;       /* [n] */
-    caption_text prompt, negative; /* where the network takes captions; captions.n = 0: no text */
-    hidi_condition away_from;      /* the negative one, for all                                 */
+    caption_text prompt, negative;       /* of a network that takes words ...          */
+    hidi_embeddings rows, negative_rows; /* ... or embeddings                          */
+    const hidi_captions *captions;       /* which is one of these; NULL: classes       */
+    hidi_condition away_from;            /* the negative one, for all; captions NULL: none */
 } sampling;
 
 /* --- names ------------------------------------------------------------------------------------ */
@@ -168,34 +171,105 @@ static hidi_status read_text(const sampling *s, const char *option, const char *
     return HIDI_OK;
 }
 
+/* Of these options none may be given where `why`, which names the model. */
+static hidi_status refuse_options(const hidi_sample_request *r, bool texts, bool files,
+                                  const char *why)
+{
+    const struct {
+        const char *name, *value;
+        bool refused;
+    } options[] = {{"prompt", r->prompt, texts},
+                   {"negative", r->negative, texts},
+                   {"embeddings", r->embeddings, files},
+                   {"negative-embeddings", r->negative_embeddings, files}};
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
+        if (options[i].refused && options[i].value != NULL)
+            return hidi_error(HIDI_BAD_ARGUMENT, "--%s: %s %s", options[i].name, r->model, why);
+    return HIDI_OK;
+}
+
+static hidi_status refuse_guidance(const sampling *s, const char *option)
+{
+    return s->net->config.has_interval
+               ? hidi_error(HIDI_BAD_ARGUMENT, "%s: %s is a student, which is not guided", option,
+                            s->request->model)
+               : HIDI_OK;
+}
+
 /* --prompt and --negative. */
-static hidi_status read_prompt(sampling *s)
+static hidi_status read_prompts(sampling *s)
+{
+    const hidi_sample_request *r = s->request;
+    HIDI_TRY(refuse_options(r, false, true, "takes captions as words: --prompt TEXT"));
+    if (r->prompt == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s takes captions: --prompt TEXT", r->model);
+    HIDI_TRY(read_text(s, "--prompt", r->prompt, &s->prompt));
+    s->captions = &s->prompt.captions;
+    if (r->negative == NULL)
+        return HIDI_OK;
+    HIDI_TRY(refuse_guidance(s, "--negative"));
+    HIDI_TRY(read_text(s, "--negative", r->negative, &s->negative));
+    s->away_from.captions = &s->negative.captions;
+    return HIDI_OK;
+}
+
+/* The captions of a file, which must be such as the network takes. */
+static hidi_status read_rows(const sampling *s, const char *option, const char *path,
+                             hidi_embeddings *rows)
+{
+    const hidi_dit_config *c = &s->net->config;
+    HIDI_TRY(hidi_error_prefix(hidi_embeddings_open(rows, path), "%s", option));
+    if (rows->captions.width != c->caption_width)
+        return hidi_error(HIDI_BAD_SHAPE, "%s: %s has embeddings of width %zu, and %s takes %zu",
+                          option, path, rows->captions.width, s->request->model, c->caption_width);
+    for (size_t i = 0; i < rows->captions.n; i++)
+        if ((size_t)rows->length[i] > c->caption_length)
+            return hidi_error(HIDI_BAD_SHAPE, "%s: %s, row %zu: %ld tokens, and %s takes %zu at "
+                                              "most",
+                              option, path, i, (long)rows->length[i], s->request->model,
+                              c->caption_length);
+    return HIDI_OK;
+}
+
+/* --embeddings and --negative-embeddings. */
+static hidi_status read_embeddings(sampling *s)
+{
+    const hidi_sample_request *r = s->request;
+    HIDI_TRY(refuse_options(r, true, false, "takes captions that another program has encoded: "
+                                            "--embeddings FILE, not a text"));
+    if (r->embeddings == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s takes captions that another program has encoded: "
+                                             "--embeddings FILE",
+                          r->model);
+    HIDI_TRY(read_rows(s, "--embeddings", r->embeddings, &s->rows));
+    s->captions = &s->rows.captions;
+    if (r->negative_embeddings == NULL)
+        return HIDI_OK;
+    HIDI_TRY(refuse_guidance(s, "--negative-embeddings"));
+    HIDI_TRY(read_rows(s, "--negative-embeddings", r->negative_embeddings, &s->negative_rows));
+    if (s->negative_rows.captions.n != 1)
+        return hidi_error(HIDI_BAD_SHAPE, "--negative-embeddings: %s has %zu rows, expected one, "
+                                          "for all samples",
+                          r->negative_embeddings, s->negative_rows.captions.n);
+    s->away_from.captions = &s->negative_rows.captions;
+    return HIDI_OK;
+}
+
+static hidi_status read_captions(sampling *s)
 {
     const hidi_sample_request *r = s->request;
     const hidi_dit_config *c = &s->net->config;
     if (c->caption_length == 0)
-        return r->prompt == NULL && r->negative == NULL
-                   ? HIDI_OK
-                   : hidi_error(HIDI_BAD_ARGUMENT, "--%s: %s takes classes, not captions",
-                                r->prompt != NULL ? "prompt" : "negative", r->model);
+        return refuse_options(r, true, true, "takes classes, not captions");
     if (r->label != NULL || r->classes != NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--class: %s takes captions (--prompt)", r->model);
-    if (r->prompt == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s takes captions: --prompt TEXT", r->model);
-    HIDI_TRY(read_text(s, "--prompt", r->prompt, &s->prompt));
-    if (r->negative == NULL)
-        return HIDI_OK;
-    if (c->has_interval)
-        return hidi_error(HIDI_BAD_ARGUMENT, "--negative: %s is a student, which is not guided",
-                          r->model);
-    HIDI_TRY(read_text(s, "--negative", r->negative, &s->negative));
-    s->away_from = (hidi_condition){.number = NULL, .captions = &s->negative.captions};
-    return HIDI_OK;
+        return hidi_error(HIDI_BAD_ARGUMENT, "--class: %s takes captions (%s)", r->model,
+                          c->words > 0 ? "--prompt" : "--embeddings");
+    return c->words > 0 ? read_prompts(s) : read_embeddings(s);
 }
 
 static hidi_condition condition_of(const sampling *s)
 {
-    return (hidi_condition){.number = s->y, .captions = s->prompt.captions.n > 0 ? &s->prompt.captions : NULL};
+    return (hidi_condition){.number = s->y, .captions = s->captions};
 }
 
 /* Everything that may be refused before a step is taken. */
@@ -222,10 +296,11 @@ static hidi_status prepare(sampling *s)
     const hidi_sampler sampler =
         hidi_settings_sampler(&s->session->settings, s->net->config.has_interval);
     HIDI_TRY(hidi_error_prefix(hidi_sampler_check(&sampler, s->net), "%s", r->model));
-    HIDI_TRY(read_prompt(s));
+    HIDI_TRY(read_captions(s));
     s->pixels = s->net->config.channels * s->net->config.image_size * s->net->config.image_size;
     HIDI_TRY(check_channels(s));
-    s->n = r->count > 0 ? (size_t)r->count : COUNT;
+    s->n = r->embeddings != NULL ? s->captions->n : COUNT;
+    s->n = r->count > 0 ? (size_t)r->count : s->n;
     if (r->noise != NULL)
         HIDI_TRY(open_noise(s));
     return s->form == HIDI_SAMPLES_FOLDER ? check_folder(s) : HIDI_OK;
@@ -280,9 +355,9 @@ static hidi_status draw_inputs(sampling *s)
         for (size_t i = 0; i < s->n; i++)
             s->y[i] = label;
     }
-    for (size_t i = 0; i < s->n && s->prompt.captions.n > 0; i++)
-        s->y[i] = 0; /* the prompt */
-    for (size_t i = 0; i < s->n && s->prompt.captions.n == 0; i++) /* n_classes: none, as in training without labels */
+    for (size_t i = 0; i < s->n && s->captions != NULL; i++)
+        s->y[i] = (int32_t)(i % s->captions->n);
+    for (size_t i = 0; i < s->n && s->captions == NULL; i++) /* n_classes: none, as in training without labels */
         if (s->y[i] < 0 || (size_t)s->y[i] > c->n_classes)
             return hidi_error(HIDI_BAD_ARGUMENT, "%s: class %ld; the network has 0 to %zu",
                               s->noise.path, (long)s->y[i], c->n_classes - 1);
@@ -426,7 +501,7 @@ static hidi_status compute(sampling *s)
     hidi_sampler sampler =
         hidi_settings_sampler(&session->settings, s->net->config.has_interval);
     const hidi_condition y = condition_of(s);
-    if (s->negative.captions.n > 0)
+    if (s->away_from.captions != NULL)
         sampler.negative = &s->away_from;
     hidi_progress progress;
     hidi_tape *tape = hidi_tape_create(s->net->params.backend);
@@ -457,10 +532,14 @@ hidi_status hidi_write_samples(const hidi_session *session, const hidi_sample_re
     sampling s = {.session = session, .request = request};
     hidi_tensor_file_init(&s.model);
     hidi_tensor_file_init(&s.noise);
+    hidi_tensor_file_init(&s.rows.file);
+    hidi_tensor_file_init(&s.negative_rows.file);
     const hidi_status status = run(&s);
     hidi_dit_destroy(s.net);
     hidi_tensor_file_free(&s.model);
     hidi_tensor_file_free(&s.noise);
+    hidi_embeddings_close(&s.rows);
+    hidi_embeddings_close(&s.negative_rows);
     free(s.x);
     free(s.y);
     return status;

@@ -22,9 +22,12 @@ typedef struct hidi_sample_request {
     const char *classes;          /* a file of class names, one a line; NULL: the model's        */
     const char *prompt;           /* the caption of all samples, of a network that takes captions; NULL */
     const char *negative;         /* a caption that guidance leads away from; NULL: the null caption */
+    const char *embeddings;       /* of a network that takes these: a file, a row a sample (they go
+                                   * round)                                                       */
+    const char *negative_embeddings; /* ... with one row, that guidance leads away from           */
     const char *label;            /* the class of all samples, a number or a name; NULL: those of
                                    * the noise's file, else they go round                        */
-    long count;                   /* 0: as many as there is noise, else 60                       */
+    long count;                   /* 0: as many as there is noise, or rows of embeddings, else 60 */
     long columns;                 /* of pictures                                                 */
 } hidi_sample_request;
 

@@ -35,6 +35,13 @@ static hidi_status open_data(const hidi_settings *s, hidi_dataset **data)
     hidi_folder_options folder = {.resize = (hidi_resize)s->data.resize};
     HIDI_TRY(hidi_error_prefix(hidi_background_parse(s->data.background, &folder.background),
                                "data.background"));
+    if (s->data.embeddings[0] != '\0' && strcmp(s->data.name, "captions") != 0)
+        return hidi_error(HIDI_BAD_ARGUMENT, "data.embeddings is for data.name=captions, not for %s",
+                          s->data.name);
+    if (s->data.embeddings[0] != '\0') {
+        HIDI_TRY(hidi_protect_input(s->data.embeddings));
+        folder.embeddings = s->data.embeddings;
+    }
     if (strcmp(s->data.name, "folder") == 0)
         return hidi_dataset_open_folder(data, s->data.path, (size_t)s->data.size, &folder);
     if (strcmp(s->data.name, "captions") == 0 && s->data.path[0] != '\0')

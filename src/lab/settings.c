@@ -75,6 +75,8 @@ const hidi_option hidi_settings_table[] = {
     TEXT("data.background", data.background, "none",
          "folder: what is under transparent pixels, a grey level (255) or #rrggbb; none: "
          "transparency is ignored, and padding is black"),
+    TEXT("data.embeddings", data.embeddings, "",
+         "captions: a file of their embeddings, computed elsewhere, in the place of texts"),
     BOOL("data.mirror", data.mirror, "no", "a mirrored copy of each training image"),
     CHOICE("data.latents", data.latents, HIDI_LATENT_KINDS, "draw",
            "latents: draws from each one's distribution, or its mean"),
@@ -399,7 +401,10 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
                                           ? hidi_words_rows(captions->words)
                                           : 0,
                              .caption_width = captions != NULL ? captions->width : 0,
-                             .text_depth = captions != NULL ? (size_t)s->model.text_depth : 0,
+                             .null_length = captions != NULL ? captions->null_length : 0,
+                             .text_depth = captions != NULL && captions->width == 0
+                                               ? (size_t)s->model.text_depth
+                                               : 0,
                              .has_interval = false,
                              .time_scale = s->model.time_scale,
                              .recompute = s->run.recompute != 0,
@@ -432,6 +437,7 @@ static void left_out(const hidi_settings *s, char *keys, size_t size)
              s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
              s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
              strcmp(s->data.background, "none") == 0 ? " data.background" : "",
+             s->data.embeddings[0] == '\0' ? " data.embeddings" : "",
              s->data.mirror == 0 ? " data.mirror" : "",
              s->data.space == HIDI_SPACE_PIXELS ? " data.space" : "",
              s->model.prediction == 0 ? " model.prediction" : "",

@@ -33,6 +33,7 @@ typedef struct hidi_settings {
     } run;
     struct {
         char name[HIDI_CONFIG_TEXT], path[HIDI_CONFIG_TEXT], background[HIDI_CONFIG_TEXT];
+        char embeddings[HIDI_CONFIG_TEXT];
         long size, validation;
         int resize, mirror, latents, space;
     } data;

@@ -7,7 +7,7 @@
  *     embeddings   c = linear(gelu(linear(e)))                    [base: PixArt, arXiv 2310.00426]
  *
  * A token attends to those of its own caption: what follows in a row is never looked at.  The null
- * caption is one token that is learned, a row of the table or an embedding.
+ * caption is learned: one token, a row of the table, or one or more embeddings.
  */
 #include "model/caption.h"
 
@@ -43,7 +43,8 @@ hidi_status hidi_caption_declare(hidi_params *p, const hidi_dit_config *c)
 {
     const size_t D = c->width;
     if (c->words == 0) {
-        HIDI_TRY(hidi_params_declare(p, hidi_shape2(1, c->caption_width), "y_embedder.y_embedding"));
+        HIDI_TRY(hidi_params_declare(p, hidi_shape2(c->null_length, c->caption_width),
+                                     "y_embedder.y_embedding"));
         HIDI_TRY(declare_linear(p, D, c->caption_width, "y_proj.fc1"));
         return declare_linear(p, D, D, "y_proj.fc2");
     }
@@ -77,7 +78,7 @@ hidi_status hidi_caption_check(const hidi_dit_config *c, const hidi_condition *y
     const hidi_captions *list = y->captions;
     if (list == NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: asked for classes, but it takes captions");
-    if ((c->words > 0 ? (const void *)list->token : (const void *)list->embedding) == NULL)
+    if (c->words > 0 ? list->token == NULL : list->embedding == NULL && list->stored == NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: it takes captions as %s",
                           c->words > 0 ? "words" : "embeddings");
     if (c->words == 0 && list->width != c->caption_width)
@@ -149,13 +150,18 @@ static hidi_var *encode_words(const pass *p, const int32_t *index, size_t B)
     return norm(p, x);
 }
 
-/* e [B, L, D_c]: 0 in the rows of null captions, which missing [B, L, 1] has 1 for */
-static hidi_var *project(const pass *p, hidi_var *e, hidi_var *missing)
+/* e [B, L, D_c]: 0 in the tokens of null captions, which missing [B L] has 1 for; row [B L] says
+ * which of the null caption's tokens they are. */
+static hidi_var *project(const pass *p, size_t B, hidi_var *e, hidi_var *missing,
+                         const int32_t *row)
 {
     hidi_tape *tape = p->tape;
-    const size_t width = p->dit->config.caption_width;
-    hidi_var *null = hidi_reshape(tape, param(p, NULL_EMBEDDING), hidi_shape2(width, 1));
-    e = hidi_add(tape, e, hidi_linear(tape, missing, null, NULL));
+    const hidi_dit_config *c = &p->dit->config;
+    const size_t L = c->caption_length, W = c->caption_width, n = B * L;
+    row = hidi_indices(tape, row, n, c->null_length);
+    hidi_var *null = hidi_embedding(tape, param(p, NULL_EMBEDDING), row, n);
+    null = hidi_scale_samples(tape, null, missing);
+    e = hidi_add(tape, e, hidi_reshape(tape, null, hidi_shape3(B, L, W)));
     return linear(p, hidi_gelu(tape, linear(p, e, CAPTION_FC1)), CAPTION_FC2);
 }
 
@@ -176,30 +182,37 @@ static hidi_var *from_words(const pass *p, const hidi_condition *y, size_t B)
 
 static hidi_var *from_embeddings(const pass *p, const hidi_condition *y, size_t B)
 {
-    const size_t L = p->dit->config.caption_length, W = p->dit->config.caption_width;
+    const hidi_dit_config *c = &p->dit->config;
+    const size_t L = c->caption_length, W = c->caption_width;
     hidi_real *e = calloc(B * L * W + 1, sizeof *e), *missing = calloc(B * L + 1, sizeof *missing);
-    hidi_var *c = NULL;
-    if (e == NULL || missing == NULL)
-        c = hidi_tape_fail(p->tape, hidi_error(HIDI_NO_MEMORY, "no memory for captions"));
-    for (size_t i = 0; i < B && e != NULL && missing != NULL; i++)
-        if (is_null(y, i))
-            missing[i * L] = 1;
-        else
-            memcpy(e + i * L * W, y->captions->embedding + number_of(y, i) * y->captions->most * W,
-                   (size_t)p->length[i] * W * sizeof *e);
-    if (e != NULL && missing != NULL)
-        c = project(p, hidi_constant(p->tape, hidi_shape3(B, L, W), e),
-                    hidi_constant(p->tape, hidi_shape3(B, L, 1), missing));
+    int32_t *row = calloc(B * L + 1, sizeof *row);
+    hidi_var *tokens = NULL;
+    if (e == NULL || missing == NULL || row == NULL) {
+        tokens = hidi_tape_fail(p->tape, hidi_error(HIDI_NO_MEMORY, "no memory for captions"));
+    } else {
+        for (size_t i = 0; i < B; i++) {
+            if (!is_null(y, i))
+                hidi_captions_embedding(y->captions, number_of(y, i), e + i * L * W);
+            for (size_t k = 0; is_null(y, i) && k < c->null_length; k++) {
+                missing[i * L + k] = 1;
+                row[i * L + k] = (int32_t)k;
+            }
+        }
+        tokens = project(p, B, hidi_constant(p->tape, hidi_shape3(B, L, W), e),
+                         hidi_constant(p->tape, hidi_shape1(B * L), missing), row);
+    }
     free(e);
     free(missing);
-    return c;
+    free(row);
+    return tokens;
 }
 
 hidi_var *hidi_caption_tokens(hidi_tape *tape, const hidi_dit *dit, bool frozen,
                               const hidi_condition *y, size_t B, int32_t *length)
 {
     const pass p = {.tape = tape, .dit = dit, .frozen = frozen, .length = length};
+    const int32_t null_length = dit->config.words > 0 ? 1 : (int32_t)dit->config.null_length;
     for (size_t i = 0; i < B; i++)
-        length[i] = is_null(y, i) ? 1 : y->captions->length[number_of(y, i)];
+        length[i] = is_null(y, i) ? null_length : y->captions->length[number_of(y, i)];
     return dit->config.words > 0 ? from_words(&p, y, B) : from_embeddings(&p, y, B);
 }

@@ -59,6 +59,7 @@ typedef struct hidi_dit_config {
                            /*   null and unknown (data/words.h); 0: captions are embeddings  */
     size_t text_depth;     /* its blocks                                                     */
     size_t caption_width;  /* D_c, of captions that are embeddings                           */
+    size_t null_length;    /* tokens of their null caption, at most L; 0 becomes 1           */
 } hidi_dit_config;
 
 typedef struct hidi_dit {
@@ -90,6 +91,10 @@ void hidi_dit_destroy(hidi_dit *dit); /* NULL is allowed */
  * adaLN modulations, the final layer and all biases; h_embedder's last layer is zero too, so that
  * a student starts as its teacher. */
 hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
+
+/* The null caption becomes what the list has for it, where it has something (captions.h): a start,
+ * from which it is trained with the rest.  HIDI_BAD_SHAPE if it does not fit the network. */
+hidi_status hidi_dit_set_null(hidi_dit *dit, const hidi_captions *captions);
 
 /* A student: `dit` with an interval embedder (zero at its output) and the same other weights, so
  * that it starts as its teacher's velocity, whatever that predicts.  Of a teacher that predicts

@@ -157,6 +157,8 @@ static hidi_status infer_condition(hidi_dit_config *c, const hidi_tensor_file *f
     if (has(file, prefix, "y_embedder.y_proj.fc1.weight")) {
         HIDI_TRY(find(file, prefix, "y_embedder.y_proj.fc1.weight", 2, &table));
         c->caption_width = table->dim[1];
+        HIDI_TRY(find(file, prefix, "y_embedder.y_embedding", 2, &table));
+        c->null_length = table->dim[0];
         c->caption_length = 120; /* PixArt's */
         return meta_count(file, "hidi.caption_length", &c->caption_length);
     }
@@ -391,8 +393,9 @@ char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
     static const char *const predicts[] = {"", ", predicts SiT's velocity", ", predicts epsilon"};
     char scale[HIDI_NUMBER_TEXT], asked[64];
     if (c->caption_length > 0)
-        snprintf(asked, sizeof asked, "captions of %zu %s", c->caption_length,
-                 c->words > 0 ? "words" : "tokens");
+        snprintf(asked, sizeof asked,
+                 c->words > 0 ? "captions of %zu words" : "captions of %zu tokens of width %zu",
+                 c->caption_length, c->caption_width);
     else
         snprintf(asked, sizeof asked, "%zu classes", c->n_classes);
     snprintf(text, size,

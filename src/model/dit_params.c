@@ -43,6 +43,9 @@ static hidi_status check_config(const hidi_dit_config *c)
     if (c->caption_length > 0 && (c->n_classes > 0 || (c->words < 2) == (c->caption_width < 1)))
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: of captions either words or embeddings, and "
                                              "no classes");
+    if (c->null_length > c->caption_length || (c->null_length > 0 && c->caption_width == 0))
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a null caption of %zu tokens, of at most %zu",
+                          c->null_length, c->caption_width == 0 ? 0 : c->caption_length);
     if (c->out_channels != c->channels && c->out_channels != 2 * c->channels)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: %zu output channels for %zu input channels",
                           c->out_channels, c->channels);
@@ -93,6 +96,8 @@ hidi_status hidi_dit_declare(hidi_dit *dit)
     const hidi_dit_config *c = &dit->config;
     hidi_params *p = &dit->params;
     const size_t D = c->width;
+    if (c->caption_width > 0 && c->null_length == 0)
+        dit->config.null_length = 1;
     HIDI_TRY(check_config(c));
     HIDI_TRY(hidi_params_declare(p, hidi_shape4(D, c->channels, c->patch, c->patch),
                                  "x_embedder.proj.weight"));
@@ -236,6 +241,19 @@ static hidi_status initialise(hidi_dit *dit, uint64_t seed, const hidi_params *b
 hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed)
 {
     return initialise(dit, seed, NULL);
+}
+
+hidi_status hidi_dit_set_null(hidi_dit *dit, const hidi_captions *captions)
+{
+    const hidi_dit_config *c = &dit->config;
+    if (captions->null == NULL)
+        return HIDI_OK;
+    if (c->caption_width != captions->width || c->null_length != captions->null_length)
+        return hidi_error(HIDI_BAD_SHAPE, "DiT: a null caption [%zu, %zu], expected [%zu, %zu]",
+                          captions->null_length, captions->width, c->null_length,
+                          c->caption_width);
+    hidi_params_write(&dit->params, dit->y_embedder + NULL_EMBEDDING, captions->null);
+    return HIDI_OK;
 }
 
 /* --- copies and students ---------------------------------------------------------------------- */
