@@ -116,7 +116,6 @@ START_TEST(derivative_within_an_interval)
     for (int i = 0; i < 5; i++) {
         place = (hidi_real)((1 + node[i]) / 2);
         run(&at, student, teacher, &within, &(hidi_meanflow_target){.share = 1});
-        ck_assert(at.loss != wide.loss);
         for (size_t k = 0; k < ALL; k++) {
             mean[k] += weight[i] / 2 * (double)at.dudt[k];
             spread += pow((double)at.dudt[k] - (double)wide.dudt[k], 2) / 5;
@@ -126,9 +125,10 @@ START_TEST(derivative_within_an_interval)
         length += pow((double)wide.dudt[k], 2);
         error += pow(mean[k] - (double)wide.dudt[k], 2);
     }
-    /* u's rounding, some 100 epsilon, is divided by an interval of 1e-3 or 2e-3; du/dt is some 30
-     * times as long as u */
-    ck_assert_msg(error < pow(1e4 * (double)HIDI_REAL_EPSILON, 2) * length && spread > 10 * error,
+    /* u's rounding, some 100 epsilon, is divided by an interval of 1e-3 or 2e-3, and du/dt is some 30
+     * times as long as u; to the interval the quotient adds 1e-12 */
+    const double allowed = 1e4 * (double)HIDI_REAL_EPSILON + 1e-9;
+    ck_assert_msg(error < allowed * allowed * length && spread > 10 * error,
                   "error %g, spread %g, length %g", sqrt(error), sqrt(spread), sqrt(length));
     hidi_dit_destroy(teacher);
     hidi_dit_destroy(student);

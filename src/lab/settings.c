@@ -430,25 +430,34 @@ static bool is_default(const hidi_training_settings *t)
  * were micro-batches a batch was computed at one time: the same but for rounding.) */
 static void left_out(const hidi_settings *s, char *keys, size_t size)
 {
-    snprintf(keys, size, IMMATERIAL "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s",
-             s->td.meanflow.tangent == HIDI_TANGENT_OF_STUDENT ? " td.tangent" : "",
-             s->td.meanflow.window == 0 ? " td.window" : "",
-             s->td.meanflow.tangent_warmup == 0 ? " td.tangent_warmup" : "",
-             s->dm.discriminator_weight == 1 ? " dm.discriminator_weight" : "",
-             s->data.resize == HIDI_RESIZE_NONE ? " data.resize" : "",
-             strcmp(s->data.background, "none") == 0 ? " data.background" : "",
-             s->data.embeddings[0] == '\0' ? " data.embeddings" : "",
-             s->data.mirror == 0 ? " data.mirror" : "",
-             s->data.space == HIDI_SPACE_PIXELS ? " data.space" : "",
-             s->model.prediction == 0 ? " model.prediction" : "",
-             s->sample.guided_channels == 0 ? " sample.guided_channels" : "",
-             s->sample.guided_from == 0 ? " sample.guided_from" : "",
-             s->sample.guided_to == 1 ? " sample.guided_to" : "",
-             s->sample.last_step == 0.04 ? " sample.last_step" : "",
-             is_default(&s->features.train) ? " features.micro_batch" : "",
-             is_default(&s->teacher.train) ? " teacher.micro_batch" : "",
-             is_default(&s->td.train) ? " td.micro_batch" : "",
-             is_default(&s->dm.train) ? " dm.micro_batch" : "");
+    const struct {
+        bool has_default;
+        const char *key;
+    } newer[] = {
+        {s->teacher.start[0] == '\0', "teacher.start"},
+        {s->td.meanflow.tangent == HIDI_TANGENT_OF_STUDENT, "td.tangent"},
+        {s->td.meanflow.window == 0, "td.window"},
+        {s->td.meanflow.tangent_warmup == 0, "td.tangent_warmup"},
+        {s->dm.discriminator_weight == 1, "dm.discriminator_weight"},
+        {s->data.resize == HIDI_RESIZE_NONE, "data.resize"},
+        {strcmp(s->data.background, "none") == 0, "data.background"},
+        {s->data.embeddings[0] == '\0', "data.embeddings"},
+        {s->data.mirror == 0, "data.mirror"},
+        {s->data.space == HIDI_SPACE_PIXELS, "data.space"},
+        {s->model.prediction == 0, "model.prediction"},
+        {s->sample.guided_channels == 0, "sample.guided_channels"},
+        {s->sample.guided_from == 0, "sample.guided_from"},
+        {s->sample.guided_to == 1, "sample.guided_to"},
+        {s->sample.last_step == 0.04, "sample.last_step"},
+        {is_default(&s->features.train), "features.micro_batch"},
+        {is_default(&s->teacher.train), "teacher.micro_batch"},
+        {is_default(&s->td.train), "td.micro_batch"},
+        {is_default(&s->dm.train), "dm.micro_batch"},
+    };
+    size_t end = (size_t)snprintf(keys, size, "%s", IMMATERIAL);
+    for (size_t i = 0; i < sizeof newer / sizeof newer[0]; i++)
+        if (newer[i].has_default && end < size)
+            end += (size_t)snprintf(keys + end, size - end, " %s", newer[i].key);
 }
 
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)
