@@ -42,7 +42,8 @@ static hidi_status real_images(const hidi_run_pictures *p, size_t n, hidi_real *
         hidi_real *image = *x + i * pixels;
         int32_t label = -1;
         if (data->captions != NULL) { /* sample number i is asked for what test picture i shows */
-            data->get(data, HIDI_TEST, i, image, &label);
+            const uint64_t n_test = data->count[HIDI_TEST]; /* 0: unlimited */
+            data->get(data, HIDI_TEST, n_test > 0 ? i % n_test : i, image, &label);
             continue;
         }
         for (uint64_t k = 0; k < tries && (size_t)label != i % data->n_classes; k++) {
