@@ -281,8 +281,4 @@ const char *hidi_backend_build(void);
  * takes those of the oldest one (0.3.21, 2022: "Prescott"), a fifth of the speed or less. */
 const char *hidi_better_blas_core(void);
 
-/* The same for kernels of the core `taken`, as OpenBLAS calls it, on a processor with or without
- * AVX2 and AVX-512. */
-const char *hidi_blas_core_for(const char *taken, bool avx2, bool avx512);
-
 #endif

@@ -159,15 +159,16 @@ void hidi_unmix_scene(hidi_mixture *mixture, const hidi_real *image, size_t side
     const picture p = {image, side};
     const plane g = fit_ground(&p);
     double at[3], ground[3], pixel[3], u[3], w[3];
+    hidi_figure of_colour[HIDI_SCENE_COLOURS];
+    for (size_t k = 0; k < HIDI_SCENE_COLOURS; k++)
+        hidi_figure_of(&of_colour[k], &(hidi_scene_object){.colour = k});
     for (size_t i = 0; i < side * side; i++) {
         place(&p, i, at);
         ground_at(&g, at, ground);
         for (size_t c = 0; c < 3; c++)
             pixel[c] = value(&p, c, i) - ground[c];
         for (size_t k = 0; k < HIDI_SCENE_COLOURS; k++) {
-            hidi_figure f;
-            hidi_figure_of(&f, &(hidi_scene_object){.colour = k});
-            const double(*tone)[3] = hidi_colour_rgb[f.colour];
+            const double(*tone)[3] = hidi_colour_rgb[of_colour[k].colour];
             for (int c = 0; c < 3; c++) {
                 u[c] = tone[0][c] - ground[c];
                 w[c] = tone[1][c] - tone[0][c];

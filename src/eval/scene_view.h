@@ -4,9 +4,10 @@
  *
  * A pixel is a mixture, p = (1 - a) g + a ((1 - d) c_0 + d c_1), of the ground's colour g, which is
  * dark and varies linearly over the picture, and of a colour's two tones c_0 and c_1
- * (data/drawing.h): a is how much of the pixel the figure covers, d its texture.  For each colour a and d follow by
- * least squares.  Figures are connected regions of a > 1/2; a figure's colour leaves the least
- * residual, its shape is that whose silhouette is nearest to a, its texture follows from d.
+ * (data/drawing.h): a is how much of the pixel the figure covers, d its texture.  For each colour a
+ * and d follow by least squares.  Figures are connected regions of a > 1/2; a figure's colour
+ * leaves the least residual, its shape is that whose silhouette is nearest to a, its texture
+ * follows from d.
  */
 #ifndef HIDI_EVAL_SCENE_VIEW_H
 #define HIDI_EVAL_SCENE_VIEW_H

@@ -136,14 +136,14 @@ hidi_status hidi_rehearse_teacher(const hidi_session *session, const hidi_datase
     const char *ready = session->settings.teacher.file;
     if (dir != NULL && access(hidi_path(path, sizeof path, dir, HIDI_TEACHER_FILE), F_OK) == 0)
         return read_config(session, data, path, teacher);
-    if (ready[0] != '\0' && session->settings.teacher.start[0] == '\0') {
+    if (session->settings.teacher.start[0] != '\0') {
+        HIDI_TRY(read_config(session, data, NULL, teacher));
+    } else if (ready[0] != '\0') {
         HIDI_TRY(hidi_find_ready(ready, path, sizeof path));
         return read_config(session, data, path, teacher);
-    }
-    if (session->settings.teacher.start[0] != '\0')
-        HIDI_TRY(read_config(session, data, NULL, teacher));
-    else
+    } else {
         *teacher = hidi_settings_dit(&session->settings, data);
+    }
     return rehearse(HIDI_STEP_TEACHER, session, teacher, data);
 }
 

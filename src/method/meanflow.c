@@ -14,9 +14,9 @@
  *     d        = sum over pixels of (u - u_tgt)^2
  *     L        = mean( d / stopgrad(d + c)^p )                           hidi_adaptive_loss
  *
- * Ours beside it: du/dt by differences, or by the JVP at a random place nearby, instead of the JVP at
- * t; by the student's moving average; and a bound on (t - r) du/dt.  From sCM (arXiv 2410.11081): a
- * warm-up, in which a share of it is taken.
+ * Ours beside it: du/dt by differences, or by the JVP at a random place nearby, instead of the JVP
+ * at t; by the student's moving average; and a bound on (t - r) du/dt.  From sCM (arXiv
+ * 2410.11081): a warm-up, in which a share of it is taken.
  */
 #include "method/meanflow.h"
 
@@ -38,12 +38,17 @@ static void jvp(hidi_tape *tape, const hidi_dit *net, bool frozen, hidi_var *z, 
     *u = hidi_primal(tape, dual);
 }
 
-/* u(z + s v, r, t + s) for s [B]: on the trajectory's tangent at z, without gradient. */
+/* z + s v for s [B]: on the trajectory's tangent at z. */
+static hidi_var *along(hidi_tape *tape, hidi_var *z, hidi_var *v, hidi_var *s)
+{
+    return hidi_add(tape, z, hidi_scale_samples(tape, v, s));
+}
+
+/* u(z + s v, r, t + s), without gradient. */
 static hidi_var *u_along(hidi_tape *tape, const hidi_dit *net, hidi_var *z, hidi_var *v,
                          hidi_var *t, hidi_var *r, hidi_var *s, const hidi_condition *y)
 {
-    hidi_var *z_s = hidi_add(tape, z, hidi_scale_samples(tape, v, s));
-    return hidi_dit_velocity(tape, net, true, z_s, hidi_add(tape, t, s), r, y);
+    return hidi_dit_velocity(tape, net, true, along(tape, z, v, s), hidi_add(tape, t, s), r, y);
 }
 
 /* The interval [t - b, t + a] about t, where a and b are epsilon, or less where that would pass
@@ -66,10 +71,12 @@ static hidi_var *jvp_within(hidi_tape *tape, const hidi_dit *net, hidi_var *z, h
                             hidi_var *place)
 {
     hidi_var *a, *minus_b, *u, *dudt;
+    if (place == NULL)
+        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT, "meanflow: window is %g, and no "
+                                                                  "place in it is given", epsilon));
     interval_about(tape, t, r, epsilon, &a, &minus_b);
     hidi_var *s = hidi_add(tape, minus_b, hidi_mul(tape, place, hidi_sub(tape, a, minus_b)));
-    hidi_var *z_s = hidi_add(tape, z, hidi_scale_samples(tape, v, s));
-    jvp(tape, net, true, z_s, v, hidi_add(tape, t, s), r, y, &u, &dudt);
+    jvp(tape, net, true, along(tape, z, v, s), v, hidi_add(tape, t, s), r, y, &u, &dudt);
     return dudt;
 }
 

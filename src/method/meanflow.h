@@ -19,7 +19,8 @@ typedef struct hidi_meanflow_options {
     double p, c;       /* adaptive weight 1 / (d + c)^p;  p = 0: plain squared error        */
     double difference; /* 0: du/dt by JVP; > 0: by differences over t +- this much, or less where
                         * this would leave [r, 1]                                           */
-    double window;     /* by JVP: du/dt at a random place of that interval of t; 0: at t   [ours] */
+    double window;     /* > 0, by JVP: du/dt at a random place within t +- this much and [r, 1]
+                        * [ours]; 0: at t                                                   */
     double bound;      /* k: (t - r) du/dt is at most k times as long as v, sample by sample
                         * [ours]; 0: no bound                                               */
     int tangent;       /* a hidi_meanflow_tangent: by whose weights du/dt is                */
@@ -31,8 +32,8 @@ typedef struct hidi_meanflow_options {
 typedef struct hidi_meanflow_target {
     const hidi_dit *net; /* whose derivative du/dt is, frozen; NULL: the student's own       */
     double share;        /* of (t - r) du/dt in the target: 1, but during a warm-up          */
-    hidi_var *place;     /* [B] in [0, 1], with options->window: where in the interval du/dt is
-                          * taken, from its lower end to its upper one                        */
+    hidi_var *place;     /* [B] in [0, 1], where options->window is not 0: where in its interval
+                          * du/dt is taken, from the lower end to the upper one              */
 } hidi_meanflow_target;
 
 /* The share at this step, from 1 / warmup at step 0 to 1. */
@@ -56,7 +57,8 @@ hidi_var *hidi_adaptive_loss(hidi_tape *tape, hidi_var *u, hidi_var *target, dou
 
 /* The loss of `student` (has_interval) on data x, noise e [B, C, H, W], times r <= t [B], classes y
  * (host, [B]).  The teacher's velocity is the first term of the target and the tangent.  at NULL:
- * the student's own derivative, all of it.  Returns terms->loss; NULL after an error. */
+ * the student's own derivative, all of it; with options->window HIDI_BAD_ARGUMENT, as without a
+ * place.  Returns terms->loss; NULL after an error. */
 hidi_var *hidi_meanflow_loss(hidi_tape *tape, const hidi_dit *student, const hidi_dit *teacher,
                              hidi_var *x, hidi_var *e, hidi_var *t, hidi_var *r, const hidi_condition *y,
                              const hidi_meanflow_options *options, const hidi_meanflow_target *at,

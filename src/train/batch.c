@@ -99,10 +99,17 @@ void hidi_batch_intervals(hidi_batch *batch, hidi_tape *tape, const hidi_interva
     *r = hidi_constant(tape, hidi_shape1(batch->size), batch->r);
 }
 
-hidi_var *hidi_batch_places(hidi_batch *batch, hidi_tape *tape)
+hidi_meanflow_target hidi_batch_target(hidi_batch *batch, hidi_tape *tape,
+                                       const hidi_meanflow_options *options,
+                                       const hidi_dit *average)
 {
     const hidi_time_options all = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 1};
-    return hidi_batch_times(batch, tape, &all, HIDI_STREAM_TANGENT_PLACE);
+    hidi_meanflow_target target = {.share = 1};
+    if (options->tangent == HIDI_TANGENT_OF_AVERAGE)
+        target.net = average;
+    if (options->window > 0)
+        target.place = hidi_batch_times(batch, tape, &all, HIDI_STREAM_TANGENT_PLACE);
+    return target;
 }
 
 void hidi_batch_drop_labels(hidi_batch *batch, double share)

@@ -10,6 +10,7 @@
 #include "../autograd/tape.h"
 #include "../core/random.h"
 #include "../data/dataset.h"
+#include "../method/meanflow.h"
 #include "../method/times.h"
 #include "../model/condition.h"
 
@@ -61,8 +62,12 @@ hidi_var *hidi_batch_times(hidi_batch *batch, hidi_tape *tape, const hidi_time_o
 void hidi_batch_intervals(hidi_batch *batch, hidi_tape *tape, const hidi_interval_options *options,
                           hidi_var **t, hidi_var **r);
 
-/* Uniform on [0, 1], [size]: places in MeanFlow's intervals of t (hidi_meanflow_target). */
-hidi_var *hidi_batch_places(hidi_batch *batch, hidi_tape *tape);
+/* What MeanFlow's target is made with, as the options say: the whole of the derivative, by the
+ * student or by `average`, its moving average; and places [size], uniform on [0, 1], if there is a
+ * window. */
+hidi_meanflow_target hidi_batch_target(hidi_batch *batch, hidi_tape *tape,
+                                       const hidi_meanflow_options *options,
+                                       const hidi_dit *average);
 
 /* Replaces each label by the null class with probability `share`. */
 void hidi_batch_drop_labels(hidi_batch *batch, double share);

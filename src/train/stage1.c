@@ -62,10 +62,8 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     hidi_var *x = hidi_batch_images(batch, tape);
     hidi_var *e = hidi_batch_noise(batch, tape, HIDI_STREAM_NOISE);
     hidi_batch_intervals(batch, tape, &o->interval, &t, &r);
-    const hidi_meanflow_target target = {
-        .net = o->meanflow.tangent == HIDI_TANGENT_OF_AVERAGE ? s->average : NULL,
-        .share = hidi_tangent_share(&o->meanflow, batch->step),
-        .place = o->meanflow.window > 0 ? hidi_batch_places(batch, tape) : NULL};
+    hidi_meanflow_target target = hidi_batch_target(batch, tape, &o->meanflow, s->average);
+    target.share = hidi_tangent_share(&o->meanflow, batch->step);
     hidi_var *loss = hidi_meanflow_loss(tape, s->student, s->teacher, x, e, t, r, &batch->y,
                                         &o->meanflow, &target, &m);
     HIDI_TRY(read_terms(worker, &m, terms));

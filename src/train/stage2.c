@@ -103,10 +103,7 @@ static hidi_var *retained_loss(const pass *p, hidi_var *x)
     hidi_var *e = hidi_batch_noise(p->batch, p->tape, HIDI_STREAM_RETAINED_NOISE);
     hidi_batch_intervals(p->batch, p->tape, &s->options.interval, &t, &r);
     const hidi_meanflow_options *o = &s->options.meanflow;
-    const hidi_meanflow_target target = {
-        .net = o->tangent == HIDI_TANGENT_OF_AVERAGE ? s->average : NULL,
-        .share = 1,
-        .place = o->window > 0 ? hidi_batch_places(p->batch, p->tape) : NULL};
+    const hidi_meanflow_target target = hidi_batch_target(p->batch, p->tape, o, s->average);
     return hidi_meanflow_loss(p->tape, s->student, s->teacher, x, e, t, r, &p->batch->y, o,
                               &target, &meanflow);
 }

@@ -3,11 +3,10 @@
 #include <config.h>
 #endif
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-#include "backend/backend.h"
+#include "backend/cpu/cpu.h"
 
 #ifdef HAVE_OPENBLAS_GET_CONFIG
 #include <cblas.h>
@@ -26,13 +25,10 @@ const char *hidi_blas_core_for(const char *taken, bool avx2, bool avx512)
 
 const char *hidi_better_blas_core(void)
 {
-#if defined HAVE_OPENBLAS_GET_CONFIG && (defined HIDI_CPU_AVX2 || defined HIDI_CPU_AVX512)
+#ifdef HAVE_OPENBLAS_GET_CONFIG
     if (strstr(openblas_get_config(), "DYNAMIC_ARCH") != NULL)
-        return hidi_blas_core_for(
-            openblas_get_corename(),
-            __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"),
-            __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-                __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"));
+        return hidi_blas_core_for(openblas_get_corename(), hidi_cpu_runs_avx2(),
+                                  hidi_cpu_runs_avx512());
 #endif
     return NULL;
 }

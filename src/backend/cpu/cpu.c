@@ -17,18 +17,36 @@
 
 const hidi_cpu_kernels *hidi_kernels = &hidi_cpu_kernels_baseline;
 
+bool hidi_cpu_runs_avx2(void)
+{
+#ifdef HIDI_CPU_AVX2
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+bool hidi_cpu_runs_avx512(void)
+{
+#ifdef HIDI_CPU_AVX512
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
+#else
+    return false;
+#endif
+}
+
 #ifdef HAVE_CBLAS
 #include <cblas.h>
 
 static void choose_kernels(void)
 {
 #ifdef HIDI_CPU_AVX2
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    if (hidi_cpu_runs_avx2())
         hidi_kernels = &hidi_cpu_kernels_avx2;
 #endif
 #ifdef HIDI_CPU_AVX512
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
+    if (hidi_cpu_runs_avx512())
         hidi_kernels = &hidi_cpu_kernels_avx512;
 #endif
 }

@@ -13,6 +13,15 @@
 /* The kernels for this machine's instruction set: set by hidi_cpu_backend(). */
 extern const hidi_cpu_kernels *hidi_kernels;
 
+/* Whether this machine has the instructions that the kernels of that name need, and they were
+ * built. */
+bool hidi_cpu_runs_avx2(void);
+bool hidi_cpu_runs_avx512(void);
+
+/* The core whose kernels OpenBLAS should take instead of those of `taken`, as it calls them, on a
+ * processor with or without AVX2 and AVX-512; NULL: none (hidi_better_blas_core). */
+const char *hidi_blas_core_for(const char *taken, bool avx2, bool avx512);
+
 /* --- threads --------------------------------------------------------------------------------- */
 
 /* `HIDI_OMP(parallel if (...))`: a directive that is nothing at all when OpenMP is off. */
