@@ -88,6 +88,7 @@
 #include "eval/scene_view.h"
 #include "eval/spectrum.h"
 #include "eval/statistics_file.h"
+#include "train/adversary.h"
 #include "train/autoencoder_training.h"
 #include "train/batch.h"
 #include "train/classifier.h"

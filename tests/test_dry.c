@@ -147,23 +147,21 @@ static void stage2(const hidi_backend *backend, const hidi_dataset *data, bool e
                                .guidance = 1.5,
                                .generator_every = 2,
                                .time = time_options,
-                               .adversary_weight = 0.1,
+                               .adversary = {.weight = 0.1, .time = time_options, .head_rate = 1,
+                                             .heads = {.kind = HIDI_HEAD_AWD, .n = 2,
+                                                       .block = {0, 2}, .key_width = 8}},
                                .discriminator_weight = 1,
-                               .adversary_time = time_options,
                                .backbone = HIDI_BACKBONE_TEACHER,
-                               .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 2},
-                                         .key_width = 8},
                                .interval = interval,
                                .meanflow = {1.5, 0.5, 1, 0, 0},
                                .adamw = adamw,
                                .schedule = schedule,
-                               .fake_rate = 1,
-                               .head_rate = 1};
+                               .fake_rate = 1};
     if (everything) {
         options.backbone = HIDI_BACKBONE_FAKE;
-        options.heads.kind = HIDI_HEAD_CONV;
-        options.r1_weight = 1;
-        options.r1_sigma = 0.1;
+        options.adversary.heads.kind = HIDI_HEAD_CONV;
+        options.adversary.r1_weight = 1;
+        options.adversary.r1_sigma = 0.1;
         options.td_weight = 1;
     }
     hidi_dit *net = new_dit(backend, data), *student;

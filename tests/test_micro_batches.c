@@ -210,9 +210,9 @@ static void train_stage2(outcome *o, size_t micro_batch)
     options.adamw = adamw;
     options.schedule = schedule;
     options.backbone = HIDI_BACKBONE_FAKE;
-    options.heads = (hidi_heads_config){.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 1}, .width = 16,
-                                        .key_width = 8, .conditional = true};
-    options.r1_weight = 1;
+    options.adversary.heads = (hidi_heads_config){.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 1},
+                                                  .key_width = 8, .conditional = true};
+    options.adversary.r1_weight = 1;
     options.td_weight = 0.1;
     options.meanflow.difference = 0;
     hidi_dit *net = new_dit(), *student;
@@ -237,10 +237,15 @@ static void train_autoencoder(outcome *o, size_t micro_batch)
     options.net.width[0] = 4;
     options.net.groups = 2;
     options.net.latent_channels = 2;
+    options.adversary = hidi_adversary_defaults(0.1, 1);
+    options.adversary.heads.block[0] = 0;
+    options.adversary.heads.block[1] = 1;
     hidi_autoencoder_training *training;
-    OK(hidi_autoencoder_training_create(&training, backend, data, &options, ""));
+    hidi_dit *critic = new_dit();
+    OK(hidi_autoencoder_training_create(&training, backend, data, &options, critic, ""));
     take_steps(o, hidi_autoencoder_training_task(training));
     hidi_autoencoder_training_destroy(training);
+    hidi_dit_destroy(critic);
 }
 
 enum { TEACHER, STAGE2, AUTOENCODER, KINDS };

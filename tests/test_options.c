@@ -44,6 +44,15 @@ typedef struct field {
     IN(S, REAL, meanflow, guidance), IN(S, REAL, meanflow, p), IN(S, REAL, meanflow, c),           \
         IN(S, REAL, meanflow, difference), IN(S, REAL, meanflow, bound)
 
+#define ADVERSARY(S)                                                                               \
+    {"adversary_weight", REAL, offsetof(S, adversary.weight)},                                     \
+        {"adversarial_loss", INT, offsetof(S, adversary.loss)}, TIME(S, adversary.time),           \
+        IN(S, REAL, adversary, r1_weight), IN(S, REAL, adversary, r1_sigma),                       \
+        IN(S, REAL, adversary, head_rate), IN(S, INT, adversary.heads, n),                         \
+        {"block", INT, offsetof(S, adversary.heads.block[0])},                                     \
+        {"block", INT, offsetof(S, adversary.heads.block[1])},                                     \
+        IN(S, SIZE, adversary.heads, key_width)
+
 #define A hidi_autoencoder_options
 #define C hidi_classifier_options
 #define T hidi_teacher_options
@@ -77,30 +86,23 @@ static const field stage2[] = {F(S2, SIZE, batch), F(S2, SIZE, micro_batch),
                                F(S2, REAL, guidance),
                                F(S2, LONG, generator_every),
                                TIME(S2, time),
-                               F(S2, REAL, adversary_weight),
+                               ADVERSARY(S2),
                                F(S2, REAL, discriminator_weight),
-                               TIME(S2, adversary_time),
-                               F(S2, INT, adversarial),
                                F(S2, INT, backbone),
-                               F(S2, REAL, r1_weight),
-                               F(S2, REAL, r1_sigma),
-                               IN(S2, INT, heads, n),
-                               {"block", INT, offsetof(S2, heads.block[0])},
-                               {"block", INT, offsetof(S2, heads.block[1])},
-                               IN(S2, SIZE, heads, key_width),
                                F(S2, REAL, td_weight),
                                INTERVAL(S2),
                                MEANFLOW(S2),
                                ADAMW(S2),
                                SCHEDULE(S2),
                                F(S2, REAL, fake_rate),
-                               F(S2, REAL, head_rate),
                                {0}};
 
 static const field autoencoder[] = {F(A, SIZE, batch), F(A, SIZE, micro_batch),
                                     F(A, SEED, seed),
                                     F(A, REAL, kl_weight),
                                     F(A, REAL, ema),
+                                    ADVERSARY(A),
+                                    F(A, LONG, adversary_start),
                                     ADAMW(A),
                                     SCHEDULE(A),
                                     {0}};
@@ -278,7 +280,9 @@ static void refuses(int kind, const field *f, double value)
 {
     options o = defaults(kind);
     if (kind == STAGE2)
-        o.stage2.r1_weight = 1;
+        o.stage2.adversary.r1_weight = 1;
+    if (kind == AUTOENCODER)
+        o.autoencoder.adversary.weight = o.autoencoder.adversary.r1_weight = 1;
     set(f, &o, value);
     ck_assert_msg(check(kind, &o) == HIDI_BAD_ARGUMENT, "%d: %s = %g", kind, f->name, value);
     ck_assert_msg(names(hidi_error_message(), f->name), "%s", hidi_error_message());
@@ -329,7 +333,7 @@ static const struct {
     {"generator_every", 2, {0, -1}},
     {"adversary_weight", 1, {-1}},
     {"discriminator_weight", 2, {0, -1}},
-    {"adversarial", 2, {-1, 2}},
+    {"adversarial_loss", 2, {-1, 2}},
     {"backbone", 2, {-1, 2}},
     {"r1_weight", 1, {-1}},
     {"r1_sigma", 2, {0, -1}},
@@ -337,6 +341,7 @@ static const struct {
     {"block", 1, {-1}},
     {"key_width", 2, {0, 1e18}},
     {"td_weight", 1, {-1}},
+    {"adversary_start", 1, {-1}},
     {"fake_rate", 1, {-1}},
     {"head_rate", 1, {-1}},
 };
@@ -359,11 +364,11 @@ START_TEST(absurd_together)
     ck_assert_int_eq(hidi_stage2_check(&o), HIDI_BAD_ARGUMENT);
     ck_assert_str_eq(hidi_error_message(), "stage 2: time: most is 0.5: expected least to 1");
     o = hidi_stage2_defaults();
-    o.heads.block[1] = o.heads.block[0];
+    o.adversary.heads.block[1] = o.adversary.heads.block[0];
     ck_assert_int_eq(hidi_stage2_check(&o), HIDI_BAD_ARGUMENT);
     ck_assert_str_eq(hidi_error_message(),
                      "stage 2: heads: block is 1: expected numbers from 0, ascending");
-    o.adversary_weight = 0; /* nobody asks the heads then */
+    o.adversary.weight = 0; /* nobody asks the heads then */
     ck_assert_int_eq(hidi_stage2_check(&o), HIDI_OK);
 }
 END_TEST

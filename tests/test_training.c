@@ -1,5 +1,5 @@
-/* test_training.c - schedules and draws against values known by hand; every kind of training
- * resumed against the same one uninterrupted, bit for bit; what is not finite stops it. */
+/* test_training.c - every kind of training resumed against the same one uninterrupted, bit for bit;
+ * what is not finite stops it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -30,118 +30,6 @@ enum { STEPS = 6, STOP = 3, BATCH = 4, MICRO = 3 };
 static const hidi_schedule schedule = {1e-3, 2, HIDI_DECAY_COSINE, 0.1, STEPS};
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
-
-/* --- schedules and draws ---------------------------------------------------------------------- */
-
-START_TEST(learning_rates)
-{
-    const hidi_schedule none = {0.8, 4, HIDI_DECAY_NONE, 0, 12};
-    const hidi_schedule linear = {0.8, 4, HIDI_DECAY_LINEAR, 0.5, 12};
-    const hidi_schedule cosine = {0.8, 4, HIDI_DECAY_COSINE, 0.5, 12};
-    ck_assert_double_eq_tol(hidi_learning_rate(&none, 0), 0.2, 1e-15);
-    ck_assert_double_eq_tol(hidi_learning_rate(&none, 3), 0.8, 1e-15);
-    ck_assert_double_eq_tol(hidi_learning_rate(&none, 100), 0.8, 1e-15);
-    ck_assert_double_eq_tol(hidi_learning_rate(&linear, 4), 0.8, 1e-15);
-    ck_assert_double_eq_tol(hidi_learning_rate(&linear, 8), 0.6, 1e-15); /* half way to 0.4 */
-    ck_assert_double_eq_tol(hidi_learning_rate(&linear, 12), 0.4, 1e-15);
-    ck_assert_double_eq_tol(hidi_learning_rate(&cosine, 6), /* a quarter: cos(pi/4) */
-                            0.4 + 0.4 * 0.5 * (1 + sqrt(0.5)), 1e-15);
-    ck_assert_double_eq_tol(hidi_learning_rate(&cosine, 50), 0.4, 1e-15);
-}
-END_TEST
-
-START_TEST(moving_average)
-{
-    hidi_params a, b;
-    hidi_real value;
-    hidi_params_init(&a, backend);
-    hidi_params_init(&b, backend);
-    ck_assert_int_eq(hidi_params_declare(&a, hidi_shape1(1), "w"), HIDI_OK);
-    ck_assert_int_eq(hidi_params_declare(&b, hidi_shape1(1), "w"), HIDI_OK);
-    ck_assert_int_eq(hidi_params_allocate(&a), HIDI_OK);
-    ck_assert_int_eq(hidi_params_allocate(&b), HIDI_OK);
-    value = 1;
-    hidi_params_write(&b, 0, &value);
-    hidi_ema_update(&a, &b, 0.75, 1000); /* 0.75 * 0 + 0.25 * 1 */
-    hidi_params_read(&a, 0, &value);
-    ck_assert_double_eq_tol((double)value, 0.25, 1e-7);
-    hidi_ema_update(&a, &b, 0.75, 2); /* early: d = 3 / 12 */
-    hidi_params_read(&a, 0, &value);
-    ck_assert_double_eq_tol((double)value, 0.25 * 0.25 + 0.75, 1e-7);
-    /* An average of what does not change does not change, whatever its decay. */
-    const hidi_real third = (hidi_real)1 / 3;
-    hidi_params_write(&a, 0, &third);
-    hidi_params_write(&b, 0, &third);
-    for (long i = 0; i < 1000; i++)
-        hidi_ema_update(&a, &b, 0.999, i);
-    hidi_params_read(&a, 0, &value);
-    ck_assert(value == third);
-    hidi_ema_update(&a, &b, 0, 1000); /* without memory: the weights themselves */
-    hidi_params_read(&a, 0, &value);
-    ck_assert(value == third);
-    hidi_params_free(&a);
-    hidi_params_free(&b);
-}
-END_TEST
-
-START_TEST(intervals)
-{
-    enum { N = 40 };
-    hidi_real t[N], r[N];
-    for (int sampler = 0; sampler < 2; sampler++) {
-        const hidi_interval_options options = {sampler, 0.25, 0.5, -0.4, 1};
-        int same = 0, zero = 0;
-        hidi_draw_intervals(&options, (hidi_random){1, HIDI_STREAM_TIME, 9}, N, 0, t, r, N);
-        for (int i = 0; i < N; i++) {
-            ck_assert(r[i] <= t[i] && r[i] >= 0 && t[i] <= 1);
-            same += r[i] == t[i];
-            zero += r[i] == 0;
-        }
-        ck_assert_int_eq(same, 10);
-        ck_assert_int_eq(zero, sampler == HIDI_INTERVAL_COVER ? 15 : 0);
-    }
-}
-END_TEST
-
-START_TEST(grid_steps)
-{
-    enum { N = 4000, GRID = 4 };
-    static hidi_real t[N], r[N];
-    int seen[GRID] = {0};
-    hidi_draw_grid_steps(GRID, (hidi_random){1, HIDI_STREAM_TIME, 3}, t, r, N);
-    for (int i = 0; i < N; i++) {
-        const int k = (int)(r[i] * GRID);
-        ck_assert(r[i] * GRID == (hidi_real)k && t[i] * GRID == (hidi_real)(k + 1));
-        ck_assert(k >= 0 && k < GRID);
-        seen[k]++;
-    }
-    /* binomial: 4 standard deviations sqrt(N (1/4) (3/4)) = 27.4 */
-    for (int k = 0; k < GRID; k++)
-        ck_assert_int_lt(abs(seen[k] - N / GRID), 4 * 28);
-}
-END_TEST
-
-START_TEST(times)
-{
-    enum { N = 20000 };
-    hidi_real *t = malloc(N * sizeof *t);
-    double mean = 0, square = 0;
-    const hidi_time_options normal = {HIDI_TIME_LOGIT_NORMAL, 0, 0, -0.4, 0.5};
-    hidi_draw_times(&normal, (hidi_random){1, HIDI_STREAM_TIME, 0}, 0, t, N);
-    for (int i = 0; i < N; i++) {
-        const double logit = log((double)t[i] / (1 - (double)t[i]));
-        mean += logit / N;
-        square += logit * logit / N;
-    }
-    /* 4 standard errors: 0.5 / sqrt(N), and 0.5 / sqrt(2 N) for the deviation */
-    ck_assert_double_eq_tol(mean, -0.4, 4 * 0.5 / sqrt(N));
-    ck_assert_double_eq_tol(sqrt(square - mean * mean), 0.5, 4 * 0.5 / sqrt(2.0 * N));
-    hidi_draw_times(&uniform, (hidi_random){1, HIDI_STREAM_TIME, 0}, 0, t, N);
-    for (int i = 0; i < N; i++)
-        ck_assert(t[i] >= (hidi_real)0.02 && t[i] <= (hidi_real)0.98);
-    free(t);
-}
-END_TEST
 
 /* --- the trainings ---------------------------------------------------------------------------- */
 
@@ -180,22 +68,28 @@ typedef struct any_training {
     const hidi_params *result;
 } any_training;
 
-enum { FEATURES, AUTOENCODER, TEACHER, STAGE1, STAGE2, KINDS };
+enum { FEATURES, AUTOENCODER, ADVERSARIAL_AUTOENCODER, TEACHER, STAGE1, STAGE2, KINDS };
 
 static const hidi_interval_options interval = {HIDI_INTERVAL_COVER, 0.25, 0.6, 0, 1};
 static const hidi_meanflow_options meanflow = {.guidance = 1.5, .p = 0.5, .c = 1};
+
+static hidi_adversary_options adversary_options(void)
+{
+    return (hidi_adversary_options){.weight = 0.1, .time = uniform, .r1_weight = 1, .r1_sigma = 0.1,
+                                    .head_rate = 2,
+                                    .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 1},
+                                              .key_width = 8, .conditional = true}};
+}
 
 static hidi_stage2_options stage2_options(void)
 {
     return (hidi_stage2_options){.batch = BATCH, .micro_batch = MICRO, .seed = 1, .ema = 0.9,
                                  .guidance = 1.5,
-                                 .generator_every = 2, .time = uniform, .adversary_weight = 0.1,
-                                 .discriminator_weight = 1, .adversary_time = uniform,
-                                 .backbone = HIDI_BACKBONE_FAKE, .r1_weight = 1, .r1_sigma = 0.1,
-                                 .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {0, 1},
-                                           .width = 16, .key_width = 8, .conditional = true}, .td_weight = 0.1,
+                                 .generator_every = 2, .time = uniform,
+                                 .adversary = adversary_options(), .discriminator_weight = 1,
+                                 .backbone = HIDI_BACKBONE_FAKE, .td_weight = 0.1,
                                  .interval = interval, .meanflow = meanflow, .adamw = adamw,
-                                 .schedule = schedule, .fake_rate = 1, .head_rate = 2};
+                                 .schedule = schedule, .fake_rate = 1};
 }
 
 /* Latents of 2 x 2 x 2. */
@@ -223,6 +117,7 @@ static hidi_status construct(any_training *a, int kind, const char *settings)
     const hidi_stage1_options stage1 = {BATCH, MICRO, 1, 0.9, interval, meanflow, adamw,
                                         schedule, {HIDI_START_TEACHER, 0, 0, 0}};
     const hidi_stage2_options stage2 = stage2_options();
+    hidi_autoencoder_options autoencoder = autoencoder_options;
     hidi_dit *taken = a->student;
     switch (kind) {
     case FEATURES:
@@ -231,8 +126,11 @@ static hidi_status construct(any_training *a, int kind, const char *settings)
         a->result = &hidi_classifier_result(a->features)->params;
         break;
     case AUTOENCODER:
-        HIDI_TRY(hidi_autoencoder_training_create(&a->autoencoder, backend, data,
-                                                  &autoencoder_options, settings));
+    case ADVERSARIAL_AUTOENCODER:
+        if (kind == ADVERSARIAL_AUTOENCODER)
+            autoencoder.adversary = adversary_options();
+        HIDI_TRY(hidi_autoencoder_training_create(&a->autoencoder, backend, data, &autoencoder,
+                                                  a->net, settings));
         a->task = hidi_autoencoder_training_task(a->autoencoder);
         a->result = &hidi_autoencoder_training_result(a->autoencoder)->params;
         break;
@@ -896,12 +794,77 @@ START_TEST(autoencoders_that_do_not_fit)
         options.net.levels = cases[i].levels;
         options.net.width[3] = options.net.width[4] = 4;
         options.net.latent_channels = cases[i].latents;
-        ck_assert_int_eq(hidi_autoencoder_training_create(&training, backend, data, &options, ""),
+        ck_assert_int_eq(hidi_autoencoder_training_create(&training, backend, data, &options, NULL,
+                                                          ""),
                          HIDI_BAD_ARGUMENT);
         ck_assert_ptr_null(training);
         ck_assert_msg(strstr(hidi_error_message(), cases[i].message) != NULL, "%s",
                       hidi_error_message());
     }
+}
+END_TEST
+
+static double value_of(const hidi_task *task, const double *values, const char *column)
+{
+    int i = 0;
+    while (strcmp(task->columns[i], column) != 0)
+        i++;
+    return values[i];
+}
+
+/* Two trainings that differ in the adversary's weight are one until it starts; then it is felt, by
+ * the autoencoder through that weight alone. */
+START_TEST(adversary_starts_late)
+{
+    enum { START = 2 };
+    static const double weight[] = {1e-12, 10};
+    hidi_real *result[2];
+    for (int i = 0; i < 2; i++) {
+        hidi_autoencoder_options options = autoencoder_options;
+        hidi_autoencoder_training *training;
+        hidi_workers *workers;
+        hidi_dit *critic = small_dit(3);
+        double values[HIDI_MAX_LOG_COLUMNS];
+        options.adversary = adversary_options();
+        options.adversary.weight = weight[i];
+        options.adversary_start = START;
+        OK(hidi_autoencoder_training_create(&training, backend, data, &options, critic, ""));
+        const hidi_task *task = hidi_autoencoder_training_task(training);
+        OK(hidi_workers_create(&workers, task));
+        const hidi_params *net = task->trained[0];
+        result[i] = malloc(2 * net->count * sizeof *result[i]);
+        for (long step = 0; step <= START; step++) {
+            OK(hidi_workers_step(workers, step, values));
+            ck_assert_int_eq(isnan(value_of(task, values, "adv_loss")), step < START);
+            ck_assert_int_eq(isnan(value_of(task, values, "head_grad_norm")), step < START);
+            if (step >= START - 1)
+                backend->download(result[i] + (step - START + 1) * (long)net->count, net->value,
+                                  net->count * sizeof(hidi_real));
+        }
+        ck_assert_double_gt(value_of(task, values, "head_grad_norm"), 0);
+        if (i == 1) {
+            ck_assert_mem_eq(result[0], result[1], net->count * sizeof(hidi_real));
+            ck_assert_mem_ne(result[0] + net->count, result[1] + net->count,
+                             net->count * sizeof(hidi_real));
+        }
+        hidi_workers_destroy(workers);
+        hidi_autoencoder_training_destroy(training);
+        hidi_dit_destroy(critic);
+    }
+    free(result[0]), free(result[1]);
+}
+END_TEST
+
+START_TEST(adversary_without_a_critic)
+{
+    hidi_autoencoder_options options = autoencoder_options;
+    hidi_autoencoder_training *training;
+    options.adversary = adversary_options();
+    ck_assert_int_eq(hidi_autoencoder_training_create(&training, backend, data, &options, NULL, ""),
+                     HIDI_BAD_ARGUMENT);
+    ck_assert_ptr_null(training);
+    ck_assert_str_eq(hidi_error_message(), "autoencoder: an adversary reads the features of a "
+                                           "teacher, and there is none");
 }
 END_TEST
 
@@ -913,11 +876,6 @@ int main(void)
     scratch_begin();
     Suite *suite = begin_suite("training");
     TCase *tcase = tcase_create("training");
-    tcase_add_test(tcase, learning_rates);
-    tcase_add_test(tcase, moving_average);
-    tcase_add_test(tcase, intervals);
-    tcase_add_test(tcase, grid_steps);
-    tcase_add_test(tcase, times);
     tcase_add_loop_test(tcase, resumed_is_uninterrupted, 0, KINDS);
     tcase_add_test(tcase, damaged_logs_are_set_aside);
     tcase_add_test(tcase, lost_rows_are_noted);
@@ -928,6 +886,8 @@ int main(void)
     tcase_add_loop_test(tcase, recomputed_is_kept, TEACHER, KINDS);
     tcase_add_test(tcase, autoencoder_is_measured);
     tcase_add_test(tcase, autoencoders_that_do_not_fit);
+    tcase_add_test(tcase, adversary_starts_late);
+    tcase_add_test(tcase, adversary_without_a_critic);
     tcase_add_test(tcase, generator_waits_for_its_turn);
     tcase_add_test(tcase, discriminator_weight);
     tcase_add_test(tcase, students_are_not_guided);

@@ -32,7 +32,8 @@ const hidi_command hidi_command_autoencoder = {
     .arguments = "",
     .summary = "trains an autoencoder, whose latents networks can work on",
     .description =
-        "SD-VAE's architecture, trained on the data set's images: L1 and a little KL.  Writes\n"
+        "SD-VAE's architecture, trained on the data set's images: L1 and a little KL, and with\n"
+        "vae.adversary_weight an adversary that reads the features of vae.adversary_backbone.  Writes\n"
         "autoencoder.safetensors (the moving average of the weights, in the names of diffusers'\n"
         "AutoencoderKL, with the scale of its latents) and autoencoder.csv to the folder given by\n"
         "--out; autoencoder.svg is its plot, drawn anew every ten seconds.  An interruption leaves a\n"

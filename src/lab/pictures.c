@@ -151,7 +151,7 @@ void hidi_discriminator_free(hidi_discriminator *d)
 hidi_heat hidi_settings_heat(const hidi_settings *settings, const hidi_discriminator *discriminator,
                              uint64_t seed, size_t columns)
 {
-    const hidi_time_options *time = &settings->dm.adversary_time;
+    const hidi_time_options *time = &settings->dm.adversary.time;
     return (hidi_heat){.discriminator = discriminator,
                        .t = (time->least + time->most) / 2,
                        .seed = seed,

@@ -57,21 +57,39 @@ hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data,
     return status;
 }
 
-hidi_status hidi_load_start(const hidi_session *session, const hidi_dataset *data, hidi_dit **net)
+/* The teacher that a setting names. */
+static hidi_status load_teacher(const hidi_session *session, const hidi_dataset *data,
+                                const char *setting, const char *file, hidi_dit **net)
 {
     char path[HIDI_PATH];
-    *net = NULL;
-    if (session->settings.teacher.file[0] != '\0')
-        return hidi_error(HIDI_BAD_ARGUMENT, "teacher.file is a teacher that is ready, teacher.start "
-                                             "one that is to be trained: leave one of them empty");
-    HIDI_TRY(hidi_find_ready(session->settings.teacher.start, path, sizeof path));
+    HIDI_TRY(hidi_error_prefix(hidi_find_ready(file, path, sizeof path), "%s", setting));
     HIDI_TRY(hidi_load_for(session, data, path, HIDI_GIVEN_TEACHER, net));
     if (!(*net)->config.has_interval)
         return HIDI_OK;
     hidi_dit_destroy(*net);
     *net = NULL;
-    return hidi_error(HIDI_BAD_ARGUMENT, "teacher.start: %s is a student; start from a teacher",
-                      path);
+    return hidi_error(HIDI_BAD_ARGUMENT, "%s: %s is a student; take a teacher", setting, path);
+}
+
+hidi_status hidi_load_start(const hidi_session *session, const hidi_dataset *data, hidi_dit **net)
+{
+    *net = NULL;
+    if (session->settings.teacher.file[0] != '\0')
+        return hidi_error(HIDI_BAD_ARGUMENT, "teacher.file is a teacher that is ready, teacher.start "
+                                             "one that is to be trained: leave one of them empty");
+    return load_teacher(session, data, "teacher.start", session->settings.teacher.start, net);
+}
+
+hidi_status hidi_load_critic(const hidi_session *session, const hidi_dataset *data, hidi_dit **net)
+{
+    const char *file = session->settings.vae.backbone;
+    *net = NULL;
+    if (session->settings.vae.adversary.weight == 0)
+        return HIDI_OK;
+    if (file[0] == '\0')
+        return hidi_error(HIDI_BAD_ARGUMENT, "vae.adversary_weight: an adversary needs "
+                                             "vae.adversary_backbone, a teacher of such images");
+    return load_teacher(session, data, "vae.adversary_backbone", file, net);
 }
 
 hidi_status hidi_find_ready(const char *name, char *path, size_t size)
@@ -202,8 +220,9 @@ static hidi_status finish_autoencoder(const hidi_run_stage *stage, const hidi_da
     return HIDI_OK;
 }
 
-static hidi_status train_autoencoder(const hidi_run_stage *stage, const hidi_dataset *data,
-                                     hidi_autoencoder **net)
+/* critic: what the adversary reads; NULL: there is none */
+static hidi_status train_against(const hidi_run_stage *stage, const hidi_dataset *data,
+                                 const hidi_dit *critic, hidi_autoencoder **net)
 {
     const hidi_settings *s = &stage->session->settings;
     hidi_autoencoder_options options;
@@ -211,7 +230,7 @@ static hidi_status train_autoencoder(const hidi_run_stage *stage, const hidi_dat
     double seconds = NAN;
     HIDI_TRY(hidi_settings_autoencoder(s, &options));
     HIDI_TRY(hidi_autoencoder_training_create(&training, stage->session->backend, data, &options,
-                                              stage->settings));
+                                              critic, stage->settings));
     hidi_status status = hidi_stage_train(stage, hidi_autoencoder_training_task(training),
                                           &s->vae.train, NULL, 0, 0, &seconds);
     if (status == HIDI_OK)
@@ -221,6 +240,16 @@ static hidi_status train_autoencoder(const hidi_run_stage *stage, const hidi_dat
     if (status == HIDI_OK)
         *net = hidi_autoencoder_training_take_result(training);
     hidi_autoencoder_training_destroy(training);
+    return status;
+}
+
+static hidi_status train_autoencoder(const hidi_run_stage *stage, const hidi_dataset *data,
+                                     hidi_autoencoder **net)
+{
+    hidi_dit *critic;
+    HIDI_TRY(hidi_load_critic(stage->session, data, &critic));
+    const hidi_status status = train_against(stage, data, critic, net);
+    hidi_dit_destroy(critic);
     return status;
 }
 

@@ -68,12 +68,18 @@ static hidi_status rehearse_autoencoder(const hidi_session *session, const hidi_
 {
     hidi_autoencoder_options options;
     hidi_autoencoder_training *training;
+    hidi_session dry = *session;
+    hidi_dit *critic;
+    dry.backend = hidi_dry_backend(session->backend);
     HIDI_TRY(hidi_settings_autoencoder(&session->settings, &options));
-    HIDI_TRY(hidi_autoencoder_training_create(&training, hidi_dry_backend(session->backend), data,
-                                              &options, ""));
-    *config = hidi_autoencoder_training_result(training)->config;
+    HIDI_TRY(hidi_load_critic(&dry, data, &critic));
+    const hidi_status status = hidi_autoencoder_training_create(&training, dry.backend, data,
+                                                                &options, critic, "");
+    if (status == HIDI_OK)
+        *config = hidi_autoencoder_training_result(training)->config;
     hidi_autoencoder_training_destroy(training);
-    return HIDI_OK;
+    hidi_dit_destroy(critic);
+    return status;
 }
 
 /* The autoencoder that these settings lead to. */

@@ -102,7 +102,7 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     hidi_discriminator discriminator;
     hidi_stage2_options dm;
     HIDI_TRY(hidi_settings_stage2(s, &dm));
-    if (!hidi_head_of(dm.heads.kind)->has_weights || dm.adversary_weight <= 0 ||
+    if (!hidi_head_of(dm.adversary.heads.kind)->has_weights || dm.adversary.weight <= 0 ||
         p->session->coder != NULL)
         return HIDI_OK; /* of latents the weights are not drawn: pixels are not what it sees */
     int32_t *number = malloc(n * sizeof *number);

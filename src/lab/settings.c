@@ -56,6 +56,16 @@
     REAL(s "." p "mean", f.mean, -10, 10, "0", "logit-normal density: mean"),                      \
     REAL(s "." p "deviation", f.deviation, 0, 10, "1", "logit-normal density: deviation")
 
+/* What an adversary reads of its backbone, and how: in section `s`, with the keys' prefix `p`. */
+#define HEADS(s, p, f)                                                                             \
+    TEXT(s "." p "head", f.head, "awd",                                                            \
+         "the discriminator, or a control (awd gap token conv top apt)"),                          \
+    TEXT(s "." p "blocks", f.blocks, "1,3", "blocks after which the heads read, counted from 0"),  \
+    INT(s "." p "key_width", f.key_width, 1, 65536, "32", "awd, apt: width d of queries and keys"),\
+    BOOL(s "." p "conditional", f.conditional, "no", "awd, apt: the query depends on t and class"),\
+    REAL(s "." p "r1_weight", f.r1_weight, 0, 1e6, "0", "weight of approximate R1; 0: off"),       \
+    REAL(s "." p "r1_sigma", f.r1_sigma, 0, 1, "0.05", "size of its perturbation")
+
 const hidi_option hidi_settings_table[] = {
     INT("run.seed", run.seed, 0, 1e15, "1", "seed of all random draws"),
     INT("run.threads", run.threads, 0, 1024, "0", "threads; 0: OMP_NUM_THREADS, or all processors"),
@@ -94,6 +104,17 @@ const hidi_option hidi_settings_table[] = {
     INT("vae.groups", vae.groups, 1, 1024, "16", "groups of the group norms"),
     REAL("vae.kl_weight", vae.kl_weight, 0, 1e6, "1e-6",
          "weight of the latents' divergence from N(0, I)"),
+    TEXT("vae.adversary_backbone", vae.backbone, "",
+         "with an adversary: a teacher of such images, whose features its heads read"),
+    REAL("vae.adversary_weight", vae.adversary.weight, 0, 1000, "0",
+         "weight of the adversarial loss; 0: no adversary"),
+    INT("vae.adversary_start", vae.adversary_start, 0, 1e9, "0", "the first step that has it"),
+    REAL("vae.adversary_head_rate", vae.adversary.head_rate, 0, 1000, "1",
+         "heads' learning rate, relative to the autoencoder's"),
+    TIMES("vae", "adversary_time_", vae.adversary.time, "uniform", "0", "0.3"),
+    CHOICE("vae.adversary_loss", vae.adversary.loss, HIDI_ADVERSARIAL_KINDS, "non-saturating",
+           "adversarial loss"),
+    HEADS("vae", "adversary_", vae.adversary),
     INT("vae.images", vae.images, 1, 1e9, "20000",
         "training images that hidi run makes latents of, for data sets without end (shapes)"),
     INT("vae.test_images", vae.test_images, 1, 1e9, "1024",
@@ -164,24 +185,18 @@ const hidi_option hidi_settings_table[] = {
         "k: the generator steps in every k-th iteration"),
     REAL("dm.fake_rate", dm.fake_rate, 0, 1000, "2",
          "fake score's learning rate, relative to the generator's"),
-    REAL("dm.head_rate", dm.head_rate, 0, 1000, "10",
+    REAL("dm.head_rate", dm.adversary.head_rate, 0, 1000, "10",
          "heads' learning rate, relative to the generator's"),
     TIMES("dm", "time_", dm.time, "uniform", "0.35", "0.98"),
-    REAL("dm.adversary_weight", dm.adversary_weight, 0, 1000, "0.005",
+    REAL("dm.adversary_weight", dm.adversary.weight, 0, 1000, "0.005",
          "lambda_adv, weight of the adversarial loss; 0: no adversary"),
     REAL("dm.discriminator_weight", dm.discriminator_weight, 1e-6, 1000, "1",
          "weight of the heads' loss beside the fake score's, for dm.backbone=fake (DMD2: 0.01)"),
-    TIMES("dm", "adversary_time_", dm.adversary_time, "uniform", "0", "0.3"),
-    CHOICE("dm.adversarial_loss", dm.adversarial, HIDI_ADVERSARIAL_KINDS, "non-saturating",
+    TIMES("dm", "adversary_time_", dm.adversary.time, "uniform", "0", "0.3"),
+    CHOICE("dm.adversarial_loss", dm.adversary.loss, HIDI_ADVERSARIAL_KINDS, "non-saturating",
            "adversarial loss"),
     CHOICE("dm.backbone", dm.backbone, HIDI_BACKBONES, "teacher", "whose features the heads read"),
-    TEXT("dm.head", dm.head, "awd",
-         "the discriminator, or a control (awd gap token conv top apt)"),
-    TEXT("dm.blocks", dm.blocks, "1,3", "blocks after which the heads read, counted from 0"),
-    INT("dm.key_width", dm.key_width, 1, 65536, "32", "awd, apt: width d of queries and keys"),
-    BOOL("dm.conditional", dm.conditional, "no", "awd, apt: the query depends on t and class"),
-    REAL("dm.r1_weight", dm.r1_weight, 0, 1e6, "0", "weight of approximate R1; 0: off"),
-    REAL("dm.r1_sigma", dm.r1_sigma, 0, 1, "0.05", "size of its perturbation"),
+    HEADS("dm", "", dm.adversary),
     REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.05",
          "weight of a retained MeanFlow loss; 0: off"),
 
@@ -244,6 +259,21 @@ hidi_classifier_options hidi_settings_classifier(const hidi_settings *s)
                                      hidi_settings_adamw(t), hidi_settings_schedule(t)};
 }
 
+/* prefix: of its keys, for messages */
+static hidi_status read_adversary(const hidi_adversary_settings *s, const char *prefix,
+                                  hidi_adversary_options *options)
+{
+    *options = (hidi_adversary_options){.weight = s->weight, .time = s->time, .loss = s->loss,
+                                        .r1_weight = s->r1_weight, .r1_sigma = s->r1_sigma,
+                                        .head_rate = s->head_rate};
+    options->heads.key_width = (size_t)s->key_width;
+    options->heads.conditional = s->conditional != 0;
+    HIDI_TRY(hidi_error_prefix(hidi_heads_parse_kind(s->head, &options->heads), "%shead",
+                               prefix));
+    return hidi_error_prefix(hidi_heads_parse_blocks(s->blocks, &options->heads), "%sblocks",
+                             prefix);
+}
+
 hidi_status hidi_settings_autoencoder(const hidi_settings *s, hidi_autoencoder_options *options)
 {
     const hidi_training_settings *t = &s->vae.train;
@@ -252,12 +282,14 @@ hidi_status hidi_settings_autoencoder(const hidi_settings *s, hidi_autoencoder_o
                                           .seed = (uint64_t)s->run.seed,
                                           .net = hidi_autoencoder_defaults().net,
                                           .kl_weight = s->vae.kl_weight,
+                                          .adversary_start = s->vae.adversary_start,
                                           .ema = t->ema,
                                           .adamw = hidi_settings_adamw(t),
                                           .schedule = hidi_settings_schedule(t)};
     options->net.latent_channels = (size_t)s->vae.latents;
     options->net.blocks = (size_t)s->vae.blocks;
     options->net.groups = (size_t)s->vae.groups;
+    HIDI_TRY(read_adversary(&s->vae.adversary, "vae.adversary_", &options->adversary));
     return hidi_autoencoder_parse_widths(s->vae.widths, &options->net);
 }
 
@@ -307,25 +339,15 @@ hidi_status hidi_settings_stage2(const hidi_settings *s, hidi_stage2_options *op
                                  .guidance = s->dm.guidance,
                                  .generator_every = s->dm.generator_every,
                                  .time = s->dm.time,
-                                 .adversary_weight = s->dm.adversary_weight,
                                  .discriminator_weight = s->dm.discriminator_weight,
-                                 .adversary_time = s->dm.adversary_time,
-                                 .adversarial = s->dm.adversarial,
                                  .backbone = s->dm.backbone,
-                                 .r1_weight = s->dm.r1_weight,
-                                 .r1_sigma = s->dm.r1_sigma,
                                  .td_weight = s->dm.td_weight,
                                  .interval = s->td.interval,
                                  .meanflow = s->td.meanflow,
                                  .adamw = hidi_settings_adamw(t),
                                  .schedule = hidi_settings_schedule(t),
-                                 .fake_rate = s->dm.fake_rate,
-                                 .head_rate = s->dm.head_rate};
-    options->heads.key_width = (size_t)s->dm.key_width;
-    options->heads.conditional = s->dm.conditional != 0;
-    HIDI_TRY(hidi_error_prefix(hidi_heads_parse_kind(s->dm.head, &options->heads), "dm.head"));
-    hidi_status status = hidi_heads_parse_blocks(s->dm.blocks, &options->heads);
-    return hidi_error_prefix(status, "dm.blocks");
+                                 .fake_rate = s->dm.fake_rate};
+    return read_adversary(&s->dm.adversary, "dm.", &options->adversary);
 }
 
 hidi_status hidi_settings_detection(const hidi_settings *s, hidi_detection_options *options,
@@ -420,6 +442,13 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every detect.save_every "            \
     "detect.log_every detect.images"
 
+#define VAE_ADVERSARY                                                                              \
+    "vae.adversary_backbone vae.adversary_weight vae.adversary_start vae.adversary_head_rate "     \
+    "vae.adversary_time_density vae.adversary_time_least vae.adversary_time_most "                 \
+    "vae.adversary_time_mean vae.adversary_time_deviation vae.adversary_loss vae.adversary_head "  \
+    "vae.adversary_blocks vae.adversary_key_width vae.adversary_conditional "                      \
+    "vae.adversary_r1_weight vae.adversary_r1_sigma"
+
 static bool is_default(const hidi_training_settings *t)
 {
     return t->micro_batch == HIDI_MICRO_BATCH;
@@ -434,6 +463,7 @@ static void left_out(const hidi_settings *s, char *keys, size_t size)
         bool has_default;
         const char *key;
     } newer[] = {
+        {s->vae.adversary.weight == 0, VAE_ADVERSARY},
         {s->teacher.start[0] == '\0', "teacher.start"},
         {s->td.meanflow.tangent == HIDI_TANGENT_OF_STUDENT, "td.tangent"},
         {s->td.meanflow.window == 0, "td.window"},
@@ -462,7 +492,7 @@ static void left_out(const hidi_settings *s, char *keys, size_t size)
 
 char *hidi_settings_text(const hidi_settings *settings, const char *sections)
 {
-    char *text = NULL, keys[1024];
+    char *text = NULL, keys[2048];
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
     if (out == NULL)

@@ -25,6 +25,15 @@ typedef struct hidi_training_settings {
     int decay;
 } hidi_training_settings;
 
+/* What has an adversary. */
+typedef struct hidi_adversary_settings {
+    double weight, r1_weight, r1_sigma, head_rate;
+    long key_width;
+    int loss, conditional;
+    char head[HIDI_CONFIG_TEXT], blocks[HIDI_CONFIG_TEXT];
+    hidi_time_options time;
+} hidi_adversary_settings;
+
 typedef struct hidi_settings {
     struct {
         long seed, threads;
@@ -42,6 +51,9 @@ typedef struct hidi_settings {
         char file[HIDI_CONFIG_TEXT], widths[HIDI_CONFIG_TEXT];
         long blocks, latents, groups, test_images, images;
         double kl_weight;
+        hidi_adversary_settings adversary;
+        char backbone[HIDI_CONFIG_TEXT];
+        long adversary_start;
     } vae;
     struct {
         long patch, width, depth, heads, text_depth;
@@ -73,12 +85,11 @@ typedef struct hidi_settings {
     struct {
         hidi_training_settings train;
         long snapshot_every;
-        double guidance, adversary_weight, discriminator_weight, r1_weight, r1_sigma, td_weight;
-        double fake_rate, head_rate;
-        long generator_every, key_width;
-        int adversarial, backbone, conditional;
-        char head[HIDI_CONFIG_TEXT], blocks[HIDI_CONFIG_TEXT];
-        hidi_time_options time, adversary_time;
+        double guidance, discriminator_weight, td_weight, fake_rate;
+        long generator_every;
+        int backbone;
+        hidi_time_options time;
+        hidi_adversary_settings adversary;
     } dm;
     struct {
         hidi_training_settings train;

@@ -41,8 +41,8 @@ static double meanflow_macs(const costs *c, const hidi_meanflow_options *options
 /* As stage 2's step (train/stage2.c) goes. */
 static double stage2_macs(const hidi_stage2_options *o, const costs *c, bool generator_steps)
 {
-    const bool has_heads = o->adversary_weight > 0;
-    const double seen = 2 + (o->r1_weight > 0 ? 1 : 0); /* fake, real, and perturbed images */
+    const bool has_heads = o->adversary.weight > 0;
+    const double seen = 2 + (o->adversary.r1_weight > 0 ? 1 : 0); /* fake, real, perturbed images */
     double macs = c->student + 3 * c->teacher;          /* x_g; the fake score learns it     */
     if (has_heads)
         macs += seen * (o->backbone == HIDI_BACKBONE_FAKE ? 3 : 1) * c->backbone;
@@ -61,7 +61,7 @@ double hidi_step_flop(hidi_step_kind kind, const hidi_settings *s, const hidi_di
     hidi_stage2_options dm;
     hidi_sampler sampler;
     const bool has_blocks = hidi_settings_stage2(s, &dm) == HIDI_OK;
-    const costs c = costs_of(s, config, has_blocks ? dm.heads.block[dm.heads.n - 1] : 0);
+    const costs c = costs_of(s, config, has_blocks ? dm.adversary.heads.block[dm.adversary.heads.n - 1] : 0);
     double macs = 0;
     switch (kind) {
     case HIDI_STEP_TEACHER:

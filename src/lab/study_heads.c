@@ -95,7 +95,7 @@ hidi_status hidi_study_look_at_heads(const hidi_study_look *l)
     char heads[HIDI_PATH], backbone[HIDI_PATH];
     hidi_discriminator discriminator;
     const hidi_settings *s = &l->session->settings;
-    if (l->plan->study->defects == 0 || s->dm.adversary_weight <= 0)
+    if (l->plan->study->defects == 0 || s->dm.adversary.weight <= 0)
         return HIDI_OK;
     hidi_path(heads, sizeof heads, l->dir, HIDI_HEADS_FILE);
     if (s->dm.backbone == HIDI_BACKBONE_TEACHER)

@@ -43,7 +43,7 @@ static double weight(const hidi_study_task *task)
     case HIDI_DO_STAGE1: return (double)s->td.train.steps;
     case HIDI_DO_STAGE2:
         return (double)s->dm.train.steps *
-               (0.9 + (s->dm.adversary_weight > 0 ? 0.4 : 0) + (s->dm.td_weight > 0 ? 0.5 : 0));
+               (0.9 + (s->dm.adversary.weight > 0 ? 0.4 : 0) + (s->dm.td_weight > 0 ? 0.5 : 0));
     default: return 20 + (double)s->eval.images * (is_teacher ? 0.5 : 0.01);
     }
 }

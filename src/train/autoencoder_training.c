@@ -3,6 +3,10 @@
  *
  *     L = mean |x - D(z)| + w KL / N,   z = mean + exp(l / 2) e,   (mean, l) = E(x)
  *
+ * and, from some step on, against an adversary that tells D(z) from x (train/adversary.h):
+ *
+ *     L + lambda_adv L_adv(D(z)),   L_D(D(z), x) for the heads
+ *
  * The moving average of the weights is the result.  At the end its latents are measured: a
  * diffusion model is to see them with a standard deviation of 1. */
 #include "train/autoencoder_training.h"
@@ -21,11 +25,43 @@ struct hidi_autoencoder_training {
     hidi_autoencoder *average; /* their moving average: the result */
     hidi_shape latent;         /* [z, h, w] of one image           */
     hidi_optimizer optimizer;
+    hidi_adversary adversary;
     hidi_task task;
 };
 
-enum { LOSS, ERROR, KL, GRAD_NORM, RATE };
+enum {
+    LOSS, ERROR, KL, GRAD_NORM, RATE,
+    ADV_LOSS, D_LOSS, R1_LOSS, D_REAL, D_FAKE, HEAD_GRAD_NORM /* of an adversary */
+};
 static const char *const columns[] = {"loss", "error", "kl", "grad_norm", "learning_rate", NULL};
+static const char *const columns_with_adversary[] = {
+    "loss",   "error",   "kl",     "grad_norm", "learning_rate",  "adv_loss",
+    "d_loss", "r1_loss", "d_real", "d_fake",    "head_grad_norm", NULL};
+
+static bool has_adversary(const hidi_autoencoder_training *s, long step)
+{
+    return s->adversary.heads != NULL && step >= s->options.adversary_start;
+}
+
+/* What the adversary adds to the loss: its opponent's part, and its own, which reach only the one
+ * and the other. */
+static hidi_status add_adversary(const hidi_autoencoder_training *s, hidi_worker *worker,
+                                 hidi_var *x, hidi_var *image, hidi_var **loss, double *terms)
+{
+    hidi_tape *tape = worker->tape;
+    hidi_adversary_terms t;
+    hidi_var *deceived = hidi_adversary_deceived(&s->adversary, tape, &worker->batch, image);
+    hidi_var *heads = hidi_adversary_loss(&s->adversary, tape, &worker->batch,
+                                          hidi_stop_gradient(tape, image), x, &t);
+    hidi_var *weighted = hidi_scale(tape, deceived, (hidi_real)s->options.adversary.weight);
+    *loss = hidi_add(tape, *loss, hidi_add(tape, weighted, heads));
+    const hidi_term logged[] = {{deceived, "the adversarial loss", ADV_LOSS},
+                                {t.discriminator, "the discriminator's loss", D_LOSS},
+                                {t.r1, "approximate R1", R1_LOSS},
+                                {t.d_real, "D(real)", D_REAL},
+                                {t.d_fake, "D(fake)", D_FAKE}};
+    return hidi_read_terms(tape, logged, sizeof logged / sizeof logged[0], terms);
+}
 
 static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
 {
@@ -41,6 +77,8 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
                                 {t.error, "the error of reconstruction", ERROR},
                                 {t.kl, "the divergence of the latents", KL}};
     HIDI_TRY(hidi_read_terms(tape, logged, 3, terms));
+    if (has_adversary(s, batch->step))
+        HIDI_TRY(add_adversary(s, worker, x, t.image, &loss, terms));
     return hidi_worker_backward(worker, loss);
 }
 
@@ -50,6 +88,8 @@ static hidi_status update(void *self, long step, double *values)
     const hidi_autoencoder_options *o = &s->options;
     values[RATE] = hidi_learning_rate(&o->schedule, step);
     HIDI_TRY(hidi_optimizer_step(&s->optimizer, values[RATE], &values[GRAD_NORM]));
+    if (has_adversary(s, step))
+        HIDI_TRY(hidi_adversary_step(&s->adversary, values[RATE], &values[HEAD_GRAD_NORM]));
     hidi_ema_update(&s->average->params, &s->net->params, o->ema, s->optimizer.updates);
     return HIDI_OK;
 }
@@ -60,7 +100,8 @@ static hidi_status to_file(void *self, hidi_tensor_file *file)
     const hidi_params *net = &s->net->params, *average = &s->average->params;
     HIDI_TRY(hidi_params_to_file(net, net->value, "net.", file));
     HIDI_TRY(hidi_params_to_file(average, average->value, "average.", file));
-    return hidi_optimizer_to_file(&s->optimizer, "adamw.", file);
+    HIDI_TRY(hidi_optimizer_to_file(&s->optimizer, "adamw.", file));
+    return hidi_adversary_to_file(&s->adversary, file);
 }
 
 static hidi_status from_file(void *self, const hidi_tensor_file *file)
@@ -69,7 +110,8 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     hidi_params *net = &s->net->params, *average = &s->average->params;
     HIDI_TRY(hidi_params_from_file(net, net->value, "net.", file));
     HIDI_TRY(hidi_params_from_file(average, average->value, "average.", file));
-    return hidi_optimizer_from_file(&s->optimizer, "adamw.", file);
+    HIDI_TRY(hidi_optimizer_from_file(&s->optimizer, "adamw.", file));
+    return hidi_adversary_from_file(&s->adversary, file);
 }
 
 hidi_autoencoder_options hidi_autoencoder_defaults(void)
@@ -82,6 +124,8 @@ hidi_autoencoder_options hidi_autoencoder_defaults(void)
                 .blocks = 1, .groups = 16, .has_quant = true, .has_post_quant = true, .scale = 1},
         .kl_weight = 1e-6,
         .ema = 0.995,
+        .adversary = hidi_adversary_defaults(0, 1),
+        .adversary_start = 0,
         .adamw = hidi_adamw_defaults(),
         .schedule = {.rate = 1e-3, .warmup = 200, .decay = HIDI_DECAY_COSINE, .final = 0.05,
                      .steps = 6000}};
@@ -92,6 +136,8 @@ static hidi_status check(const hidi_autoencoder_options *o)
     HIDI_TRY(hidi_batch_sizes_check(o->batch, o->micro_batch));
     HIDI_TRY(hidi_require_not_negative("kl_weight", o->kl_weight));
     HIDI_TRY(hidi_ema_check(o->ema));
+    HIDI_TRY(hidi_adversary_check(&o->adversary));
+    HIDI_TRY(hidi_require_not_negative("adversary_start", (double)o->adversary_start));
     HIDI_TRY(hidi_error_prefix(hidi_adamw_check(&o->adamw), "adamw"));
     return hidi_error_prefix(hidi_schedule_check(&o->schedule), "schedule");
 }
@@ -120,27 +166,34 @@ static hidi_status find_latent(hidi_autoencoder_training *s, const hidi_dataset 
 }
 
 static hidi_status begin(hidi_autoencoder_training *s, const hidi_backend *backend,
-                         const hidi_dataset *data, const char *settings)
+                         const hidi_dataset *data, const hidi_dit *critic, const char *settings)
 {
     const hidi_autoencoder_options *o = &s->options;
+    if (o->adversary.weight > 0 && critic == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "autoencoder: an adversary reads the features of a "
+                                             "teacher, and there is none");
     s->options.net.image_channels = data->channels;
     HIDI_TRY(find_latent(s, data));
     HIDI_TRY(hidi_autoencoder_create(&s->net, backend, &o->net, HIDI_ENCODER_AND_DECODER));
     HIDI_TRY(hidi_autoencoder_create(&s->average, backend, &o->net, HIDI_ENCODER_AND_DECODER));
     HIDI_TRY(hidi_autoencoder_initialise(s->net, o->seed));
     HIDI_TRY(hidi_params_copy(&s->average->params, &s->net->params));
-    s->task = (hidi_task){.label = "autoencoder", .columns = columns, .settings = settings,
-                          .data = data, .seed = o->seed, .batch = o->batch,
-                          .micro_batch = o->micro_batch, .trained = {&s->net->params}, .self = s,
-                          .accumulate = accumulate, .update = update, .to_file = to_file,
-                          .from_file = from_file};
+    HIDI_TRY(hidi_adversary_init(&s->adversary, &o->adversary, critic, false, &o->adamw, o->seed));
+    hidi_heads *heads = s->adversary.heads;
+    s->task = (hidi_task){.label = "autoencoder",
+                          .columns = heads != NULL ? columns_with_adversary : columns,
+                          .settings = settings, .data = data, .seed = o->seed, .batch = o->batch,
+                          .micro_batch = o->micro_batch,
+                          .trained = {&s->net->params, heads != NULL ? &heads->params : NULL},
+                          .self = s, .accumulate = accumulate, .update = update,
+                          .to_file = to_file, .from_file = from_file};
     return hidi_optimizer_init(&s->optimizer, &s->net->params, &o->adamw);
 }
 
 hidi_status hidi_autoencoder_training_create(hidi_autoencoder_training **training,
                                              const hidi_backend *backend, const hidi_dataset *data,
                                              const hidi_autoencoder_options *options,
-                                             const char *settings)
+                                             const hidi_dit *critic, const char *settings)
 {
     *training = NULL;
     HIDI_TRY(hidi_autoencoder_check(options));
@@ -148,7 +201,7 @@ hidi_status hidi_autoencoder_training_create(hidi_autoencoder_training **trainin
     if (s == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for the training of an autoencoder");
     s->options = *options;
-    const hidi_status status = begin(s, backend, data, settings);
+    const hidi_status status = begin(s, backend, data, critic, settings);
     if (status == HIDI_OK)
         *training = s;
     else
@@ -160,6 +213,7 @@ void hidi_autoencoder_training_destroy(hidi_autoencoder_training *s)
 {
     if (s == NULL)
         return;
+    hidi_adversary_free(&s->adversary);
     hidi_optimizer_free(&s->optimizer);
     hidi_autoencoder_destroy(s->average);
     hidi_autoencoder_destroy(s->net);

@@ -2,6 +2,7 @@
 #ifndef HIDI_TRAIN_AUTOENCODER_TRAINING_H
 #define HIDI_TRAIN_AUTOENCODER_TRAINING_H
 
+#include "adversary.h"
 #include "batch.h"
 #include "optimizer.h"
 #include "loop.h"
@@ -13,6 +14,9 @@ typedef struct hidi_autoencoder_options {
     hidi_autoencoder_config net; /* but for the images' channels and the scale, which are found  */
     double kl_weight;            /* of the divergence from N(0, I) (method/autoencoder_loss.h)   */
     double ema;                  /* decay of the moving average                                  */
+    hidi_adversary_options adversary; /* beside both; its weight is 0: none                     */
+    long adversary_start;        /* the first step that has it: what is told from real images
+                                  * before that is only how blurred they are                    */
     hidi_adamw adamw;
     hidi_schedule schedule;
 } hidi_autoencoder_options;
@@ -24,6 +28,7 @@ typedef struct hidi_autoencoder_options {
  *     16 groups
  *     batch 16, 6000 steps at 1e-3 after a warm-up of 200, cosine down to 5 %; ema 0.995
  *     kl_weight 1e-6                [base: LDM]
+ *     no adversary, head_rate 1     [base: LDM has one from step 50,001 on]
  *     adamw                         hidi_adamw_defaults()
  *     seed 1 */
 hidi_autoencoder_options hidi_autoencoder_defaults(void);
@@ -34,14 +39,16 @@ hidi_status hidi_autoencoder_check(const hidi_autoencoder_options *options);
 /* The training of one autoencoder. */
 typedef struct hidi_autoencoder_training hidi_autoencoder_training;
 
-/* Starts from a new network for the data's images, with weights drawn from the seed.  settings:
- * text for checkpoints (hidi_task).  data and settings must outlive the training; the caller destroys
- * it.  After an error *training is NULL.  HIDI_BAD_ARGUMENT for images whose sides are no multiples
- * of the network's factor, or latents of more numbers than the images. */
+/* Starts from a new network for the data's images, with weights drawn from the seed.  critic: where
+ * there is an adversary, a teacher of such images whose features its heads read, on the same backend,
+ * frozen; else NULL.  settings: text for checkpoints (hidi_task).  data, critic and settings must
+ * outlive the training; the caller destroys it.  After an error *training is NULL.
+ * HIDI_BAD_ARGUMENT for images whose sides are no multiples of the network's factor, latents of more
+ * numbers than the images, or a weight of the adversary without a critic. */
 hidi_status hidi_autoencoder_training_create(hidi_autoencoder_training **training,
                                              const hidi_backend *backend, const hidi_dataset *data,
                                              const hidi_autoencoder_options *options,
-                                             const char *settings);
+                                             const hidi_dit *critic, const char *settings);
 void hidi_autoencoder_training_destroy(hidi_autoencoder_training *training); /* NULL is allowed */
 
 /* What hidi_train runs; it lives as long as the training. */

@@ -15,7 +15,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "method/adversarial.h"
 #include "method/dmd.h"
 #include "method/flow.h"
 #include "model/params_file.h"
@@ -29,8 +28,8 @@ struct hidi_stage2 {
     hidi_dit *student;       /* the generator                       */
     hidi_dit *average;       /* its moving average: the result      */
     hidi_dit *fake;          /* the velocity of G's samples         */
-    hidi_heads *heads;       /* NULL: no adversary                  */
-    hidi_optimizer student_optimizer, fake_optimizer, head_optimizer;
+    hidi_adversary adversary;
+    hidi_optimizer student_optimizer, fake_optimizer;
     hidi_task task;
 };
 
@@ -40,8 +39,7 @@ struct hidi_stage2 {
 typedef struct losses {
     hidi_var *dm, *adversarial, *td; /* of L_G                             */
     hidi_var *fake;                  /* L_fake                             */
-    hidi_var *discriminator, *r1;    /* of L_D                             */
-    hidi_var *d_real, *d_fake;       /* the discriminator's mean logits    */
+    hidi_adversary_terms heads;      /* of L_D                             */
     hidi_var *total;                 /* where the backward pass starts     */
 } losses;
 
@@ -52,9 +50,6 @@ typedef struct level {
 
 static const level matching = {HIDI_STREAM_MATCHING_NOISE, HIDI_STREAM_MATCHING_TIME};
 static const level fake_score = {HIDI_STREAM_FAKE_SCORE_NOISE, HIDI_STREAM_FAKE_SCORE_TIME};
-static const level adversary = {HIDI_STREAM_ADVERSARY_NOISE, HIDI_STREAM_ADVERSARY_TIME};
-static const level heads_fake = {HIDI_STREAM_HEADS_FAKE_NOISE, HIDI_STREAM_HEADS_FAKE_TIME};
-static const level heads_real = {HIDI_STREAM_HEADS_REAL_NOISE, HIDI_STREAM_HEADS_REAL_TIME};
 
 /* What the losses of some samples of an iteration are computed with. */
 typedef struct pass {
@@ -75,23 +70,6 @@ static void draw(const pass *p, const level *l, const hidi_time_options *time, h
 static hidi_var *plus(hidi_tape *tape, hidi_var *a, double weight, hidi_var *b)
 {
     return hidi_add(tape, a, hidi_scale(tape, b, (hidi_real)weight));
-}
-
-/* D(z_t + n), z_t = (1 - t) x + t e', t in the adversary's own range; n: perturbation, or NULL */
-static hidi_var *discriminate(const pass *p, hidi_var *x, const level *l, hidi_var *n, bool frozen)
-{
-    const hidi_stage2 *s = p->s;
-    const bool reads_teacher = s->options.backbone == HIDI_BACKBONE_TEACHER;
-    const hidi_dit *backbone = reads_teacher ? s->teacher : s->fake;
-    hidi_head_output output = {.logits = NULL};
-    hidi_var *e, *t;
-    draw(p, l, &s->options.adversary_time, &e, &t);
-    hidi_var *z = hidi_noised(p->tape, x, e, t);
-    if (n != NULL)
-        z = hidi_add(p->tape, z, n);
-    hidi_heads_forward(p->tape, s->heads, frozen, backbone, frozen || reads_teacher, z, t,
-                       &p->batch->y, &output);
-    return output.logits;
 }
 
 /* L_MeanFlow on real images x: stage 1's loss, kept beside stage 2's. */
@@ -118,10 +96,9 @@ static hidi_var *generator_loss(const pass *p, hidi_var *x_gen, hidi_var *x, los
     draw(p, &matching, &o->time, &e, &t);
     hidi_var *loss = L->dm = hidi_dmd_loss(p->tape, x_gen, s->teacher, s->fake, o->guidance, t, e,
                                            &p->batch->y, &dmd);
-    if (s->heads != NULL) {
-        hidi_var *d_fake = discriminate(p, x_gen, &adversary, NULL, true);
-        L->adversarial = hidi_generator_loss(p->tape, (hidi_adversarial)o->adversarial, d_fake);
-        loss = plus(p->tape, loss, o->adversary_weight, L->adversarial);
+    if (s->adversary.heads != NULL) {
+        L->adversarial = hidi_adversary_deceived(&s->adversary, p->tape, p->batch, x_gen);
+        loss = plus(p->tape, loss, o->adversary.weight, L->adversarial);
     }
     if (o->td_weight > 0) {
         L->td = retained_loss(p, x);
@@ -136,26 +113,6 @@ static hidi_var *fake_score_loss(const pass *p, hidi_var *x_g, losses *L)
     hidi_var *e, *t;
     draw(p, &fake_score, &p->s->options.time, &e, &t);
     return L->fake = hidi_flow_loss(p->tape, p->s->fake, x_g, e, t, &p->batch->y);
-}
-
-/* L_D = softplus(D(x_g)) + softplus(-D(x)), or hinge, + lambda_R1 (D(x) - D(x + sigma n))^2 */
-static hidi_var *discriminator_loss(const pass *p, hidi_var *x_g, hidi_var *x, losses *L)
-{
-    const hidi_stage2_options *o = &p->s->options;
-    hidi_tape *tape = p->tape;
-    hidi_var *d_fake = discriminate(p, x_g, &heads_fake, NULL, false);
-    hidi_var *d_real = discriminate(p, x, &heads_real, NULL, false);
-    hidi_var *loss = L->discriminator =
-        hidi_discriminator_loss(tape, (hidi_adversarial)o->adversarial, d_fake, d_real);
-    L->d_fake = hidi_mean(tape, hidi_stop_gradient(tape, d_fake));
-    L->d_real = hidi_mean(tape, hidi_stop_gradient(tape, d_real));
-    if (o->r1_weight > 0) {
-        hidi_var *n = hidi_batch_noise(p->batch, tape, HIDI_STREAM_R1_NOISE);
-        n = hidi_scale(tape, n, (hidi_real)o->r1_sigma);
-        L->r1 = hidi_approximate_r1(tape, d_real, discriminate(p, x, &heads_real, n, false));
-        loss = plus(tape, loss, o->r1_weight, L->r1);
-    }
-    return loss;
 }
 
 /* --- an iteration ----------------------------------------------------------------------------- */
@@ -173,10 +130,10 @@ static hidi_status read_terms(hidi_tape *tape, const losses *L, double *values)
 {
     const hidi_term terms[] = {
         {L->fake, "the fake score's loss", FAKE_LOSS},
-        {L->discriminator, "the discriminator's loss", D_LOSS},
-        {L->d_real, "D(real)", D_REAL},
-        {L->d_fake, "D(fake)", D_FAKE},
-        {L->r1, "approximate R1", R1_LOSS},
+        {L->heads.discriminator, "the discriminator's loss", D_LOSS},
+        {L->heads.d_real, "D(real)", D_REAL},
+        {L->heads.d_fake, "D(fake)", D_FAKE},
+        {L->heads.r1, "approximate R1", R1_LOSS},
         {L->dm, "the distribution matching loss", DM_LOSS},
         {L->adversarial, "the adversarial loss", ADV_LOSS},
         {L->td, "the MeanFlow loss", TD_LOSS},
@@ -204,9 +161,9 @@ static hidi_status accumulate(void *self, hidi_worker *worker, double *terms)
     hidi_var *x_g = hidi_stop_gradient(p.tape, x_gen);
 
     L.total = fake_score_loss(&p, x_g, &L);
-    if (s->heads != NULL)
+    if (s->adversary.heads != NULL)
         L.total = plus(p.tape, L.total, s->options.discriminator_weight,
-                       discriminator_loss(&p, x_g, x, &L));
+                       hidi_adversary_loss(&s->adversary, p.tape, p.batch, x_g, x, &L.heads));
     if (with_generator)
         L.total = hidi_add(p.tape, L.total, generator_loss(&p, x_gen, x, &L));
 
@@ -220,9 +177,8 @@ static hidi_status update(void *self, long step, double *values)
     const hidi_stage2_options *o = &s->options;
     const double rate = values[RATE] = hidi_learning_rate(&o->schedule, step);
     HIDI_TRY(hidi_optimizer_step(&s->fake_optimizer, rate * o->fake_rate, &values[FAKE_GRAD_NORM]));
-    if (s->heads != NULL)
-        HIDI_TRY(hidi_optimizer_step(&s->head_optimizer, rate * o->head_rate,
-                                     &values[HEAD_GRAD_NORM]));
+    if (s->adversary.heads != NULL)
+        HIDI_TRY(hidi_adversary_step(&s->adversary, rate, &values[HEAD_GRAD_NORM]));
     if (!generator_steps(s, step))
         return HIDI_OK;
     HIDI_TRY(hidi_optimizer_step(&s->student_optimizer, rate, &values[GRAD_NORM]));
@@ -244,43 +200,16 @@ hidi_stage2_options hidi_stage2_defaults(void)
         .generator_every = 2,
         .time = {.density = HIDI_TIME_UNIFORM, .least = 0.35, .most = 0.98, .mean = 0,
                  .deviation = 1},
-        .adversary_weight = 0.005,
+        .adversary = hidi_adversary_defaults(0.005, 10),
         .discriminator_weight = 1,
-        .adversary_time = {.density = HIDI_TIME_UNIFORM, .least = 0, .most = 0.3, .mean = 0,
-                           .deviation = 1},
-        .adversarial = HIDI_NON_SATURATING,
         .backbone = HIDI_BACKBONE_TEACHER,
-        .r1_weight = 0,
-        .r1_sigma = 0.05,
-        .heads = {.kind = HIDI_HEAD_AWD, .n = 2, .block = {1, 3}, .key_width = 32,
-                  .conditional = false},
         .td_weight = 0.05,
         .interval = stage1.interval,
         .meanflow = stage1.meanflow,
         .adamw = hidi_adamw_defaults(),
         .schedule = {.rate = 1e-4, .warmup = 20, .decay = HIDI_DECAY_COSINE, .final = 0.05,
                      .steps = 600},
-        .fake_rate = 2,
-        .head_rate = 10};
-}
-
-static hidi_status check_adversary(const hidi_stage2_options *o)
-{
-    HIDI_TRY(hidi_require_not_negative("adversary_weight", o->adversary_weight));
-    HIDI_TRY(hidi_require_not_negative("discriminator_weight", o->discriminator_weight));
-    HIDI_TRY(hidi_require(o->adversary_weight == 0 || o->discriminator_weight > 0,
-                          "discriminator_weight", o->discriminator_weight,
-                          "more than 0, where adversary_weight is not 0"));
-    HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->adversary_time), "adversary_time"));
-    HIDI_TRY(hidi_require_choice("adversarial", o->adversarial, HIDI_ADVERSARIAL_KINDS));
-    HIDI_TRY(hidi_require_choice("backbone", o->backbone, HIDI_BACKBONES));
-    HIDI_TRY(hidi_require_not_negative("r1_weight", o->r1_weight));
-    HIDI_TRY(hidi_require_not_negative("r1_sigma", o->r1_sigma));
-    HIDI_TRY(hidi_require(o->r1_weight == 0 || o->r1_sigma > 0, "r1_sigma", o->r1_sigma,
-                          "more than 0, where r1_weight is not 0"));
-    HIDI_TRY(hidi_require_not_negative("head_rate", o->head_rate));
-    return o->adversary_weight > 0 ? hidi_error_prefix(hidi_heads_check(&o->heads), "heads")
-                                   : HIDI_OK;
+        .fake_rate = 2};
 }
 
 static hidi_status check(const hidi_stage2_options *o)
@@ -291,7 +220,12 @@ static hidi_status check(const hidi_stage2_options *o)
     HIDI_TRY(hidi_require(o->generator_every >= 1, "generator_every", (double)o->generator_every,
                           "1 or more"));
     HIDI_TRY(hidi_error_prefix(hidi_time_check(&o->time), "time"));
-    HIDI_TRY(check_adversary(o));
+    HIDI_TRY(hidi_adversary_check(&o->adversary));
+    HIDI_TRY(hidi_require_not_negative("discriminator_weight", o->discriminator_weight));
+    HIDI_TRY(hidi_require(o->adversary.weight == 0 || o->discriminator_weight > 0,
+                          "discriminator_weight", o->discriminator_weight,
+                          "more than 0, where adversary_weight is not 0"));
+    HIDI_TRY(hidi_require_choice("backbone", o->backbone, HIDI_BACKBONES));
     HIDI_TRY(hidi_require_not_negative("td_weight", o->td_weight));
     HIDI_TRY(hidi_error_prefix(hidi_interval_check(&o->interval), "interval"));
     HIDI_TRY(hidi_error_prefix(hidi_meanflow_check(&o->meanflow), "meanflow"));
@@ -315,10 +249,7 @@ static hidi_status to_file(void *self, hidi_tensor_file *file)
     HIDI_TRY(hidi_dit_to_file(s->fake, "fake.", file));
     HIDI_TRY(hidi_optimizer_to_file(&s->student_optimizer, "student_adamw.", file));
     HIDI_TRY(hidi_optimizer_to_file(&s->fake_optimizer, "fake_adamw.", file));
-    if (s->heads == NULL)
-        return HIDI_OK;
-    HIDI_TRY(hidi_heads_to_file(s->heads, "discriminator.", file));
-    return hidi_optimizer_to_file(&s->head_optimizer, "discriminator_adamw.", file);
+    return hidi_adversary_to_file(&s->adversary, file);
 }
 
 static hidi_status read_params(hidi_params *params, const char *prefix,
@@ -335,23 +266,7 @@ static hidi_status from_file(void *self, const hidi_tensor_file *file)
     HIDI_TRY(read_params(&s->fake->params, "fake.", file));
     HIDI_TRY(hidi_optimizer_from_file(&s->student_optimizer, "student_adamw.", file));
     HIDI_TRY(hidi_optimizer_from_file(&s->fake_optimizer, "fake_adamw.", file));
-    if (s->heads == NULL)
-        return HIDI_OK;
-    HIDI_TRY(read_params(&s->heads->params, "discriminator.", file));
-    return hidi_optimizer_from_file(&s->head_optimizer, "discriminator_adamw.", file);
-}
-
-static hidi_status init_heads(hidi_stage2 *s)
-{
-    hidi_heads_config config = s->options.heads;
-    config.width = s->teacher->config.width;
-    if (config.block[config.n - 1] >= (int)s->teacher->config.depth)
-        return hidi_error(HIDI_BAD_ARGUMENT, "heads read after block %d, but the teacher has "
-                                             "blocks 0 to %zu",
-                          config.block[config.n - 1], s->teacher->config.depth - 1);
-    HIDI_TRY(hidi_heads_create(&s->heads, s->teacher->params.backend, &config));
-    HIDI_TRY(hidi_heads_initialise(s->heads, s->options.seed));
-    return hidi_optimizer_init(&s->head_optimizer, &s->heads->params, &s->options.adamw);
+    return hidi_adversary_from_file(&s->adversary, file);
 }
 
 static hidi_status begin(hidi_stage2 *s, const hidi_dit *student, const hidi_dataset *data,
@@ -363,13 +278,15 @@ static hidi_status begin(hidi_stage2 *s, const hidi_dit *student, const hidi_dat
     HIDI_TRY(hidi_dit_copy(&s->fake, s->teacher));
     HIDI_TRY(hidi_optimizer_init(&s->student_optimizer, &s->student->params, &o->adamw));
     HIDI_TRY(hidi_optimizer_init(&s->fake_optimizer, &s->fake->params, &o->adamw));
-    if (o->adversary_weight > 0)
-        HIDI_TRY(init_heads(s));
+    const bool reads_fake = o->backbone == HIDI_BACKBONE_FAKE;
+    HIDI_TRY(hidi_adversary_init(&s->adversary, &o->adversary, reads_fake ? s->fake : s->teacher,
+                                 reads_fake, &o->adamw, o->seed));
+    hidi_heads *heads = s->adversary.heads;
     s->task = (hidi_task){.label = "stage 2", .columns = columns, .settings = settings,
                           .data = data, .seed = o->seed, .batch = o->batch,
                           .micro_batch = o->micro_batch,
                           .trained = {&s->fake->params, &s->student->params,
-                                      s->heads ? &s->heads->params : NULL},
+                                      heads != NULL ? &heads->params : NULL},
                           .self = s, .accumulate = accumulate, .update = update,
                           .to_file = to_file, .from_file = from_file};
     return HIDI_OK;
@@ -400,8 +317,7 @@ void hidi_stage2_destroy(hidi_stage2 *s)
         return;
     hidi_optimizer_free(&s->student_optimizer);
     hidi_optimizer_free(&s->fake_optimizer);
-    hidi_optimizer_free(&s->head_optimizer);
-    hidi_heads_destroy(s->heads);
+    hidi_adversary_free(&s->adversary);
     hidi_dit_destroy(s->fake);
     hidi_dit_destroy(s->average);
     hidi_dit_destroy(s->student);
@@ -430,7 +346,7 @@ const hidi_dit *hidi_stage2_fake(const hidi_stage2 *s)
 
 const hidi_heads *hidi_stage2_heads(const hidi_stage2 *s)
 {
-    return s->heads;
+    return s->adversary.heads;
 }
 
 hidi_dit *hidi_stage2_take_result(hidi_stage2 *s)

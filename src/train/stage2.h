@@ -3,8 +3,8 @@
 #define HIDI_TRAIN_STAGE2_H
 
 #include "batch.h"
-#include "../method/heads.h"
 #include "../method/meanflow.h"
+#include "adversary.h"
 #include "optimizer.h"
 #include "loop.h"
 
@@ -19,26 +19,22 @@ typedef struct hidi_stage2_options {
     long generator_every;        /* k: fake score and heads step in every iteration, G in every
                                   * k-th                                                       */
     hidi_time_options time;      /* t of the distribution matching and of the fake score       */
-    double adversary_weight;     /* lambda_adv; 0: no adversary at all                         */
+    hidi_adversary_options adversary;
     double discriminator_weight; /* w_D: scales all of the discriminator's loss, R1 included, beside
                                   * the fake score's; > 0.  It matters where the fake score is the
                                   * backbone: by it the fake score weighs telling G's images from
                                   * real ones against knowing their velocity (DMD2: 0.01).  With the
                                   * teacher as the backbone it only scales the heads' gradients, to
                                   * which AdamW is blind but for clipping and eps              */
-    hidi_time_options adversary_time; /* the adversary's own range of noise levels             */
-    int adversarial;             /* a hidi_adversarial                                         */
     int backbone;                /* a hidi_backbone: whose features the heads read.  The fake
                                   * score, if it is the backbone, also learns from the heads'
                                   * loss, as in DMD2                                           */
-    double r1_weight, r1_sigma;  /* approximate R1; 0: off                                     */
-    hidi_heads_config heads;
     double td_weight;            /* lambda_td of a retained MeanFlow loss; 0: off              */
     hidi_interval_options interval;
     hidi_meanflow_options meanflow;
     hidi_adamw adamw;
     hidi_schedule schedule;      /* of the generator                                           */
-    double fake_rate, head_rate; /* learning rates, relative to the generator's                */
+    double fake_rate;            /* the fake score's learning rate, relative to the generator's */
 } hidi_stage2_options;
 
 /* The defaults of the command, chosen on the validation split of shapes (docs/results.md) [ours],
@@ -48,20 +44,16 @@ typedef struct hidi_stage2_options {
  *     guidance 1.25
  *     generator_every 2                [base: DMD2 has 5]
  *     time U(0.35, 0.98)               [base: U(0.02, 0.98)]; matching below 0.35 removes detail
- *     adversary_weight 0.005           DMD2 has 3e-3 at 64 x 64; it is tuned for each resolution
+ *     adversary: weight 0.005          DMD2 has 3e-3 at 64 x 64; it is tuned for each resolution
  *     discriminator_weight 1           [base: DMD2 has 0.01, on the fake score's features]
- *     adversary_time U(0, 0.3)         it is to look at the detail, which more noise covers
- *     non-saturating [base: DMD2], on the teacher's features (DMD2: the fake score's)
- *     heads: awd after blocks 1 and 3 (of the default 4), key_width 32, not conditional
- *     r1_weight 0, r1_sigma 0.05 once it is not
+ *     on the teacher's features        [base: DMD2 has the fake score's]
  *     td_weight 0.05; interval and meanflow as in stage 1
  *     fake_rate 2, head_rate 10        both must follow a generator that moves
  *     adamw                            hidi_adamw_defaults()
  *     seed 3                           neither the teacher's nor stage 1's */
 hidi_stage2_options hidi_stage2_defaults(void);
 
-/* HIDI_BAD_ARGUMENT, naming the option, for what makes no sense (train/options.h).  heads is only
- * looked at if there is an adversary. */
+/* HIDI_BAD_ARGUMENT, naming the option, for what makes no sense (train/options.h). */
 hidi_status hidi_stage2_check(const hidi_stage2_options *options);
 
 /* The training of one generator. */

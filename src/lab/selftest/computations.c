@@ -268,15 +268,16 @@ static hidi_status train_stage2(hidi_dit *net, const hidi_dataset *data, vector 
     const hidi_stage2_options options = { .batch = BATCH, .micro_batch = BATCH, .seed = 1,
                                       .ema = 0.99, .guidance = 1.5,
                                       .generator_every = 2, .time = times,
-                                      .adversary_weight = 0.1, .discriminator_weight = 1,
-                                      .adversary_time = times,
+                                      .adversary = { .weight = 0.1, .time = times,
+                                                     .head_rate = 1,
+                                                     .heads = { .kind = HIDI_HEAD_AWD, .n = 2,
+                                                                .block = { 0, 1 },
+                                                                .key_width = 8 } },
+                                      .discriminator_weight = 1,
                                       .backbone = HIDI_BACKBONE_TEACHER,
-                                      .heads = { .kind = HIDI_HEAD_AWD, .n = 2,
-                                                 .block = { 0, 1 }, .key_width = 8 },
                                       .interval = interval,
                                       .meanflow = { .guidance = 1.5, .p = 0.5, .c = 1 },
-                                      .adamw = adamw, .schedule = schedule, .fake_rate = 1,
-                                      .head_rate = 1 };
+                                      .adamw = adamw, .schedule = schedule, .fake_rate = 1 };
     hidi_stage2 *training;
     hidi_dit *student;
 
