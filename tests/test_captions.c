@@ -98,14 +98,11 @@ static hidi_dataset *open_scenes(uint64_t seed)
 /* The caption as text. */
 static char *caption_of(const hidi_captions *c, int32_t i, char *text, size_t size)
 {
-    text[0] = '\0';
-    for (int32_t k = 0; k < c->length[i]; k++) {
-        const char *word = c->words;
-        for (int32_t n = HIDI_FIRST_WORD; n < c->token[(size_t)i * c->most + (size_t)k]; n++)
-            word = strchr(word, ' ') + 1;
-        const size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%.*s", k ? " " : "", (int)strcspn(word, " "), word);
-    }
+    char *whole = hidi_captions_text(c, (size_t)i);
+    ck_assert_ptr_nonnull(whole);
+    ck_assert_uint_lt(strlen(whole), size);
+    strcpy(text, whole);
+    free(whole);
     return text;
 }
 
@@ -237,6 +234,9 @@ static void write_captions(const char *folder, int form)
 START_TEST(folders_have_captions)
 {
     static const char *const names[] = {"lines", "table", "texts"};
+    static const char *const as_read[3][2] = {{"a face 0", "a face 1"},
+                                              {"a \"face,\" 0", "a \"face,\" 1"},
+                                              {"A face 0\n", "A face 1\n"}};
     char folder[512], text[128];
     hidi_dataset *data;
     static hidi_real image[PIXELS];
@@ -248,9 +248,16 @@ START_TEST(folders_have_captions)
     ck_assert_str_eq(data->captions->words, "a face 0 1 2");
     ck_assert_uint_eq(data->captions->most, 3);
     data->get(data, HIDI_TRAIN, 4, image, &y);
-    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), "a face 1");
+    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), as_read[_i][1]);
     data->get(data, HIDI_TEST, 0, image, &y); /* 09.png */
-    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), "a face 0");
+    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), as_read[_i][0]);
+    ck_assert_int_eq(hidi_dataset_asked(data, 0), y);
+    ck_assert_int_eq(hidi_dataset_asked(data, 1), y);
+    hidi_captions words = *data->captions;
+    words.text = NULL;
+    ck_assert_str_eq(caption_of(&words, y, text, sizeof text), "a face 0");
+    words.words = NULL;
+    ck_assert_str_eq(caption_of(&words, y, text, sizeof text), "");
     ck_assert_uint_eq(data->n_classes, 4); /* other, 0, 1, 2 */
     ck_assert_int_eq(hidi_dataset_class(data, y), 1);
     hidi_dataset_close(data);
@@ -409,8 +416,8 @@ static double loss_of(hidi_tape *tape, point *p, bool gradients)
     return (double)value;
 }
 
-/* Along a random direction of the weights, which the text encoder's and the null caption's are among,
- * the gradient is the central difference, whose error is of order step^2. */
+/* Along a random direction of the weights, which the text encoder's and the null caption's are
+ * among, the gradient is the central difference, whose error is of order step^2. */
 START_TEST(gradients_are_differences)
 {
     point p;
