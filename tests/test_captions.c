@@ -12,6 +12,8 @@
 
 #include "core/random.h"
 #include "data/dataset.h"
+#include "data/caption_list.h"
+#include "data/readers.h"
 #include "data/words.h"
 #include "each_backend.h"
 #include "io/atomic_file.h"
@@ -176,12 +178,17 @@ END_TEST
 
 enum { PICTURES = 12 };
 
+static void write_bytes(const char *path, const void *bytes, size_t n)
+{
+    FILE *out = fopen(path, "wb");
+    ck_assert_ptr_nonnull(out);
+    ck_assert_uint_eq(fwrite(bytes, 1, n, out), n);
+    ck_assert_int_eq(fclose(out), 0);
+}
+
 static void write_text(const char *path, const char *text)
 {
-    FILE *out = fopen(path, "w");
-    ck_assert_ptr_nonnull(out);
-    ck_assert_int_ge(fputs(text, out), 0);
-    ck_assert_int_eq(fclose(out), 0);
+    write_bytes(path, text, strlen(text));
 }
 
 /* PICTURES of 16 x 16, 00.png ..., in a folder of their own. */
@@ -301,6 +308,71 @@ START_TEST(folders_of_bad_captions_are_refused)
     assert_no_data(folder, "metadata.jsonl: line 2: no text \"text\"");
     write_text(path, "{\n");
     assert_no_data(folder, "metadata.jsonl: line 1:");
+}
+END_TEST
+
+/* --- damaged captions ------------------------------------------------------------------------- */
+
+/* An error that names the folder, or captions of words that are all in the vocabulary, and that
+ * are the same words again when the caption's text is read. */
+static bool captions_are_refused(const char *folder, const hidi_name_list *names)
+{
+    hidi_name_list text;
+    hidi_dataset *data = calloc(1, sizeof *data);
+    ck_assert_ptr_nonnull(data);
+    hidi_status status = hidi_captions_of_pictures(&text, folder, names);
+    if (status == HIDI_OK)
+        status = hidi_captions_attach(data, folder, names, &text);
+    if (status != HIDI_OK)
+        ck_assert_msg(strstr(hidi_error_message(), folder) != NULL, "%s", hidi_error_message());
+    for (size_t i = 0; status == HIDI_OK && i < names->n; i++) {
+        const hidi_captions *c = data->captions;
+        int32_t token[HIDI_MOST_CAPTION_WORDS], length;
+        char *again = hidi_captions_text(c, i);
+        ck_assert_ptr_nonnull(again);
+        ck_assert(c->length[i] >= 1 && (size_t)c->length[i] <= c->most);
+        ok(hidi_words_read(c->words, again, c->most, token, &length, NULL));
+        ck_assert_int_eq(length, c->length[i]);
+        for (int32_t k = 0; k < length; k++) {
+            ck_assert_int_ge(token[k], HIDI_FIRST_WORD);
+            ck_assert_int_eq(token[k], c->token[i * c->most + (size_t)k]);
+        }
+        free(again);
+    }
+    hidi_name_list_free(&text);
+    hidi_dataset_close(data);
+    return status != HIDI_OK;
+}
+
+/* Lines, a table and texts, cut short anywhere and with any byte changed.  Pictures are not read,
+ * so that only their names matter. */
+START_TEST(damaged_captions_do_no_harm)
+{
+    static const char *const files[] = {"metadata.jsonl", "metadata.csv", "09.txt"};
+    static const unsigned char change[] = {1, 2, 4, 16, 32, 128, 255};
+    char folder[512], path[1024];
+    unsigned char *bytes;
+    size_t n, refused = 0, changes = 0;
+    hidi_name_list names;
+    write_captions(picture_folder("damaged", folder, sizeof folder), _i);
+    ok(hidi_list_folder(&names, folder, HIDI_LIST_PICTURES));
+    ck_assert(!captions_are_refused(folder, &names));
+    ok(hidi_read_file(file_in(folder, files[_i], path, sizeof path), &bytes, &n));
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < sizeof change; k++, changes++) {
+            bytes[i] ^= change[k];
+            write_bytes(path, bytes, n);
+            refused += captions_are_refused(folder, &names);
+            bytes[i] ^= change[k];
+        }
+    ck_assert(refused > 0 && refused < changes);
+    for (size_t length = 0; length < n; length++) {
+        write_bytes(path, bytes, length);
+        const bool is_refused = captions_are_refused(folder, &names);
+        ck_assert(_i == 2 || is_refused || length + 3 >= n); /* the end of the last line may lack */
+    }
+    free(bytes);
+    hidi_name_list_free(&names);
 }
 END_TEST
 
@@ -647,6 +719,7 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, scenes_of_other_sizes_are_refused);
     tcase_add_loop_test(tcase, folders_have_captions, 0, 3);
     tcase_add_test(tcase, folders_of_bad_captions_are_refused);
+    tcase_add_loop_test(tcase, damaged_captions_do_no_harm, 0, 3);
     tcase_add_loop_test(tcase, velocities_are_pytorchs, 0, 2);
     tcase_add_loop_test(tcase, gradients_are_differences, 0, 2);
     tcase_add_loop_test(tcase, padding_is_not_read, 0, 2);

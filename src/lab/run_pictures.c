@@ -134,8 +134,8 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
 
 size_t hidi_heat_images(const hidi_session *session, const hidi_dataset *data)
 {
-    const long rows = session->settings.eval.grid_rows;
-    return hidi_picture_columns(data->n_classes) * (size_t)(rows < 2 ? rows : 2);
+    const long drawn = session->settings.eval.grid_rows;
+    return hidi_picture_columns(data->n_classes) * (size_t)(drawn < 2 ? drawn : 2);
 }
 
 hidi_status hidi_write_run_pictures(hidi_run_pictures *p)
