@@ -134,7 +134,7 @@ hidi_status hidi_print_asked(FILE *out, const hidi_dataset *data, size_t n)
 {
     if (data->captions == NULL)
         return HIDI_OK;
-    fputs("<details><summary>Their captions, row by row</summary><ol class=\"asked\">\n", out);
+    fputs("<details open><summary>Their captions, row by row</summary><ol class=\"asked\">\n", out);
     for (size_t i = 0; i < n; i++) {
         fputs("<li dir=\"auto\">", out);
         HIDI_TRY(hidi_print_caption(out, data, i));

@@ -15,8 +15,8 @@
 hidi_status hidi_print_compared(FILE *out, const hidi_report *report);
 hidi_status hidi_print_others(FILE *out, const hidi_report *report);
 
-/* The captions of samples number 0 .. n - 1 as a numbered list, folded up; of a data set without
- * captions, nothing. */
+/* The captions of samples number 0 .. n - 1 as a numbered list that can be folded up; of a data set
+ * without captions, nothing. */
 hidi_status hidi_print_asked(FILE *out, const hidi_dataset *data, size_t n);
 
 /* The caption of sample number i. */

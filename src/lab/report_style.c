@@ -48,7 +48,7 @@ const char hidi_report_style[] =
     ".card img{display:block;width:100%}.card small{display:block;color:var(--dim);"
     "font-size:.75rem;line-height:1.2;margin-top:.2rem}"
     ".card figcaption{color:var(--ink);font-size:1rem;margin-top:.2rem;overflow-wrap:anywhere}"
-    ".asked{font-size:.9rem;margin:.5rem 0}\n"
+    ".asked{font-size:.9rem;margin:.5rem 0;columns:13rem}\n"
     ".film{display:grid;gap:3px;margin:1rem 0;align-items:center}"
     ".film img{display:block;width:100%}"
     ".film .row{grid-column:1/-1;margin-top:.6rem;font-size:.9rem}"
