@@ -48,7 +48,8 @@ START_TEST(words_are_numbered)
     int32_t token[6], length;
     hidi_unknown_words unknown = {0};
     ck_assert_uint_eq(hidi_words_rows(vocabulary), 6);
-    ok(hidi_words_read(vocabulary, " A Red, round circle! Caf\xc3\xa9", 6, token, &length, &unknown));
+    ok(hidi_words_read(vocabulary, " A Red, round circle! Caf\xc3\xa9", 6, token, &length,
+                       &unknown));
     ck_assert_int_eq(length, 5);
     const int32_t expected[] = {2, 3, HIDI_UNKNOWN_WORD, 4, 5};
     ck_assert_mem_eq(token, expected, sizeof expected);
@@ -227,7 +228,8 @@ static void write_captions(const char *folder, int form)
             snprintf(all + used, sizeof all - used,
                      "{\"file_name\": \"%02d.png\", \"text\": \"a face %d\"}\n", i, i % 3);
         else if (form == 1)
-            snprintf(all + used, sizeof all - used, "\"a \"\"face,\"\" %d\",%02d.png,3\r\n", i % 3, i);
+            snprintf(all + used, sizeof all - used, "\"a \"\"face,\"\" %d\",%02d.png,3\r\n", i % 3,
+                     i);
         snprintf(name, sizeof name, "%02d.txt", i);
         char text[32];
         snprintf(text, sizeof text, "A face %d\n", i % 3);
@@ -235,7 +237,8 @@ static void write_captions(const char *folder, int form)
             write_text(file_in(folder, name, path, sizeof path), text);
     }
     if (form < 2)
-        write_text(file_in(folder, form ? "metadata.csv" : "metadata.jsonl", path, sizeof path), all);
+        write_text(file_in(folder, form ? "metadata.csv" : "metadata.jsonl", path, sizeof path),
+                   all);
 }
 
 START_TEST(folders_have_captions)
@@ -459,7 +462,8 @@ START_TEST(velocities_are_pytorchs)
     hidi_real v[B * IMAGE], dv[B * IMAGE];
     read_point(&p, _i);
     hidi_tape *tape = hidi_tape_create(backend);
-    hidi_var *z = hidi_constant(tape, images(), p.z), *t = hidi_constant(tape, hidi_shape1(B), p.t);
+    hidi_var *z = hidi_constant(tape, images(), p.z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p.t);
     z = hidi_dual(tape, z, hidi_constant(tape, images(), p.dz));
     t = hidi_dual(tape, t, hidi_constant(tape, hidi_shape1(B), p.dt));
     hidi_var *out = hidi_dit_velocity(tape, p.dit, true, z, t, NULL, &p.y);
@@ -478,7 +482,8 @@ static double loss_of(hidi_tape *tape, point *p, bool gradients)
 {
     hidi_real value;
     hidi_tape_reset(tape);
-    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    hidi_var *z = hidi_constant(tape, images(), p->z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p->t);
     hidi_var *out = hidi_dit_velocity(tape, p->dit, !gradients, z, t, NULL, &p->y);
     hidi_var *loss = hidi_mean(tape, hidi_square(tape, out));
     ok(hidi_tape_status(tape));
@@ -575,7 +580,8 @@ END_TEST
 static void assert_unfit(const point *p, const hidi_condition *y, const char *why)
 {
     hidi_tape *tape = hidi_tape_create(backend);
-    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    hidi_var *z = hidi_constant(tape, images(), p->z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p->t);
     ck_assert_msg(hidi_dit_velocity(tape, p->dit, true, z, t, NULL, y) == NULL, "not refused: %s",
                   why);
     ck_assert_int_ne(hidi_tape_status(tape), HIDI_OK);

@@ -50,9 +50,9 @@ struct hidi_dataset {
  *   "scenes"   procedural pictures with captions (scenes.c has their grammar), otherwise like
  *              "shapes", from a size of 16
  *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ...,
- *              or with a dot, train-images.idx3-ubyte), or EMNIST's: path is then the folder and the
- *              beginning of their names, FOLDER/emnist-letters.  If path mentions emnist, there are
- *              26 classes with "letters" in its last part, 47 with "balanced" or "bymerge" and 62
+ *              or with a dot, train-images.idx3-ubyte), or EMNIST's: path is then the folder and
+ *              the beginning of their names, FOLDER/emnist-letters.  If path mentions emnist, there
+ *              are 26 classes with "letters" in its last part, 47 with "balanced" or "bymerge" and 62
  *              with "byclass"; otherwise there are 10
  *   "cifar10"  a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin
  *   "folder"   path/train/CLASS and path/test/CLASS, or path/CLASS, of which every tenth image of a
@@ -61,7 +61,8 @@ struct hidi_dataset {
  *              numbered in turns, one of each class; they have 3 channels if any of them has
  *   "captions" pictures of a folder, each with a caption: path/metadata.jsonl ({"file_name": ...,
  *              "text": ...} a line), path/metadata.csv (columns file_name, text), or NAME.txt
- *              beside NAME.png.  Every tenth (in name order) is the test split
+ *              beside NAME.png.  Every tenth (in name order) is the test split, and sample i is
+ *              asked for the caption of test picture i
  *   "latents"  a file of hidi encode: images are latents (of any channels, and not in [-1, 1]),
  *              times the autoencoder's scale, drawn as hidi_dataset_open_latents says
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
