@@ -14,8 +14,10 @@ ${CC:-cc} -std=c99 -E "$top/src/hidi.h" | awk -v top="$top" '
         for (i = 1; i <= length(line); i++) {
             c = substr(line, i, 1)
             if (c == "{") depth++
-            else if (c == "}") depth--
-            else if (c == ";" && depth == 0) {
+            else if (c == "}") {
+                if (--depth == 0 && text ~ /\) *$/)
+                    text = "" # of an inline function
+            } else if (c == ";" && depth == 0) {
                 declare(text)
                 text = ""
             } else if (depth == 0)

@@ -12,6 +12,8 @@
 
 #include "core/random.h"
 #include "data/dataset.h"
+#include "data/caption_list.h"
+#include "data/readers.h"
 #include "data/words.h"
 #include "each_backend.h"
 #include "io/atomic_file.h"
@@ -46,7 +48,8 @@ START_TEST(words_are_numbered)
     int32_t token[6], length;
     hidi_unknown_words unknown = {0};
     ck_assert_uint_eq(hidi_words_rows(vocabulary), 6);
-    ok(hidi_words_read(vocabulary, " A Red, round circle! Caf\xc3\xa9", 6, token, &length, &unknown));
+    ok(hidi_words_read(vocabulary, " A Red, round circle! Caf\xc3\xa9", 6, token, &length,
+                       &unknown));
     ck_assert_int_eq(length, 5);
     const int32_t expected[] = {2, 3, HIDI_UNKNOWN_WORD, 4, 5};
     ck_assert_mem_eq(token, expected, sizeof expected);
@@ -98,14 +101,11 @@ static hidi_dataset *open_scenes(uint64_t seed)
 /* The caption as text. */
 static char *caption_of(const hidi_captions *c, int32_t i, char *text, size_t size)
 {
-    text[0] = '\0';
-    for (int32_t k = 0; k < c->length[i]; k++) {
-        const char *word = c->words;
-        for (int32_t n = HIDI_FIRST_WORD; n < c->token[(size_t)i * c->most + (size_t)k]; n++)
-            word = strchr(word, ' ') + 1;
-        const size_t used = strlen(text);
-        snprintf(text + used, size - used, "%s%.*s", k ? " " : "", (int)strcspn(word, " "), word);
-    }
+    char *whole = hidi_captions_text(c, (size_t)i);
+    ck_assert_ptr_nonnull(whole);
+    ck_assert_uint_lt(strlen(whole), size);
+    strcpy(text, whole);
+    free(whole);
     return text;
 }
 
@@ -179,12 +179,17 @@ END_TEST
 
 enum { PICTURES = 12 };
 
+static void write_bytes(const char *path, const void *bytes, size_t n)
+{
+    FILE *out = fopen(path, "wb");
+    ck_assert_ptr_nonnull(out);
+    ck_assert_uint_eq(fwrite(bytes, 1, n, out), n);
+    ck_assert_int_eq(fclose(out), 0);
+}
+
 static void write_text(const char *path, const char *text)
 {
-    FILE *out = fopen(path, "w");
-    ck_assert_ptr_nonnull(out);
-    ck_assert_int_ge(fputs(text, out), 0);
-    ck_assert_int_eq(fclose(out), 0);
+    write_bytes(path, text, strlen(text));
 }
 
 /* PICTURES of 16 x 16, 00.png ..., in a folder of their own. */
@@ -223,7 +228,8 @@ static void write_captions(const char *folder, int form)
             snprintf(all + used, sizeof all - used,
                      "{\"file_name\": \"%02d.png\", \"text\": \"a face %d\"}\n", i, i % 3);
         else if (form == 1)
-            snprintf(all + used, sizeof all - used, "\"a \"\"face,\"\" %d\",%02d.png,3\r\n", i % 3, i);
+            snprintf(all + used, sizeof all - used, "\"a \"\"face,\"\" %d\",%02d.png,3\r\n", i % 3,
+                     i);
         snprintf(name, sizeof name, "%02d.txt", i);
         char text[32];
         snprintf(text, sizeof text, "A face %d\n", i % 3);
@@ -231,12 +237,16 @@ static void write_captions(const char *folder, int form)
             write_text(file_in(folder, name, path, sizeof path), text);
     }
     if (form < 2)
-        write_text(file_in(folder, form ? "metadata.csv" : "metadata.jsonl", path, sizeof path), all);
+        write_text(file_in(folder, form ? "metadata.csv" : "metadata.jsonl", path, sizeof path),
+                   all);
 }
 
 START_TEST(folders_have_captions)
 {
     static const char *const names[] = {"lines", "table", "texts"};
+    static const char *const as_read[3][2] = {{"a face 0", "a face 1"},
+                                              {"a \"face,\" 0", "a \"face,\" 1"},
+                                              {"A face 0\n", "A face 1\n"}};
     char folder[512], text[128];
     hidi_dataset *data;
     static hidi_real image[PIXELS];
@@ -248,9 +258,16 @@ START_TEST(folders_have_captions)
     ck_assert_str_eq(data->captions->words, "a face 0 1 2");
     ck_assert_uint_eq(data->captions->most, 3);
     data->get(data, HIDI_TRAIN, 4, image, &y);
-    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), "a face 1");
+    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), as_read[_i][1]);
     data->get(data, HIDI_TEST, 0, image, &y); /* 09.png */
-    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), "a face 0");
+    ck_assert_str_eq(caption_of(data->captions, y, text, sizeof text), as_read[_i][0]);
+    ck_assert_int_eq(hidi_dataset_asked(data, 0), y);
+    ck_assert_int_eq(hidi_dataset_asked(data, 1), y);
+    hidi_captions words = *data->captions;
+    words.text = NULL;
+    ck_assert_str_eq(caption_of(&words, y, text, sizeof text), "a face 0");
+    words.words = NULL;
+    ck_assert_str_eq(caption_of(&words, y, text, sizeof text), "");
     ck_assert_uint_eq(data->n_classes, 4); /* other, 0, 1, 2 */
     ck_assert_int_eq(hidi_dataset_class(data, y), 1);
     hidi_dataset_close(data);
@@ -294,6 +311,71 @@ START_TEST(folders_of_bad_captions_are_refused)
     assert_no_data(folder, "metadata.jsonl: line 2: no text \"text\"");
     write_text(path, "{\n");
     assert_no_data(folder, "metadata.jsonl: line 1:");
+}
+END_TEST
+
+/* --- damaged captions ------------------------------------------------------------------------- */
+
+/* An error that names the folder, or captions of words that are all in the vocabulary, and that
+ * are the same words again when the caption's text is read. */
+static bool captions_are_refused(const char *folder, const hidi_name_list *names)
+{
+    hidi_name_list text;
+    hidi_dataset *data = calloc(1, sizeof *data);
+    ck_assert_ptr_nonnull(data);
+    hidi_status status = hidi_captions_of_pictures(&text, folder, names);
+    if (status == HIDI_OK)
+        status = hidi_captions_attach(data, folder, names, &text);
+    if (status != HIDI_OK)
+        ck_assert_msg(strstr(hidi_error_message(), folder) != NULL, "%s", hidi_error_message());
+    for (size_t i = 0; status == HIDI_OK && i < names->n; i++) {
+        const hidi_captions *c = data->captions;
+        int32_t token[HIDI_MOST_CAPTION_WORDS], length;
+        char *again = hidi_captions_text(c, i);
+        ck_assert_ptr_nonnull(again);
+        ck_assert(c->length[i] >= 1 && (size_t)c->length[i] <= c->most);
+        ok(hidi_words_read(c->words, again, c->most, token, &length, NULL));
+        ck_assert_int_eq(length, c->length[i]);
+        for (int32_t k = 0; k < length; k++) {
+            ck_assert_int_ge(token[k], HIDI_FIRST_WORD);
+            ck_assert_int_eq(token[k], c->token[i * c->most + (size_t)k]);
+        }
+        free(again);
+    }
+    hidi_name_list_free(&text);
+    hidi_dataset_close(data);
+    return status != HIDI_OK;
+}
+
+/* Lines, a table and texts, cut short anywhere and with any byte changed.  Pictures are not read,
+ * so that only their names matter. */
+START_TEST(damaged_captions_do_no_harm)
+{
+    static const char *const files[] = {"metadata.jsonl", "metadata.csv", "09.txt"};
+    static const unsigned char change[] = {1, 2, 4, 16, 32, 128, 255};
+    char folder[512], path[1024];
+    unsigned char *bytes;
+    size_t n, refused = 0, changes = 0;
+    hidi_name_list names;
+    write_captions(picture_folder("damaged", folder, sizeof folder), _i);
+    ok(hidi_list_folder(&names, folder, HIDI_LIST_PICTURES));
+    ck_assert(!captions_are_refused(folder, &names));
+    ok(hidi_read_file(file_in(folder, files[_i], path, sizeof path), &bytes, &n));
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < sizeof change; k++, changes++) {
+            bytes[i] ^= change[k];
+            write_bytes(path, bytes, n);
+            refused += captions_are_refused(folder, &names);
+            bytes[i] ^= change[k];
+        }
+    ck_assert(refused > 0 && refused < changes);
+    for (size_t length = 0; length < n; length++) {
+        write_bytes(path, bytes, length);
+        const bool is_refused = captions_are_refused(folder, &names);
+        ck_assert(_i == 2 || is_refused || length + 3 >= n); /* the end of the last line may lack */
+    }
+    free(bytes);
+    hidi_name_list_free(&names);
 }
 END_TEST
 
@@ -380,7 +462,8 @@ START_TEST(velocities_are_pytorchs)
     hidi_real v[B * IMAGE], dv[B * IMAGE];
     read_point(&p, _i);
     hidi_tape *tape = hidi_tape_create(backend);
-    hidi_var *z = hidi_constant(tape, images(), p.z), *t = hidi_constant(tape, hidi_shape1(B), p.t);
+    hidi_var *z = hidi_constant(tape, images(), p.z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p.t);
     z = hidi_dual(tape, z, hidi_constant(tape, images(), p.dz));
     t = hidi_dual(tape, t, hidi_constant(tape, hidi_shape1(B), p.dt));
     hidi_var *out = hidi_dit_velocity(tape, p.dit, true, z, t, NULL, &p.y);
@@ -399,7 +482,8 @@ static double loss_of(hidi_tape *tape, point *p, bool gradients)
 {
     hidi_real value;
     hidi_tape_reset(tape);
-    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    hidi_var *z = hidi_constant(tape, images(), p->z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p->t);
     hidi_var *out = hidi_dit_velocity(tape, p->dit, !gradients, z, t, NULL, &p->y);
     hidi_var *loss = hidi_mean(tape, hidi_square(tape, out));
     ok(hidi_tape_status(tape));
@@ -409,8 +493,8 @@ static double loss_of(hidi_tape *tape, point *p, bool gradients)
     return (double)value;
 }
 
-/* Along a random direction of the weights, which the text encoder's and the null caption's are among,
- * the gradient is the central difference, whose error is of order step^2. */
+/* Along a random direction of the weights, which the text encoder's and the null caption's are
+ * among, the gradient is the central difference, whose error is of order step^2. */
 START_TEST(gradients_are_differences)
 {
     point p;
@@ -496,7 +580,8 @@ END_TEST
 static void assert_unfit(const point *p, const hidi_condition *y, const char *why)
 {
     hidi_tape *tape = hidi_tape_create(backend);
-    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    hidi_var *z = hidi_constant(tape, images(), p->z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p->t);
     ck_assert_msg(hidi_dit_velocity(tape, p->dit, true, z, t, NULL, y) == NULL, "not refused: %s",
                   why);
     ck_assert_int_ne(hidi_tape_status(tape), HIDI_OK);
@@ -640,6 +725,7 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, scenes_of_other_sizes_are_refused);
     tcase_add_loop_test(tcase, folders_have_captions, 0, 3);
     tcase_add_test(tcase, folders_of_bad_captions_are_refused);
+    tcase_add_loop_test(tcase, damaged_captions_do_no_harm, 0, 3);
     tcase_add_loop_test(tcase, velocities_are_pytorchs, 0, 2);
     tcase_add_loop_test(tcase, gradients_are_differences, 0, 2);
     tcase_add_loop_test(tcase, padding_is_not_read, 0, 2);

@@ -213,6 +213,74 @@ START_TEST(bad_values_are_refused)
 }
 END_TEST
 
+/* --- damaged files ---------------------------------------------------------------------------- */
+
+static unsigned char *bytes_of(const char *path, size_t *n)
+{
+    unsigned char *bytes;
+    ok(hidi_read_file(path, &bytes, n));
+    return bytes;
+}
+
+/* An error that names the file, or a valid set: lengths within L, and numbers. */
+static bool is_refused(const char *path)
+{
+    hidi_embeddings e;
+    const hidi_status status = hidi_embeddings_open(&e, path);
+    if (status != HIDI_OK) {
+        ck_assert_msg(strstr(hidi_error_message(), path) != NULL, "%s", hidi_error_message());
+        hidi_embeddings_close(&e);
+        return true;
+    }
+    const hidi_captions *c = &e.captions;
+    hidi_real *x = malloc(c->most * c->width * sizeof *x);
+    ck_assert_ptr_nonnull(x);
+    for (size_t i = 0; i < c->n; i++) {
+        ck_assert(c->length[i] >= 0 && (size_t)c->length[i] <= c->most);
+        hidi_captions_embedding(c, i, x);
+        for (size_t k = 0; k < (size_t)c->length[i] * c->width; k++)
+            ck_assert(isfinite((double)x[k]));
+    }
+    for (size_t k = 0; k < c->null_length * c->width; k++)
+        ck_assert(isfinite((double)c->null[k]));
+    free(x);
+    hidi_embeddings_close(&e);
+    return false;
+}
+
+START_TEST(files_cut_short_are_refused)
+{
+    const content c = good();
+    size_t n;
+    unsigned char *bytes = bytes_of(write_content(&c, HIDI_F16, _i == 1), &n);
+    for (size_t length = 0; length < n; length++) {
+        scratch_write("cut", bytes, length);
+        ck_assert_msg(is_refused(scratch("cut")), "%zu of %zu bytes", length, n);
+    }
+    scratch_write("cut", bytes, n);
+    ck_assert(!is_refused(scratch("cut")));
+    free(bytes);
+}
+END_TEST
+
+START_TEST(changed_bytes_do_no_harm)
+{
+    static const unsigned char change[] = {1, 16, 128, 255};
+    const content c = good();
+    size_t n, refused = 0;
+    unsigned char *bytes = bytes_of(write_content(&c, HIDI_F16, _i == 1), &n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < sizeof change; k++) {
+            bytes[i] ^= change[k];
+            scratch_write("changed", bytes, n);
+            refused += is_refused(scratch("changed"));
+            bytes[i] ^= change[k];
+        }
+    ck_assert_uint_gt(refused, 0);
+    free(bytes);
+}
+END_TEST
+
 /* --- a data set ------------------------------------------------------------------------------- */
 
 /* n pictures of 16 x 16, 00.png ..., without captions, in a folder of their own. */
@@ -485,6 +553,8 @@ static void add(TCase *tcase)
     tcase_add_test(tcase, bad_shapes_are_refused);
     tcase_add_loop_test(tcase, sizes_are_limited, 0, 2);
     tcase_add_test(tcase, bad_values_are_refused);
+    tcase_add_loop_test(tcase, files_cut_short_are_refused, 0, 2);
+    tcase_add_loop_test(tcase, changed_bytes_do_no_harm, 0, 2);
     tcase_add_test(tcase, data_sets_have_them);
     tcase_add_test(tcase, data_sets_that_do_not_fit_are_refused);
     tcase_add_test(tcase, networks_read_files);

@@ -6,16 +6,17 @@
 #include "autograd/op.h"
 #include "autograd/ops.h"
 
-/* cross_attention: for each sample b and head, with Q [T, Dh] from q [B, T, H, Dh], and K, V [l, Dh]
- * the first l = length[b] rows of those from kv [B, L, 2, H, Dh],
+/* cross_attention: for each sample b and head, with Q [T, Dh] from q [B, T, H, Dh], and K, V
+ * [l, Dh] the first l = length[b] rows of those from kv [B, L, 2, H, Dh],
  *
  *   P  = softmax(a Q K^T),  a = 1 / sqrt(Dh),  Y = P V;  Y = 0 where l = 0
  *
  *   dS = a (dQ K^T + Q dK^T),  dY = J dS V + P dV,  J the softmax' Jacobian (symmetric)
  *   gV += P^T gY,  gS = J (gY V^T),  gQ += a gS K,  gK += a gS^T Q
  *
- * Rows from l on are not read and get no gradient, so that no mask is needed: lengths are known to the
- * host.  P [T, l] of each b and h is what forward keeps, in T L elements; the scratch holds dS or gS.
+ * Rows from l on are not read and get no gradient, so that no mask is needed: lengths are known to
+ * the host.  P [T, l] of each b and h is what forward keeps, in T L elements; the scratch holds dS
+ * or gS.
  * Loops: backend/reference/matrix.c, gemm; norm.c, softmax, softmax_jacobian.
  */
 struct cross_attention {

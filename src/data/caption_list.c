@@ -1,4 +1,5 @@
-/* caption_list.c - captions beside pictures are found, checked, and turned into numbers of words. */
+/* caption_list.c - captions beside pictures are found, checked, and turned into numbers of
+ * words. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -184,7 +185,8 @@ struct hidi_caption_list {
     hidi_captions captions;
     hidi_word_counts counts;
     hidi_embeddings embeddings; /* their file, where they are that */
-    int32_t *length, *token, *class_of;
+    int32_t *length, *token, *class_of, *asked;
+    char **text; /* [captions.n] */
 };
 
 void hidi_caption_list_free(hidi_caption_list *list)
@@ -196,6 +198,10 @@ void hidi_caption_list_free(hidi_caption_list *list)
     free(list->length);
     free(list->token);
     free(list->class_of);
+    free(list->asked);
+    for (size_t i = 0; list->text != NULL && i < list->captions.n; i++)
+        free(list->text[i]);
+    free(list->text);
     free(list);
 }
 
@@ -257,12 +263,26 @@ static hidi_status make_list(hidi_dataset *data, const char *path, hidi_caption_
     return HIDI_OK;
 }
 
+/* Copies of these texts, one for each caption. */
+static hidi_status keep_text(hidi_caption_list *list, const char *path, const hidi_name_list *text)
+{
+    list->text = calloc(text->n + 1, sizeof *list->text);
+    if (list->text == NULL)
+        return no_memory(path);
+    for (size_t i = 0; i < text->n; i++)
+        if ((list->text[i] = strdup(text->name[i])) == NULL)
+            return no_memory(path);
+    list->captions.text = (const char *const *)list->text;
+    return HIDI_OK;
+}
+
 hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hidi_name_list *names,
                                  const hidi_name_list *text)
 {
     hidi_caption_list *list = NULL;
     HIDI_TRY(make_list(data, path, &list));
     list->captions.n = text->n;
+    HIDI_TRY(keep_text(list, path, text));
     list->length = calloc(text->n + 1, sizeof *list->length);
     if (list->length == NULL)
         return no_memory(path);
@@ -279,6 +299,20 @@ hidi_status hidi_captions_attach(hidi_dataset *data, const char *path, const hid
     return make_classes(data, list);
 }
 
+hidi_status hidi_captions_ask(hidi_dataset *data, const int32_t *caption, size_t n)
+{
+    hidi_caption_list *list = data->caption_list;
+    int32_t *asked = malloc((n + 1) * sizeof *asked);
+    if (asked == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory for captions");
+    memcpy(asked, caption, n * sizeof *asked);
+    free(list->asked);
+    list->asked = asked;
+    list->captions.asked = asked;
+    list->captions.n_asked = n;
+    return HIDI_OK;
+}
+
 /* --- as embeddings ---------------------------------------------------------------------------- */
 
 /* Whoever wrote the file may have said which pictures it is of. */
@@ -288,8 +322,9 @@ static hidi_status check_names(const hidi_tensor_file *file, const hidi_name_lis
     for (size_t i = 0; name != NULL && i < names->n; i++) {
         const size_t length = strcspn(name, "\n");
         if (strlen(names->name[i]) != length || strncmp(name, names->name[i], length) != 0)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: row %zu is of \"%.*s\" (file_names), and "
-                                               "picture %zu is %s: hidi data --list has their order",
+            return hidi_error(HIDI_BAD_FORMAT,
+                              "%s: row %zu is of \"%.*s\" (file_names), and picture %zu is %s: "
+                              "hidi data --list has their order",
                               file->path, i, length < 200 ? (int)length : 200, name, i,
                               names->name[i]);
         name += length + (name[length] == '\n');
@@ -333,6 +368,7 @@ hidi_status hidi_captions_attach_file(hidi_dataset *data, const char *file, cons
     HIDI_TRY(hidi_embeddings_open(&list->embeddings, file));
     HIDI_TRY(check_rows(&list->embeddings, path, names));
     list->captions = list->embeddings.captions;
+    HIDI_TRY(keep_text(list, path, names));
     list->class_of = calloc(names->n, sizeof *list->class_of);
     if (list->class_of == NULL)
         return no_memory(path);

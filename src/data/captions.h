@@ -22,6 +22,7 @@ typedef struct hidi_captions {
     const hidi_real *null;      /* [null_length, width]: what a new network's null       */
     size_t null_length;         /*   caption starts as; NULL and 0: one token, drawn     */
     const char *words;          /* the vocabulary of token (words.h); NULL: not known    */
+    const char *const *text;    /* [n], as a person reads them; NULL: not known          */
     size_t n_asked;             /* 0: all in turn                                        */
     const int32_t *asked;       /* [n_asked], which samples number 0, 1, ... are of      */
     const int32_t *class_of;    /* [n], what a classifier tells apart; NULL: the caption */
@@ -35,5 +36,9 @@ static inline int32_t hidi_captions_asked(const hidi_captions *list, uint64_t i)
 
 /* The embeddings of caption i, of its tokens alone, into out [length[i], width]. */
 void hidi_captions_embedding(const hidi_captions *list, size_t i, hidi_real *out);
+
+/* Caption i as a person reads it: its text, or else its words; "" where neither is known.  The
+ * caller frees it; NULL: out of memory. */
+char *hidi_captions_text(const hidi_captions *list, size_t i);
 
 #endif

@@ -47,12 +47,12 @@ struct hidi_dataset {
 
 /* Opens a data set:
  *   "shapes"   procedural, path NULL, any image_size from 8 to 4096 (16, 32, 64)
- *   "scenes"   procedural pictures with captions (scenes.c has their grammar), otherwise like "shapes",
- *              from a size of 16
- *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ..., or
- *              with a dot, train-images.idx3-ubyte), or EMNIST's: path is then the folder and the
- *              beginning of their names, FOLDER/emnist-letters.  If path mentions emnist, there are
- *              26 classes with "letters" in its last part, 47 with "balanced" or "bymerge" and 62
+ *   "scenes"   procedural pictures with captions (scenes.c has their grammar), otherwise like
+ *              "shapes", from a size of 16
+ *   "idx"      a folder with MNIST's four files, plain or .gz (train-images-idx3-ubyte[.gz], ...,
+ *              or with a dot, train-images.idx3-ubyte), or EMNIST's: path is then the folder and
+ *              the beginning of their names, FOLDER/emnist-letters.  If path mentions emnist, there
+ *              are 26 classes with "letters" in its last part, 47 with "balanced" or "bymerge" and 62
  *              with "byclass"; otherwise there are 10
  *   "cifar10"  a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin
  *   "folder"   path/train/CLASS and path/test/CLASS, or path/CLASS, of which every tenth image of a
@@ -60,8 +60,9 @@ struct hidi_dataset {
  *              of the kinds of io/image.h, and one of another kind is an error.  Images are
  *              numbered in turns, one of each class; they have 3 channels if any of them has
  *   "captions" pictures of a folder, each with a caption: path/metadata.jsonl ({"file_name": ...,
- *              "text": ...} a line), path/metadata.csv (columns file_name, text), or NAME.txt beside
- *              NAME.png.  Every tenth (in name order) is the test split
+ *              "text": ...} a line), path/metadata.csv (columns file_name, text), or NAME.txt
+ *              beside NAME.png.  Every tenth (in name order) is the test split, and sample i is
+ *              asked for the caption of test picture i
  *   "latents"  a file of hidi encode: images are latents (of any channels, and not in [-1, 1]),
  *              times the autoencoder's scale, drawn as hidi_dataset_open_latents says
  * image_size: for "shapes" the size; for the others 0, or the size that is expected.
@@ -85,7 +86,8 @@ typedef struct hidi_folder_options {
 /* {HIDI_RESIZE_NONE, HIDI_NO_BACKGROUND, NULL}, which hidi_dataset_open takes. */
 hidi_folder_options hidi_folder_defaults(void);
 
-/* Opens a folder with these options; data->note says what they leave out: transparency, orientation. */
+/* Opens a folder with these options; data->note says what they leave out: transparency,
+ * orientation. */
 hidi_status hidi_dataset_open_folder(hidi_dataset **data, const char *path, size_t image_size,
                                      const hidi_folder_options *options);
 
@@ -145,8 +147,8 @@ hidi_status hidi_dataset_has(const hidi_dataset *data, hidi_split split, uint64_
 
 /* Samples first .. first + n - 1 of a step's `batch` training images, which are drawn with
  * replacement, and latents from their distributions; a function of (seed, step, number of the
- * sample) alone; images [n, C, H, W], labels
- * [n].  Unlimited data sets: images number step * batch + i. */
+ * sample) alone; images [n, C, H, W], labels [n].  Unlimited data sets: images number
+ * step * batch + i. */
 void hidi_dataset_batch(const hidi_dataset *data, uint64_t seed, uint64_t step, size_t batch,
                         size_t first, size_t n, hidi_real *images, int32_t *labels);
 

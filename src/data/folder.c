@@ -71,7 +71,8 @@ static hidi_status list_class(listing *list, const char *folder, const char *cla
 {
     hidi_name_list names = {0};
     char *path = hidi_path_join(folder, class_name);
-    hidi_status status = path == NULL ? no_memory(folder) : list_names(&names, path, HIDI_LIST_PICTURES);
+    hidi_status status =
+        path == NULL ? no_memory(folder) : list_names(&names, path, HIDI_LIST_PICTURES);
     size_t rank[2] = {0, 0};
     for (size_t i = 0; status == HIDI_OK && i < names.n; i++) {
         const bool test = divide == ALL_TEST || (divide == EVERY_TENTH_TEST && i % 10 == 9);
@@ -254,7 +255,22 @@ static hidi_status open_listed(hidi_dataset *data, const char *path, size_t imag
     return keep(data, list);
 }
 
-/* --- pictures with captions --------------------------------------------------------------------- */
+/* --- pictures with captions ------------------------------------------------------------------- */
+
+/* Sample number i is asked for what test picture i shows. */
+static hidi_status ask_for_tests(hidi_dataset *data, const listing *list, const char *path)
+{
+    size_t n = 0;
+    int32_t *caption = malloc((list->n + 1) * sizeof *caption);
+    if (caption == NULL)
+        return no_memory(path);
+    for (size_t i = 0; i < list->n; i++)
+        if (list->item[i].split == HIDI_TEST)
+            caption[n++] = list->item[i].label;
+    const hidi_status status = hidi_captions_ask(data, caption, n);
+    free(caption);
+    return status;
+}
 
 /* Every tenth is a test picture; its label is its number, which is its caption's. */
 static hidi_status list_captioned(listing *list, const char *path, const hidi_name_list *names)
@@ -286,6 +302,7 @@ static hidi_status open_captioned(hidi_dataset *data, const char *path, size_t i
         HIDI_TRY(hidi_captions_attach(data, path, names, text));
     }
     HIDI_TRY(list_captioned(list, path, names));
+    HIDI_TRY(ask_for_tests(data, list, path));
     HIDI_TRY(decode(data, list, image_size, options));
     HIDI_TRY(hidi_dataset_expect_size(data, path, image_size));
     return keep(data, list);

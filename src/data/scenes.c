@@ -4,9 +4,9 @@
  *     (two | three) COLOUR TEXTURE SHAPEs
  *     a COLOUR TEXTURE SHAPE (left of | right of | above | below) a COLOUR TEXTURE SHAPE
  *
- * There are 47,196 such captions, and a picture's label is the number of its own.  One in six pairs of
- * colour and shape is held out, a red star among them: no picture of any split shows one, so that what a
- * network makes of "a red star" is composed, not remembered.
+ * There are 47,196 such captions, and a picture's label is the number of its own.  One in six pairs
+ * of colour and shape is held out, a red star among them: no picture of any split shows one, so
+ * that what a network makes of "a red star" is composed, not remembered.
  */
 #include <math.h>
 #include <stdio.h>
@@ -40,12 +40,14 @@ enum { MOST_WORDS = 10, ASKED = 4096 };
 static const struct {
     const char *name, *names;
     size_t shape; /* of drawing.h */
-} shapes[SHAPES] = {{"circle", "circles", 0}, {"square", "squares", 2}, {"triangle", "triangles", 3},
-                    {"cross", "crosses", 4},  {"star", "stars", 5},     {"heart", "hearts", 7}};
+} shapes[SHAPES] = {{"circle", "circles", 0},     {"square", "squares", 2},
+                    {"triangle", "triangles", 3}, {"cross", "crosses", 4},
+                    {"star", "stars", 5},         {"heart", "hearts", 7}};
 static const struct {
     const char *name;
     size_t colour;
-} colours[COLOURS] = {{"red", 0}, {"yellow", 2}, {"green", 3}, {"cyan", 4}, {"blue", 5}, {"purple", 6}};
+} colours[COLOURS] = {{"red", 0},  {"yellow", 2}, {"green", 3},
+                      {"cyan", 4}, {"blue", 5},   {"purple", 6}};
 static const struct {
     const char *name;
     hidi_texture texture;

@@ -1,4 +1,8 @@
 /* words.c - text is cut into words, and words are looked up in a vocabulary. */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
 #include "data/words.h"
 
 #include <ctype.h>
@@ -6,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "data/captions.h"
 
 /* --- UTF-8 ------------------------------------------------------------------------------------ */
 
@@ -104,6 +110,44 @@ hidi_status hidi_words_read(const char *vocabulary, const char *text, size_t mos
         return hidi_error(HIDI_BAD_FORMAT, "a caption of %zu words, of at most %zu", n, most);
     *length = (int32_t)n;
     return HIDI_OK;
+}
+
+/* --- captions as text ------------------------------------------------------------------------- */
+
+/* Word `number` of the vocabulary, of *n bytes; of numbers that are no word's, none. */
+static const char *word_of(const char *vocabulary, int32_t number, size_t *n)
+{
+    const char *word = vocabulary;
+    *n = 0;
+    for (int32_t k = HIDI_FIRST_WORD; k <= number; k++)
+        *n = next_word(&vocabulary, &word);
+    return word;
+}
+
+/* The words of its tokens, into out, if that is not NULL; returns their bytes. */
+static size_t write_words(const hidi_captions *list, size_t i, char *out)
+{
+    size_t bytes = 0;
+    for (size_t k = 0; k < (size_t)list->length[i]; k++) {
+        size_t n;
+        const char *word = word_of(list->words, list->token[i * list->most + k], &n);
+        if (out != NULL)
+            snprintf(out + bytes, n + 2, "%s%.*s", k > 0 ? " " : "", (int)n, word);
+        bytes += n + (k > 0);
+    }
+    return bytes;
+}
+
+char *hidi_captions_text(const hidi_captions *list, size_t i)
+{
+    if (list->text != NULL)
+        return strdup(list->text[i]);
+    if (list->token == NULL || list->words == NULL)
+        return calloc(1, 1);
+    char *text = calloc(write_words(list, i, NULL) + 2, 1);
+    if (text != NULL)
+        write_words(list, i, text);
+    return text;
 }
 
 /* --- a vocabulary ----------------------------------------------------------------------------- */

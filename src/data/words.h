@@ -25,8 +25,8 @@ typedef struct hidi_unknown_words {
 } hidi_unknown_words;
 
 /* The numbers of a caption's words into token [most], and how many into *length; unknown (NULL: not
- * wanted) is added to.  HIDI_BAD_FORMAT for text that is not UTF-8, for a caption without a word and
- * for one of more than `most`. */
+ * wanted) is added to.  HIDI_BAD_FORMAT for text that is not UTF-8, for a caption without a word
+ * and for one of more than `most`. */
 hidi_status hidi_words_read(const char *vocabulary, const char *text, size_t most, int32_t *token,
                             int32_t *length, hidi_unknown_words *unknown);
 

@@ -50,10 +50,15 @@ static hidi_samples one_step(const hidi_growth *g, const hidi_dit *net, size_t n
     return samples;
 }
 
+size_t hidi_growth_samples(const hidi_dit *net)
+{
+    return hidi_picture_columns(net->config.n_classes);
+}
+
 static hidi_status draw(const hidi_growth *g, const hidi_dit *net, long step)
 {
     const hidi_dit_config c = hidi_pictured(g->session, &net->config);
-    const size_t n = hidi_picture_columns(c.n_classes);
+    const size_t n = hidi_growth_samples(net);
     const hidi_samples samples = one_step(g, net, n);
     char path[HIDI_PATH];
     hidi_real *x;

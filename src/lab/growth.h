@@ -19,6 +19,9 @@ long hidi_growth_step(long steps, int picture);
 /* The picture of stage `number` (1 or 2) after `step` steps, in path[size]; returns path. */
 char *hidi_growth_path(char *path, size_t size, const char *dir, int number, long step);
 
+/* How many samples a picture of such a network shows: numbers 0 .. n - 1. */
+size_t hidi_growth_samples(const hidi_dit *net);
+
 /* What a training is looked at with. */
 typedef struct hidi_growth {
     const hidi_session *session;

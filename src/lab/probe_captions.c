@@ -1,6 +1,6 @@
-/* probe_captions.c - captions in the place of y: c [B, L, D_c] for a network that takes embeddings, or
- * words [B, L] (I32) for one with a text encoder; mask [B, L] (I32) has 1 for what counts, and a row
- * of zeros is the null caption. */
+/* probe_captions.c - captions in the place of y: c [B, L, D_c] for a network that takes
+ * embeddings, or words [B, L] (I32) for one with a text encoder; mask [B, L] (I32) has 1 for what
+ * counts, and a row of zeros is the null caption. */
 #include "lab/probe.h"
 
 #include <math.h>
@@ -25,8 +25,8 @@ bool hidi_probe_is_of_captions(const hidi_probe *probe, const char *name)
            (strcmp(name, name_of_captions(probe)) == 0 || strcmp(name, "mask") == 0);
 }
 
-/* Moves what the mask has 1 for to the front of each caption: cross-attention does not know the order
- * of embeddings; that of words it does, so that gaps are refused. */
+/* Moves what the mask has 1 for to the front of each caption: cross-attention does not know the
+ * order of embeddings; that of words it does, so that gaps are refused. */
 static hidi_status pack(hidi_probe *probe, const int32_t *mask)
 {
     const size_t L = probe->captions.most, W = probe->captions.width;

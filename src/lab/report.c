@@ -18,6 +18,7 @@
 #include "lab/pictures.h"
 #include "lab/growth.h"
 #include "lab/pipeline.h"
+#include "lab/report_captions.h"
 #include "lab/report_parts.h"
 #include "lab/run.h"
 #include "io/atomic_file.h"
@@ -99,6 +100,8 @@ static void print_summary(FILE *out, const hidi_report *r)
 static hidi_status print_comparison(FILE *out, const hidi_report *r)
 {
     fputs("<h2>Side by side</h2>\n", out);
+    if (r->data->captions != NULL)
+        return hidi_print_compared(out, r);
     return hidi_print_picture(
         out, r->dir, "compare.png", "Real images, and samples of teacher and students",
         "From top to bottom: real images; the teacher; the teacher in one Euler step; stage 1 in "
@@ -157,10 +160,16 @@ static hidi_status print_film(FILE *out, const hidi_report *r, const film *f)
                  "already points to an image, x = z<sub>t</sub> − t v: a blur at first, the mean "
                  "of "
                  "what this noise may become; structure comes before detail. The students leap "
-                 "from the same noise to the end.</p>\n"
-                 "<div class=\"film\" style=\"grid-template-columns:repeat(%d,minmax(0,6rem))\">\n",
+                 "from the same noise to the end.</p>\n",
             steps, solver_name(r, solver, sizeof solver), steps == 1 ? "" : "s",
-            r->session->settings.sample.guidance, columns);
+            r->session->settings.sample.guidance);
+    if (r->data->captions != NULL) {
+        fputs("<p dir=\"auto\">The caption: <b>", out);
+        HIDI_TRY(hidi_print_caption(out, r->data, 0));
+        fputs("</b></p>\n", out);
+    }
+    fprintf(out, "<div class=\"film\" style=\"grid-template-columns:repeat(%d,minmax(0,6rem))\">\n",
+            columns);
     for (int i = 0; i < columns; i++)
         fprintf(out, "<div class=\"t\">t = %.2g</div>",
                 (double)hidi_path_step(steps, i) / (double)steps);
@@ -198,6 +207,7 @@ static hidi_status print_growth(FILE *out, const hidi_report *r, int number, lon
     const long n = all < HIDI_GROWTH_IMAGES ? all : HIDI_GROWTH_IMAGES;
     char name[64], caption[512];
     HIDI_TRY(hidi_print_growth(out, r->dir, number, steps));
+    HIDI_TRY(hidi_print_asked(out, r->data, hidi_growth_samples(r->teacher)));
     snprintf(name, sizeof name, "growth/stage%d-distance", number);
     snprintf(caption, sizeof caption,
              "How far one-step samples are from real images while stage %d is trained, by %ld of "
@@ -284,6 +294,11 @@ static hidi_status print_samples(FILE *out, const hidi_report *r)
     snprintf(caption, sizeof caption, "The teacher: %ld %s steps, guidance %g",
              r->session->settings.sample.steps, solver_name(r, solver, sizeof solver),
              r->session->settings.sample.guidance);
+    if (r->data->captions != NULL) {
+        fprintf(out, "<h2>Other captions</h2>\n<p class=\"note\">%s.  Both stages: one step."
+                     "</p>\n", caption);
+        return hidi_print_others(out, r);
+    }
     fputs("<h2>Samples</h2>\n<p class=\"note\">A class in each column; the same noise at the same "
           "place.</p>\n<div class=\"grid\">\n",
           out);
@@ -327,7 +342,7 @@ static hidi_status print_heat_maps(FILE *out, const hidi_report *r)
                         fullest[0]));
     HIDI_TRY(print_heat(out, r, "heat-stage2.png", "Stage 2's samples, and theirs", fullest[1]));
     fputs("</div>\n", out);
-    return HIDI_OK;
+    return hidi_print_asked(out, r->data, hidi_heat_images(r->session, r->data));
 }
 
 static bool has_log(const hidi_report *r, const char *file)

@@ -132,6 +132,12 @@ static hidi_status write_heat_maps(hidi_run_pictures *p, hidi_real *const *x, si
     return status;
 }
 
+size_t hidi_heat_images(const hidi_session *session, const hidi_dataset *data)
+{
+    const long drawn = session->settings.eval.grid_rows;
+    return hidi_picture_columns(data->n_classes) * (size_t)(drawn < 2 ? drawn : 2);
+}
+
 hidi_status hidi_write_run_pictures(hidi_run_pictures *p)
 {
     const size_t columns = hidi_picture_columns(p->data->n_classes);
@@ -148,7 +154,7 @@ hidi_status hidi_write_run_pictures(hidi_run_pictures *p)
     if (status == HIDI_OK)
         status = hidi_write_path(p, hidi_path(path, sizeof path, p->dir, "path.png"));
     if (status == HIDI_OK)
-        status = write_heat_maps(p, x, n < 2 * columns ? n : 2 * columns, columns);
+        status = write_heat_maps(p, x, hidi_heat_images(p->session, p->data), columns);
     for (int i = 0; i < ROWS; i++)
         free(x[i]);
     return status;

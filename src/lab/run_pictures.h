@@ -36,4 +36,7 @@ typedef struct hidi_run_pictures {
  * heat-stage2.png. */
 hidi_status hidi_write_run_pictures(hidi_run_pictures *pictures);
 
+/* How many images heat-real.png and heat-stage2.png show: those of two rows of the grids. */
+size_t hidi_heat_images(const hidi_session *session, const hidi_dataset *data);
+
 #endif

@@ -54,39 +54,51 @@ static hidi_status write_defects(const hidi_study_look *l, const hidi_discrimina
     return hidi_csv_finish(&csv, status);
 }
 
-/* The token weights over the images of a source, in a row. */
-static hidi_status draw_source(const hidi_study_look *l, const hidi_heat *heat,
-                               hidi_image_source *source, const char *ending)
+/* The token weights over images x in a row; of what y says they are. */
+static hidi_status draw_row(const hidi_study_look *l, const hidi_heat *heat, const hidi_real *x,
+                            const int32_t *y, const char *ending)
 {
     char path[HIDI_PATH];
+    const hidi_condition of = {.number = y, .captions = l->judge->captions};
+    return hidi_write_heat(hidi_task_file(path, sizeof path, l->task, ending), heat, x, &of,
+                           heat->columns);
+}
+
+/* On real images, with room for them in x, and their classes or captions in y. */
+static hidi_status draw_real(const hidi_study_look *l, const hidi_heat *heat, hidi_real *x,
+                             int32_t *y)
+{
+    const hidi_split split = hidi_settings_split(&l->session->settings);
+    if (x == NULL || y == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "heat maps: out of memory");
+    HIDI_TRY(hidi_dataset_has(l->judge, split, heat->columns));
+    hidi_dataset_range(l->judge, split, 0, heat->columns, x, y);
+    return draw_row(l, heat, x, y, "-heat-real.png");
+}
+
+static hidi_status draw_samples(const hidi_study_look *l, const hidi_heat *heat, int32_t *y)
+{
+    const hidi_samples samples = hidi_settings_samples(
+        &l->session->settings, l->net, &l->sampler, l->judge->captions, heat->columns);
     hidi_real *x;
-    int32_t *y;
-    const size_t n = (size_t)source->count;
-    HIDI_TRY(hidi_image_source_all(source, NULL, &x, &y));
-    const hidi_status status =
-        hidi_write_heat(hidi_task_file(path, sizeof path, l->task, ending), heat, x,
-                        l->judge->captions ? NULL : HIDI_CLASSES(y), n);
+    HIDI_TRY(hidi_samples_draw(&samples, NULL, &x, NULL));
+    for (size_t i = 0; i < heat->columns; i++)
+        y[i] = hidi_dataset_asked(l->judge, i);
+    const hidi_status status = draw_row(l, heat, x, y, "-heat-samples.png");
     free(x);
-    free(y);
     return status;
 }
 
-/* On real images and on generated ones. */
 static hidi_status draw_heat(const hidi_study_look *l, const hidi_heat *heat)
 {
-    const hidi_settings *s = &l->session->settings;
-    const hidi_samples samples =
-        hidi_settings_samples(s, l->net, &l->sampler, l->judge->captions, heat->columns);
-    hidi_image_source source;
-    HIDI_TRY(hidi_image_source_dataset(&source, l->judge, hidi_settings_split(s), heat->columns,
-                                       l->judge->channels, false));
-    hidi_status status = draw_source(l, heat, &source, "-heat-real.png");
-    hidi_image_source_close(&source);
-    if (status != HIDI_OK)
-        return status;
-    HIDI_TRY(hidi_image_source_samples(&source, &samples));
-    status = draw_source(l, heat, &source, "-heat-samples.png");
-    hidi_image_source_close(&source);
+    const size_t pixels = l->judge->channels * l->judge->height * l->judge->width;
+    hidi_real *x = malloc(heat->columns * pixels * sizeof *x);
+    int32_t *y = malloc(heat->columns * sizeof *y);
+    hidi_status status = draw_real(l, heat, x, y);
+    if (status == HIDI_OK)
+        status = draw_samples(l, heat, y);
+    free(x);
+    free(y);
     return status;
 }
 
