@@ -65,7 +65,7 @@ static hidi_status set_metadata(hidi_tensor_file *file, const char *const *set, 
             return hidi_error(HIDI_BAD_ARGUMENT,
                               "--set %s: there are heads=N, time_scale=S (above 0), "
                               "prediction=velocity, sit or epsilon, image_size=N, code=dit or "
-                              "diffusers, and r_embedder=h",
+                              "diffusers, caption_length=N, and r_embedder=h",
                               set[i]);
     }
     const hidi_dit_given all = hidi_given_for(&given, HIDI_GIVEN_ALL, 0);

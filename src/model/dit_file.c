@@ -263,8 +263,11 @@ static hidi_status take_what_is_said(hidi_dit_config *c, const hidi_tensor_file 
 enum { UNKNOWN = -1 }; /* a prediction */
 
 /* What follows from the rest. */
-static void conclude(hidi_dit_config *c)
+static void conclude(hidi_dit_config *c, bool has_positions)
 {
+    /* diffusers' PixArt: places of 64 x 64 latents, in larger ones too */
+    if (!(c->position_scale > 0) && c->adaln == HIDI_ADALN_SINGLE && !has_positions)
+        c->position_scale = c->image_size > 64 ? (double)(c->image_size / 64) : 1;
     if (c->heads == 0)
         c->heads = hidi_dit_published_heads(c->width, c->depth);
     if (c->prediction == UNKNOWN && (c->out_channels == c->channels || c->has_interval))
@@ -306,7 +309,7 @@ hidi_status hidi_dit_config_of(hidi_dit_config *config, const hidi_tensor_file *
     HIDI_TRY(check_kind(file, prefix));
     HIDI_TRY(infer_shapes(config, file, prefix, given->image_size));
     HIDI_TRY(take_what_is_said(config, file, given));
-    conclude(config);
+    conclude(config, has(file, prefix, "pos_embed"));
     return ask(config, file);
 }
 
