@@ -133,7 +133,7 @@ static hidi_status join(hidi_tensor_file *file, unsigned block, const struct joi
                         const char *kind)
 {
     const int n = (int)strlen(j->letters);
-    const hidi_file_tensor *part[3];
+    const hidi_file_tensor *part[3] = {NULL};
     char name[128];
     size_t used = 0, dim[HIDI_FILE_MAX_RANK];
     for (int i = 0; i < n; i++) {
