@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "io/json_file.h"
+#include "io/number.h"
 #include "io/open_tensors.h"
 
 /* --- what wrappers put in front --------------------------------------------------------------- */
@@ -222,30 +223,62 @@ static hidi_status rename_within(hidi_tensor_file *file, size_t i, bool *removed
     return drop_copy(file, tensor, front);
 }
 
-/* What its names say (diffusers has these networks for epsilon alone), and its config.json. */
-static hidi_status add_settings(hidi_tensor_file *file)
+/* What the metadata does not say yet. */
+static hidi_status say(hidi_tensor_file *file, const char *key, const char *value)
+{
+    return hidi_tensor_file_meta(file, key) != NULL ? HIDI_OK
+                                                    : hidi_tensor_file_set_meta(file, key, value);
+}
+
+static bool is_diffusers(const hidi_tensor_file *file)
+{
+    return hidi_tensor_file_find(file, "transformer_blocks.0.attn1.to_q.weight") != NULL;
+}
+
+static bool is_pixart(const hidi_tensor_file *file)
+{
+    return hidi_tensor_file_find(file, "adaln_single.linear.weight") != NULL;
+}
+
+/* What PixArt's config.json says besides. */
+static hidi_status take_pixart_config(hidi_tensor_file *file, const char *config)
+{
+    char text[HIDI_NUMBER_TEXT];
+    double number;
+    if (hidi_json_file_real(config, "norm_eps", &number) && number != HIDI_DIT_EPS)
+        return hidi_error(HIDI_UNSUPPORTED, "%s: norm_eps %g, expected %g", config, number,
+                          HIDI_DIT_EPS);
+    if (hidi_json_file_real(config, "interpolation_scale", &number))
+        return say(file, "hidi.position_scale", hidi_format_double(text, number));
+    return HIDI_OK;
+}
+
+/* Its names say what it is (diffusers has these networks for epsilon alone). */
+hidi_status hidi_dit_take_config(hidi_tensor_file *file)
 {
     static const char *const keys[][2] = {{"num_attention_heads", "hidi.heads"},
                                           {"sample_size", "hidi.image_size"}};
     const char *slash = strrchr(file->path, '/');
     char path[4096], text[32];
     long number;
+    if (!is_diffusers(file))
+        return HIDI_OK;
     snprintf(path, sizeof path, "%.*sconfig.json", slash ? (int)(slash - file->path + 1) : 0,
              file->path);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (!hidi_json_file_number(path, keys[i][0], &number))
             continue;
         snprintf(text, sizeof text, "%ld", number);
-        HIDI_TRY(hidi_tensor_file_set_meta(file, keys[i][1], text));
+        HIDI_TRY(say(file, keys[i][1], text));
     }
-    HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.prediction", "epsilon"));
-    if (hidi_tensor_file_find(file, "t_block.1.weight") != NULL)
-        return hidi_dit_adopt_pixart(file, path);
-    return hidi_tensor_file_set_meta(file, "hidi.code", "diffusers");
+    HIDI_TRY(say(file, "hidi.prediction", "epsilon"));
+    return is_pixart(file) ? take_pixart_config(file, path) : say(file, "hidi.code", "diffusers");
 }
 
 static hidi_status from_diffusers(hidi_tensor_file *file)
 {
+    const bool pixart = is_pixart(file);
+    HIDI_TRY(hidi_dit_take_config(file));
     HIDI_TRY(join_all(file));
     /* block 0 first: the others are compared with it */
     for (size_t i = 0; i < file->n_tensors; i++) {
@@ -262,7 +295,7 @@ static hidi_status from_diffusers(hidi_tensor_file *file)
         HIDI_TRY(rename_within(file, i, &removed));
         i += removed ? 0 : 1;
     }
-    return add_settings(file);
+    return pixart ? hidi_dit_add_size(file) : HIDI_OK;
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -272,9 +305,7 @@ hidi_status hidi_dit_adopt(hidi_tensor_file *file)
     while (take_off(file, "module") || take_off(file, "_orig_mod"))
         ;
     take_out(file);
-    if (hidi_tensor_file_find(file, "transformer_blocks.0.attn1.to_q.weight") == NULL)
-        return HIDI_OK;
-    return from_diffusers(file);
+    return is_diffusers(file) ? from_diffusers(file) : HIDI_OK;
 }
 
 /* Several parts, none of which was asked for: that which DiT's own code takes. */

@@ -1,4 +1,4 @@
-/* dit_pixart.c - what diffusers' files of PixArt (arXiv 2310.00426) have besides DiT's names.
+/* dit_pixart.c - PixArt's embedders of its images' size, in diffusers' files (arXiv 2310.00426).
  *
  * The network of 1024 x 1024 pixels is also told the size and the aspect ratio of its images, in
  * pixels, of which latents have an eighth:
@@ -17,7 +17,6 @@
 #include <stdlib.h>
 
 #include "backend/tables.h"
-#include "io/json_file.h"
 #include "io/number.h"
 #include "model/dit_foreign.h"
 
@@ -130,29 +129,17 @@ static void remove_embedders(hidi_tensor_file *file)
     }
 }
 
-static hidi_status take_size(hidi_tensor_file *file, const char *config)
+hidi_status hidi_dit_add_size(hidi_tensor_file *file)
 {
+    const char *said = hidi_tensor_file_meta(file, "hidi.image_size");
     long side;
     if (hidi_tensor_file_find(file, "adaln_single.emb.resolution_embedder.linear_1.weight") == NULL)
         return HIDI_OK;
-    if (!hidi_json_file_number(config, "sample_size", &side))
-        return hidi_error(HIDI_UNSUPPORTED, "%s: it is told the resolution of its images, and there "
-                                            "is no %s with a sample_size that says it",
-                          file->path, config);
+    if (said == NULL || !hidi_parse_long(said, &side) || side < 1)
+        return hidi_error(HIDI_UNSUPPORTED, "%s: it is told the resolution of its images, which no "
+                                            "config.json says (hidi convert --set image_size=N)",
+                          file->path);
     HIDI_TRY(replace_bias(file, PIXELS_OF_A_LATENT * (double)side));
     remove_embedders(file);
     return HIDI_OK;
-}
-
-hidi_status hidi_dit_adopt_pixart(hidi_tensor_file *file, const char *config)
-{
-    char text[HIDI_NUMBER_TEXT];
-    double number;
-    if (hidi_json_file_real(config, "norm_eps", &number) && number != HIDI_DIT_EPS)
-        return hidi_error(HIDI_UNSUPPORTED, "%s: norm_eps %g, expected %g", config, number,
-                          HIDI_DIT_EPS);
-    if (hidi_json_file_real(config, "interpolation_scale", &number))
-        HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.position_scale",
-                                           hidi_format_double(text, number)));
-    return take_size(file, config);
 }
