@@ -254,6 +254,12 @@ static hidi_status take_what_is_said(hidi_dit_config *c, const hidi_tensor_file 
         c->code = given->code - 1;
     if (c->image_size == 0)
         HIDI_TRY(meta_count(file, "hidi.image_size", &c->image_size));
+    size_t told = c->image_size;
+    HIDI_TRY(meta_count(file, "hidi.told_size", &told));
+    if (told != c->image_size)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s is told that images are %zu x %zu, not %zu (hidi "
+                                             "convert --set image_size=N tells it another size)",
+                          file->path, told, told, c->image_size);
     if (given->caption_length > 0 && c->caption_width > 0)
         c->caption_length = given->caption_length;
     HIDI_TRY(meta_number(file, "hidi.position_scale", &c->position_scale));

@@ -12,7 +12,7 @@ hidi_status hidi_dit_take_config(hidi_tensor_file *file);
 void hidi_dit_remove_tensor(hidi_tensor_file *file, const hidi_file_tensor *tensor);
 
 /* PixArt's embedders of resolution and aspect ratio, if it has them, are computed for images of
- * hidi.image_size, and removed (dit_pixart.c).  Other names are DiT's by now. */
+ * hidi.image_size, and removed; hidi.told_size says so (dit_pixart.c).  Other names are DiT's by now. */
 hidi_status hidi_dit_add_size(hidi_tensor_file *file);
 
 #endif

@@ -141,5 +141,5 @@ hidi_status hidi_dit_add_size(hidi_tensor_file *file)
                           file->path);
     HIDI_TRY(replace_bias(file, PIXELS_OF_A_LATENT * (double)side));
     remove_embedders(file);
-    return HIDI_OK;
+    return hidi_tensor_file_set_meta(file, "hidi.told_size", said);
 }
