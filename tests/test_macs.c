@@ -75,6 +75,8 @@ static const hidi_dit_config configs[] = {
      .heads = 4, .mlp_width = 512, .n_classes = 10, .time_scale = 30},
     {.image_size = 28, .channels = 1, .out_channels = 1, .patch = 2, .width = 48, .depth = 3,
      .heads = 2, .mlp_width = 100, .n_classes = 10, .has_interval = true, .time_scale = 1},
+    {.image_size = 28, .channels = 1, .out_channels = 1, .patch = 2, .width = 48, .depth = 3,
+     .heads = 2, .mlp_width = 100, .n_classes = 10, .time_scale = 1, .adaln = HIDI_ADALN_SINGLE},
     /* DiT-XL/2, and a student of it */
     {.image_size = 32, .channels = 4, .out_channels = 8, .patch = 2, .width = 1152, .depth = 28,
      .heads = 16, .mlp_width = 4608, .n_classes = 1000, .time_scale = 1000},

@@ -87,7 +87,7 @@ static hidi_status add_embedding(const hidi_tensor_file *file, const char *embed
 static hidi_status add_size(const hidi_tensor_file *file, double side, size_t D, hidi_real *bias)
 {
     const size_t third = D / 3;
-    if (third * 3 != D)
+    if (third * 3 != D || third == 0)
         return hidi_error(HIDI_BAD_FORMAT, "%s: embedders of resolution in a network of width %zu, "
                                            "which is no multiple of 3",
                           file->path, D);
