@@ -716,6 +716,137 @@ START_TEST(probes_take_captions)
 }
 END_TEST
 
+/* --- hidi probe: losses, against golden/captions.py and losses.py ------------------------------ */
+
+/* All weights times a factor. */
+static void scale_weights(hidi_dit *dit, double factor)
+{
+    const size_t n = dit->params.count;
+    hidi_real *w = malloc(n * sizeof *w);
+    ck_assert_ptr_nonnull(w);
+    backend->download(w, dit->params.value, n * sizeof *w);
+    for (size_t i = 0; i < n; i++)
+        w[i] = (hidi_real)(factor * (double)w[i]);
+    backend->upload(dit->params.value, w, n * sizeof *w);
+    free(w);
+}
+
+/* The teacher's weights, 3/4 of them with an embedder of h, and half of them. */
+static void write_networks(const point *p, const hidi_tensor_file *golden)
+{
+    static const char *const embedder[] = {"h_embedder.mlp.0.weight", "h_embedder.mlp.0.bias",
+                                           "h_embedder.mlp.2.weight", "h_embedder.mlp.2.bias"};
+    hidi_dit *student, *fake;
+    ok(hidi_dit_save(p->dit, scratch("teacher.safetensors")));
+    ok(hidi_dit_copy(&fake, p->dit));
+    scale_weights(fake, 0.5);
+    ok(hidi_dit_save(fake, scratch("fake.safetensors")));
+    ok(hidi_dit_student(&student, p->dit, 1));
+    scale_weights(student, 0.75);
+    for (int i = 0; i < 4; i++) {
+        const hidi_file_tensor *tensor;
+        hidi_real values[256 * 8];
+        ok(hidi_tensor_file_need(golden, embedder[i], &tensor));
+        ck_assert_uint_le(tensor->count, sizeof values / sizeof values[0]);
+        hidi_file_tensor_real(tensor, values);
+        hidi_params_write(&student->params, hidi_params_find(&student->params, embedder[i]), values);
+    }
+    ok(hidi_dit_save(student, scratch("student.safetensors")));
+    hidi_dit_destroy(fake);
+    hidi_dit_destroy(student);
+}
+
+/* Captions and the named inputs. */
+static void write_inputs(const point *p, int kind, const hidi_tensor_file *golden,
+                         const char *const *names)
+{
+    hidi_tensor_file in;
+    int32_t mask[B * L];
+    hidi_tensor_file_init(&in);
+    for (int32_t k = 0; k < B * L; k++)
+        mask[k] = k % L < p->length[k / L];
+    if (kind == 0)
+        ok(hidi_tensor_file_add(&in, "words", HIDI_I32, 2, (size_t[]){B, L}, p->token));
+    else
+        ok(hidi_tensor_file_add_real(&in, "c", 3, (size_t[]){B, L, WIDTH}, p->embedding));
+    ok(hidi_tensor_file_add(&in, "mask", HIDI_I32, 2, (size_t[]){B, L}, mask));
+    for (; *names != NULL; names++) {
+        const hidi_file_tensor *tensor;
+        ok(hidi_tensor_file_need(golden, *names, &tensor));
+        ok(hidi_tensor_file_add(&in, *names, tensor->dtype, tensor->rank, tensor->dim,
+                                tensor->data));
+    }
+    ok(hidi_safetensors_write(&in, scratch("in.safetensors")));
+    hidi_tensor_file_free(&in);
+}
+
+/* Everything in the golden file that begins with `front` is in the output, and the same. */
+static void assert_golden(const hidi_tensor_file *golden, const char *front, double most)
+{
+    hidi_tensor_file out;
+    int compared = 0;
+    ok(hidi_tensor_file_open(&out, scratch("out.safetensors"), NULL));
+    for (size_t i = 0; i < golden->n_tensors; i++) {
+        const hidi_file_tensor *expected = &golden->tensor[i], *found;
+        if (strncmp(expected->name, front, strlen(front)) != 0)
+            continue;
+        ok(hidi_tensor_file_need(&out, expected->name + strlen(front), &found));
+        ck_assert_uint_eq(found->count, expected->count);
+        double *a = malloc(found->count * sizeof *a), *b = malloc(found->count * sizeof *b);
+        double difference = 0, size = 0;
+        ck_assert(a && b);
+        hidi_file_tensor_double(found, a);
+        hidi_file_tensor_double(expected, b);
+        for (size_t k = 0; k < found->count; k++) {
+            difference += (a[k] - b[k]) * (a[k] - b[k]);
+            size += b[k] * b[k];
+        }
+        ck_assert_msg(sqrt(difference) <= most * sqrt(size), "%s is off by %g", expected->name,
+                      sqrt(difference / size));
+        compared++;
+        free(a);
+        free(b);
+    }
+    ck_assert_int_ge(compared, 6);
+    hidi_tensor_file_free(&out);
+}
+
+START_TEST(probes_of_losses_take_captions)
+{
+    static const struct {
+        const char *name, *inputs[5];
+        bool is_dmd;
+    } losses[] = {{"meanflow", {"x", "e", "t", "r"}, false},
+                  {"progressive", {"x", "e", "t", "r"}, false},
+                  {"dmd", {"e", "t", "e2"}, true}};
+    static const char *const constants[] = {"guidance=1.5", "p=1", "c=0.01"};
+    const int kind = _i % 2, loss = _i / 2;
+    const double most = sizeof(hidi_real) == 8 ? 1e-12 : 2e-5; /* generate.py's rule for du/dt */
+    point p;
+    hidi_tensor_file golden;
+    char path[3][512], in[512], front[64];
+    static const char *const files[] = {"student.safetensors", "teacher.safetensors",
+                                        "fake.safetensors"};
+    read_point(&p, kind);
+    ok(hidi_tensor_file_open(&golden, source_file("tests/golden/in/captions-losses.safetensors"),
+                             NULL));
+    write_networks(&p, &golden);
+    write_inputs(&p, kind, &golden, losses[loss].inputs);
+    hidi_probe probe = {.kind = hidi_probe_find(losses[loss].name), .backend = backend};
+    ok(hidi_probe_set(&probe, constants, losses[loss].is_dmd ? 1 : 3));
+    for (int i = 0; i < (losses[loss].is_dmd ? 3 : 2); i++) {
+        snprintf(path[i], sizeof path[i], "%s", scratch(files[i]));
+        probe.path[HIDI_PROBE_MODEL + i] = path[i];
+    }
+    snprintf(in, sizeof in, "%s", scratch("in.safetensors"));
+    ok(hidi_probe_evaluate(&probe, in, scratch("out.safetensors")));
+    snprintf(front, sizeof front, "%s.%s.", kinds[kind], losses[loss].name);
+    assert_golden(&golden, front, most);
+    hidi_tensor_file_free(&golden);
+    free_point(&p);
+}
+END_TEST
+
 static void add(TCase *tcase)
 {
     tcase_add_test(tcase, words_are_numbered);
@@ -732,6 +863,7 @@ static void add(TCase *tcase)
     tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, 2);
     tcase_add_loop_test(tcase, files_keep_everything, 0, 2);
     tcase_add_loop_test(tcase, probes_take_captions, 0, 2);
+    tcase_add_loop_test(tcase, probes_of_losses_take_captions, 0, 6);
     tcase_add_loop_test(tcase, samples_are_of_their_captions, 0, 2);
 }
 

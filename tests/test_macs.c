@@ -79,7 +79,9 @@ static const hidi_dit_config configs[] = {
     {.image_size = 32, .channels = 4, .out_channels = 8, .patch = 2, .width = 1152, .depth = 28,
      .heads = 16, .mlp_width = 4608, .n_classes = 1000, .time_scale = 1000},
     {.image_size = 32, .channels = 4, .out_channels = 8, .patch = 2, .width = 1152, .depth = 28,
-     .heads = 16, .mlp_width = 4608, .n_classes = 1000, .has_interval = true, .time_scale = 1}};
+     .heads = 16, .mlp_width = 4608, .n_classes = 1000, .has_interval = true, .time_scale = 1},
+    {.image_size = 28, .channels = 1, .out_channels = 1, .patch = 2, .width = 48, .depth = 3,
+     .heads = 2, .mlp_width = 100, .n_classes = 10, .time_scale = 1, .adaln = HIDI_ADALN_SINGLE}};
 enum { CONFIGS = sizeof configs / sizeof configs[0] };
 
 START_TEST(a_pass_asks_for_what_the_formula_says)
@@ -146,7 +148,8 @@ START_TEST(layers_have_names_and_add_up)
             sum += m.layer[k].macs;
         }
         ck_assert(sum == hidi_dit_macs(&configs[i]) && sum == m.sum);
-        ck_assert_int_eq(m.n, configs[i].has_interval ? 10 : 9);
+        ck_assert_int_eq(m.n, 9 + configs[i].has_interval -
+                                  (configs[i].adaln == HIDI_ADALN_SINGLE)); /* no final layer */
     }
     hidi_vae_decoder_count_macs(&hidi_sd_vae_decoder, 32, &m);
     ck_assert_int_lt(m.n, HIDI_MAX_LAYERS);

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "core/random.h"
+#include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "method/sampler.h"
 #include "model/chain.h"
@@ -480,6 +481,13 @@ START_TEST(other_names_are_the_same_network)
     ok(hidi_dit_read(&read, backend, &file, "", &given));
     same_parameters(read, dit);
     ck_assert_int_eq(read->config.code, _i ? HIDI_CODE_DIFFUSERS : HIDI_CODE_DIT);
+    hidi_dit_destroy(read);
+    hidi_tensor_file_free(&file);
+    ok(hidi_tensor_file_open(&file, scratch("other.safetensors"), NULL)); /* what it says holds */
+    ok(hidi_tensor_file_set_meta(&file, "hidi.code", "dit"));
+    ok(hidi_dit_adopt(&file));
+    ok(hidi_dit_read(&read, backend, &file, "", &given));
+    ck_assert_int_eq(read->config.code, HIDI_CODE_DIT);
     hidi_dit_destroy(read);
     hidi_tensor_file_free(&file);
     hidi_dit_destroy(dit);

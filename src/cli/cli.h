@@ -62,9 +62,10 @@ HIDI_COMMANDS(HIDI_DECLARE_COMMAND)
 /* For the help of commands that open networks. */
 #define HIDI_GIVEN_HELP                                                                            \
     "\n"                                                                                           \
-    "Of a network from elsewhere (DiT, SiT, diffusers), what its file does not say is given by\n"   \
-    "--set heads=N, time_scale=S, prediction=velocity, sit or epsilon, image_size=N, code=dit or\n" \
-    "diffusers; with teacher. in front it is of the teacher alone.  docs/published.md has more.\n"
+    "Of a network from elsewhere (DiT, SiT, PixArt, diffusers), what its file does not say is given\n" \
+    "by --set heads=N, time_scale=S, prediction=velocity, sit or epsilon, image_size=N, code=dit or\n" \
+    "diffusers, caption_length=N; with teacher. in front it is of the teacher alone.\n"            \
+    "docs/published.md has more.\n"
 
 /* A command in progress. */
 typedef struct hidi_cli {

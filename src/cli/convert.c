@@ -13,6 +13,7 @@
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "lab/given.h"
+#include "model/dit_foreign.h"
 
 static hidi_status write_tensors(const hidi_tensor_file *file, const char *to, bool tensors_only)
 {
@@ -65,7 +66,7 @@ static hidi_status set_metadata(hidi_tensor_file *file, const char *const *set, 
             return hidi_error(HIDI_BAD_ARGUMENT,
                               "--set %s: there are heads=N, time_scale=S (above 0), "
                               "prediction=velocity, sit or epsilon, image_size=N, code=dit or "
-                              "diffusers, and r_embedder=h",
+                              "diffusers, caption_length=N, and r_embedder=h",
                               set[i]);
     }
     const hidi_dit_given all = hidi_given_for(&given, HIDI_GIVEN_ALL, 0);
@@ -132,6 +133,8 @@ static hidi_status convert(const hidi_session *session, const char *from, const 
     HIDI_TRY(hidi_cli_check_outputs(to, NULL));
     HIDI_TRY(hidi_tensor_file_open(&file, from, key));
     hidi_status status = set_metadata(&file, session->set, session->n_sets);
+    if (status == HIDI_OK) /* no config.json will lie beside the new file */
+        status = hidi_dit_take_config(&file);
     if (status == HIDI_OK && half)
         status = to_halves(&file);
     if (status == HIDI_OK)
@@ -178,7 +181,8 @@ const hidi_command hidi_command_convert = {
     "\n"
     "A DiT's shapes say neither its heads, nor what t in [0, 1] is multiplied with, nor what it\n"
     "predicts: --set heads=6 --set time_scale=1000 --set prediction=epsilon writes all of it into\n"
-    "TO (image_size=N and code=dit or diffusers, too).  Codes of MeanFlow embed r as r_embedder, or\n"
+    "TO (image_size=N, code=dit or diffusers and caption_length=N, too); of diffusers' networks, what\n"
+    "config.json says is written as well.  Codes of MeanFlow embed r as r_embedder, or\n"
     "h = t - r; where it is h, --set r_embedder=h gives its tensors hidi's name, h_embedder.\n"
     "\n"
     "A PyTorch file is a pickle, a program for Python, which is not run: tensors, dicts, lists,\n"

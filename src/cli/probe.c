@@ -106,6 +106,7 @@ const hidi_command hidi_command_probe = {
     "  --set prediction=P    velocity, sit or epsilon: what the network predicts; dit, dit-grad and\n"
     "                        dit-jvp are about the network itself, and do not ask\n"
     "  --set code=C          dit or diffusers: whose arithmetic (diffusers' for its names)\n"
+    "  --set caption_length=N  tokens of captions that are embeddings (120)\n"
     "Put model., teacher. or fake. before the key to set it for one model alone.\n"
     "Constants of the formulas:\n"
     "  --set guidance=1      w of the teacher (meanflow, progressive, dmd), and of ddpm\n"

@@ -40,6 +40,20 @@ bool hidi_json_file_number(const char *path, const char *key, long *value)
     return is_there;
 }
 
+bool hidi_json_file_real(const char *path, const char *key, double *value)
+{
+    json_t *json;
+
+    if (access(path, R_OK) != 0 || load(path, &json) != HIDI_OK)
+        return false;
+    const json_t *number = json_object_get(json, key);
+    const bool is_there = json_is_number(number) && json_number_value(number) > 0;
+    if (is_there)
+        *value = json_number_value(number);
+    json_decref(json);
+    return is_there;
+}
+
 static hidi_status take_all(json_t *object, const char *path, const char *key,
                             hidi_json_file_taker *take, void *context)
 {

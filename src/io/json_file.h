@@ -10,6 +10,9 @@
  * number. */
 bool hidi_json_file_number(const char *path, const char *key, long *value);
 
+/* The same, whole or not. */
+bool hidi_json_file_real(const char *path, const char *key, double *value);
+
 /* Called for each of an object's texts. */
 typedef hidi_status hidi_json_file_taker(void *context, const char *key, const char *text);
 

@@ -47,7 +47,7 @@ static void print_dit(const hidi_dit *dit)
 static hidi_status describe_what_is_there(const hidi_tensor_file *file, const hidi_backend *dry,
                                           const hidi_dit_given *given)
 {
-    char question[1024];
+    char question[1024], asked[96];
     hidi_dit *dit;
     hidi_dit_given guess = *given;
     snprintf(question, sizeof question, "%s", hidi_error_message());
@@ -59,8 +59,10 @@ static hidi_status describe_what_is_there(const hidi_tensor_file *file, const hi
     HIDI_TRY(hidi_dit_read(&dit, dry, file, "", &guess));
     const hidi_dit_config *c = &dit->config;
     printf("  kind        DiT, complete and finite: patch %zu, width %zu, depth %zu, %zu channels "
-           "in, %zu out, %zu classes\n",
-           c->patch, c->width, c->depth, c->channels, c->out_channels, c->n_classes);
+           "in, %zu out, %s%s\n",
+           c->patch, c->width, c->depth, c->channels, c->out_channels,
+           c->adaln == HIDI_ADALN_SINGLE ? "adaLN-single, " : "",
+           hidi_dit_asked_text(c, asked, sizeof asked));
     print_size(c);
     printf("  parameters  %zu\n", dit->params.count);
     hidi_dit_destroy(dit);

@@ -51,6 +51,14 @@ static bool take_code(const char *text, hidi_dit_given *g)
     return take_word(HIDI_DIT_CODES, text, &g->code);
 }
 
+static bool take_caption_length(const char *text, hidi_dit_given *g)
+{
+    long n;
+    const bool is = hidi_parse_long(text, &n) && n >= 1 && n <= 1024;
+    g->caption_length = is ? (size_t)n : 0;
+    return is;
+}
+
 static const struct {
     const char *key;
     bool (*take)(const char *text, hidi_dit_given *given);
@@ -59,7 +67,8 @@ static const struct {
             {"time_scale", take_time_scale, "a number above 0"},
             {"prediction", take_prediction, "one of: " HIDI_PREDICTIONS},
             {"image_size", take_image_size, "a whole number from 1"},
-            {"code", take_code, "one of: " HIDI_DIT_CODES}};
+            {"code", take_code, "one of: " HIDI_DIT_CODES},
+            {"caption_length", take_caption_length, "a whole number from 1 to 1024"}};
 
 hidi_status hidi_given_set(hidi_given *given, const char *assignment, bool *taken)
 {
@@ -88,7 +97,9 @@ hidi_dit_given hidi_given_for(const hidi_given *given, hidi_given_role role, int
                         .time_scale = own->time_scale > 0 ? own->time_scale : all->time_scale,
                         .image_size = own->image_size ? own->image_size : all->image_size,
                         .prediction = own->prediction ? own->prediction : all->prediction,
-                        .code = own->code ? own->code : all->code};
+                        .code = own->code ? own->code : all->code,
+                        .caption_length =
+                            own->caption_length ? own->caption_length : all->caption_length};
     if (g.prediction == 0)
         g.prediction = unsaid;
     return g;
@@ -120,6 +131,7 @@ hidi_status hidi_given_to_file(const hidi_dit_given *g, hidi_tensor_file *file)
                                            hidi_format_double(text, g->time_scale)));
     HIDI_TRY(word_to_file(file, "hidi.prediction", HIDI_PREDICTIONS, g->prediction));
     HIDI_TRY(number_to_file(file, "hidi.image_size", g->image_size));
+    HIDI_TRY(number_to_file(file, "hidi.caption_length", g->caption_length));
     return word_to_file(file, "hidi.code", HIDI_DIT_CODES, g->code);
 }
 
@@ -141,7 +153,9 @@ char *hidi_given_text(const hidi_dit_given *g, char *text, size_t size)
     if (g->image_size > 0 && used < size)
         used += (size_t)snprintf(text + used, size - used, "image_size = %zu\n", g->image_size);
     if (g->code > 0 && used < size)
-        snprintf(text + used, size - used, "code = %s\n",
-                 hidi_choice_name(HIDI_DIT_CODES, g->code - 1, word, sizeof word));
+        used += (size_t)snprintf(text + used, size - used, "code = %s\n",
+                                 hidi_choice_name(HIDI_DIT_CODES, g->code - 1, word, sizeof word));
+    if (g->caption_length > 0 && used < size)
+        snprintf(text + used, size - used, "caption_length = %zu\n", g->caption_length);
     return text;
 }

@@ -45,11 +45,25 @@ static hidi_status check_fits(const hidi_dit *net, const hidi_dataset *data, con
                       data->height, data->width, data->channels, data->n_classes);
 }
 
+/* The null caption of the data's captions, for a network that has none. */
+static hidi_status give_null(hidi_dit **net, const hidi_dataset *data, const char *path)
+{
+    if (!(*net)->config.no_null)
+        return HIDI_OK;
+    if (data->captions->null == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s has no null caption, which guidance leads away from: "
+                                             "data.embeddings needs `null`, the empty caption",
+                          path);
+    return hidi_error_prefix(hidi_dit_give_null(net, data->captions), "%s", path);
+}
+
 hidi_status hidi_load_for(const hidi_session *session, const hidi_dataset *data, const char *path,
                           hidi_given_role role, hidi_dit **net)
 {
     HIDI_TRY(hidi_session_dit(session, path, role, net));
     hidi_status status = check_fits(*net, data, path);
+    if (status == HIDI_OK)
+        status = give_null(net, data, path);
     if (status != HIDI_OK) {
         hidi_dit_destroy(*net);
         *net = NULL;

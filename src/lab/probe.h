@@ -74,6 +74,7 @@ typedef struct hidi_probe_settings {
     double time_scale[1 + HIDI_PROBE_DITS];
     int prediction[1 + HIDI_PROBE_DITS]; /* 1 + a hidi_prediction                      */
     int code[1 + HIDI_PROBE_DITS];       /* 1 + a hidi_dit_code                        */
+    long caption_length[1 + HIDI_PROBE_DITS];
     long steps, guided_channels;         /* of ddpm                                    */
     double kl_weight;                    /* of vae                                     */
 } hidi_probe_settings;

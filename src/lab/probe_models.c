@@ -24,11 +24,14 @@ static hidi_dit_given given_of(const hidi_probe *probe, hidi_probe_role role)
     const hidi_probe_settings *set = &probe->set;
     const long heads = set->heads[1 + role] ? set->heads[1 + role] : set->heads[0];
     const double scale = set->time_scale[1 + role];
+    const long length = set->caption_length[1 + role];
     const int prediction = set->prediction[1 + role], code = set->code[1 + role];
     return (hidi_dit_given){.heads = (size_t)heads,
                             .time_scale = scale > 0 ? scale : set->time_scale[0],
                             .prediction = prediction ? prediction : set->prediction[0],
-                            .code = code ? code : set->code[0]};
+                            .code = code ? code : set->code[0],
+                            .caption_length =
+                                (size_t)(length ? length : set->caption_length[0])};
 }
 
 /* Does the file, or --set, say that it predicts something else than velocity, for which the time

@@ -15,8 +15,9 @@
 #define OF_DIT(role, i)                                                                            \
     {HEADS(role "heads", i), SCALE(role "time_scale", i),                                          \
      CHOICE(role "prediction", prediction[i], HIDI_PREDICTIONS),                                   \
-     CHOICE(role "code", code[i], HIDI_DIT_CODES)}
-enum { N_OF_DIT = 4 };
+     CHOICE(role "code", code[i], HIDI_DIT_CODES),                                                 \
+     {role "caption_length", HIDI_OPTION_INT, AT(caption_length[i]), 0, 1024, NULL, "0", ""}}
+enum { N_OF_DIT = 5 };
 
 /* What shapes do not say of a DiT, for all (0) and for each role (1 + role). */
 static const hidi_option of_dit[1 + HIDI_PROBE_DITS][N_OF_DIT] = {

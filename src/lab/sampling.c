@@ -231,6 +231,28 @@ static hidi_status read_rows(const sampling *s, const char *option, const char *
     return HIDI_OK;
 }
 
+/* A network without a null caption takes that of the rows' file, or must not need one. */
+static hidi_status check_null(sampling *s)
+{
+    const hidi_sample_request *r = s->request;
+    if (!s->net->config.no_null)
+        return HIDI_OK;
+    if (s->rows.captions.null != NULL)
+        return hidi_error_prefix(hidi_dit_give_null(&s->net, &s->rows.captions), "--embeddings: %s",
+                                 r->embeddings);
+    if (r->negative_embeddings == NULL && !s->net->config.has_interval &&
+        s->session->settings.sample.guidance != 1)
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "%s has no null caption, which guidance leads away from: "
+                          "--negative-embeddings FILE, or `null` in %s",
+                          r->model, r->embeddings);
+    for (size_t i = 0; i < s->rows.captions.n; i++)
+        if (s->rows.length[i] == 0)
+            return hidi_error(HIDI_BAD_ARGUMENT, "%s, row %zu is the null caption, which %s has not",
+                              r->embeddings, i, r->model);
+    return HIDI_OK;
+}
+
 /* --embeddings and --negative-embeddings. */
 static hidi_status read_embeddings(sampling *s)
 {
@@ -243,6 +265,7 @@ static hidi_status read_embeddings(sampling *s)
                           r->model);
     HIDI_TRY(read_rows(s, "--embeddings", r->embeddings, &s->rows));
     s->captions = &s->rows.captions;
+    HIDI_TRY(check_null(s));
     if (r->negative_embeddings == NULL)
         return HIDI_OK;
     HIDI_TRY(refuse_guidance(s, "--negative-embeddings"));

@@ -129,6 +129,9 @@ const hidi_option hidi_settings_table[] = {
          "factor of t in [0, 1] before its sin-cos features"),
     CHOICE("model.prediction", model.prediction, "file " HIDI_PREDICTIONS, "file",
            "what a network predicts; file: what its file says, and velocity if it is made here"),
+    CHOICE("model.adaln", model.adaln, HIDI_ADALNS, "zero",
+           "modulation by t: zero: a layer in each block (DiT); single: one for all, and tables "
+           "(PixArt)"),
 
     TRAINING("features", features, "2000", "64", "1e-3", "50", "cosine", "0"),
     TEXT("features.file", features.file, "",
@@ -429,6 +432,7 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
                                                : 0,
                              .has_interval = false,
                              .time_scale = s->model.time_scale,
+                             .adaln = s->model.adaln,
                              .recompute = s->run.recompute != 0,
                              .prediction = s->model.prediction > 0 ? s->model.prediction - 1
                                                                    : HIDI_VELOCITY};
@@ -475,6 +479,7 @@ static void left_out(const hidi_settings *s, char *keys, size_t size)
         {s->data.mirror == 0, "data.mirror"},
         {s->data.space == HIDI_SPACE_PIXELS, "data.space"},
         {s->model.prediction == 0, "model.prediction"},
+        {s->model.adaln == HIDI_ADALN_ZERO, "model.adaln"},
         {s->sample.guided_channels == 0, "sample.guided_channels"},
         {s->sample.guided_from == 0, "sample.guided_from"},
         {s->sample.guided_to == 1, "sample.guided_to"},

@@ -59,6 +59,7 @@ typedef struct hidi_settings {
         long patch, width, depth, heads, text_depth;
         double time_scale;
         int prediction; /* 0: what the file says; else 1 + a hidi_prediction */
+        int adaln;      /* a hidi_dit_adaln */
     } model;
     struct {
         hidi_training_settings train;

@@ -43,8 +43,9 @@ hidi_status hidi_caption_declare(hidi_params *p, const hidi_dit_config *c)
 {
     const size_t D = c->width;
     if (c->words == 0) {
-        HIDI_TRY(hidi_params_declare(p, hidi_shape2(c->null_length, c->caption_width),
-                                     "y_embedder.y_embedding"));
+        if (!c->no_null)
+            HIDI_TRY(hidi_params_declare(p, hidi_shape2(c->null_length, c->caption_width),
+                                         "y_embedder.y_embedding"));
         HIDI_TRY(declare_linear(p, D, c->caption_width, "y_proj.fc1"));
         return declare_linear(p, D, D, "y_proj.fc2");
     }
@@ -71,8 +72,19 @@ static bool is_null(const hidi_condition *y, size_t i)
     return k == SIZE_MAX || k >= y->captions->n || y->captions->length[k] == 0;
 }
 
+/* That no sample is asked for the null caption, if there is none. */
+static hidi_status check_null(const hidi_dit_config *c, const hidi_condition *y, size_t B)
+{
+    for (size_t i = 0; i < B && c->no_null; i++)
+        if (is_null(y, i))
+            return hidi_error(HIDI_BAD_ARGUMENT, "DiT: it has no null caption, which guidance leads "
+                                                 "away from");
+    return HIDI_OK;
+}
+
 hidi_status hidi_caption_check(const hidi_dit_config *c, const hidi_condition *y, size_t B)
 {
+    HIDI_TRY(check_null(c, y, B));
     if (y == NULL || (y->number == NULL && y->captions == NULL))
         return HIDI_OK;
     const hidi_captions *list = y->captions;
@@ -158,11 +170,14 @@ static hidi_var *project(const pass *p, size_t B, hidi_var *e, hidi_var *missing
     hidi_tape *tape = p->tape;
     const hidi_dit_config *c = &p->dit->config;
     const size_t L = c->caption_length, W = c->caption_width, n = B * L;
-    row = hidi_indices(tape, row, n, c->null_length);
-    hidi_var *null = hidi_embedding(tape, param(p, NULL_EMBEDDING), row, n);
-    null = hidi_scale_samples(tape, null, missing);
-    e = hidi_add(tape, e, hidi_reshape(tape, null, hidi_shape3(B, L, W)));
-    return linear(p, hidi_gelu(tape, linear(p, e, CAPTION_FC1)), CAPTION_FC2);
+    const int less = c->no_null ? 1 : 0;
+    if (!c->no_null) {
+        row = hidi_indices(tape, row, n, c->null_length);
+        hidi_var *null = hidi_embedding(tape, param(p, NULL_EMBEDDING), row, n);
+        null = hidi_scale_samples(tape, null, missing);
+        e = hidi_add(tape, e, hidi_reshape(tape, null, hidi_shape3(B, L, W)));
+    }
+    return linear(p, hidi_gelu(tape, linear(p, e, CAPTION_FC1 - less)), CAPTION_FC2 - less);
 }
 
 static hidi_var *from_words(const pass *p, const hidi_condition *y, size_t B)

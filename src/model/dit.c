@@ -1,4 +1,4 @@
-/* dit.c - the forward pass of the DiT  [base: Peebles & Xie, arXiv 2212.09748].
+/* dit.c - the forward pass of the DiT  [base: Peebles & Xie, arXiv 2212.09748; PixArt, 2310.00426].
  *
  *     x = patches of z, linear, + positions                                        [B, T, D]
  *     c = t_emb + y_emb (+ h_emb, h = t - r)                                       [B, D]
@@ -12,11 +12,18 @@
  *     out = unpatchify(linear(LN(x) (1 + scale) + shift))                          [B, C_out, H, W]
  *
  * The functions follow in this order.  With adaLN-Zero every gate is 0 at first, and a block does
- * nothing.  The parameters are declared, and given their first values, in dit_params.c.
+ * nothing.  With adaLN-single the two layers of silu(c) are instead
+ *
+ *     s = linear(silu(c)), once;  for each block:  shift, scale, gate, shift', scale', gate' = s + S_i
+ *     shift = c + S_1, scale = c + S_2
+ *
+ * with tables S_i [6, D] and S [2, D].  The parameters are declared, and given their first values, in
+ * dit_params.c.
  */
 #include "model/dit.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "model/caption.h"
 #include "model/dit_layers.h"
@@ -31,8 +38,9 @@ typedef struct pass {
     hidi_taps *taps;     /* who is handed the tokens between blocks; NULL: nobody            */
     bool gives_back;     /* the memory of each block                                         */
     hidi_tape_mark mark; /* where that of the blocks begins                                  */
-    hidi_var *caption;   /* the caption's tokens [B, L, D]; NULL: y is a class               */
-    int32_t *length;     /* host, [B], how many of them count                                */
+    size_t B;              /* samples                                                          */
+    hidi_var *caption;     /* the caption's tokens [B, L, D]; NULL: y is a class               */
+    const int32_t *length; /* host, [B], how many of them count                                */
 } pass;
 
 static hidi_var *param(const pass *p, int i)
@@ -134,7 +142,36 @@ typedef struct modulation {
     hidi_var *shift, *scale, *gate;
 } modulation;
 
-/* D columns of m [B, n D], which is adaLN's output linear(silu(c)). */
+static bool is_single(const pass *p)
+{
+    return p->dit->config.adaln == HIDI_ADALN_SINGLE;
+}
+
+/* What all blocks have of c: silu(c) [B, D], or adaLN-single's s [B, 6 D]. */
+static hidi_var *shared_modulation(const pass *p, hidi_var *silu_c)
+{
+    return is_single(p) ? linear(p, silu_c, p->dit->t_block) : silu_c;
+}
+
+/* x + row, for all samples;  x [B, n], row of n numbers */
+static hidi_var *add_row(const pass *p, hidi_var *x, hidi_var *row, size_t n)
+{
+    hidi_tape *tape = p->tape;
+    x = hidi_add_rows(tape, hidi_reshape(tape, x, hidi_shape3(p->B, 1, n)),
+                      hidi_reshape(tape, row, hidi_shape2(1, n)));
+    return hidi_reshape(tape, x, hidi_shape2(p->B, n));
+}
+
+/* A block's shifts, scales and gates [B, 6 D], from what is shared; layer: its linear layer, or its
+ * table. */
+static hidi_var *own_modulation(const pass *p, hidi_var *shared, int layer)
+{
+    if (is_single(p))
+        return add_row(p, shared, param(p, layer), 6 * p->dit->config.width);
+    return linear(p, shared, layer);
+}
+
+/* D columns of m [B, n D], which is adaLN's output. */
 static hidi_var *chunk(const pass *p, hidi_var *m, size_t k)
 {
     const size_t D = p->dit->config.width;
@@ -155,7 +192,7 @@ static hidi_var *modulate(const pass *p, hidi_var *x, modulation m, double eps)
     return hidi_adaln(p->tape, x, m.shift, m.scale, (hidi_real)eps);
 }
 
-/* x + cross_attention(x, caption) */
+/* x + cross_attention(x, caption); first: the first parameter of it */
 static hidi_var *read_caption(const pass *p, int first, hidi_var *x)
 {
     hidi_var *q = linear(p, x, first + CROSS_Q), *kv = linear(p, p->caption, first + CROSS_KV);
@@ -163,33 +200,44 @@ static hidi_var *read_caption(const pass *p, int first, hidi_var *x)
     return hidi_add(p->tape, x, linear(p, read, first + CROSS_PROJECTION));
 }
 
-static hidi_var *block(const pass *p, size_t i, hidi_var *x, hidi_var *silu_c)
+static hidi_var *block(const pass *p, size_t i, hidi_var *x, hidi_var *shared)
 {
     hidi_tape *tape = p->tape;
-    const bool captioned = p->dit->config.caption_length > 0;
-    const int first =
-        p->dit->blocks + (int)i * (captioned ? CAPTIONED_BLOCK_PARAMS : BLOCK_PARAMS);
-    const double eps = p->dit->config.code == HIDI_CODE_DIFFUSERS ? 1e-5 : HIDI_DIT_EPS;
-    hidi_var *m = linear(p, silu_c, first + ADALN);
+    const hidi_dit_config *config = &p->dit->config;
+    const int first = p->dit->blocks + (int)i * hidi_dit_block_params(config);
+    const double eps = config->code == HIDI_CODE_DIFFUSERS ? 1e-5 : HIDI_DIT_EPS;
+    hidi_var *m = own_modulation(p, shared, first + ADALN);
     const modulation attention = modulation_of(p, m, 0), mlp = modulation_of(p, m, 1);
 
     hidi_var *qkv = linear(p, modulate(p, x, attention, eps), first + QKV);
-    hidi_var *attended = hidi_attention(tape, qkv, p->dit->config.heads);
+    hidi_var *attended = hidi_attention(tape, qkv, config->heads);
     x = hidi_gated_residual(tape, x, attention.gate, linear(p, attended, first + PROJECTION));
-    if (captioned)
-        x = read_caption(p, first, x);
+    if (config->caption_length > 0)
+        x = read_caption(p, first + hidi_dit_cross(config), x);
 
     hidi_var *hidden = hidi_gelu(tape, linear(p, modulate(p, x, mlp, eps), first + FC1));
     return hidi_gated_residual(tape, x, mlp.gate, linear(p, hidden, first + FC2));
 }
 
+static modulation final_modulation(const pass *p, hidi_var *c, hidi_var *silu_c)
+{
+    const size_t D = p->dit->config.width;
+    const int layer = p->dit->final_layer + FINAL_ADALN;
+    if (is_single(p)) {
+        hidi_var *table = hidi_reshape(p->tape, param(p, layer), hidi_shape2(1, 2 * D));
+        return (modulation){.shift = add_row(p, c, chunk(p, table, 0), D),
+                            .scale = add_row(p, c, chunk(p, table, 1), D)};
+    }
+    hidi_var *m = linear(p, silu_c, layer); /* [B, 2 D] */
+    return (modulation){.shift = chunk(p, m, 0), .scale = chunk(p, m, 1)};
+}
+
 /* unpatchify(linear(LN(x) (1 + scale) + shift)) */
-static hidi_var *final_layer(const pass *p, hidi_var *x, hidi_var *silu_c)
+static hidi_var *final_layer(const pass *p, hidi_var *x, hidi_var *c, hidi_var *silu_c)
 {
     const hidi_dit_config *config = &p->dit->config;
     const size_t C = config->out_channels, H = config->image_size;
-    hidi_var *m = linear(p, silu_c, p->dit->final_layer + FINAL_ADALN); /* [B, 2 D] */
-    const modulation final = {.shift = chunk(p, m, 0), .scale = chunk(p, m, 1)};
+    const modulation final = final_modulation(p, c, silu_c);
     x = linear(p, modulate(p, x, final, HIDI_DIT_EPS), p->dit->final_layer + FINAL_LINEAR);
     return hidi_unpatchify(p->tape, x, C, H, H, config->patch, HIDI_PATCH_PQC);
 }
@@ -249,22 +297,39 @@ static hidi_var *after_block(const pass *p, size_t i, hidi_var *x)
 typedef struct block_again {
     pass p;
     size_t i;
+    int32_t length[]; /* [B], of captions: p's will be gone */
 } block_again;
 
+/* x: tokens, what is shared of the modulation, and the caption's tokens, if y is one */
 static hidi_var *compute_block(hidi_tape *tape, const void *context, hidi_var *const *x)
 {
     const block_again *b = context;
+    pass p = b->p;
     (void)tape;
-    return block(&b->p, b->i, x[0], x[1]);
+    if (p.caption != NULL) {
+        p.caption = x[2];
+        p.length = b->length;
+    }
+    return block(&p, b->i, x[0], x[1]);
 }
 
-static hidi_var *block_once_or_twice(const pass *p, size_t i, hidi_var *x, hidi_var *silu_c)
+static hidi_var *block_once_or_twice(const pass *p, size_t i, hidi_var *x, hidi_var *shared)
 {
     if (!p->dit->config.recompute || p->gives_back)
-        return block(p, i, x, silu_c);
-    const block_again again = {*p, i};
-    return hidi_recompute(p->tape, compute_block, &again, sizeof again,
-                          (hidi_var *const[]){x, silu_c}, 2);
+        return block(p, i, x, shared);
+    const bool captioned = p->dit->config.caption_length > 0;
+    const size_t lengths = captioned ? p->B * sizeof *p->length : 0;
+    block_again *again = malloc(sizeof *again + lengths);
+    if (again == NULL)
+        return hidi_tape_fail(p->tape, hidi_error(HIDI_NO_MEMORY, "DiT: out of memory"));
+    again->p = *p;
+    again->i = i;
+    if (captioned)
+        memcpy(again->length, p->length, lengths);
+    hidi_var *y = hidi_recompute(p->tape, compute_block, again, sizeof *again + lengths,
+                                 (hidi_var *const[]){x, shared, p->caption}, captioned ? 3 : 2);
+    free(again);
+    return y;
 }
 
 /* --- the pass --------------------------------------------------------------------------------- */
@@ -277,15 +342,17 @@ static hidi_var *run_blocks(pass *p, const hidi_shown *shown, hidi_var *h, const
     if (z == NULL || t == NULL)
         return NULL;
     p->scale = shown->scale;
-    hidi_var *c = condition(p, t, h, y, z->shape.dim[0]); /* [B, D] */
+    p->B = z->shape.dim[0];
+    hidi_var *c = condition(p, t, h, y, p->B); /* [B, D] */
     hidi_var *silu_c = hidi_silu(tape, c);
+    hidi_var *shared = shared_modulation(p, silu_c);
     hidi_var *x = embed_image(p, z); /* [B, T, D] */
     p->gives_back = can_give_back(p, z, t, h);
     p->mark = hidi_tape_here(tape);
     for (size_t i = 0; i < blocks_to_run(p); i++)
-        x = after_block(p, i, block_once_or_twice(p, i, x, silu_c));
+        x = after_block(p, i, block_once_or_twice(p, i, x, shared));
     if (p->taps == NULL)
-        return final_layer(p, x, silu_c);
+        return final_layer(p, x, c, silu_c);
     p->taps->condition = c;
     return x;
 }
@@ -298,12 +365,13 @@ static hidi_var *run(pass *p, const hidi_shown *shown, hidi_var *h, const hidi_c
     const size_t B = shown->z->shape.dim[0];
     if (hidi_caption_check(&p->dit->config, y, B) != HIDI_OK)
         return hidi_tape_fail(p->tape, HIDI_BAD_ARGUMENT);
-    p->length = malloc((B + 1) * sizeof *p->length);
-    if (p->length == NULL)
+    int32_t *length = malloc((B + 1) * sizeof *length);
+    if (length == NULL)
         return hidi_tape_fail(p->tape, hidi_error(HIDI_NO_MEMORY, "no memory for captions"));
-    p->caption = hidi_caption_tokens(p->tape, p->dit, p->frozen, y, B, p->length);
+    p->length = length;
+    p->caption = hidi_caption_tokens(p->tape, p->dit, p->frozen, y, B, length);
     hidi_var *out = run_blocks(p, shown, h, y);
-    free(p->length);
+    free(length);
     return out;
 }
 

@@ -1,11 +1,13 @@
-/* dit.h - the diffusion transformer with adaLN-Zero (Peebles & Xie, arXiv 2212.09748), as a
- * velocity v(z, t, y) or, with an interval embedder, as an average velocity u(z, r, t, y).
+/* dit.h - the diffusion transformer with adaLN-Zero (Peebles & Xie, arXiv 2212.09748) or with PixArt's
+ * adaLN-single (arXiv 2310.00426), as a velocity v(z, t, y) or, with an interval embedder, as an
+ * average velocity u(z, r, t, y).
  * Its equations and forward pass are dit.c; y is a class, or a caption that cross-attention reads
  * (caption.c, arXiv 2310.00426).
  *
  * Parameters have the names of facebookresearch/DiT's state dict; the interval embedder's are
  * h_embedder.mlp.{0,2}.{weight,bias}; those of captions are PixArt's where it has them
- * (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}).
+ * (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}), as are adaLN-single's
+ * (t_block.1, blocks.N.scale_shift_table, final_layer.scale_shift_table).
  */
 #ifndef HIDI_MODEL_DIT_H
 #define HIDI_MODEL_DIT_H
@@ -31,6 +33,11 @@ typedef enum hidi_prediction {
 typedef enum hidi_dit_code { HIDI_CODE_DIT, HIDI_CODE_DIFFUSERS } hidi_dit_code;
 #define HIDI_DIT_CODES "dit diffusers"
 
+/* How t (and a class) reach the blocks: each block makes its shifts, scales and gates of them by a
+ * linear layer of its own, or all share one layer, and each adds a table. */
+typedef enum hidi_dit_adaln { HIDI_ADALN_ZERO, HIDI_ADALN_SINGLE } hidi_dit_adaln;
+#define HIDI_ADALNS "zero single"
+
 #define HIDI_TIME_FEATURES 256 /* sin-cos features of t and h, as in DiT */
 #define HIDI_DIT_EPS 1e-6      /* of the layer norms                     */
 
@@ -52,6 +59,8 @@ typedef struct hidi_dit_config {
     double least_data;   /* epsilon: 1 - t counts as no less than this where it is divided   */
                          /*   by; 0: the chain's own least, 0.0064                           */
     int code;            /* a hidi_dit_code                                                  */
+    int adaln;           /* a hidi_dit_adaln                                                  */
+    double position_scale; /* the fixed positions are those of i / this; 0: 1                  */
     bool recompute;      /* a block's activations are computed again in the backward pass    */
                          /*   instead of kept: the same bits, in less memory (not in files)  */
     size_t caption_length; /* L: tokens that a caption may have                              */
@@ -60,14 +69,15 @@ typedef struct hidi_dit_config {
     size_t text_depth;     /* its blocks                                                     */
     size_t caption_width;  /* D_c, of captions that are embeddings                           */
     size_t null_length;    /* tokens of their null caption, at most L; 0 becomes 1           */
+    bool no_null;          /* they have no null caption (null_length is 0)                   */
 } hidi_dit_config;
 
 typedef struct hidi_dit {
     hidi_dit_config config;
     hidi_params params;
     hidi_real *positions; /* [T, D], backend memory, fixed                             */
-    int t_embedder, h_embedder, y_embedder, blocks, final_layer; /* number of the first
-                                           * parameter of each; x_embedder's is 0       */
+    int t_embedder, h_embedder, y_embedder, t_block, blocks, final_layer; /* number of the
+                                           * first parameter of each; x_embedder's is 0 */
 } hidi_dit;
 
 /* What a forward pass leaves besides its output: hidden states for a discriminator. */
@@ -89,12 +99,17 @@ void hidi_dit_destroy(hidi_dit *dit); /* NULL is allowed */
 
 /* DiT's initialisation: Xavier-uniform linear layers, N(0, 0.02^2) embedders, and zeros for the
  * adaLN modulations, the final layer and all biases; h_embedder's last layer is zero too, so that
- * a student starts as its teacher. */
+ * a student starts as its teacher.  Of adaLN-single PixArt's: the shared layer is N(0, 0.02^2), and
+ * tables are N(0, 1/D). */
 hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
 
 /* The null caption becomes what the list has for it, where it has something (captions.h): a start,
  * from which it is trained with the rest.  HIDI_BAD_SHAPE if it does not fit the network. */
 hidi_status hidi_dit_set_null(hidi_dit *dit, const hidi_captions *captions);
+
+/* For a network that has no null caption, as diffusers' files of PixArt: *dit is replaced by the same
+ * with that of the list.  HIDI_BAD_ARGUMENT if the list has none, or it does not fit. */
+hidi_status hidi_dit_give_null(hidi_dit **dit, const hidi_captions *captions);
 
 /* A student: `dit` with an interval embedder (zero at its output) and the same other weights, so
  * that it starts as its teacher's velocity, whatever that predicts.  Of a teacher that predicts
@@ -105,8 +120,9 @@ hidi_status hidi_dit_set_null(hidi_dit *dit, const hidi_captions *captions);
 #define HIDI_STUDENT_LEAST_DATA 0.3
 hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t seed);
 
-/* The same with another number of blocks [ours].  More: those after the last are new and, with
- * adaLN-Zero, do nothing at first, so that the student still starts as its teacher.  Fewer: evenly
+/* The same with another number of blocks [ours].  More: those after the last are new and do nothing
+ * at first (with adaLN-Zero their gates are 0; with adaLN-single what their attention and MLP put
+ * out), so that the student still starts as its teacher.  Fewer: evenly
  * spaced ones of the teacher's, the first and the last among them (one: the first). */
 hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
                                       uint64_t seed);
@@ -174,6 +190,7 @@ typedef struct hidi_dit_given {
     size_t image_size; /* of a file without pos_embed                                            */
     int prediction;    /* 1 + a hidi_prediction                                                  */
     int code;          /* 1 + a hidi_dit_code                                                    */
+    size_t caption_length; /* of captions that are embeddings                                    */
 } hidi_dit_given;
 
 /* A network from a file's tensors.  Almost everything follows from the tensors' shapes, so that a
@@ -184,6 +201,8 @@ typedef struct hidi_dit_given {
  *     prediction   velocity if C channels are put out; with 2 C it is epsilon or SiT's velocity, and
  *                  has to be given
  *     time_scale   1 for sit, 1000 for epsilon
+ *     captions     those that are embeddings: 120 tokens, as PixArt-alpha has, or as many as its null
+ *                  caption, if there are more
  *
  * HIDI_BAD_ARGUMENT, with all that is still to be given, where this leaves something open.  Missing,
  * superfluous or misshapen tensors: HIDI_BAD_FORMAT with the name. */
@@ -207,13 +226,17 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
 
 /* hidi_tensor_file_open, with names made DiT's: where there are several parts and no key, "ema" is
  * taken, as DiT's own code does; what DataParallel ("module.") and torch.compile ("_orig_mod.") put
- * in front is taken off; diffusers' Transformer2DModel and DiTTransformer2DModel get DiT's names,
- * to_q, to_k and to_v being joined, and what their names and the config.json beside them say
- * becomes metadata. */
+ * in front is taken off; diffusers' Transformer2DModel, DiTTransformer2DModel and
+ * PixArtTransformer2DModel get DiT's and PixArt's names, to_q, to_k and to_v being joined, and what
+ * their names and the config.json beside them say becomes metadata.  What PixArt's embedders of
+ * resolution and aspect ratio put out for square images of the config's size is added to a bias. */
 hidi_status hidi_dit_open(hidi_tensor_file *file, const char *path, const char *key);
 
 /* The names alone, of a file that has been read; one that is no DiT's is left as it is. */
 hidi_status hidi_dit_adopt(hidi_tensor_file *file);
+
+/* "10 classes", "captions of 77 tokens of width 768" into text[size]. */
+char *hidi_dit_asked_text(const hidi_dit_config *config, char *text, size_t size);
 
 /* "DiT 16x16x3 patch 4, width 128, depth 4, 4 heads, 10 classes, ..." into text[size]. */
 char *hidi_dit_text(const hidi_dit_config *config, char *text, size_t size);

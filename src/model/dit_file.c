@@ -25,6 +25,9 @@ static hidi_status rest_to_file(const hidi_dit_config *c, hidi_tensor_file *file
     snprintf(text, sizeof text, "%zu", c->caption_length);
     if (c->caption_width > 0)
         HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.caption_length", text));
+    if (c->position_scale > 0 && c->position_scale != 1)
+        HIDI_TRY(hidi_tensor_file_add_meta(file, "hidi.position_scale",
+                                           hidi_format_double(text, c->position_scale)));
     if (c->code != HIDI_CODE_DIT)
         HIDI_TRY(hidi_tensor_file_add_meta(
             file, "hidi.code", hidi_choice_name(HIDI_DIT_CODES, c->code, text, sizeof text)));
@@ -157,9 +160,12 @@ static hidi_status infer_condition(hidi_dit_config *c, const hidi_tensor_file *f
     if (has(file, prefix, "y_embedder.y_proj.fc1.weight")) {
         HIDI_TRY(find(file, prefix, "y_embedder.y_proj.fc1.weight", 2, &table));
         c->caption_width = table->dim[1];
-        HIDI_TRY(find(file, prefix, "y_embedder.y_embedding", 2, &table));
-        c->null_length = table->dim[0];
-        c->caption_length = 120; /* PixArt's */
+        c->no_null = !has(file, prefix, "y_embedder.y_embedding");
+        if (!c->no_null) {
+            HIDI_TRY(find(file, prefix, "y_embedder.y_embedding", 2, &table));
+            c->null_length = table->dim[0];
+        }
+        c->caption_length = c->null_length > 120 ? c->null_length : 120; /* PixArt-alpha's */
         return meta_count(file, "hidi.caption_length", &c->caption_length);
     }
     HIDI_TRY(find(file, prefix, "y_embedder.embedding_table.weight", 2, &table));
@@ -184,6 +190,7 @@ static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file
     c->mlp_width = fc1->dim[0];
     c->depth = count_blocks(file, prefix);
     c->has_interval = has(file, prefix, "h_embedder.mlp.0.weight");
+    c->adaln = has(file, prefix, "t_block.1.weight") ? HIDI_ADALN_SINGLE : HIDI_ADALN_ZERO;
     /* Nothing is computed from extents before these checks: a tensor without elements may have
      * others of any size. */
     if (c->patch < 1 || c->patch > HIDI_DIT_MOST_PATCH || proj->dim[3] != c->patch)
@@ -247,14 +254,26 @@ static hidi_status take_what_is_said(hidi_dit_config *c, const hidi_tensor_file 
         c->code = given->code - 1;
     if (c->image_size == 0)
         HIDI_TRY(meta_count(file, "hidi.image_size", &c->image_size));
+    size_t told = c->image_size;
+    HIDI_TRY(meta_count(file, "hidi.told_size", &told));
+    if (told != c->image_size)
+        return hidi_error(HIDI_BAD_ARGUMENT, "%s is told that images are %zu x %zu, not %zu (hidi "
+                                             "convert --set image_size=N tells it another size)",
+                          file->path, told, told, c->image_size);
+    if (given->caption_length > 0 && c->caption_width > 0)
+        c->caption_length = given->caption_length;
+    HIDI_TRY(meta_number(file, "hidi.position_scale", &c->position_scale));
     return meta_number(file, "hidi.least_data", &c->least_data);
 }
 
 enum { UNKNOWN = -1 }; /* a prediction */
 
 /* What follows from the rest. */
-static void conclude(hidi_dit_config *c)
+static void conclude(hidi_dit_config *c, bool has_positions)
 {
+    /* diffusers' PixArt: places of 64 x 64 latents, in larger ones too */
+    if (!(c->position_scale > 0) && c->adaln == HIDI_ADALN_SINGLE && !has_positions)
+        c->position_scale = c->image_size > 64 ? (double)(c->image_size / 64) : 1;
     if (c->heads == 0)
         c->heads = hidi_dit_published_heads(c->width, c->depth);
     if (c->prediction == UNKNOWN && (c->out_channels == c->channels || c->has_interval))
@@ -296,7 +315,7 @@ hidi_status hidi_dit_config_of(hidi_dit_config *config, const hidi_tensor_file *
     HIDI_TRY(check_kind(file, prefix));
     HIDI_TRY(infer_shapes(config, file, prefix, given->image_size));
     HIDI_TRY(take_what_is_said(config, file, given));
-    conclude(config);
+    conclude(config, has(file, prefix, "pos_embed"));
     return ask(config, file);
 }
 
@@ -388,22 +407,29 @@ hidi_status hidi_dit_load(hidi_dit **dit, const hidi_backend *backend, const cha
     return status;
 }
 
+char *hidi_dit_asked_text(const hidi_dit_config *c, char *text, size_t size)
+{
+    if (c->words > 0)
+        snprintf(text, size, "captions of %zu words", c->caption_length);
+    else if (c->caption_length > 0)
+        snprintf(text, size, "captions of %zu tokens of width %zu%s", c->caption_length,
+                 c->caption_width, c->no_null ? " without a null caption" : "");
+    else
+        snprintf(text, size, "%zu classes", c->n_classes);
+    return text;
+}
+
 char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
 {
     static const char *const predicts[] = {"", ", predicts SiT's velocity", ", predicts epsilon"};
-    char scale[HIDI_NUMBER_TEXT], asked[64];
-    if (c->caption_length > 0)
-        snprintf(asked, sizeof asked,
-                 c->words > 0 ? "captions of %zu words" : "captions of %zu tokens of width %zu",
-                 c->caption_length, c->caption_width);
-    else
-        snprintf(asked, sizeof asked, "%zu classes", c->n_classes);
+    char scale[HIDI_NUMBER_TEXT], asked[96];
+    hidi_dit_asked_text(c, asked, sizeof asked);
     snprintf(text, size,
              "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, "
-             "%s, time scale %s%s%s",
+             "%s%s, time scale %s%s%s",
              c->has_interval ? "DiT u(z, r, t, y)" : "DiT v(z, t, y)", c->image_size, c->image_size,
              c->channels, c->patch, c->image_size / c->patch * (c->image_size / c->patch), c->width,
-             c->depth, c->heads, asked,
+             c->depth, c->heads, c->adaln == HIDI_ADALN_SINGLE ? "adaLN-single, " : "", asked,
              hidi_print_double(scale, sizeof scale, "%g", c->time_scale), predicts[c->prediction],
              c->code == HIDI_CODE_DIFFUSERS ? ", as diffusers computes it" : "");
     return text;

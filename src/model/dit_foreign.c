@@ -3,19 +3,20 @@
  *
  *     {"model": ..., "ema": ..., "opt": ..., "args": ...}   DiT's and SiT's train.py: "ema"
  *     module.NAME, _orig_mod.NAME                           DataParallel, torch.compile: NAME
- *     transformer_blocks.0.attn1.to_q.weight                diffusers, see `names` below
+ *     transformer_blocks.0.attn1.to_q.weight                diffusers, see the tables below
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
 
-#include "model/dit.h"
+#include "model/dit_foreign.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/json_file.h"
+#include "io/number.h"
 #include "io/open_tensors.h"
 
 /* --- what wrappers put in front --------------------------------------------------------------- */
@@ -56,21 +57,33 @@ static void take_out(hidi_tensor_file *file)
 
 /* --- diffusers -------------------------------------------------------------------------------- */
 
-/* Names around the blocks, and in them. */
+/* Names around the blocks, and in them: of DiTTransformer2DModel and PixArtTransformer2DModel. */
 static const char *const around[][2] = {
     {"pos_embed.proj.", "x_embedder.proj."},
     {"proj_out_1.", "final_layer.adaLN_modulation.1."},
-    {"proj_out_2.", "final_layer.linear."}};
+    {"proj_out_2.", "final_layer.linear."},
+    {"proj_out.", "final_layer.linear."},
+    {"scale_shift_table", "final_layer.scale_shift_table"},
+    {"adaln_single.emb.timestep_embedder.linear_1.", "t_embedder.mlp.0."},
+    {"adaln_single.emb.timestep_embedder.linear_2.", "t_embedder.mlp.2."},
+    {"adaln_single.linear.", "t_block.1."},
+    {"caption_projection.linear_1.", "y_embedder.y_proj.fc1."},
+    {"caption_projection.linear_2.", "y_embedder.y_proj.fc2."}};
 static const char *const within[][2] = {
-    {"norm1.linear.", "adaLN_modulation.1."}, {"attn1.to_q.", "attn.qkv."},
-    {"attn1.to_out.0.", "attn.proj."},        {"ff.net.0.proj.", "mlp.fc1."},
+    {"norm1.linear.", "adaLN_modulation.1."}, {"scale_shift_table", "scale_shift_table"},
+    {"attn1.to_out.0.", "attn.proj."},        {"attn2.to_q.", "cross_attn.q_linear."},
+    {"attn2.to_out.0.", "cross_attn.proj."},  {"ff.net.0.proj.", "mlp.fc1."},
     {"ff.net.2.", "mlp.fc2."}};
+/* What is joined, in this order. */
+static const struct joined {
+    const char *letters, *from, *to;
+} joined[] = {{"qkv", "attn1", "attn.qkv"}, {"kv", "attn2", "cross_attn.kv_linear"}};
 /* Every block has a copy of these, of which the first is used. */
 static const char *const shared[][2] = {
     {"norm1.emb.timestep_embedder.linear_1.", "t_embedder.mlp.0."},
     {"norm1.emb.timestep_embedder.linear_2.", "t_embedder.mlp.2."},
     {"norm1.emb.class_embedder.embedding_table.", "y_embedder.embedding_table."}};
-enum { N_AROUND = 3, N_WITHIN = 5, N_SHARED = 3 };
+enum { N_AROUND = 10, N_WITHIN = 7, N_SHARED = 3, N_JOINED = 2 };
 
 /* The entry of a table that `name` begins with, or n. */
 static size_t entry_of(const char *name, const char *const (*table)[2], size_t n)
@@ -81,7 +94,7 @@ static size_t entry_of(const char *name, const char *const (*table)[2], size_t n
     return i;
 }
 
-static void remove_tensor(hidi_tensor_file *file, const hidi_file_tensor *tensor)
+void hidi_dit_remove_tensor(hidi_tensor_file *file, const hidi_file_tensor *tensor)
 {
     const size_t i = (size_t)(tensor - file->tensor);
     free(file->tensor[i].name);
@@ -109,40 +122,63 @@ static size_t bytes_of(const hidi_file_tensor *tensor)
     return tensor->count * hidi_dtype_bytes(tensor->dtype);
 }
 
-/* q, k and v, [D, D] or [D] each, one after the other: [3 D, D] or [3 D], in the place of q. */
-static hidi_status join_qkv(hidi_tensor_file *file, unsigned block, const char *kind)
+/* Such as "transformer_blocks.3.attn1.to_q.bias". */
+static void name_part(char *name, size_t size, unsigned block, const struct joined *j, int i,
+                      const char *kind)
 {
-    static const char letters[] = "qkv";
-    const hidi_file_tensor *part[3];
+    snprintf(name, size, "transformer_blocks.%u.%s.to_%c.%s", block, j->from, j->letters[i], kind);
+}
+
+/* q, k and v, [D, D] or [D] each, one after the other: [3 D, D] or [3 D]; or k and v. */
+static hidi_status join(hidi_tensor_file *file, unsigned block, const struct joined *j,
+                        const char *kind)
+{
+    const int n = (int)strlen(j->letters);
+    const hidi_file_tensor *part[3] = {NULL};
     char name[128];
     size_t used = 0, dim[HIDI_FILE_MAX_RANK];
-    for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "transformer_blocks.%u.attn1.to_%c.%s", block, letters[i],
-                 kind);
+    for (int i = 0; i < n; i++) {
+        name_part(name, sizeof name, block, j, i, kind);
         HIDI_TRY(hidi_tensor_file_need(file, name, &part[i]));
         if (part[i]->dtype != part[0]->dtype || part[i]->rank != part[0]->rank ||
             part[i]->rank < 1 || part[i]->count != part[0]->count || part[i]->data == NULL)
-            return hidi_error(HIDI_BAD_FORMAT, "%s: %s does not go with to_q", file->path, name);
+            return hidi_error(HIDI_BAD_FORMAT, "%s: %s does not go with to_%c", file->path, name,
+                              j->letters[0]);
     }
-    unsigned char *joined = malloc(3 * bytes_of(part[0]) + 1);
-    if (joined == NULL)
+    unsigned char *all = malloc((size_t)n * bytes_of(part[0]) + 1);
+    if (all == NULL)
         return hidi_error(HIDI_NO_MEMORY, "%s: out of memory for %s", file->path, name);
-    for (int i = 0; i < 3; i++, used += bytes_of(part[0]))
-        memcpy(joined + used, part[i]->data, bytes_of(part[i]));
+    for (int i = 0; i < n; i++, used += bytes_of(part[0]))
+        memcpy(all + used, part[i]->data, bytes_of(part[i]));
     memcpy(dim, part[0]->dim, sizeof dim);
-    dim[0] *= 3;
+    dim[0] *= (size_t)n;
     const hidi_dtype dtype = part[0]->dtype;
     const int rank = part[0]->rank;
-    for (int i = 0; i < 3; i++) {
-        snprintf(name, sizeof name, "transformer_blocks.%u.attn1.to_%c.%s", block, letters[i],
-                 kind);
-        remove_tensor(file, hidi_tensor_file_find(file, name));
+    for (int i = 0; i < n; i++) {
+        name_part(name, sizeof name, block, j, i, kind);
+        hidi_dit_remove_tensor(file, hidi_tensor_file_find(file, name));
     }
-    snprintf(name, sizeof name, "blocks.%u.attn.qkv.%s", block, kind);
-    const hidi_status status = hidi_tensor_file_take(file, name, dtype, rank, dim, joined);
+    snprintf(name, sizeof name, "blocks.%u.%s.%s", block, j->to, kind);
+    const hidi_status status = hidi_tensor_file_take(file, name, dtype, rank, dim, all);
     if (status != HIDI_OK)
-        free(joined);
+        free(all);
     return status;
+}
+
+static hidi_status join_all(hidi_tensor_file *file)
+{
+    char name[128];
+    for (unsigned block = 0;; block++)
+        for (size_t k = 0; k < N_JOINED; k++) {
+            name_part(name, sizeof name, block, &joined[k], 0, "weight");
+            if (hidi_tensor_file_find(file, name) == NULL) {
+                if (k == 0)
+                    return HIDI_OK;
+                continue;
+            }
+            HIDI_TRY(join(file, block, &joined[k], "weight"));
+            HIDI_TRY(join(file, block, &joined[k], "bias"));
+        }
 }
 
 /* A further copy of what all blocks share, which goes if it is one. */
@@ -158,7 +194,7 @@ static hidi_status drop_copy(hidi_tensor_file *file, hidi_file_tensor *copy, con
         return hidi_error(HIDI_UNSUPPORTED, "%s: %s differs from that of block 0: such a network "
                                             "is no DiT any more",
                           file->path, copy->name);
-    remove_tensor(file, copy);
+    hidi_dit_remove_tensor(file, copy);
     return HIDI_OK;
 }
 
@@ -187,36 +223,63 @@ static hidi_status rename_within(hidi_tensor_file *file, size_t i, bool *removed
     return drop_copy(file, tensor, front);
 }
 
-/* What its names say (diffusers has DiT's network for epsilon alone), and its config.json. */
-static hidi_status add_settings(hidi_tensor_file *file)
+/* What the metadata does not say yet. */
+static hidi_status say(hidi_tensor_file *file, const char *key, const char *value)
+{
+    return hidi_tensor_file_meta(file, key) != NULL ? HIDI_OK
+                                                    : hidi_tensor_file_set_meta(file, key, value);
+}
+
+static bool is_diffusers(const hidi_tensor_file *file)
+{
+    return hidi_tensor_file_find(file, "transformer_blocks.0.attn1.to_q.weight") != NULL;
+}
+
+static bool is_pixart(const hidi_tensor_file *file)
+{
+    return hidi_tensor_file_find(file, "adaln_single.linear.weight") != NULL;
+}
+
+/* What PixArt's config.json says besides. */
+static hidi_status take_pixart_config(hidi_tensor_file *file, const char *config)
+{
+    char text[HIDI_NUMBER_TEXT];
+    double number;
+    if (hidi_json_file_real(config, "norm_eps", &number) && number != HIDI_DIT_EPS)
+        return hidi_error(HIDI_UNSUPPORTED, "%s: norm_eps %g, expected %g", config, number,
+                          HIDI_DIT_EPS);
+    if (hidi_json_file_real(config, "interpolation_scale", &number))
+        return say(file, "hidi.position_scale", hidi_format_double(text, number));
+    return HIDI_OK;
+}
+
+/* Its names say what it is (diffusers has these networks for epsilon alone). */
+hidi_status hidi_dit_take_config(hidi_tensor_file *file)
 {
     static const char *const keys[][2] = {{"num_attention_heads", "hidi.heads"},
                                           {"sample_size", "hidi.image_size"}};
     const char *slash = strrchr(file->path, '/');
     char path[4096], text[32];
     long number;
+    if (!is_diffusers(file))
+        return HIDI_OK;
     snprintf(path, sizeof path, "%.*sconfig.json", slash ? (int)(slash - file->path + 1) : 0,
              file->path);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         if (!hidi_json_file_number(path, keys[i][0], &number))
             continue;
         snprintf(text, sizeof text, "%ld", number);
-        HIDI_TRY(hidi_tensor_file_set_meta(file, keys[i][1], text));
+        HIDI_TRY(say(file, keys[i][1], text));
     }
-    HIDI_TRY(hidi_tensor_file_set_meta(file, "hidi.prediction", "epsilon"));
-    return hidi_tensor_file_set_meta(file, "hidi.code", "diffusers");
+    HIDI_TRY(say(file, "hidi.prediction", "epsilon"));
+    return is_pixart(file) ? take_pixart_config(file, path) : say(file, "hidi.code", "diffusers");
 }
 
 static hidi_status from_diffusers(hidi_tensor_file *file)
 {
-    char name[64];
-    for (unsigned block = 0;; block++) {
-        snprintf(name, sizeof name, "transformer_blocks.%u.attn1.to_q.weight", block);
-        if (hidi_tensor_file_find(file, name) == NULL)
-            break;
-        HIDI_TRY(join_qkv(file, block, "weight"));
-        HIDI_TRY(join_qkv(file, block, "bias"));
-    }
+    const bool pixart = is_pixart(file);
+    HIDI_TRY(hidi_dit_take_config(file));
+    HIDI_TRY(join_all(file));
     /* block 0 first: the others are compared with it */
     for (size_t i = 0; i < file->n_tensors; i++) {
         const char *at = file->tensor[i].name;
@@ -232,7 +295,7 @@ static hidi_status from_diffusers(hidi_tensor_file *file)
         HIDI_TRY(rename_within(file, i, &removed));
         i += removed ? 0 : 1;
     }
-    return add_settings(file);
+    return pixart ? hidi_dit_add_size(file) : HIDI_OK;
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -242,9 +305,7 @@ hidi_status hidi_dit_adopt(hidi_tensor_file *file)
     while (take_off(file, "module") || take_off(file, "_orig_mod"))
         ;
     take_out(file);
-    if (hidi_tensor_file_find(file, "transformer_blocks.0.attn1.to_q.weight") == NULL)
-        return HIDI_OK;
-    return from_diffusers(file);
+    return is_diffusers(file) ? from_diffusers(file) : HIDI_OK;
 }
 
 /* Several parts, none of which was asked for: that which DiT's own code takes. */

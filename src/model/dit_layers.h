@@ -8,17 +8,28 @@
 
 enum { X_EMBEDDER = 0 }; /* the first of all; dit.h's struct has where the others begin */
 
-/* The linear layers of a block, counted from its first parameter. */
-enum { QKV = 0, PROJECTION = 2, FC1 = 4, FC2 = 6, ADALN = 8, BLOCK_PARAMS = 10 };
-/* ... and those that a block has besides where there are captions. */
-enum { CROSS_Q = 10, CROSS_KV = 12, CROSS_PROJECTION = 14, CAPTIONED_BLOCK_PARAMS = 16 };
+/* The linear layers of a block, counted from its first parameter.  ADALN is the last before those of
+ * cross-attention: a linear layer, or adaLN-single's table, which is one parameter. */
+enum { QKV = 0, PROJECTION = 2, FC1 = 4, FC2 = 6, ADALN = 8 };
+/* Those of cross-attention, counted from hidi_dit_cross: where there are captions. */
+enum { CROSS_Q = 0, CROSS_KV = 2, CROSS_PROJECTION = 4, CROSS_PARAMS = 6 };
+
+/* Where cross-attention begins in a block, and how many parameters a block has. */
+static inline int hidi_dit_cross(const hidi_dit_config *c)
+{
+    return ADALN + (c->adaln == HIDI_ADALN_SINGLE ? 1 : 2);
+}
+static inline int hidi_dit_block_params(const hidi_dit_config *c)
+{
+    return hidi_dit_cross(c) + (c->caption_length > 0 ? CROSS_PARAMS : 0);
+}
 
 /* Of captions, counted from y_embedder: words, or embeddings.  Blocks of the text encoder have QKV to
  * FC2. */
 enum { WORDS = 0, WORD_POSITIONS = 1, TEXT_BLOCKS = 2, TEXT_BLOCK_PARAMS = 8 };
-enum { NULL_EMBEDDING = 0, CAPTION_FC1 = 1, CAPTION_FC2 = 3 };
+enum { NULL_EMBEDDING = 0, CAPTION_FC1 = 1, CAPTION_FC2 = 3 }; /* without a null caption, 1 less */
 
-/* Those of an embedder of t or h, and of the final layer. */
+/* Those of an embedder of t or h, and of the final layer, whose last is as ADALN of a block. */
 enum { MLP_0 = 0, MLP_2 = 2 };
 enum { FINAL_LINEAR = 0, FINAL_ADALN = 2 };
 

@@ -5,7 +5,8 @@
  *
  *     biases, adaLN modulations, final layer, the interval embedder's last layer     0
  *     cross-attention's projection (PixArt)                                          0
- *     embedders of t, h and y                                                        N(0, 0.02^2)
+ *     embedders of t, h and y; adaLN-single's shared layer (PixArt)                  N(0, 0.02^2)
+ *     adaLN-single's tables (PixArt)                                                 N(0, 1 / D)
  *     other linear layers, [out, in]                  uniform on +-sqrt(6 / (in + out))   (Xavier)
  */
 #include <math.h>
@@ -43,7 +44,8 @@ static hidi_status check_config(const hidi_dit_config *c)
     if (c->caption_length > 0 && (c->n_classes > 0 || (c->words < 2) == (c->caption_width < 1)))
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: of captions either words or embeddings, and "
                                              "no classes");
-    if (c->null_length > c->caption_length || (c->null_length > 0 && c->caption_width == 0))
+    if (c->null_length > c->caption_length || (c->null_length > 0 && c->caption_width == 0) ||
+        (c->no_null && (c->null_length > 0 || c->caption_width == 0)))
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: a null caption of %zu tokens, of at most %zu",
                           c->null_length, c->caption_width == 0 ? 0 : c->caption_length);
     if (c->out_channels != c->channels && c->out_channels != 2 * c->channels)
@@ -55,6 +57,10 @@ static hidi_status check_config(const hidi_dit_config *c)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: no prediction number %d", c->prediction);
     if (c->code < HIDI_CODE_DIT || c->code > HIDI_CODE_DIFFUSERS)
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: no code number %d", c->code);
+    if (c->adaln < HIDI_ADALN_ZERO || c->adaln > HIDI_ADALN_SINGLE)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: no adaLN number %d", c->adaln);
+    if (!(c->position_scale >= 0 && c->position_scale <= 1e6))
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: position_scale %g", c->position_scale);
     if (!(c->least_data >= 0 && c->least_data <= 1))
         return hidi_error(HIDI_BAD_ARGUMENT, "DiT: least_data %g is not within 0 to 1",
                           c->least_data);
@@ -67,6 +73,17 @@ static hidi_status declare_linear(hidi_params *p, const char *name, size_t out, 
     return hidi_params_declare(p, hidi_shape1(out), "%s.bias", name);
 }
 
+/* What makes n [D]s of c: a linear layer, or adaLN-single's table. */
+static hidi_status declare_modulation(hidi_params *p, const hidi_dit_config *c, const char *front,
+                                      size_t n)
+{
+    char name[96];
+    if (c->adaln == HIDI_ADALN_SINGLE)
+        return hidi_params_declare(p, hidi_shape2(n, c->width), "%sscale_shift_table", front);
+    snprintf(name, sizeof name, "%sadaLN_modulation.1", front);
+    return declare_linear(p, name, n * c->width, c->width);
+}
+
 static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_t i)
 {
     const size_t D = c->width;
@@ -77,12 +94,13 @@ static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_
     } layers[] = {{"attn.qkv", 3 * D, D},
                   {"attn.proj", D, D},
                   {"mlp.fc1", c->mlp_width, D},
-                  {"mlp.fc2", D, c->mlp_width},
-                  {"adaLN_modulation.1", 6 * D, D}};
+                  {"mlp.fc2", D, c->mlp_width}};
     for (size_t k = 0; k < sizeof layers / sizeof layers[0]; k++) {
         snprintf(name, sizeof name, "blocks.%zu.%s", i, layers[k].name);
         HIDI_TRY(declare_linear(p, name, layers[k].out, layers[k].in));
     }
+    snprintf(name, sizeof name, "blocks.%zu.", i);
+    HIDI_TRY(declare_modulation(p, c, name, 6));
     for (size_t k = 0; k < 3 && c->caption_length > 0; k++) {
         static const char *const cross[] = {"q_linear", "kv_linear", "proj"};
         snprintf(name, sizeof name, "blocks.%zu.cross_attn.%s", i, cross[k]);
@@ -96,7 +114,7 @@ hidi_status hidi_dit_declare(hidi_dit *dit)
     const hidi_dit_config *c = &dit->config;
     hidi_params *p = &dit->params;
     const size_t D = c->width;
-    if (c->caption_width > 0 && c->null_length == 0)
+    if (c->caption_width > 0 && c->null_length == 0 && !c->no_null)
         dit->config.null_length = 1;
     HIDI_TRY(check_config(c));
     HIDI_TRY(hidi_params_declare(p, hidi_shape4(D, c->channels, c->patch, c->patch),
@@ -116,21 +134,26 @@ hidi_status hidi_dit_declare(hidi_dit *dit)
     else
         HIDI_TRY(hidi_params_declare(p, hidi_shape2(c->n_classes + 1, D),
                                      "y_embedder.embedding_table.weight"));
+    dit->t_block = p->n_params;
+    if (c->adaln == HIDI_ADALN_SINGLE)
+        HIDI_TRY(declare_linear(p, "t_block.1", 6 * D, D));
     dit->blocks = p->n_params;
     for (size_t i = 0; i < c->depth; i++)
         HIDI_TRY(declare_block(p, c, i));
     dit->final_layer = p->n_params;
     HIDI_TRY(declare_linear(p, "final_layer.linear", c->patch * c->patch * c->out_channels, D));
-    return declare_linear(p, "final_layer.adaLN_modulation.1", 2 * D, D);
+    return declare_modulation(p, c, "final_layer.", 2);
 }
 
 /* The fixed positions: for the token in row i, column j, D/4 sines and D/4 cosines of j w_k, then
- * of i w_k, w_k = 10000^(-k / (D/4)).  Column first, as DiT's code has it. */
+ * of i w_k, w_k = 10000^(-k / (D/4)).  Column first, as DiT's code has it.  PixArt divides i and j by
+ * a scale, so that larger images have the places of smaller ones. */
 static hidi_status set_positions(hidi_dit *dit)
 {
     const hidi_backend *backend = dit->params.backend;
     const size_t D = dit->config.width, side = dit->config.image_size / dit->config.patch;
     const size_t quarter = D / 4, count = side * side * D;
+    const double scale = dit->config.position_scale > 0 ? dit->config.position_scale : 1;
     hidi_real *host = malloc(count * sizeof *host);
     dit->positions = backend->allocate(count * sizeof *host);
     if (host == NULL || dit->positions == NULL) {
@@ -140,7 +163,7 @@ static hidi_status set_positions(hidi_dit *dit)
     for (size_t i = 0; i < side; i++)
         for (size_t j = 0; j < side; j++)
             for (size_t k = 0; k < quarter; k++) {
-                double w = pow(10000.0, -(double)k / (double)quarter);
+                const double w = pow(10000.0, -(double)k / (double)quarter) / scale;
                 hidi_real *p = host + (i * side + j) * D;
                 p[k] = (hidi_real)sin((double)j * w);
                 p[quarter + k] = (hidi_real)cos((double)j * w);
@@ -199,6 +222,7 @@ static void initial_values(const hidi_param *param, uint64_t seed, hidi_real *ho
     const uint64_t hash = hidi_hash(param->name, strlen(param->name));
     const hidi_random random = {seed, HIDI_STREAM_INIT, hash & 0xffffffffffffu};
     const bool is_bias = param->shape.rank == 1;
+    const bool is_table = strstr(param->name, "scale_shift_table") != NULL;
     const bool is_zero = is_bias || strstr(param->name, "adaLN_modulation") != NULL ||
                          starts_with(param->name, "final_layer.linear") ||
                          strstr(param->name, "cross_attn.proj") != NULL ||
@@ -206,11 +230,12 @@ static void initial_values(const hidi_param *param, uint64_t seed, hidi_real *ho
 
     if (is_zero) {
         memset(host, 0, n * sizeof *host);
-    } else if (strstr(param->name, "_embedder.mlp") != NULL ||
-               starts_with(param->name, "y_embedder")) {
+    } else if (strstr(param->name, "_embedder.mlp") != NULL || is_table ||
+               starts_with(param->name, "y_embedder") || starts_with(param->name, "t_block")) {
+        const double deviation = is_table ? 1 / sqrt((double)param->shape.dim[1]) : 0.02;
         hidi_normal(random, 0, host, n);
         for (size_t i = 0; i < n; i++)
-            host[i] *= (hidi_real)0.02;
+            host[i] *= (hidi_real)deviation;
     } else {
         const double bound = sqrt(6.0 / (double)(n / rows + rows));
         for (size_t i = 0; i < n; i++) {
@@ -248,6 +273,8 @@ hidi_status hidi_dit_set_null(hidi_dit *dit, const hidi_captions *captions)
     const hidi_dit_config *c = &dit->config;
     if (captions->null == NULL)
         return HIDI_OK;
+    if (c->no_null)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: it has no null caption");
     if (c->caption_width != captions->width || c->null_length != captions->null_length)
         return hidi_error(HIDI_BAD_SHAPE, "DiT: a null caption [%zu, %zu], expected [%zu, %zu]",
                           captions->null_length, captions->width, c->null_length,
@@ -275,6 +302,26 @@ static hidi_status copy_as(hidi_dit **copy, const hidi_dit *dit, const hidi_dit_
     dit->params.backend->copy((*copy)->positions, dit->positions,
                               config->image_size / config->patch * config->image_size /
                                   config->patch * config->width);
+    return HIDI_OK;
+}
+
+hidi_status hidi_dit_give_null(hidi_dit **dit, const hidi_captions *captions)
+{
+    hidi_dit_config config = (*dit)->config;
+    hidi_dit *copy;
+    if (!config.no_null || captions->null == NULL)
+        return hidi_error(HIDI_BAD_ARGUMENT, "DiT: %s", config.no_null ? "no null caption to give"
+                                                                       : "it has a null caption");
+    config.no_null = false;
+    config.null_length = captions->null_length;
+    HIDI_TRY(copy_as(&copy, *dit, &config, 0));
+    const hidi_status status = hidi_dit_set_null(copy, captions);
+    if (status != HIDI_OK) {
+        hidi_dit_destroy(copy);
+        return status;
+    }
+    hidi_dit_destroy(*dit);
+    *dit = copy;
     return HIDI_OK;
 }
 
@@ -311,6 +358,18 @@ static void copy_block(hidi_dit *copy, size_t to, const hidi_dit *dit, size_t fr
     }
 }
 
+/* A block whose gates are not 0 does nothing, where what goes through them is 0: the last layers of
+ * attention and MLP, whose biases are 0 at first. */
+static void silence_block(hidi_dit *dit, size_t i)
+{
+    const hidi_params *p = &dit->params;
+    const int first = dit->blocks + (int)i * hidi_dit_block_params(&dit->config);
+    for (int k = 0; k < 2; k++) {
+        const hidi_param *weight = &p->param[first + (k == 0 ? PROJECTION : FC2)];
+        p->backend->fill(p->value + weight->offset, 0, hidi_count(weight->shape));
+    }
+}
+
 hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
                                       uint64_t seed)
 {
@@ -318,6 +377,8 @@ hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, s
     hidi_dit_config config = student_config(&dit->config);
     config.depth = depth;
     HIDI_TRY(copy_as(student, dit, &config, seed));
+    for (size_t i = all; i < depth && config.adaln == HIDI_ADALN_SINGLE; i++)
+        silence_block(*student, i);
     for (size_t i = 1; i < depth && depth < all; i++)
         copy_block(*student, i, dit, i * (all - 1) / (depth - 1));
     return HIDI_OK;

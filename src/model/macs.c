@@ -45,6 +45,7 @@ void hidi_dit_count_macs(const hidi_dit_config *c, hidi_macs *macs)
 {
     const double D = (double)c->width, side = (double)(c->image_size / c->patch), T = side * side;
     const double patch = (double)(c->patch * c->patch), mlp = (double)c->mlp_width;
+    const bool is_single = c->adaln == HIDI_ADALN_SINGLE;
     const double embedder = HIDI_TIME_FEATURES * D + D * D;
     macs->n = 0;
     macs->sum = 0;
@@ -52,14 +53,15 @@ void hidi_dit_count_macs(const hidi_dit_config *c, hidi_macs *macs)
     if (c->has_interval)
         add(macs, 1, embedder, "embedder of h = t - r");
     add(macs, 1, T * D * patch * (double)c->channels, "patches to tokens");
-    add(macs, c->depth, 6 * D * D, "adaLN modulation");
+    add(macs, is_single ? 1 : c->depth, 6 * D * D, "adaLN modulation");
     add(macs, c->depth, 3 * T * D * D, "attention: q, k, v");
     add(macs, c->depth, 2 * T * T * D, "attention: q k^T, and the sums of v");
     add(macs, c->depth, T * D * D, "attention: projection");
     if (c->caption_length > 0)
         add_caption(c, T, macs);
     add(macs, c->depth, 2 * T * D * mlp, "MLP");
-    add(macs, 1, 2 * D * D, "final adaLN modulation");
+    if (!is_single)
+        add(macs, 1, 2 * D * D, "final adaLN modulation");
     add(macs, 1, T * D * patch * (double)c->out_channels, "tokens to patches");
 }
 

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """A DiT that reads captions, in PyTorch, from its equations (src/model/dit.c, caption.c): random
-weights, one velocity of each kind of caption, and its derivative along (dz, dt).
+weights, one velocity of each kind of caption, and its derivative along (dz, dt); and the losses of
+losses.py for such networks.
 
-    python3 captions.py captions.safetensors
+    python3 captions.py in/captions.safetensors in/captions-losses.safetensors
 """
 import math
 import sys
@@ -10,6 +11,8 @@ import sys
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+
+import losses
 
 D, DEPTH, HEADS, SIDE, C, PATCH, L, WORDS, WIDTH, TEXT = 8, 2, 2, 4, 2, 2, 5, 7, 6, 1
 SCALE, B = 10.0, 3
@@ -89,12 +92,18 @@ def caption(w, words, given, length):
     return linear(w, "y_embedder.y_proj.fc2", gelu(linear(w, "y_embedder.y_proj.fc1", e))), mask
 
 
-def velocity(w, words, z, t, given, length):
-    c, mask = caption(w, words, given, length)
+def embed(w, name, t):
     freq = torch.exp(-math.log(10000) * torch.arange(128).double() / 128)
     a = SCALE * t[:, None] * freq[None]
-    emb = linear(w, "t_embedder.mlp.2",
-                 F.silu(linear(w, "t_embedder.mlp.0", torch.cat([a.cos(), a.sin()], -1))))
+    return linear(w, name + ".mlp.2",
+                  F.silu(linear(w, name + ".mlp.0", torch.cat([a.cos(), a.sin()], -1))))
+
+
+def velocity(w, words, z, t, given, length, r=None):
+    c, mask = caption(w, words, given, length)
+    emb = embed(w, "t_embedder", t)
+    if "h_embedder.mlp.0.weight" in w:
+        emb = emb + embed(w, "h_embedder", torch.zeros_like(t) if r is None else t - r)
     s = F.silu(emb)
     x = F.conv2d(z, w["x_embedder.proj.weight"], w["x_embedder.proj.bias"], stride=PATCH)
     x = x.flatten(2).transpose(1, 2) + w["pos_embed"]
@@ -115,11 +124,59 @@ def velocity(w, words, z, t, given, length):
     return torch.einsum("nhwpqc->nchpwq", x).reshape(B, C, SIDE, SIDE)
 
 
+class Net:
+    """As losses.py wants it: y are numbers of captions, of which the last is null."""
+    def __init__(self, w, words, given, length):
+        self.w, self.words, self.null = w, words, len(length)
+        self.given = torch.cat([given, torch.zeros_like(given[:1])])
+        self.length = torch.cat([length, torch.zeros_like(length[:1])])
+        self.h_embedder = w.get("h_embedder.mlp.0.weight")
+
+    def velocity(self, z, t, y, r=None):
+        return velocity(self.w, self.words, z, t, self.given[y], self.length[y], r)
+
+
+def interval_weights():
+    shape = {"h_embedder.mlp.0": (D, 256), "h_embedder.mlp.2": (D, D)}
+    w = {n + ".weight": 0.4 * torch.randn(s) for n, s in shape.items()}
+    w.update({n + ".bias": 0.4 * torch.randn(s[0]) for n, s in shape.items()})
+    return {k: v.float().double() for k, v in w.items()}
+
+
+def all_losses(nets, inputs):
+    """nets: of each kind (w, given).  The student has 3/4 of the weights and an embedder of h, the
+    fake score half of them."""
+    x, e, e2, t, r = (inputs[k] for k in ("x", "e", "e2", "t", "r"))
+    y, h, out = torch.arange(B), interval_weights(), dict(inputs)
+    out.update(h)
+    for kind, (w, given) in nets.items():
+        words = kind == "words"
+        part = "y_embedder.words.weight" if words else "y_embedder.y_proj.fc1.weight"
+        shown = ("blocks.0.cross_attn.kv_linear.weight", "h_embedder.mlp.2.weight", part)
+        mine = {k: v if k == "pos_embed" else 0.75 * v for k, v in w.items()}
+        mine = {k: v.clone().requires_grad_(k != "pos_embed") for k, v in {**mine, **h}.items()}
+        student = Net(mine, words, given, LENGTH)
+        teacher = Net(w, words, given, LENGTH)
+        fake = Net({k: v if k == "pos_embed" else 0.5 * v for k, v in w.items()}, words, given,
+                   LENGTH)
+        results = {"meanflow": losses.meanflow(student, teacher, x, e, t, r, y, 1.5, 1, 0.01),
+                   "progressive": losses.progressive(student, teacher, x, e, t, r, y, 1.5, 1, 0.01),
+                   "dmd": losses.dmd(student, teacher, fake, e, y, t, e2, 1.5)}
+        for name, result in results.items():
+            grads = torch.autograd.grad(result["loss"], [mine[k] for k in shown])
+            result.update({"grad." + k: g for k, g in zip(shown, grads)})
+            out.update({f"{kind}.{name}.{k}": v.detach() for k, v in result.items()})
+    return out
+
+
+LENGTH = torch.tensor([5, 0, 2])
+
+
 def main():
     torch.manual_seed(11)
     z, dz = torch.randn(2, B, C, SIDE, SIDE).double()
     t, dt = torch.tensor([0.2, 0.5, 0.9]).double(), torch.tensor([1.0, -0.5, 2.0]).double()
-    length = torch.tensor([5, 0, 2])
+    length, nets = LENGTH, {}
     out = {"z": z, "dz": dz, "t": t, "dt": dt, "length": length.int()}
     for words in (True, False):
         w = weights(words)
@@ -127,11 +184,18 @@ def main():
         v, dv = torch.func.jvp(lambda z, t: velocity(w, words, z, t, given, length), (z, t),
                                (dz, dt))
         kind = "words" if words else "embeddings"
+        nets[kind] = w, given
         out[kind] = given.int() if words else given
         out[kind + ".v"], out[kind + ".dv"] = v, dv
         out.update({f"{kind}.net.{k}": x for k, x in w.items()})
     save_file({k: (x.float() if x.is_floating_point() and ".net." in k else x).contiguous()
                for k, x in out.items()}, sys.argv[1])
+
+    single = lambda *shape: torch.randn(*shape).float().double()
+    inputs = {k: single(B, C, SIDE, SIDE) for k in ("x", "e", "e2")}
+    inputs.update(t=torch.tensor([0.75, 0.5, 0.875]).double(),
+                  r=torch.tensor([0.25, 0.5, 0.125]).double())
+    save_file({k: v.contiguous() for k, v in all_losses(nets, inputs).items()}, sys.argv[2])
 
 
 main()
