@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "../core/arena.h"
+#include "../core/bf16.h"
 #include "../core/real.h"
 #include "../core/status.h"
 
@@ -80,6 +81,8 @@ typedef struct hidi_backend {
     /* y[i, 0..n) = beta y[i, 0..n) + x[i, 0..n), rows i of leading dimensions ldy, ldx        */
     void (*copy_block)(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                        size_t rows, size_t n);
+    /* y[i, j] = x[i, j], exactly;  y [rows, n], rows of x ldx apart (core/bf16.h)             */
+    void (*from_bf16)(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n);
 
     /* --- element-wise, n elements --------------------------------------------------------- */
     /* y = beta y + a x; may alias                                                             */

@@ -202,7 +202,7 @@ static void decode(hidi_dtype dtype, const unsigned char *data, size_t n, double
         break;
     case HIDI_BF16: /* the upper half of a float */
         for (i = 0; i < n; i++)
-            out[i] = float_of_bits((uint32_t)hidi_load_16(data + 2 * i) << 16);
+            out[i] = hidi_from_bf16(hidi_load_16(data + 2 * i));
         break;
     default:
         for (i = 0; i < n; i++)

@@ -65,7 +65,8 @@ hidi_status hidi_load_start(const hidi_session *session, const hidi_dataset *dat
         return hidi_error(HIDI_BAD_ARGUMENT, "teacher.file is a teacher that is ready, teacher.start "
                                              "one that is to be trained: leave one of them empty");
     HIDI_TRY(hidi_find_ready(session->settings.teacher.start, path, sizeof path));
-    HIDI_TRY(hidi_load_for(session, data, path, HIDI_GIVEN_TEACHER, net));
+    const hidi_session in_full = hidi_session_to_train(session);
+    HIDI_TRY(hidi_load_for(&in_full, data, path, HIDI_GIVEN_TEACHER, net));
     if (!(*net)->config.has_interval)
         return HIDI_OK;
     hidi_dit_destroy(*net);
@@ -339,13 +340,16 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
         status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
         status = hidi_find_ready(ready, path, sizeof path);
+        const hidi_session in_full = hidi_session_to_train(session); /* as it is written */
         if (status == HIDI_OK)
-            status = hidi_load_for(session, data, path, HIDI_GIVEN_TEACHER, teacher);
+            status = hidi_load_for(&in_full, data, path, HIDI_GIVEN_TEACHER, teacher);
         if (status == HIDI_OK)
             status = hidi_stage_write_net(&stage, *teacher, stage.file, NAN);
     } else if (status == HIDI_OK && !found) {
         status = train_teacher(&stage, data, teacher);
     }
+    if (status == HIDI_OK && session->settings.run.frozen == HIDI_FROZEN_BF16)
+        status = hidi_dit_hold_bf16(teacher); /* from here on it is not trained */
     hidi_stage_end(&stage, status);
     return status;
 }

@@ -94,12 +94,14 @@ static hidi_status add_config(hidi_run_stage *stage, const char *name, const hid
 
 hidi_status hidi_stage_weights(hidi_run_stage *stage, const char *name, const hidi_params *params)
 {
-    const size_t bytes = params->count * sizeof(hidi_real);
+    const size_t values = params->count * sizeof(hidi_real);
+    const size_t bytes = values + params->bf16_count * sizeof(hidi_bf16);
     unsigned char *host = malloc(bytes);
     char text[64];
     if (host == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    params->backend->download(host, params->value, bytes);
+    params->backend->download(host, params->value, values);
+    params->backend->download(host + values, params->bf16, bytes - values);
     const hidi_status status = params->backend->check();
     snprintf(text, sizeof text, "weights = %016llx", (unsigned long long)hidi_hash(host, bytes));
     free(host);
