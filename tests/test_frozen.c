@@ -152,8 +152,8 @@ static hidi_real *product(const matrix *m, bool in_bf16, size_t rows, bool has_b
     return found;
 }
 
-/* Matrices of a single panel: the same calls of the backend follow.  Larger ones are cut, so that
- * BLAS may add up in another order; not so the reference. */
+/* Matrices of a single panel: the same calls of the backend follow.  Larger ones are cut: BLAS may
+ * add up in another order, and the reference rounds once more where there is a bias. */
 START_TEST(products_are_those_of_rounded_matrices)
 {
     static const size_t sizes[][3] = {{5, 7, 3}, {1, 1, 1}, {64, 96, 40}, {3, 300, 2000},
@@ -161,17 +161,16 @@ START_TEST(products_are_those_of_rounded_matrices)
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         const size_t rows = sizes[i][0], out = sizes[i][1], in = sizes[i][2];
         const size_t n = 2 * rows * out + rows * in + out;
-        const bool is_one_panel = in * out <= 1 << 18, is_exact =
-            is_one_panel || backend == hidi_reference_backend();
+        const bool is_reference = backend == hidi_reference_backend();
         const matrix m = new_matrix(out, in);
         for (int has_bias = 0; has_bias < 2; has_bias++) {
             hidi_real *found = product(&m, true, rows, has_bias != 0);
             hidi_real *expected = product(&m, false, rows, has_bias != 0);
             const double terms = sqrt((double)(in > out ? in : out));
-            if (is_exact)
+            if (in * out <= 1 << 18 || (is_reference && has_bias == 0))
                 ck_assert_mem_eq(found, expected, n * sizeof *found);
             for (size_t k = 0; k < n; k++)
-                if (!(fabs(found[k] - expected[k]) <= 8 * HIDI_REAL_EPSILON * terms))
+                if (!(fabs(found[k] - expected[k]) <= 64 * HIDI_REAL_EPSILON * terms))
                     ck_abort_msg("[%zu, %zu] element %zu is %.9g, expected %.9g", out, in, k,
                                  (double)found[k], (double)expected[k]);
             free(found);
@@ -212,7 +211,7 @@ END_TEST
 
 /* --- a network -------------------------------------------------------------------------------- */
 
-enum { SIDE = 6, CHANNELS = 3, BATCH = 5, PIXELS = BATCH * CHANNELS * SIDE * SIDE };
+enum { SIDE = 8, CHANNELS = 3, BATCH = 5, PIXELS = BATCH * CHANNELS * SIDE * SIDE };
 
 static hidi_dit_config config_of(bool diffusers)
 {
@@ -281,7 +280,7 @@ static void assert_same_values(const hidi_dit *a, const hidi_dit *b)
 /* v, its tangent, and the gradient of z. */
 static void velocity(const hidi_dit *net, hidi_real *v)
 {
-    hidi_real *z = numbers(PIXELS, 6), *dz = numbers(PIXELS, 7), t[BATCH] = {0, 0.2, 0.5, 0.9, 1};
+    hidi_real *z = numbers(PIXELS, 6), *dz = numbers(PIXELS, 7), t[BATCH] = {0, 0.25, 0.5, 0.875, 1};
     const int32_t y[BATCH] = {0, 3, 10, 9, 5};
     hidi_tape *tape = hidi_tape_create(backend);
     const hidi_shape shape = hidi_shape4(BATCH, CHANNELS, SIDE, SIDE);

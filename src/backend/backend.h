@@ -267,6 +267,9 @@ hidi_status hidi_backend_open(const char *name, const hidi_backend **backend);
 /* How many of the backend's threads can share `pieces` out. */
 int hidi_backend_members(const hidi_backend *backend, size_t pieces);
 
+/* Is what it allocates host memory, which may be read without download()? */
+bool hidi_backend_in_host_memory(const hidi_backend *backend);
+
 /* hidi_team_work with these members (core/team.h).  Where only one thread may call the backend, it
  * does all pieces, and plays each member in turn. */
 hidi_status hidi_backend_share_out(const hidi_backend *backend, size_t pieces,

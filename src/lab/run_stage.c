@@ -187,6 +187,7 @@ hidi_status hidi_stage_write_net(const hidi_run_stage *stage, const hidi_dit *ne
 {
     hidi_tensor_file file;
     hidi_tensor_file_init(&file);
+    file.borrows = true;
     hidi_status status = hidi_dit_to_file(net, "", &file);
     if (status == HIDI_OK)
         status = hidi_classes_to_file(stage->data, &file);

@@ -20,6 +20,12 @@ hidi_status hidi_params_to_file(const hidi_params *params, const hidi_real *arra
         const hidi_param *param = &params->param[i];
         const size_t n = hidi_count(param->shape);
         char name[160];
+        full_name(name, sizeof name, prefix, param);
+        if (!param->in_bf16 && hidi_backend_in_host_memory(params->backend)) {
+            status = hidi_tensor_file_lend_real(file, name, param->shape.rank, param->shape.dim,
+                                                array + param->offset);
+            continue;
+        }
         hidi_real *host = malloc((n ? n : 1) * sizeof *host);
         if (host == NULL)
             return hidi_error(HIDI_NO_MEMORY, "out of memory for %s", param->name);
@@ -28,7 +34,6 @@ hidi_status hidi_params_to_file(const hidi_params *params, const hidi_real *arra
         else
             params->backend->download(host, array + param->offset, n * sizeof *host);
         status = params->backend->check();
-        full_name(name, sizeof name, prefix, param);
         if (status == HIDI_OK)
             status = hidi_tensor_file_add_real(file, name, param->shape.rank, param->shape.dim,
                                                host);
