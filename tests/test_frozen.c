@@ -13,6 +13,7 @@
 
 #include "backend/tables.h"
 #include "core/random.h"
+#include "core/threads.h"
 #include "each_backend.h"
 #include "io/safetensors.h"
 #include "random_weights.h"
@@ -152,8 +153,9 @@ static hidi_real *product(const matrix *m, bool in_bf16, size_t rows, bool has_b
     return found;
 }
 
-/* Matrices of a single panel: the same calls of the backend follow.  Larger ones are cut: BLAS may
- * add up in another order, and the reference rounds once more where there is a bias. */
+/* Matrices of a single panel: the same calls of the backend follow.  Larger ones are cut (of these, on
+ * a thread that computes alone): BLAS may add up in another order, and the reference rounds once more
+ * where there is a bias. */
 START_TEST(products_are_those_of_rounded_matrices)
 {
     static const size_t sizes[][3] = {{5, 7, 3}, {1, 1, 1}, {64, 96, 40}, {3, 300, 2000},
@@ -163,16 +165,20 @@ START_TEST(products_are_those_of_rounded_matrices)
         const size_t n = 2 * rows * out + rows * in + out;
         const bool is_reference = backend == hidi_reference_backend();
         const matrix m = new_matrix(out, in);
-        for (int has_bias = 0; has_bias < 2; has_bias++) {
-            hidi_real *found = product(&m, true, rows, has_bias != 0);
-            hidi_real *expected = product(&m, false, rows, has_bias != 0);
+        for (int k = 0; k < 4; k++) {
+            const bool has_bias = k % 2 == 1, alone = k >= 2;
+            const int before = alone ? hidi_serial_begin() : 0;
+            hidi_real *found = product(&m, true, rows, has_bias);
+            hidi_real *expected = product(&m, false, rows, has_bias);
+            if (alone)
+                hidi_serial_end(before);
             const double terms = sqrt((double)(in > out ? in : out));
-            if (in * out <= 1 << 18 || (is_reference && has_bias == 0))
+            if (in * out <= 1 << 18 || !alone || (is_reference && !has_bias))
                 ck_assert_mem_eq(found, expected, n * sizeof *found);
-            for (size_t k = 0; k < n; k++)
-                if (!(fabs(found[k] - expected[k]) <= 64 * HIDI_REAL_EPSILON * terms))
-                    ck_abort_msg("[%zu, %zu] element %zu is %.9g, expected %.9g", out, in, k,
-                                 (double)found[k], (double)expected[k]);
+            for (size_t e = 0; e < n; e++)
+                if (!(fabs(found[e] - expected[e]) <= 64 * HIDI_REAL_EPSILON * terms))
+                    ck_abort_msg("[%zu, %zu] element %zu is %.9g, expected %.9g", out, in, e,
+                                 (double)found[e], (double)expected[e]);
             free(found);
             free(expected);
         }

@@ -1,6 +1,7 @@
 /* linear.c - products with matrices: linear layers, batches of products; rows added to rows. */
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "core/threads.h"
 
 /* linear: y = x w^T + b,  x [rows, in], w [out, in], b [out], y [rows, out].
  *
@@ -68,12 +69,15 @@ struct linear_bf16 {
     size_t rows, in, out;
 };
 
-enum { PANEL = 1 << 18 }; /* elements: a panel that is expanded is still in the cache when it is used */
+/* Elements of a panel.  On a thread that computes alone it is still in its cache when it is used;
+ * where threads share a product they would wait for each other at every panel, so there are few. */
+enum { PANEL = 1 << 18, SHARED_PANEL = 1 << 23 };
 
 /* How many of the `all` rows, or columns, of `length` elements make a panel. */
 static size_t panel_of(size_t length, size_t all)
 {
-    const size_t most = length < PANEL / 16 ? PANEL / (length + (length == 0)) / 16 * 16 : 16;
+    const size_t panel = hidi_is_serial() ? PANEL : SHARED_PANEL;
+    const size_t most = length < panel / 16 ? panel / (length + (length == 0)) / 16 * 16 : 16;
     return most < all ? most : all;
 }
 
