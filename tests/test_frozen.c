@@ -153,9 +153,9 @@ static hidi_real *product(const matrix *m, bool in_bf16, size_t rows, bool has_b
     return found;
 }
 
-/* Matrices of a single panel: the same calls of the backend follow.  Larger ones are cut (of these, on
- * a thread that computes alone): BLAS may add up in another order, and the reference rounds once more
- * where there is a bias. */
+/* Matrices of a single panel: the same calls of the backend follow.  Larger ones are cut (of these,
+ * on a thread that computes alone): BLAS may add up in another order, and the reference rounds once
+ * more where there is a bias. */
 START_TEST(products_are_those_of_rounded_matrices)
 {
     static const size_t sizes[][3] = {{5, 7, 3}, {1, 1, 1}, {64, 96, 40}, {3, 300, 2000},
@@ -286,7 +286,8 @@ static void assert_same_values(const hidi_dit *a, const hidi_dit *b)
 /* v, its tangent, and the gradient of z. */
 static void velocity(const hidi_dit *net, hidi_real *v)
 {
-    hidi_real *z = numbers(PIXELS, 6), *dz = numbers(PIXELS, 7), t[BATCH] = {0, 0.25, 0.5, 0.875, 1};
+    const hidi_real t[BATCH] = {0, 0.25, 0.5, 0.875, 1};
+    hidi_real *z = numbers(PIXELS, 6), *dz = numbers(PIXELS, 7);
     const int32_t y[BATCH] = {0, 3, 10, 9, 5};
     hidi_tape *tape = hidi_tape_create(backend);
     const hidi_shape shape = hidi_shape4(BATCH, CHANNELS, SIDE, SIDE);

@@ -4,9 +4,9 @@
  * AdamW and EMA are each one call over all of them.  A model declares its parameters, allocates
  * them once, and then asks for them by number (the order of declaration) on a tape.
  *
- * A model that is not to be trained may have its matrices in bfloat16, in a third array: half of the
- * memory.  A product expands them as it goes (hidi_linear); biases, tables and all else that is not
- * declared as a matrix stay as they are.
+ * A model that is not to be trained may have its matrices in bfloat16, in a third array: half of
+ * the memory.  A product expands them as it goes (hidi_linear); biases, tables and all else that is
+ * not declared as a matrix stay as they are.
  */
 #ifndef HIDI_AUTOGRAD_PARAMS_H
 #define HIDI_AUTOGRAD_PARAMS_H
@@ -40,8 +40,8 @@ void hidi_params_free(hidi_params *params);
 hidi_status hidi_params_declare(hidi_params *params, hidi_shape shape, const char *name_format, ...)
     HIDI_PRINTF(3, 4);
 
-/* The same of a matrix [out, in] that hidi_linear alone reads, as its w.  In a model with frozen_bf16
- * (set after hidi_params_init) it is held in bfloat16. */
+/* The same of a matrix [out, in] that hidi_linear alone reads, as its w.  In a model with
+ * frozen_bf16 (set after hidi_params_init) it is held in bfloat16. */
 hidi_status hidi_params_declare_matrix(hidi_params *params, size_t out, size_t in,
                                        const char *name_format, ...) HIDI_PRINTF(4, 5);
 

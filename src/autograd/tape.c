@@ -115,8 +115,8 @@ static hidi_status fail_status(hidi_tape *tape, hidi_status status)
     return hidi_tape_status(tape);
 }
 
-/* False after recording that `x`, argument of `what`, is missing, or in bf16 (the tape's first error
- * stays). */
+/* False after recording that `x`, argument of `what`, is missing, or in bf16 (the tape's first
+ * error stays). */
 static bool is_there(hidi_tape *tape, const hidi_var *x, const char *what)
 {
     if (tape->status != HIDI_OK)

@@ -41,8 +41,8 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data);
 /* An error if the settings ask for latents: hidi run alone makes them. */
 hidi_status hidi_refuse_latents(const hidi_session *session);
 
-/* Reads a network's file, with what --set says of it and of session->key the part that is it.  It is
- * held as run.frozen says. */
+/* Reads a network's file, with what --set says of it and of session->key the part that is it.  It
+ * is held as run.frozen says. */
 hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi_given_role role,
                              hidi_dit **net);
 

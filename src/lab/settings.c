@@ -417,7 +417,7 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
-    "run.threads run.recompute run.frozen vae.save_every vae.log_every vae.test_images "                       \
+    "run.threads run.recompute run.frozen vae.save_every vae.log_every vae.test_images "            \
     "features.save_every features.log_every features.test_images "                                 \
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every detect.save_every "            \

@@ -113,12 +113,12 @@ hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t s
 hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
                                       uint64_t seed);
 
-/* An independent copy, without gradients.  Of a network in bfloat16 it has the values, in full, as a
- * student has: it may be trained. */
+/* An independent copy, without gradients.  Of a network in bfloat16 it has the values, in full, as
+ * a student has: it may be trained. */
 hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
 
-/* Rounds the matrices to bfloat16 and holds them so; one that is held so already stays as it is.  The
- * network is another one afterwards, the old one is destroyed; after an error it is as it was. */
+/* Rounds the matrices to bfloat16 and holds them so; one that is held so already stays as it is.
+ * The network is another one afterwards, the old one is destroyed; after an error it is as it was. */
 hidi_status hidi_dit_hold_bf16(hidi_dit **dit);
 
 /* --- the forward pass (dit.c) ----------------------------------------------------------------- */
