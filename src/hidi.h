@@ -27,6 +27,7 @@
 #define HIDI_HIDI_H
 
 #include "core/arena.h"
+#include "core/bf16.h"
 #include "core/progress.h"
 #include "core/random.h"
 #include "core/real.h"

@@ -437,6 +437,8 @@ START_TEST(test_empty_outputs)
     CHECK_UNTOUCHED(fill(out, 0, 0));
     CHECK_UNTOUCHED(copy_block(out, 4, 0, x, 4, 0, 4));
     CHECK_UNTOUCHED(copy_block(out, 4, 0, x, 4, 4, 0));
+    CHECK_UNTOUCHED(from_bf16(out, (const hidi_bf16 *)x, 4, 0, 4));
+    CHECK_UNTOUCHED(from_bf16(out, (const hidi_bf16 *)x, 4, 4, 0));
     CHECK_UNTOUCHED(axpby(out, 0, 1, x, 0));
     CHECK_UNTOUCHED(lerp(out, 1, x, 0));
     CHECK_UNTOUCHED(multiply(out, 0, 1, x, w, 0));

@@ -1,6 +1,7 @@
 /* linear.c - products with matrices: linear layers, batches of products; rows added to rows. */
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "core/threads.h"
 
 /* linear: y = x w^T + b,  x [rows, in], w [out, in], b [out], y [rows, out].
  *
@@ -57,10 +58,105 @@ static void linear_vjp(hidi_node *node, const hidi_backend *backend)
 
 static const hidi_op op_linear = {"linear", linear_forward, linear_jvp, linear_vjp, NULL};
 
+/* The same with a frozen w that is held in bfloat16.  It is expanded a panel at a time: of y some
+ * columns need some rows of w, of gx some columns need those columns of w.  An element of either is
+ * one sum, whatever the panels are; one panel is the same product as above.
+ *
+ * Loops: backend/reference/elementwise.c, from_bf16.
+ */
+struct linear_bf16 {
+    const hidi_bf16 *w;
+    size_t rows, in, out;
+};
+
+/* Elements of a panel.  On a thread that computes alone it is still in its cache when it is used;
+ * where threads share a product they would wait for each other at every panel, so there are few. */
+enum { PANEL = 1 << 18, SHARED_PANEL = 1 << 23 };
+
+/* How many of the `all` rows, or columns, of `length` elements make a panel. */
+static size_t panel_of(size_t length, size_t all)
+{
+    const size_t panel = hidi_is_serial() ? PANEL : SHARED_PANEL;
+    const size_t most = length < panel / 16 ? panel / (length + (length == 0)) / 16 * 16 : 16;
+    return most < all ? most : all;
+}
+
+static size_t linear_bf16_scratch(const hidi_node *node, const hidi_backend *backend)
+{
+    const struct linear_bf16 *s = node->own;
+    const size_t rows = panel_of(s->in, s->out) * s->in, columns = panel_of(s->out, s->in) * s->out;
+    (void)backend;
+    return rows > columns ? rows : columns;
+}
+
+/* y = beta y + x w^T + b */
+static void multiply_by_panels(hidi_node *node, const hidi_backend *backend, hidi_real *y,
+                               hidi_real beta, const hidi_real *x, const hidi_real *b)
+{
+    const struct linear_bf16 *s = node->own;
+    const size_t rows = s->rows, in = s->in, out = s->out, width = panel_of(in, out);
+    hidi_real *panel = node->scratch;
+    if (width == out) {
+        backend->from_bf16(panel, s->w, in, out, in);
+        backend->linear(y, beta, x, panel, b, rows, in, out);
+        return;
+    }
+    if (b != NULL) {
+        backend->add_rows(y, beta, b, 1, rows, out);
+        beta = 1;
+    }
+    for (size_t j = 0; j < out; j += width) {
+        const size_t n = out - j < width ? out - j : width;
+        backend->from_bf16(panel, s->w + j * in, in, n, in);
+        backend->gemm(false, true, rows, n, in, 1, x, in, panel, in, beta, y + j, out);
+    }
+}
+
+static void linear_bf16_forward(hidi_node *node, const hidi_backend *backend)
+{
+    const hidi_real *x = hidi_value_of(node, 0), *b = hidi_value_of(node, 1);
+    multiply_by_panels(node, backend, node->out->value, 0, x, b);
+}
+
+static void linear_bf16_jvp(hidi_node *node, const hidi_backend *backend)
+{
+    const struct linear_bf16 *s = node->own;
+    hidi_real *dy = node->out->tangent, beta;
+    const hidi_real *dx = hidi_tangent_of(node, 0, &beta);
+    if (dx != NULL)
+        multiply_by_panels(node, backend, dy, beta, dx, NULL);
+    const hidi_real *db = hidi_tangent_of(node, 1, &beta);
+    if (db != NULL)
+        backend->add_rows(dy, beta, db, 1, s->rows, s->out);
+}
+
+static void linear_bf16_vjp(hidi_node *node, const hidi_backend *backend)
+{
+    const struct linear_bf16 *s = node->own;
+    const size_t rows = s->rows, in = s->in, out = s->out, width = panel_of(out, in);
+    const hidi_real *gy = node->out->grad;
+    hidi_real *panel = node->scratch, beta;
+    hidi_real *gx = hidi_grad_of(node, 0, &beta);
+    for (size_t j = 0; gx != NULL && j < in; j += width) {
+        const size_t n = in - j < width ? in - j : width;
+        backend->from_bf16(panel, s->w + j, in, out, n);
+        backend->gemm(false, false, rows, n, out, 1, gy, out, panel, n, beta, gx + j, in);
+    }
+    hidi_real *gb = hidi_grad_of(node, 1, &beta);
+    if (gb != NULL)
+        backend->sum_rows(gb, beta, gy, 1, rows, out);
+}
+
+static const hidi_op op_linear_bf16 = {"linear", linear_bf16_forward, linear_bf16_jvp,
+                                       linear_bf16_vjp, linear_bf16_scratch};
+
 hidi_var *hidi_linear(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b)
 {
-    const hidi_node node = {.op = &op_linear, .n_in = 3, .in = {x, w, b}};
-    if (!hidi_node_ready(tape, &node, 2))
+    const bool in_bf16 = w != NULL && w->bf16 != NULL;
+    const hidi_node full = {.op = &op_linear, .n_in = 3, .in = {x, w, b}};
+    const hidi_node halved = {.op = &op_linear_bf16, .n_in = 2, .in = {x, b}};
+    const hidi_node node = in_bf16 ? halved : full;
+    if (!hidi_node_ready(tape, &node, in_bf16 ? 1 : 2))
         return NULL;
     if (x->shape.rank < 1 || w->shape.rank != 2 || hidi_columns(x->shape) != w->shape.dim[1] ||
         (b != NULL && !hidi_same_shape(b->shape, hidi_shape1(w->shape.dim[0]))))
@@ -73,6 +169,10 @@ hidi_var *hidi_linear(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b)
         .rows = hidi_rows(x->shape), .in = w->shape.dim[1], .out = w->shape.dim[0]};
     hidi_shape shape = x->shape;
     shape.dim[shape.rank - 1] = s.out;
+    if (in_bf16) {
+        const struct linear_bf16 with_w = {w->bf16, s.rows, s.in, s.out};
+        return hidi_apply(tape, &node, &with_w, sizeof with_w, shape, 0);
+    }
     return hidi_apply(tape, &node, &s, sizeof s, shape, 0);
 }
 

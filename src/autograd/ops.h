@@ -52,7 +52,8 @@ hidi_var *hidi_unpatchify(hidi_tape *tape, hidi_var *tokens, size_t C, size_t H,
                           hidi_patch_order order);
 
 /* --- linear algebra (linear.c) ---------------------------------------------------------------- */
-/* y = x w^T + b;  x [..., in], w [out, in], b [out] or NULL -> [..., out] */
+/* y = x w^T + b;  x [..., in], w [out, in], b [out] or NULL -> [..., out]; w may be in bfloat16
+ * (hidi_bf16_parameter) */
 hidi_var *hidi_linear(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b);
 /* y[i] = op(x[i]) op(w[i]), batches of matrices: x, w [B, ., .]; op transposes if set */
 hidi_var *hidi_matmul(hidi_tape *tape, hidi_var *x, bool transpose_x, hidi_var *w,

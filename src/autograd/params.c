@@ -10,6 +10,8 @@
 
 #include "core/array.h"
 
+enum { PIECE = 16384 }; /* elements in bf16 that go to the host, or come from there, at a time */
+
 void hidi_params_init(hidi_params *params, const hidi_backend *backend)
 {
     *params = (hidi_params){.backend = backend};
@@ -20,18 +22,18 @@ void hidi_params_free(hidi_params *params)
     if (params->backend != NULL) {
         params->backend->release(params->value);
         params->backend->release(params->grad);
+        params->backend->release(params->bf16);
     }
     free(params->param);
     *params = (hidi_params){.backend = params->backend};
 }
 
-hidi_status hidi_params_declare(hidi_params *params, hidi_shape shape, const char *name_format, ...)
+static hidi_status declare(hidi_params *params, hidi_shape shape, bool in_bf16,
+                           const char *name_format, va_list arguments)
 {
-    hidi_param param = {.shape = shape, .offset = params->count};
-    va_list arguments;
-    va_start(arguments, name_format);
+    size_t *count = in_bf16 ? &params->bf16_count : &params->count;
+    hidi_param param = {.shape = shape, .offset = *count, .in_bf16 = in_bf16};
     const int length = vsnprintf(param.name, sizeof param.name, name_format, arguments);
-    va_end(arguments);
     if (length <= 0 || (size_t)length >= sizeof param.name)
         return hidi_error(HIDI_BAD_ARGUMENT, "parameter %s: name empty or longer than %zu bytes",
                           param.name, sizeof param.name - 1);
@@ -43,8 +45,33 @@ hidi_status hidi_params_declare(hidi_params *params, hidi_shape shape, const cha
     if (!hidi_array_room(&params->param, (size_t)params->n_params, NULL, sizeof *params->param))
         return hidi_error(HIDI_NO_MEMORY, "parameter %s: out of memory", param.name);
     params->param[params->n_params++] = param;
-    params->count += hidi_count(shape);
+    *count += hidi_count(shape);
     return HIDI_OK;
+}
+
+hidi_status hidi_params_declare(hidi_params *params, hidi_shape shape, const char *name_format, ...)
+{
+    va_list arguments;
+    va_start(arguments, name_format);
+    const hidi_status status = declare(params, shape, false, name_format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+hidi_status hidi_params_declare_matrix(hidi_params *params, size_t out, size_t in,
+                                       const char *name_format, ...)
+{
+    va_list arguments;
+    va_start(arguments, name_format);
+    const hidi_status status = declare(params, hidi_shape2(out, in), params->frozen_bf16,
+                                       name_format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+size_t hidi_params_elements(const hidi_params *params)
+{
+    return params->count + params->bf16_count;
 }
 
 /* n zeros in the backend's memory. */
@@ -57,13 +84,28 @@ static hidi_status allocate_zeros(const hidi_params *params, hidi_real **array, 
     return HIDI_OK;
 }
 
+/* Zeros, which are 0 bits, uploaded a piece at a time. */
+static hidi_status allocate_bf16(hidi_params *params)
+{
+    static const hidi_bf16 zeros[PIECE];
+    const size_t n = params->bf16_count;
+    params->bf16 = params->backend->allocate((n + 1) * sizeof *params->bf16);
+    if (params->bf16 == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "parameters: no memory for %zu numbers in bf16", n);
+    for (size_t first = 0; first < n; first += PIECE)
+        params->backend->upload(params->bf16 + first, zeros,
+                                (n - first < PIECE ? n - first : PIECE) * sizeof zeros[0]);
+    return HIDI_OK;
+}
+
 /* One element more than declared is allocated: without parameters there is an array too, and
  * hidi_params_grad_norm has a place for its sum. */
 hidi_status hidi_params_allocate(hidi_params *params)
 {
     if (params->value != NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "parameters: allocated twice");
-    return allocate_zeros(params, &params->value, params->count + 1);
+    HIDI_TRY(allocate_zeros(params, &params->value, params->count + 1));
+    return params->frozen_bf16 ? allocate_bf16(params) : HIDI_OK;
 }
 
 hidi_status hidi_params_train(hidi_params *params)
@@ -72,6 +114,8 @@ hidi_status hidi_params_train(hidi_params *params)
         return HIDI_OK;
     if (params->value == NULL)
         return hidi_error(HIDI_BAD_ARGUMENT, "parameters: gradients wanted before the allocation");
+    if (params->frozen_bf16)
+        return hidi_error(HIDI_UNSUPPORTED, "parameters: in bf16 they are frozen: no gradients");
     return allocate_zeros(params, &params->grad, params->count + 1);
 }
 
@@ -98,6 +142,8 @@ hidi_var *hidi_param_var(hidi_tape *tape, const hidi_params *params, int i, bool
     if (params->value == NULL)
         return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT, "parameter %s: not allocated",
                                                param->name));
+    if (param->in_bf16)
+        return hidi_bf16_parameter(tape, param->shape, params->bf16 + param->offset);
     return hidi_parameter(tape, param->shape, params->value + param->offset,
                           frozen || params->grad == NULL ? NULL : params->grad + param->offset);
 }
@@ -107,8 +153,16 @@ hidi_var *hidi_param_var(hidi_tape *tape, const hidi_params *params, int i, bool
 void hidi_params_read(const hidi_params *params, int i, hidi_real *host)
 {
     const hidi_param *param = &params->param[i];
-    params->backend->download(host, params->value + param->offset,
-                              hidi_count(param->shape) * sizeof *host);
+    const size_t n = hidi_count(param->shape);
+    hidi_bf16 piece[PIECE];
+    if (!param->in_bf16)
+        params->backend->download(host, params->value + param->offset, n * sizeof *host);
+    for (size_t first = 0; param->in_bf16 && first < n; first += PIECE) {
+        const size_t m = n - first < PIECE ? n - first : PIECE;
+        params->backend->download(piece, params->bf16 + param->offset + first, m * sizeof *piece);
+        for (size_t k = 0; k < m; k++)
+            host[first + k] = hidi_from_bf16(piece[k]);
+    }
 }
 
 void hidi_params_read_grad(const hidi_params *params, int i, hidi_real *host)
@@ -122,14 +176,39 @@ void hidi_params_read_grad(const hidi_params *params, int i, hidi_real *host)
             host[j] = 0;
 }
 
-void hidi_params_write(hidi_params *params, int i, const hidi_real *host)
+void hidi_params_write(const hidi_params *params, int i, const hidi_real *host)
 {
     const hidi_param *param = &params->param[i];
-    params->backend->upload(params->value + param->offset, host,
-                            hidi_count(param->shape) * sizeof *host);
+    const size_t n = hidi_count(param->shape);
+    hidi_bf16 piece[PIECE];
+    if (!param->in_bf16)
+        params->backend->upload(params->value + param->offset, host, n * sizeof *host);
+    for (size_t first = 0; param->in_bf16 && first < n; first += PIECE) {
+        const size_t m = n - first < PIECE ? n - first : PIECE;
+        for (size_t k = 0; k < m; k++)
+            piece[k] = hidi_to_bf16(host[first + k]);
+        params->backend->upload(params->bf16 + param->offset + first, piece, m * sizeof *piece);
+    }
 }
 
 /* --- whole models ----------------------------------------------------------------------------- */
+
+hidi_status hidi_params_copy_one(hidi_params *to, int i, const hidi_params *from, int j)
+{
+    const hidi_param *target = &to->param[i], *source = &from->param[j];
+    const size_t n = hidi_count(target->shape);
+    if (!target->in_bf16 && !source->in_bf16) {
+        to->backend->copy(to->value + target->offset, from->value + source->offset, n);
+        return HIDI_OK;
+    }
+    hidi_real *host = malloc((n ? n : 1) * sizeof *host);
+    if (host == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "out of memory for %s", target->name);
+    hidi_params_read(from, j, host);
+    hidi_params_write(to, i, host);
+    free(host);
+    return HIDI_OK;
+}
 
 hidi_status hidi_params_copy(hidi_params *to, const hidi_params *from)
 {
@@ -148,8 +227,7 @@ hidi_status hidi_params_copy(hidi_params *to, const hidi_params *from)
     for (int i = 0; i < to->n_params; i++) {
         const int j = hidi_params_find(from, to->param[i].name);
         if (j >= 0)
-            to->backend->copy(to->value + to->param[i].offset, from->value + from->param[j].offset,
-                              hidi_count(to->param[i].shape));
+            HIDI_TRY(hidi_params_copy_one(to, i, from, j));
     }
     return HIDI_OK;
 }
@@ -179,11 +257,28 @@ static bool is_finite(const hidi_params *params, const hidi_real *array, size_t 
     return true;
 }
 
+static bool is_finite_bf16(const hidi_params *params, const hidi_bf16 *array, size_t n)
+{
+    hidi_bf16 piece[PIECE];
+    for (size_t first = 0; first < n; first += PIECE) {
+        const size_t m = n - first < PIECE ? n - first : PIECE;
+        params->backend->download(piece, array + first, m * sizeof *piece);
+        for (size_t i = 0; i < m; i++)
+            if (!isfinite(hidi_from_bf16(piece[i])))
+                return false;
+    }
+    return true;
+}
+
 const char *hidi_params_not_finite(const hidi_params *params, bool of_value)
 {
     const hidi_real *array = of_value ? params->value : params->grad;
-    for (int i = 0; array != NULL && i < params->n_params; i++)
-        if (!is_finite(params, array + params->param[i].offset, hidi_count(params->param[i].shape)))
-            return params->param[i].name;
+    for (int i = 0; array != NULL && i < params->n_params; i++) {
+        const hidi_param *param = &params->param[i];
+        const size_t n = hidi_count(param->shape);
+        if (param->in_bf16 ? !is_finite_bf16(params, params->bf16 + param->offset, n)
+                           : !is_finite(params, array + param->offset, n))
+            return param->name;
+    }
     return NULL;
 }

@@ -115,15 +115,19 @@ static hidi_status fail_status(hidi_tape *tape, hidi_status status)
     return hidi_tape_status(tape);
 }
 
-/* False after recording that `x`, argument of `what`, is missing (the tape's first error stays). */
+/* False after recording that `x`, argument of `what`, is missing, or in bf16 (the tape's first
+ * error stays). */
 static bool is_there(hidi_tape *tape, const hidi_var *x, const char *what)
 {
     if (tape->status != HIDI_OK)
         return false;
-    if (x != NULL)
-        return true;
-    hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT, "%s: an input is NULL", what));
-    return false;
+    if (x == NULL)
+        hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT, "%s: an input is NULL", what));
+    else if (x->bf16 != NULL)
+        hidi_tape_fail(tape, hidi_error(HIDI_UNSUPPORTED, "%s: an input %s is in bf16, which only "
+                                                          "linear takes, as its w",
+                                        what, hidi_shape_text(x->shape)));
+    return tape->status == HIDI_OK;
 }
 
 /* --- memory ----------------------------------------------------------------------------------- */
@@ -316,6 +320,20 @@ hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hi
     return x;
 }
 
+hidi_var *hidi_bf16_parameter(hidi_tape *tape, hidi_shape shape, const hidi_bf16 *value)
+{
+    if (tape->status != HIDI_OK)
+        return NULL;
+    if (value == NULL)
+        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
+                                               "parameter %s: no memory behind it",
+                                               hidi_shape_text(shape)));
+    hidi_var *x = take_bytes(tape, tape->host, 1, sizeof *x);
+    if (x != NULL)
+        *x = (hidi_var){.shape = shape, .bf16 = value};
+    return x;
+}
+
 const int32_t *hidi_indices(hidi_tape *tape, const int32_t *host, size_t n, size_t bound)
 {
     if (tape->status != HIDI_OK)
@@ -418,8 +436,9 @@ hidi_var *hidi_stop_gradient(hidi_tape *tape, const hidi_var *y)
 
 bool hidi_node_ready(hidi_tape *tape, const hidi_node *node, int n_required)
 {
-    for (int i = 0; i < n_required; i++)
-        if (!is_there(tape, node->in[i], node->op->name))
+    for (int i = 0; i < node->n_in; i++)
+        if ((i < n_required || node->in[i] != NULL) &&
+            !is_there(tape, node->in[i], node->op->name))
             return false;
     return tape->status == HIDI_OK;
 }

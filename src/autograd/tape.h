@@ -31,11 +31,12 @@ typedef struct hidi_tape hidi_tape;
 
 typedef struct hidi_var {
     hidi_shape shape;
-    hidi_real *value;   /* backend memory                                               */
-    hidi_real *tangent; /* NULL: zero                                                   */
-    hidi_real *grad;    /* NULL: not reached by the backward pass (yet)                 */
-    bool needs_grad;    /* it depends on a parameter or input that wants a gradient     */
-    bool grad_is_set;   /* grad holds something: the next contribution is added         */
+    hidi_real *value;      /* backend memory                                               */
+    hidi_real *tangent;    /* NULL: zero                                                   */
+    hidi_real *grad;       /* NULL: not reached by the backward pass (yet)                 */
+    const hidi_bf16 *bf16; /* instead of value, which is NULL: see hidi_bf16_parameter     */
+    bool needs_grad;       /* it depends on a parameter or input that wants a gradient     */
+    bool grad_is_set;      /* grad holds something: the next contribution is added         */
 } hidi_var;
 
 /* NULL when out of memory. */
@@ -70,6 +71,10 @@ hidi_var *hidi_filled(hidi_tape *tape, hidi_shape shape, hidi_real a);
 /* A parameter: value (and grad, if not NULL) are backend memory of the caller, [shape], that must
  * outlive the backward pass.  The backward pass ADDS to grad.  grad NULL: frozen, costs nothing. */
 hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hidi_real *grad);
+
+/* A frozen matrix [shape] in bfloat16, backend memory of the caller that must outlive the backward
+ * pass.  It is for hidi_linear, as its w; every other op refuses it. */
+hidi_var *hidi_bf16_parameter(hidi_tape *tape, hidi_shape shape, const hidi_bf16 *value);
 
 /* From here to the reset, gradients of parameters that would be added to an element of `grad` [n]
  * are added to the same element of `part` [n] instead: so that several tapes can take parts of a

@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "../core/arena.h"
+#include "../core/bf16.h"
 #include "../core/real.h"
 #include "../core/status.h"
 
@@ -80,6 +81,8 @@ typedef struct hidi_backend {
     /* y[i, 0..n) = beta y[i, 0..n) + x[i, 0..n), rows i of leading dimensions ldy, ldx        */
     void (*copy_block)(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                        size_t rows, size_t n);
+    /* y[i, j] = x[i, j], exactly;  y [rows, n], rows of x ldx apart (core/bf16.h)             */
+    void (*from_bf16)(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n);
 
     /* --- element-wise, n elements --------------------------------------------------------- */
     /* y = beta y + a x; may alias                                                             */
@@ -263,6 +266,9 @@ hidi_status hidi_backend_open(const char *name, const hidi_backend **backend);
 
 /* How many of the backend's threads can share `pieces` out. */
 int hidi_backend_members(const hidi_backend *backend, size_t pieces);
+
+/* Is what it allocates host memory, which may be read without download()? */
+bool hidi_backend_in_host_memory(const hidi_backend *backend);
 
 /* hidi_team_work with these members (core/team.h).  Where only one thread may call the backend, it
  * does all pieces, and plays each member in turn. */

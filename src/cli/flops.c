@@ -62,7 +62,7 @@ static hidi_status count(hidi_flops *f, const char *name, const hidi_session *se
         printf("  ms: per image, in batches of %ld on %d thread%s, random weights; a step is timed "
                "(median of %ld)%s\n",
                session->settings.sample.batch, threads, threads == 1 ? "" : "s", r->repeat,
-               f->decoder.n > 0 ? "; the decoder is not" : "");
+               f->decoder.n > 0 ? ", and the decoder" : "");
     printf("\n");
     return HIDI_OK;
 }
@@ -98,7 +98,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("channels", "N", &r.channels_text, "--model: channels (4)"),
         HIDI_SWITCH("pixels", &r.pixels, "--model: on images themselves, without a decoder"),
         HIDI_SWITCH("parts", &r.layers, "list each network part by part"),
-        HIDI_SWITCH("time", &r.time, "time sampling, too"),
+        HIDI_SWITCH("time", &r.time, "time sampling, too: a step of each kind, and the decoder"),
         HIDI_VALUE("batch", "N", &r.batch_text,
                    "--time: images at a time (sample.batch; --model: 1)"),
         HIDI_VALUE("repeat", "N", &r.repeat_text,

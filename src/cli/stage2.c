@@ -8,7 +8,7 @@
 static hidi_status load_student(const hidi_session *session, const hidi_dataset *data,
                                 const char *path, hidi_dit **student)
 {
-    hidi_session without = *session;
+    hidi_session without = hidi_session_to_train(session);
     without.key = NULL;
     return hidi_load_for(&without, data, path, HIDI_GIVEN_ALL, student);
 }

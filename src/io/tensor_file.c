@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "core/bf16.h"
 #include "core/array.h"
 #include "io/bytes.h"
 
@@ -202,7 +203,7 @@ static void decode(hidi_dtype dtype, const unsigned char *data, size_t n, double
         break;
     case HIDI_BF16: /* the upper half of a float */
         for (i = 0; i < n; i++)
-            out[i] = float_of_bits((uint32_t)hidi_load_16(data + 2 * i) << 16);
+            out[i] = hidi_from_bf16(hidi_load_16(data + 2 * i));
         break;
     default:
         for (i = 0; i < n; i++)
@@ -383,6 +384,16 @@ hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, 
     hidi_dtype dtype = sizeof(hidi_real) == 8 ? HIDI_F64 : HIDI_F32;
 
     return hidi_tensor_file_add(file, name, dtype, rank, dim, data);
+}
+
+hidi_status hidi_tensor_file_lend_real(hidi_tensor_file *file, const char *name, int rank,
+                                       const size_t *dim, const hidi_real *data)
+{
+    const hidi_dtype dtype = sizeof(hidi_real) == 8 ? HIDI_F64 : HIDI_F32;
+
+    if (!file->borrows || !hidi_little_endian() || hidi_tensor_file_find(file, name) != NULL)
+        return hidi_tensor_file_add_real(file, name, rank, dim, data);
+    return hidi_tensor_file_refer(file, name, dtype, rank, dim, (const unsigned char *)data);
 }
 
 hidi_status hidi_tensor_file_add_meta(hidi_tensor_file *file, const char *key, const char *value)

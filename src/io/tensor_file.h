@@ -43,6 +43,8 @@ typedef struct hidi_tensor_file {
     struct hidi_tensor_file *part; /* the files of a model in several: their bytes */
     size_t n_parts;
     bool mapped;             /* the buffer is the file itself, mapped into memory    */
+    bool borrows;            /* being built to be written at once: what is added may */
+                             /*   stay where it is (hidi_tensor_file_lend_real)      */
 } hidi_tensor_file;
 
 void hidi_tensor_file_init(hidi_tensor_file *file); /* empty, path "" */
@@ -87,6 +89,10 @@ hidi_status hidi_tensor_file_add(hidi_tensor_file *file, const char *name, hidi_
                                  int rank, const size_t *dim, const void *data);
 hidi_status hidi_tensor_file_add_real(hidi_tensor_file *file, const char *name, int rank,
                                       const size_t *dim, const hidi_real *data);
+/* The same of elements that stay as and where they are until the file is written: one that borrows
+ * does not copy them. */
+hidi_status hidi_tensor_file_lend_real(hidi_tensor_file *file, const char *name, int rank,
+                                       const size_t *dim, const hidi_real *data);
 /* For readers: adds a tensor whose little-endian bytes stay where they are, as a rule in
  * file->buffer.  The caller makes sure that names differ. */
 hidi_status hidi_tensor_file_refer(hidi_tensor_file *file, const char *name, hidi_dtype dtype,

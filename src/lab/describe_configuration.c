@@ -134,6 +134,8 @@ static hidi_status describe(const hidi_session *session, const hidi_dataset *dat
         printf("  latents     %zux%zux%zu\n", latents->height, latents->width, latents->channels);
     HIDI_TRY(print_model("teacher", &teacher));
     HIDI_TRY(print_model("student", &student));
+    if (session->settings.run.frozen == HIDI_FROZEN_BF16)
+        printf("  frozen      networks that are not trained hold their matrices in bf16\n");
     return print_needs(session, &teacher, latents);
 }
 

@@ -38,7 +38,7 @@ static void print_size(const hidi_dit_config *c)
 
 static void print_dit(const hidi_dit *dit)
 {
-    printf("  parameters  %zu\n", dit->params.count);
+    printf("  parameters  %zu\n", hidi_params_elements(&dit->params));
     printf("  a forward   %.4g million multiply-adds per image\n",
            1e-6 * hidi_dit_macs(&dit->config));
 }
@@ -64,7 +64,7 @@ static hidi_status describe_what_is_there(const hidi_tensor_file *file, const hi
            c->adaln == HIDI_ADALN_SINGLE ? "adaLN-single, " : "",
            hidi_dit_asked_text(c, asked, sizeof asked));
     print_size(c);
-    printf("  parameters  %zu\n", dit->params.count);
+    printf("  parameters  %zu\n", hidi_params_elements(&dit->params));
     hidi_dit_destroy(dit);
     printf("  to use it   ");
     print_text(question, strlen(question));

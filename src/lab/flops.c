@@ -4,12 +4,16 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "backend/tables.h"
+#include "core/random.h"
 #include "io/csv.h"
 #include "lab/footprint.h"
 #include "lab/step.h"
+#include "lab/timing.h"
+#include "model/autoencoder.h"
 
 static double giga(double x)
 {
@@ -64,6 +68,7 @@ hidi_status hidi_flops_count(hidi_flops *f, const char *name, const hidi_dit_con
     hidi_dit_destroy(dit);
     memset(f, 0, sizeof *f);
     snprintf(f->name, sizeof f->name, "%s", name);
+    f->decoding = -1;
     f->config = *config;
     hidi_dit_count_macs(config, &f->teacher);
     hidi_dit_count_macs(&student, &f->student);
@@ -97,6 +102,51 @@ static hidi_status time_step(const hidi_flops *f, const hidi_sampler *sampler,
     return status;
 }
 
+/* A decoder, and what it is given. */
+typedef struct decoding {
+    hidi_autoencoder *decoder;
+    hidi_tape *tape;
+    size_t side;              /* of the latents */
+    hidi_real *z, *image;
+} decoding;
+
+static hidi_status decode(void *state, long i)
+{
+    const decoding *d = state;
+    (void)i;
+    return hidi_autoencoder_images(d->decoder, d->tape, d->z, 1, d->side, d->side, d->image);
+}
+
+/* Stable Diffusion's decoder, on random weights and latents. */
+static hidi_status begin_decoding(decoding *d, const hidi_flops *f, const hidi_session *session)
+{
+    const hidi_autoencoder_config c = hidi_sd_autoencoder_config();
+    const size_t side = d->side = f->config.image_size, whole = side * hidi_autoencoder_factor(&c);
+    HIDI_TRY(hidi_autoencoder_create(&d->decoder, session->backend, &c, HIDI_DECODER));
+    HIDI_TRY(hidi_autoencoder_initialise(d->decoder, (uint64_t)session->settings.run.seed));
+    d->tape = hidi_tape_create(session->backend);
+    d->z = malloc(c.latent_channels * side * side * sizeof *d->z);
+    d->image = malloc(c.image_channels * whole * whole * sizeof *d->image);
+    if (d->tape == NULL || d->z == NULL || d->image == NULL)
+        return hidi_error(HIDI_NO_MEMORY, "no memory to decode %zux%zu latents", side, side);
+    hidi_normal((hidi_random){(uint64_t)session->settings.sample.seed, HIDI_STREAM_SAMPLE, 0}, 0,
+                d->z, c.latent_channels * side * side);
+    return HIDI_OK;
+}
+
+static hidi_status time_decoder(hidi_flops *f, const hidi_session *session, long repeat)
+{
+    decoding d = {.decoder = NULL};
+    hidi_status status = begin_decoding(&d, f, session);
+    if (status == HIDI_OK)
+        status = hidi_time_steps(decode, &d, repeat, 0, 1, &f->decoding);
+    hidi_autoencoder_destroy(d.decoder);
+    hidi_tape_destroy(d.tape);
+    free(d.z);
+    free(d.image);
+    return status;
+}
+
 /* All steps of a sampler take the same time, and all of the student's samplers have the same
  * step. */
 hidi_status hidi_flops_time(hidi_flops *f, const hidi_session *session, long repeat)
@@ -115,7 +165,7 @@ hidi_status hidi_flops_time(hidi_flops *f, const hidi_session *session, long rep
         hidi_sampler_one_step(&one);
         c->seconds = step * (double)c->passes / (double)hidi_sampler_evaluations(&one);
     }
-    return HIDI_OK;
+    return f->decoder.n > 0 ? time_decoder(f, session, repeat) : HIDI_OK;
 }
 
 /* --- tables ----------------------------------------------------------------------------------- */
@@ -142,11 +192,24 @@ void hidi_flops_print_passes(const hidi_flops *f, bool layers)
         print_pass(&f->decoder, text, layers);
 }
 
+/* Of the student, without the decoder. */
+static double seconds_of_one_step(const hidi_flops *f)
+{
+    int i = 0;
+    while (f->sampling[i].sampler.solver != HIDI_AVERAGE || f->sampling[i].sampler.steps != 1)
+        i++;
+    return f->sampling[i].seconds;
+}
+
 void hidi_flops_print_samplings(const hidi_flops *f)
 {
     const bool has_decoder = f->decoder.n > 0, is_timed = f->sampling[0].seconds >= 0;
+    const char *times = !is_timed     ? ""
+                        : has_decoder ? "           ms with decoder   / one step"
+                                      : "           ms";
+    const double one_step = seconds_of_one_step(f);
     printf("\n  %-32s %6s %12s%s %12s%s\n", "an image, by sampling", "passes", "GMAC",
-           has_decoder ? " with decoder" : "", "/ one step", is_timed ? "           ms" : "");
+           has_decoder ? " with decoder" : "", "/ one step", times);
     for (int i = 0; i < f->n_samplings; i++) {
         const hidi_sampling_cost *c = &f->sampling[i];
         printf("  %-32s %6ld %12.4g", c->name, c->passes, giga(c->macs));
@@ -155,6 +218,9 @@ void hidi_flops_print_samplings(const hidi_flops *f)
         printf(" %12.2f", c->ratio);
         if (is_timed)
             printf(" %12.4g", 1e3 * c->seconds);
+        if (is_timed && has_decoder)
+            printf(" %12.4g %12.2f", 1e3 * (c->seconds + f->decoding),
+                   (c->seconds + f->decoding) / (one_step + f->decoding));
         printf("\n");
     }
 }
@@ -192,6 +258,9 @@ static void write_network(hidi_csv *csv, const hidi_flops *f)
         write_row(csv, f->name, "sampling", c->name, c->passes, c->all, c->ratio,
                   c->seconds >= 0 ? c->seconds : (double)NAN);
     }
+    if (f->decoding >= 0)
+        write_row(csv, f->name, "decoding", "Stable Diffusion's decoder", 1, f->decoder.sum, NAN,
+                  f->decoding);
 }
 
 hidi_status hidi_flops_write_csv(const hidi_flops *flops, int n, const char *path)

@@ -25,6 +25,7 @@ typedef struct hidi_flops {
     hidi_macs teacher, student, decoder; /* of a pass; decoder.n 0: has none     */
     hidi_sampling_cost sampling[HIDI_SAMPLINGS];
     int n_samplings;
+    double decoding; /* seconds of the decoder, per image; < 0: not measured         */
 } hidi_flops;
 
 /* Counts, for the teacher `config` and the student of the same size: the layers of a pass and, with
@@ -34,7 +35,7 @@ hidi_status hidi_flops_count(hidi_flops *flops, const char *name, const hidi_dit
                              bool has_decoder, const hidi_settings *settings);
 
 /* Times a step of each sampler (the median of `repeat`), on random weights, sample.batch images at
- * a time. */
+ * a time, and the decoder, one image at a time. */
 hidi_status hidi_flops_time(hidi_flops *flops, const hidi_session *session, long repeat);
 
 /* The two tables of a network: its passes, with `layers` in detail, and its samplers. */

@@ -91,7 +91,8 @@ hidi_status hidi_load_start(const hidi_session *session, const hidi_dataset *dat
     if (session->settings.teacher.file[0] != '\0')
         return hidi_error(HIDI_BAD_ARGUMENT, "teacher.file is a teacher that is ready, teacher.start "
                                              "one that is to be trained: leave one of them empty");
-    return load_teacher(session, data, "teacher.start", session->settings.teacher.start, net);
+    const hidi_session in_full = hidi_session_to_train(session);
+    return load_teacher(&in_full, data, "teacher.start", session->settings.teacher.start, net);
 }
 
 hidi_status hidi_load_critic(const hidi_session *session, const hidi_dataset *data, hidi_dit **net)
@@ -382,13 +383,16 @@ hidi_status hidi_make_teacher(const hidi_session *session, const hidi_dataset *d
         status = read_net(&stage, teacher, &found);
     if (status == HIDI_OK && !found && ready[0] != '\0') {
         status = hidi_find_ready(ready, path, sizeof path);
+        const hidi_session in_full = hidi_session_to_train(session); /* as it is written */
         if (status == HIDI_OK)
-            status = hidi_load_for(session, data, path, HIDI_GIVEN_TEACHER, teacher);
+            status = hidi_load_for(&in_full, data, path, HIDI_GIVEN_TEACHER, teacher);
         if (status == HIDI_OK)
             status = hidi_stage_write_net(&stage, *teacher, stage.file, NAN);
     } else if (status == HIDI_OK && !found) {
         status = train_teacher(&stage, data, teacher);
     }
+    if (status == HIDI_OK && session->settings.run.frozen == HIDI_FROZEN_BF16)
+        status = hidi_dit_hold_bf16(teacher); /* from here on it is not trained */
     hidi_stage_end(&stage, status);
     return status;
 }

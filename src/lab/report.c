@@ -415,7 +415,7 @@ static void print_facts(FILE *out, const hidi_report *r)
     fprintf(out, "<p class=\"facts\">hidi %s · %s · %s of training<br>Teacher: ", hidi_version(),
             date, hidi_duration(duration, sizeof duration, total));
     hidi_print_markup(out, hidi_dit_text(&r->teacher->config, text, sizeof text));
-    fprintf(out, "; %zu parameters<br>Data: ", r->teacher->params.count);
+    fprintf(out, "; %zu parameters<br>Data: ", hidi_params_elements(&r->teacher->params));
     hidi_print_markup(out, r->data->name);
     if (r->session->coder != NULL) {
         fputs("<br>Networks work on latents: ", out);

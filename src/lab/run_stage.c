@@ -94,12 +94,14 @@ static hidi_status add_config(hidi_run_stage *stage, const char *name, const hid
 
 hidi_status hidi_stage_weights(hidi_run_stage *stage, const char *name, const hidi_params *params)
 {
-    const size_t bytes = params->count * sizeof(hidi_real);
+    const size_t values = params->count * sizeof(hidi_real);
+    const size_t bytes = values + params->bf16_count * sizeof(hidi_bf16);
     unsigned char *host = malloc(bytes);
     char text[64];
     if (host == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
-    params->backend->download(host, params->value, bytes);
+    params->backend->download(host, params->value, values);
+    params->backend->download(host + values, params->bf16, bytes - values);
     const hidi_status status = params->backend->check();
     snprintf(text, sizeof text, "weights = %016llx", (unsigned long long)hidi_hash(host, bytes));
     free(host);
@@ -185,6 +187,7 @@ hidi_status hidi_stage_write_net(const hidi_run_stage *stage, const hidi_dit *ne
 {
     hidi_tensor_file file;
     hidi_tensor_file_init(&file);
+    file.borrows = true;
     hidi_status status = hidi_dit_to_file(net, "", &file);
     if (status == HIDI_OK)
         status = hidi_classes_to_file(stage->data, &file);

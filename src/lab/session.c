@@ -115,7 +115,17 @@ hidi_status hidi_refuse_latents(const hidi_session *session)
 
 hidi_dit_given hidi_session_given(const hidi_session *session, hidi_given_role role)
 {
-    return hidi_given_for(&session->given, role, session->settings.model.prediction);
+    hidi_dit_given given =
+        hidi_given_for(&session->given, role, session->settings.model.prediction);
+    given.bf16 = session->settings.run.frozen == HIDI_FROZEN_BF16;
+    return given;
+}
+
+hidi_session hidi_session_to_train(const hidi_session *session)
+{
+    hidi_session in_full = *session;
+    in_full.settings.run.frozen = HIDI_FROZEN_F32;
+    return in_full;
 }
 
 hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi_given_role role,

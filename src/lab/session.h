@@ -41,11 +41,15 @@ hidi_status hidi_session_data(const hidi_session *session, hidi_dataset **data);
 /* An error if the settings ask for latents: hidi run alone makes them. */
 hidi_status hidi_refuse_latents(const hidi_session *session);
 
-/* Reads a network's file, with what --set says of it and of session->key the part that is it. */
+/* Reads a network's file, with what --set says of it and of session->key the part that is it.  It
+ * is held as run.frozen says. */
 hidi_status hidi_session_dit(const hidi_session *session, const char *path, hidi_given_role role,
                              hidi_dit **net);
 
-/* What is given of a network in this role. */
+/* The same session for networks that are to be trained: they are held in full (run.frozen). */
+hidi_session hidi_session_to_train(const hidi_session *session);
+
+/* What is given of a network in this role, and how it is held. */
 hidi_dit_given hidi_session_given(const hidi_session *session, hidi_given_role role);
 
 /* Reads a preset, by its name or its path (with a / or .ini), over the settings. */

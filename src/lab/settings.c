@@ -73,6 +73,9 @@ const hidi_option hidi_settings_table[] = {
     BOOL("run.recompute", run.recompute, "no",
          "trainings keep the activations of one block, and compute the others again: less memory, "
          "more time, the same result"),
+    CHOICE("run.frozen", run.frozen, HIDI_FROZEN_FORMS, "f32",
+           "networks that are not trained hold their matrices in f32, or rounded to bf16: half of "
+           "the memory"),
 
     TEXT("data.name", data.name, "shapes", "shapes, scenes, idx, cifar10, folder, captions or latents"),
     TEXT("data.path", data.path, "", "folder (latents: file) of the data set; empty for shapes, scenes"),
@@ -440,7 +443,7 @@ hidi_dit_config hidi_settings_dit(const hidi_settings *s, const hidi_dataset *da
 
 /* Settings that change how a result is reached or watched, but not the result. */
 #define IMMATERIAL                                                                                 \
-    "run.threads run.recompute vae.save_every vae.log_every vae.test_images "                       \
+    "run.threads run.recompute run.frozen vae.save_every vae.log_every vae.test_images "            \
     "features.save_every features.log_every features.test_images "                                 \
     "teacher.save_every teacher.log_every teacher.snapshot_every td.save_every td.log_every "    \
     "td.snapshot_every dm.save_every dm.log_every dm.snapshot_every detect.save_every "            \

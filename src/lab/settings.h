@@ -15,6 +15,9 @@
 #define HIDI_SPACES "pixels latents" /* in the order of the enum */
 enum { HIDI_SPACE_PIXELS, HIDI_SPACE_LATENTS };
 
+#define HIDI_FROZEN_FORMS "f32 bf16" /* in the order of the enum */
+enum { HIDI_FROZEN_F32, HIDI_FROZEN_BF16 };
+
 #define HIDI_LATENT_KINDS "draw mean" /* in the order of the enum */
 enum { HIDI_LATENTS_DRAWN, HIDI_LATENT_MEANS };
 
@@ -37,7 +40,7 @@ typedef struct hidi_adversary_settings {
 typedef struct hidi_settings {
     struct {
         long seed, threads;
-        int recompute;
+        int recompute, frozen;
         char backend[HIDI_CONFIG_TEXT];
     } run;
     struct {

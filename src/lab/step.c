@@ -93,12 +93,7 @@ static hidi_status begin_sampling(hidi_step *step, const hidi_settings *s,
     step->sampler = hidi_settings_sampler(s, is_student);
     hidi_sampler_one_step(&step->sampler);
     const size_t n = step->sampler.batch, pixels = c->channels * c->image_size * c->image_size;
-    if (is_student) {
-        HIDI_TRY(start_student(step, s));
-        hidi_dit_destroy(step->teacher);
-        step->teacher = NULL;
-    }
-    step->tape = hidi_tape_create((is_student ? step->student : step->teacher)->params.backend);
+    step->tape = hidi_tape_create(step->teacher->params.backend);
     step->image = calloc(n, pixels * sizeof *step->image);
     step->label = calloc(n, sizeof *step->label);
     if (step->tape == NULL || step->image == NULL || step->label == NULL)
@@ -112,9 +107,13 @@ hidi_status hidi_step_begin(hidi_step *step, hidi_step_kind kind, const hidi_set
                             const hidi_dit_config *config, const hidi_dataset *data,
                             const hidi_backend *backend, bool draw)
 {
+    const hidi_student_options options = hidi_settings_stage1(settings).student;
+    hidi_dit_config held = kind == HIDI_STEP_SAMPLE_STUDENT ? hidi_student_config(config, &options)
+                                                            : *config;
+    held.bf16 = kind != HIDI_STEP_TEACHER && settings->run.frozen == HIDI_FROZEN_BF16;
     memset(step, 0, sizeof *step);
     step->kind = kind;
-    HIDI_TRY(hidi_dit_create(&step->teacher, backend, config));
+    HIDI_TRY(hidi_dit_create(&step->teacher, backend, &held));
     if (draw)
         HIDI_TRY(hidi_dit_initialise(step->teacher, (uint64_t)settings->run.seed));
     switch (kind) {
@@ -136,7 +135,7 @@ hidi_status hidi_step_run(hidi_step *step, long i)
     double values[HIDI_MAX_LOG_COLUMNS];
     if (step->workers != NULL)
         return hidi_workers_step(step->workers, i, values);
-    const hidi_dit *net = step->student ? step->student : step->teacher;
+    const hidi_dit *net = step->teacher;
     const hidi_condition *y = net->config.n_classes > 0 ? HIDI_CLASSES(step->label) : NULL;
     return hidi_sample(&step->sampler, net, step->tape,
                        step->image, y, step->sampler.batch, NULL);

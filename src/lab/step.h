@@ -27,7 +27,7 @@ size_t hidi_step_batch(hidi_step_kind kind, const hidi_settings *settings);
 
 typedef struct hidi_step {
     hidi_step_kind kind;
-    hidi_dit *teacher, *student; /* what it starts from; NULL: not needed                */
+    hidi_dit *teacher, *student; /* what it starts from, or samples; NULL: not needed    */
     union {
         hidi_teacher *teacher;
         hidi_stage1 *stage1;

@@ -74,7 +74,8 @@ static hidi_status load_start(const hidi_session *session, const hidi_plan *plan
     else
         hidi_snapshot_path(path, sizeof path, stage1->path, 1,
                            v->settings.td.train.steps * v->start / 100);
-    return hidi_load_for(session, data, path, HIDI_GIVEN_ALL, student);
+    const hidi_session in_full = hidi_session_to_train(session);
+    return hidi_load_for(&in_full, data, path, HIDI_GIVEN_ALL, student);
 }
 
 static hidi_status do_stage2(const hidi_session *session, const hidi_plan *plan,

@@ -21,7 +21,7 @@
 
 static hidi_status declare_linear(hidi_params *p, size_t out, size_t in, const char *name)
 {
-    HIDI_TRY(hidi_params_declare(p, hidi_shape2(out, in), "y_embedder.%s.weight", name));
+    HIDI_TRY(hidi_params_declare_matrix(p, out, in, "y_embedder.%s.weight", name));
     return hidi_params_declare(p, hidi_shape1(out), "y_embedder.%s.bias", name);
 }
 

@@ -63,6 +63,8 @@ typedef struct hidi_dit_config {
     double position_scale; /* the fixed positions are those of i / this; 0: 1                  */
     bool recompute;      /* a block's activations are computed again in the backward pass    */
                          /*   instead of kept: the same bits, in less memory (not in files)  */
+    bool bf16;           /* frozen: its matrices are held in bfloat16 (params.h; not in      */
+                         /*   files), but for the first layers of x_, t_ and h_embedder       */
     size_t caption_length; /* L: tokens that a caption may have                              */
     size_t words;          /* rows of the text encoder's table of tokens, the first two being  */
                            /*   null and unknown (data/words.h); 0: captions are embeddings  */
@@ -127,8 +129,13 @@ hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t s
 hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, size_t depth,
                                       uint64_t seed);
 
-/* An independent copy, without gradients. */
+/* An independent copy, without gradients.  Of a network in bfloat16 it has the values, in full, as
+ * a student has: it may be trained. */
 hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
+
+/* Rounds the matrices to bfloat16 and holds them so; one that is held so already stays as it is.
+ * The network is another one afterwards, the old one is destroyed; after an error it is as it was. */
+hidi_status hidi_dit_hold_bf16(hidi_dit **dit);
 
 /* --- the forward pass (dit.c) ----------------------------------------------------------------- */
 
@@ -191,6 +198,7 @@ typedef struct hidi_dit_given {
     int prediction;    /* 1 + a hidi_prediction                                                  */
     int code;          /* 1 + a hidi_dit_code                                                    */
     size_t caption_length; /* of captions that are embeddings                                    */
+    bool bf16;         /* not of the file, but how the network is to be held (hidi_dit_config)   */
 } hidi_dit_given;
 
 /* A network from a file's tensors.  Almost everything follows from the tensors' shapes, so that a

@@ -311,7 +311,7 @@ hidi_status hidi_dit_config_of(hidi_dit_config *config, const hidi_tensor_file *
     const hidi_dit_given nothing = {.heads = 0};
     if (given == NULL)
         given = &nothing;
-    *config = (hidi_dit_config){.prediction = UNKNOWN};
+    *config = (hidi_dit_config){.prediction = UNKNOWN, .bf16 = given->bf16};
     HIDI_TRY(check_kind(file, prefix));
     HIDI_TRY(infer_shapes(config, file, prefix, given->image_size));
     HIDI_TRY(take_what_is_said(config, file, given));

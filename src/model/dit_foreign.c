@@ -320,7 +320,8 @@ static hidi_status open_average(hidi_tensor_file *file, const char *path)
 
 hidi_status hidi_dit_open(hidi_tensor_file *file, const char *path, const char *key)
 {
-    hidi_status status = hidi_tensor_file_open(file, path, key);
+    hidi_status status = key == NULL ? hidi_tensor_file_map(file, path)
+                                     : hidi_tensor_file_open(file, path, key);
     if (status == HIDI_BAD_ARGUMENT && key == NULL)
         status = open_average(file, path);
     if (status != HIDI_OK)

@@ -69,7 +69,7 @@ static hidi_status check_config(const hidi_dit_config *c)
 
 static hidi_status declare_linear(hidi_params *p, const char *name, size_t out, size_t in)
 {
-    HIDI_TRY(hidi_params_declare(p, hidi_shape2(out, in), "%s.weight", name));
+    HIDI_TRY(hidi_params_declare_matrix(p, out, in, "%s.weight", name));
     return hidi_params_declare(p, hidi_shape1(out), "%s.bias", name);
 }
 
@@ -82,6 +82,16 @@ static hidi_status declare_modulation(hidi_params *p, const hidi_dit_config *c, 
         return hidi_params_declare(p, hidi_shape2(n, c->width), "%sscale_shift_table", front);
     snprintf(name, sizeof name, "%sadaLN_modulation.1", front);
     return declare_linear(p, name, n * c->width, c->width);
+}
+
+/* Of t or h.  Its first layer is small, and more than hidi_linear reads it: it is no matrix. */
+static hidi_status declare_embedder(hidi_params *p, const char *name, size_t D)
+{
+    char second[32];
+    snprintf(second, sizeof second, "%s.mlp.2", name);
+    HIDI_TRY(hidi_params_declare(p, hidi_shape2(D, HIDI_TIME_FEATURES), "%s.mlp.0.weight", name));
+    HIDI_TRY(hidi_params_declare(p, hidi_shape1(D), "%s.mlp.0.bias", name));
+    return declare_linear(p, second, D, D);
 }
 
 static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_t i)
@@ -116,18 +126,16 @@ hidi_status hidi_dit_declare(hidi_dit *dit)
     const size_t D = c->width;
     if (c->caption_width > 0 && c->null_length == 0 && !c->no_null)
         dit->config.null_length = 1;
+    p->frozen_bf16 = c->bf16;
     HIDI_TRY(check_config(c));
     HIDI_TRY(hidi_params_declare(p, hidi_shape4(D, c->channels, c->patch, c->patch),
                                  "x_embedder.proj.weight"));
     HIDI_TRY(hidi_params_declare(p, hidi_shape1(D), "x_embedder.proj.bias"));
     dit->t_embedder = p->n_params;
-    HIDI_TRY(declare_linear(p, "t_embedder.mlp.0", D, HIDI_TIME_FEATURES));
-    HIDI_TRY(declare_linear(p, "t_embedder.mlp.2", D, D));
+    HIDI_TRY(declare_embedder(p, "t_embedder", D));
     dit->h_embedder = p->n_params;
-    if (c->has_interval) {
-        HIDI_TRY(declare_linear(p, "h_embedder.mlp.0", D, HIDI_TIME_FEATURES));
-        HIDI_TRY(declare_linear(p, "h_embedder.mlp.2", D, D));
-    }
+    if (c->has_interval)
+        HIDI_TRY(declare_embedder(p, "h_embedder", D));
     dit->y_embedder = p->n_params;
     if (c->caption_length > 0)
         HIDI_TRY(hidi_caption_declare(p, c));
@@ -330,6 +338,7 @@ static hidi_dit_config student_config(const hidi_dit_config *teacher)
 {
     hidi_dit_config config = *teacher;
     config.has_interval = true;
+    config.bf16 = false;
     if (config.prediction == HIDI_EPSILON && config.least_data < HIDI_STUDENT_LEAST_DATA)
         config.least_data = HIDI_STUDENT_LEAST_DATA;
     return config;
@@ -342,9 +351,9 @@ hidi_status hidi_dit_student(hidi_dit **student, const hidi_dit *dit, uint64_t s
 }
 
 /* Block `to` of one network from block `from` of another. */
-static void copy_block(hidi_dit *copy, size_t to, const hidi_dit *dit, size_t from)
+static hidi_status copy_block(hidi_dit *copy, size_t to, const hidi_dit *dit, size_t from)
 {
-    const hidi_params *p = &copy->params;
+    hidi_params *p = &copy->params;
     char prefix[32], name[128];
     const int length = snprintf(prefix, sizeof prefix, "blocks.%zu.", to);
     for (int i = 0; i < p->n_params; i++) {
@@ -352,10 +361,9 @@ static void copy_block(hidi_dit *copy, size_t to, const hidi_dit *dit, size_t fr
             continue;
         snprintf(name, sizeof name, "blocks.%zu.%s", from, p->param[i].name + length);
         const int j = hidi_params_find(&dit->params, name);
-        p->backend->copy(p->value + p->param[i].offset,
-                         dit->params.value + dit->params.param[j].offset,
-                         hidi_count(p->param[i].shape));
+        HIDI_TRY(hidi_params_copy_one(p, i, &dit->params, j));
     }
+    return HIDI_OK;
 }
 
 /* A block whose gates are not 0 does nothing, where what goes through them is 0: the last layers of
@@ -377,14 +385,34 @@ hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, s
     hidi_dit_config config = student_config(&dit->config);
     config.depth = depth;
     HIDI_TRY(copy_as(student, dit, &config, seed));
+    hidi_status status = HIDI_OK;
     for (size_t i = all; i < depth && config.adaln == HIDI_ADALN_SINGLE; i++)
         silence_block(*student, i);
-    for (size_t i = 1; i < depth && depth < all; i++)
-        copy_block(*student, i, dit, i * (all - 1) / (depth - 1));
-    return HIDI_OK;
+    for (size_t i = 1; i < depth && depth < all && status == HIDI_OK; i++)
+        status = copy_block(*student, i, dit, i * (all - 1) / (depth - 1));
+    if (status != HIDI_OK) {
+        hidi_dit_destroy(*student);
+        *student = NULL;
+    }
+    return status;
 }
 
 hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit)
 {
-    return copy_as(copy, dit, &dit->config, 0);
+    hidi_dit_config config = dit->config;
+    config.bf16 = false;
+    return copy_as(copy, dit, &config, 0);
+}
+
+hidi_status hidi_dit_hold_bf16(hidi_dit **dit)
+{
+    hidi_dit_config config = (*dit)->config;
+    hidi_dit *held;
+    if (config.bf16)
+        return HIDI_OK;
+    config.bf16 = true;
+    HIDI_TRY(copy_as(&held, *dit, &config, 0));
+    hidi_dit_destroy(*dit);
+    *dit = held;
+    return HIDI_OK;
 }

@@ -20,12 +20,20 @@ hidi_status hidi_params_to_file(const hidi_params *params, const hidi_real *arra
         const hidi_param *param = &params->param[i];
         const size_t n = hidi_count(param->shape);
         char name[160];
+        full_name(name, sizeof name, prefix, param);
+        if (!param->in_bf16 && hidi_backend_in_host_memory(params->backend)) {
+            status = hidi_tensor_file_lend_real(file, name, param->shape.rank, param->shape.dim,
+                                                array + param->offset);
+            continue;
+        }
         hidi_real *host = malloc((n ? n : 1) * sizeof *host);
         if (host == NULL)
             return hidi_error(HIDI_NO_MEMORY, "out of memory for %s", param->name);
-        params->backend->download(host, array + param->offset, n * sizeof *host);
+        if (param->in_bf16)
+            hidi_params_read(params, i, host);
+        else
+            params->backend->download(host, array + param->offset, n * sizeof *host);
         status = params->backend->check();
-        full_name(name, sizeof name, prefix, param);
         if (status == HIDI_OK)
             status = hidi_tensor_file_add_real(file, name, param->shape.rank, param->shape.dim,
                                                host);
@@ -59,9 +67,11 @@ hidi_status hidi_params_check_shapes(const hidi_params *params, const char *pref
     return HIDI_OK;
 }
 
-static hidi_status read_param(const hidi_params *params, hidi_real *array, const hidi_param *param,
+/* Parameter i. */
+static hidi_status read_param(const hidi_params *params, hidi_real *array, int i,
                               const char *prefix, const hidi_tensor_file *file)
 {
+    const hidi_param *param = &params->param[i];
     const hidi_file_tensor *tensor;
     const size_t n = hidi_count(param->shape);
     HIDI_TRY(find_param(param, prefix, file, &tensor));
@@ -71,10 +81,12 @@ static hidi_status read_param(const hidi_params *params, hidi_real *array, const
     hidi_file_tensor_real(tensor, host);
     hidi_status status = HIDI_OK;
     for (size_t k = 0; k < n && status == HIDI_OK; k++)
-        if (!isfinite(host[k]))
+        if (!isfinite(param->in_bf16 ? hidi_from_bf16(hidi_to_bf16(host[k])) : host[k]))
             status = hidi_error(HIDI_BAD_FORMAT, "%s: %s holds %g at element %zu", file->path,
                                 tensor->name, (double)host[k], k);
-    if (status == HIDI_OK)
+    if (status == HIDI_OK && param->in_bf16)
+        hidi_params_write(params, i, host);
+    else if (status == HIDI_OK)
         params->backend->upload(array + param->offset, host, n * sizeof *host);
     free(host);
     return status;
@@ -84,7 +96,7 @@ hidi_status hidi_params_from_file(const hidi_params *params, hidi_real *array, c
                                   const hidi_tensor_file *file)
 {
     for (int i = 0; i < params->n_params; i++)
-        HIDI_TRY(read_param(params, array, &params->param[i], prefix, file));
+        HIDI_TRY(read_param(params, array, i, prefix, file));
     return HIDI_OK;
 }
 

@@ -7,7 +7,9 @@
 #include "../io/tensor_file.h"
 
 /* Adds one tensor per parameter, named prefix + name, from `array` [params->count], backend memory:
- * params->value, or another array of the same layout. */
+ * params->value, or another array of the same layout; matrices in bfloat16 are params->bf16's.  To
+ * a file that borrows (tensor_file.h), arrays in host memory are not copied: it has to be written
+ * before they change. */
 hidi_status hidi_params_to_file(const hidi_params *params, const hidi_real *array,
                                 const char *prefix, hidi_tensor_file *file);
 

@@ -49,6 +49,7 @@ static hidi_status save(const hidi_task *task, const hidi_training *training, co
     if (training->checkpoint == NULL || !hidi_process_is_first())
         return HIDI_OK;
     hidi_tensor_file_init(&file);
+    file.borrows = true;
     hidi_status status = hidi_tensor_file_add(&file, "step", HIDI_I64, 0, NULL, &done);
     if (status == HIDI_OK)
         status = hidi_tensor_file_add(&file, "seconds", HIDI_F64, 0, NULL, &at->seconds);
@@ -163,7 +164,7 @@ static hidi_status resume(const hidi_task *task, const hidi_training *training, 
     *at = (position){0, 0, 0};
     if (training->checkpoint == NULL || access(training->checkpoint, F_OK) != 0)
         return HIDI_OK;
-    HIDI_TRY(hidi_safetensors_read(&file, training->checkpoint));
+    HIDI_TRY(hidi_safetensors_map(&file, training->checkpoint));
     hidi_status status = read_state(task, training, &file, at);
     hidi_tensor_file_free(&file);
     return status;

@@ -107,6 +107,7 @@ hidi_dit_config hidi_student_config(const hidi_dit_config *teacher, const hidi_s
     c.heads = o->heads ? o->heads : teacher->heads;
     c.mlp_width = (teacher->mlp_width * c.width + teacher->width / 2) / teacher->width;
     c.has_interval = true;
+    c.bf16 = false;
     c.prediction = o->start == HIDI_START_TEACHER ? c.prediction : HIDI_VELOCITY;
     return c;
 }

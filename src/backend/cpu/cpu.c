@@ -101,6 +101,7 @@ static void override_slots(void)
     table.copy = hidi_cpu_copy;
     table.fill = hidi_cpu_fill;
     table.copy_block = hidi_cpu_copy_block;
+    table.from_bf16 = hidi_cpu_from_bf16;
     table.axpby = hidi_cpu_axpby;
     table.lerp = hidi_cpu_lerp;
     table.multiply = hidi_cpu_multiply;

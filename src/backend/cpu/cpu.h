@@ -77,6 +77,7 @@ void hidi_cpu_copy(hidi_real *y, const hidi_real *x, size_t n);
 void hidi_cpu_fill(hidi_real *y, hidi_real a, size_t n);
 void hidi_cpu_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                          size_t rows, size_t n);
+void hidi_cpu_from_bf16(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n);
 void hidi_cpu_axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n);
 void hidi_cpu_lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n);
 void hidi_cpu_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,

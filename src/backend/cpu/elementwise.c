@@ -49,6 +49,16 @@ void hidi_cpu_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_re
     }
 }
 
+void hidi_cpu_from_bf16(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n)
+{
+    HIDI_OMP(parallel if (rows * n >= HIDI_CPU_MIN_WORK))
+    {
+        hidi_share s = hidi_cpu_share(rows, 1);
+        for (size_t i = s.begin; i < s.end; i++)
+            hidi_kernels->from_bf16(y + i * n, x + i * ldx, n);
+    }
+}
+
 void hidi_cpu_axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n)
 {
     HIDI_OMP(parallel if (n >= HIDI_CPU_MIN_WORK))

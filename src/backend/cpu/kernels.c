@@ -18,6 +18,13 @@
 
 /* --- element-wise ---------------------------------------------------------------------------- */
 
+static void from_bf16(hidi_real *y, const hidi_bf16 *x, size_t n)
+{
+    HIDI_SIMD
+    for (size_t i = 0; i < n; i++)
+        y[i] = hidi_from_bf16(x[i]);
+}
+
 static void axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n)
 {
     HIDI_ACCUMULATE(i, n, y, beta, a * x[i]);
@@ -470,6 +477,7 @@ static void adamw(hidi_real *w, const hidi_real *g, hidi_real *m, hidi_real *v, 
 
 const hidi_cpu_kernels TABLE(HIDI_CPU_VARIANT) = {
     .name = NAME(HIDI_CPU_VARIANT),
+    .from_bf16 = from_bf16,
     .axpby = axpby,
     .lerp = lerp,
     .multiply = multiply,

@@ -38,6 +38,7 @@ typedef struct hidi_cpu_conv_segment {
 typedef struct hidi_cpu_kernels {
     const char *name; /* "baseline", "avx2", "avx512" */
 
+    void (*from_bf16)(hidi_real *y, const hidi_bf16 *x, size_t n);
     void (*axpby)(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n);
     void (*lerp)(hidi_real *y, hidi_real a, const hidi_real *x, size_t n);
     void (*multiply)(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *u,

@@ -32,6 +32,24 @@ static void copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real
     HIDI_LAUNCH_ROWS(copy_block_kernel, rows, n, y, ldy, beta, x, ldx, rows, n);
 }
 
+/* y[i, j] = x[i, j], rows of x ldx apart */
+HIDI_KERNEL from_bf16_kernel(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n)
+{
+    HIDI_FOR_ROWS (i, rows)
+        HIDI_FOR_COLUMNS (j, n) {
+            const uint32_t bits = (uint32_t)x[i * ldx + j] << 16;
+            float single;
+
+            memcpy(&single, &bits, sizeof single);
+            y[i * n + j] = single;
+        }
+}
+
+static void from_bf16(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n)
+{
+    HIDI_LAUNCH_ROWS(from_bf16_kernel, rows, n, y, x, ldx, rows, n);
+}
+
 /* y_i = beta y_i + a x_i */
 HIDI_KERNEL axpby_kernel(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n)
 {
@@ -207,6 +225,7 @@ void hidi_cuda_elementwise_slots(hidi_backend *table)
 {
     table->fill = fill;
     table->copy_block = copy_block;
+    table->from_bf16 = from_bf16;
     table->axpby = axpby;
     table->lerp = lerp;
     table->multiply = multiply;

@@ -114,6 +114,7 @@ static void copy(hidi_real *y, const hidi_real *x, size_t n) {}
 static void fill(hidi_real *y, hidi_real a, size_t n) {}
 static void copy_block(hidi_real *y, size_t ldy, hidi_real beta, const hidi_real *x, size_t ldx,
                        size_t rows, size_t n) {}
+static void from_bf16(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n) {}
 
 static void axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n) {}
 static void lerp(hidi_real *y, hidi_real a, const hidi_real *x, size_t n) {}
@@ -236,6 +237,7 @@ static HIDI_THREAD_LOCAL hidi_backend table = {
     .copy = copy,
     .fill = fill,
     .copy_block = copy_block,
+    .from_bf16 = from_bf16,
 
     .axpby = axpby,
     .lerp = lerp,

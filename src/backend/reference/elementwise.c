@@ -3,6 +3,7 @@
  *   axpby            y_i = beta y_i + a x_i
  *   lerp             y_i = y_i + a (x_i - y_i) = x_i - (1 - a) (x_i - y_i)
  *   multiply         y_i = beta y_i + a u_i w_i
+ *   from_bf16        y_ij = x_ij
  *   unary            y_i = f(x_i)
  *   unary_jacobian   out_i = beta out_i + f'(x_i) d_i
  */
@@ -31,6 +32,13 @@ void hidi_reference_copy_block(hidi_real *y, size_t ldy, hidi_real beta, const h
     for (size_t i = 0; i < rows; i++)
         for (size_t j = 0; j < n; j++)
             blend(&y[i * ldy + j], beta, x[i * ldx + j]);
+}
+
+void hidi_reference_from_bf16(hidi_real *y, const hidi_bf16 *x, size_t ldx, size_t rows, size_t n)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < n; j++)
+            y[i * n + j] = hidi_from_bf16(x[i * ldx + j]);
 }
 
 void hidi_reference_axpby(hidi_real *y, hidi_real beta, hidi_real a, const hidi_real *x, size_t n)

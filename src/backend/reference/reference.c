@@ -83,6 +83,7 @@ static const hidi_backend reference = {
     .copy = hidi_reference_copy,
     .fill = hidi_reference_fill,
     .copy_block = hidi_reference_copy_block,
+    .from_bf16 = hidi_reference_from_bf16,
 
     .axpby = hidi_reference_axpby,
     .lerp = hidi_reference_lerp,

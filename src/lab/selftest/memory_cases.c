@@ -215,6 +215,17 @@ static void run_copy_block(hidi_trial *t)
     hidi_compare(t, y, 2);
 }
 
+/* Any bits are a number, or none: half of the elements of x, which lie in its memory. */
+static void run_from_bf16(hidi_trial *t)
+{
+    const size_t rows = t->size[0], n = t->size[1], ldx = n + 1;
+    hidi_array *x = hidi_trial_input(t, rows * ldx), *y = hidi_trial_output(t, rows * n);
+
+    HIDI_BOTH_SIDES (t)
+        t->k->from_bf16(AT(y), (const hidi_bf16 *)AT(x), ldx, rows, n);
+    hidi_compare(t, y, 0);
+}
+
 static const hidi_slot_case cases[] = {
     HIDI_CASE(describe, none, 1, false, 0),
     HIDI_CASE(open, none, 1, false, 0),
@@ -229,7 +240,8 @@ static const hidi_slot_case cases[] = {
     HIDI_CASE(download, lengths, 1, false, 1 << 22),
     HIDI_CASE(copy, lengths, 5, false, 1 << 22),
     HIDI_CASE(fill, lengths, 2, false, 1 << 22),
-    HIDI_CASE(copy_block, blocks, 1, true, 2048, 1024)
+    HIDI_CASE(copy_block, blocks, 1, true, 2048, 1024),
+    HIDI_CASE(from_bf16, blocks, 1, false, 2048, 1024)
 };
 
 const hidi_case_list hidi_memory_cases = { cases, sizeof cases / sizeof *cases };
