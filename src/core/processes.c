@@ -22,8 +22,8 @@ static int number_in(const char *variable)
     return getenv(variable) != NULL ? atoi(getenv(variable)) : 0;
 }
 
-/* PMIx (srun --mpi=pmix, prterun) tells a process its number, but not how many there are; Slurm does,
- * of the step.  Where nobody does there are several, else it would not have been used. */
+/* PMIx (srun --mpi=pmix, prterun) tells a process its number, but not how many there are; Slurm
+ * does, of the step.  Where nobody does there are several, else it would not have been used. */
 static int started_by_pmix(void)
 {
     if (getenv("PMIX_RANK") == NULL)
@@ -80,11 +80,13 @@ static bool meet(MPI_Comm place, double seconds)
     }
 }
 
-/* After a failure that the others do not know of: have they failed, too? */
+/* After a failure that the others do not know of: have they failed, too?  Of some that have, the one
+ * with the lowest number is the first to tell, and ends the others. */
 static void look_for_others(void)
 {
+    const double seconds = 1.0 + 0.3 * (process < 10 ? process : 10);
     if (failure == NOT_FAILED)
-        failure = processes == 1 || meet(meeting, 1.0) ? FAILED_TOGETHER : FAILED_ALONE;
+        failure = processes == 1 || meet(meeting, seconds) ? FAILED_TOGETHER : FAILED_ALONE;
 }
 
 void hidi_processes_end(int code)

@@ -21,9 +21,9 @@ hidi_status hidi_team_work(int members, size_t pieces,
                            hidi_status (*work)(void *context, int member, size_t piece),
                            void *context);
 
-/* The same over all processes (core/processes.h), each of which calls it: the threads of each do its
- * share of the pieces, and then all have the rows [n_rows] that the pieces have filled.  A failure
- * of one is that of all. */
+/* The same over all processes (core/processes.h), each of which calls it: the threads of each do
+ * its share of the pieces, and then all have the rows [n_rows] that the pieces have filled.  A
+ * failure of one is that of all. */
 hidi_status hidi_team_share(int members, size_t pieces,
                             hidi_status (*work)(void *context, int member, size_t piece),
                             void *context, const hidi_piece_rows *rows, int n_rows);

@@ -160,18 +160,21 @@ typedef struct pictures {
     hidi_verdict *verdict;   /* [n] */
 } pictures;
 
-static hidi_status judge_picture(void *context, int member, size_t i)
+static hidi_status judge_picture(const pictures *p, size_t i)
 {
-    const pictures *p = context;
     hidi_seen seen;
     hidi_scene_request request;
-    (void)member;
-    HIDI_TRY(hidi_check_stop());
     HIDI_TRY(hidi_scene_request_of(&request, p->caption[i]));
-    HIDI_TRY(hidi_error_prefix(hidi_see_scene(&seen, p->images + 3 * p->side * p->side * i, p->side),
-                               "picture %zu", i));
+    HIDI_TRY(hidi_see_scene(&seen, p->images + 3 * p->side * p->side * i, p->side));
     p->verdict[i] = hidi_judge(&seen, &request);
     return HIDI_OK;
+}
+
+static hidi_status judge_one_of(void *context, int member, size_t i)
+{
+    (void)member;
+    HIDI_TRY(hidi_check_stop());
+    return hidi_error_prefix(judge_picture(context, i), "picture %zu", i);
 }
 
 hidi_status hidi_judge_pictures(hidi_request_counts *counts, const hidi_real *images, size_t n,
@@ -183,7 +186,7 @@ hidi_status hidi_judge_pictures(hidi_request_counts *counts, const hidi_real *im
     if (verdict == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory for %zu verdicts", n);
     const hidi_status status =
-        hidi_team_share(hidi_thread_limit(), n, judge_picture, &p, &rows, 1);
+        hidi_team_share(hidi_thread_limit(), n, judge_one_of, &p, &rows, 1);
     for (size_t i = 0; status == HIDI_OK && i < n; i++)
         add(counts, &verdict[i]);
     free(verdict);

@@ -16,9 +16,9 @@ hidi_status hidi_lock_folder(const char *dir, long byte, bool wait);
 /* Has another process any byte of dir/lock from `byte` on?  HIDI_BAD_FILE, with its number. */
 hidi_status hidi_folder_is_free(const char *dir, long byte);
 
-/* Opens a file for reading and writing, "r+b", and locks it; it is made if it is not there.  Another
- * process has it: HIDI_BAD_FILE, with the number of that process.  The lock ends when the file is
- * closed, this or another opening of it, or when the process ends. */
+/* Opens a file for reading and writing, "r+b", and locks it; it is made if it is not there.
+ * Another process has it: HIDI_BAD_FILE, with the number of that process.  The lock ends when this
+ * or any other opening of the file is closed, or when the process ends. */
 hidi_status hidi_lock_file(const char *path, FILE **file);
 
 #endif
