@@ -81,7 +81,8 @@ static bool shares_work(const hidi_command *command)
            command == &hidi_command_teacher || command == &hidi_command_stage1 ||
            command == &hidi_command_stage2 || command == &hidi_command_detect ||
            command == &hidi_command_sample || command == &hidi_command_encode ||
-           command == &hidi_command_eval || command == &hidi_command_requests;
+           command == &hidi_command_eval || command == &hidi_command_requests ||
+           command == &hidi_command_bench;
 }
 
 /* As one of the processes of an MPI run, if it is one. */
