@@ -3,7 +3,7 @@
 #include <config.h>
 #endif
 
-#include "backend/backend.h"
+#include "backend/share_rows.h"
 
 #include "core/team.h"
 #include "core/threads.h"
@@ -27,4 +27,42 @@ hidi_status hidi_backend_share_out(const hidi_backend *backend, size_t pieces,
         status = work(context, (int)(i % (size_t)members), i);
     hidi_serial_end(before);
     return status;
+}
+
+/* --- over processes --------------------------------------------------------------------------- */
+
+/* The pieces of one process. */
+typedef struct own_share {
+    hidi_status (*work)(void *context, int member, size_t piece);
+    void *context;
+    size_t first;
+} own_share;
+
+static hidi_status own_piece(void *context, int member, size_t piece)
+{
+    const own_share *own = context;
+    return own->work(own->context, member, own->first + piece);
+}
+
+hidi_status hidi_backend_share_rows(const hidi_backend *backend, size_t pieces,
+                                    hidi_status (*work)(void *context, int member, size_t piece),
+                                    void *context, const hidi_piece_rows *rows, int n_rows)
+{
+    own_share own = {.work = work, .context = context};
+    size_t end;
+    hidi_processes_share(pieces, hidi_process(), &own.first, &end);
+    return hidi_processes_collect(
+        hidi_backend_share_out(backend, end - own.first, own_piece, &own), pieces, rows, n_rows);
+}
+
+hidi_status hidi_backend_rows_in_turn(size_t pieces,
+                                      hidi_status (*work)(void *context, int member, size_t piece),
+                                      void *context, const hidi_piece_rows *rows, int n_rows)
+{
+    size_t first, end;
+    hidi_status status = HIDI_OK;
+    hidi_processes_share(pieces, hidi_process(), &first, &end);
+    for (size_t i = first; i < end && status == HIDI_OK; i++)
+        status = work(context, 0, i);
+    return hidi_processes_collect(status, pieces, rows, n_rows);
 }

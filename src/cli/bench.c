@@ -1,12 +1,14 @@
 /* bench.c - hidi bench: how long steps take, compared with a matrix product. */
 #include "cli/cli.h"
 
+#include "core/processes.h"
 #include "lab/bench.h"
+#include "lab/exchange_bench.h"
 
 typedef struct request {
     const char *repeat_text, *models, *image_text, *channels_text, *batch_text, *csv;
     long repeat, image, channels, batch;
-    int train, inception;
+    int train, inception, exchange;
     hidi_dit_name names[HIDI_DIT_NAMES]; /* of --model */
     int n_names;
 } request;
@@ -15,11 +17,14 @@ static hidi_status read_request(request *r, const hidi_session *session)
 {
     if (r->models == NULL && (r->image_text || r->channels_text || r->train))
         return hidi_error(HIDI_BAD_ARGUMENT, "--image, --channels and --train go with --model");
+    if (!r->exchange && hidi_processes() > 1)
+        return hidi_error(HIDI_BAD_ARGUMENT, "of several processes only --exchange is timed: start "
+                                             "it without mpirun");
     if (r->models == NULL && !r->inception && r->batch_text)
         return hidi_error(HIDI_BAD_ARGUMENT, "--batch goes with --model or --inception");
-    if ((r->models != NULL) + r->inception + (session->preset != NULL) > 1)
+    if ((r->models != NULL) + r->inception + r->exchange + (session->preset != NULL) > 1)
         return hidi_error(HIDI_BAD_ARGUMENT,
-                          "--model, --inception and --preset exclude each other");
+                          "--model, --inception, --exchange and --preset exclude each other");
     HIDI_TRY(hidi_dit_names(r->models, r->names, &r->n_names));
     HIDI_TRY(hidi_cli_number("repeat", r->repeat_text, 1, 10000, &r->repeat));
     HIDI_TRY(hidi_cli_number("image", r->image_text, 1, 16384, &r->image));
@@ -36,6 +41,8 @@ static hidi_status bench(hidi_session *session, const request *r)
     const int threads = backend->threads();
     printf("backend %s: %s, %d thread%s; %s precision; median of %ld\n", backend->name,
            backend->describe(), threads, threads == 1 ? "" : "s", HIDI_PRECISION, b.repeat);
+    if (r->exchange)
+        return hidi_bench_exchange(backend, b.repeat, stdout, r->csv);
     if (r->inception)
         HIDI_TRY(hidi_bench_inception(&b, (size_t)r->batch));
     else if (r->models == NULL)
@@ -60,6 +67,8 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("batch", "N", &r.batch_text, "--model and --inception: images per step (4)"),
         HIDI_SWITCH("train", &r.train, "--model: a teacher's training step as well"),
         HIDI_SWITCH("inception", &r.inception, "Inception-v3 on images of 299 x 299"),
+        HIDI_SWITCH("exchange", &r.exchange,
+                    "mpirun: the exchange of gradients, by their size, between processes"),
         HIDI_RESULT("csv", "FILE", &r.csv, "also write the table to FILE"),
         HIDI_NO_FLAG("out"),
         {0}};
@@ -74,7 +83,8 @@ const hidi_command hidi_command_bench = {
     "bench", "", "times the steps of all stages and of sampling, against a large matrix product",
     "Takes the real steps of a run with the given settings (on random weights): teacher, stage 1,\n"
     "stage 2, and sampling; or, with --model, those of a published DiT size on noise; or, with\n"
-    "--inception, the network of the FID.\n"
+    "--inception, the network of the FID; or, with --exchange, what processes that mpirun has\n"
+    "started take to exchange gradients of 4 KiB to 64 MiB, and the latency and rate that fit.\n"
     "\n"
     "GFLOP counts the matrix products, or convolutions, by formula: those of a forward pass once,\n"
     "once more for its tangent (JVP), twice more for its backward pass (once if the parameters\n"

@@ -308,6 +308,8 @@ int hidi_cli_end(const hidi_cli *cli, hidi_status status)
 int hidi_cli_usage(const hidi_cli *cli, const char *format, ...)
 {
     va_list values;
+    if (!hidi_process_speaks())
+        return EXIT_USAGE;
     fprintf(stderr, "hidi %s: ", cli->command->name);
     va_start(values, format);
     vfprintf(stderr, format, values);

@@ -74,12 +74,15 @@ static void open_standard_streams(void)
             _exit(EXIT_FAILED);
 }
 
-/* The commands that train: several processes take their steps together. */
+/* The commands that train, take their steps together; these and others share images out. */
 static bool shares_work(const hidi_command *command)
 {
     return command == &hidi_command_run || command == &hidi_command_features ||
            command == &hidi_command_teacher || command == &hidi_command_stage1 ||
-           command == &hidi_command_stage2 || command == &hidi_command_detect;
+           command == &hidi_command_stage2 || command == &hidi_command_detect ||
+           command == &hidi_command_sample || command == &hidi_command_encode ||
+           command == &hidi_command_eval || command == &hidi_command_requests ||
+           command == &hidi_command_bench;
 }
 
 /* As one of the processes of an MPI run, if it is one. */
@@ -89,7 +92,8 @@ static int run_with_others(const hidi_command *command, int argc, char **argv)
     if (status == HIDI_OK && hidi_processes() > 1 && !shares_work(command))
         status = hidi_processes_agree(hidi_error(
             HIDI_UNSUPPORTED, "hidi %s works in one process: start it without mpirun (run, features, "
-                              "teacher, stage1, stage2 and detect share their steps)",
+                              "teacher, stage1, stage2, detect, sample, encode, eval and requests "
+                              "share their work)",
             command->name));
     if (status != HIDI_OK) {
         if (hidi_process_speaks())

@@ -85,3 +85,27 @@ hidi_status hidi_team_work(int members, size_t pieces,
     pthread_mutex_destroy(&t.lock);
     return t.status == HIDI_OK ? HIDI_OK : hidi_error(t.status, "%s", t.message);
 }
+
+/* The pieces of one process. */
+typedef struct own_share {
+    hidi_status (*work)(void *context, int member, size_t piece);
+    void *context;
+    size_t first;
+} own_share;
+
+static hidi_status own_piece(void *context, int member, size_t piece)
+{
+    const own_share *own = context;
+    return own->work(own->context, member, own->first + piece);
+}
+
+hidi_status hidi_team_share(int members, size_t pieces,
+                            hidi_status (*work)(void *context, int member, size_t piece),
+                            void *context, const hidi_piece_rows *rows, int n_rows)
+{
+    own_share own = {.work = work, .context = context};
+    size_t end;
+    hidi_processes_share(pieces, hidi_process(), &own.first, &end);
+    return hidi_processes_collect(hidi_team_work(members, end - own.first, own_piece, &own), pieces,
+                                  rows, n_rows);
+}

@@ -1,4 +1,4 @@
-/* team.h - the threads that share out one piece of work.
+/* team.h - the threads that share out one piece of work, and the processes whose threads they are.
  *
  * What is worth sharing is cut into pieces that do not depend on who computes them; each member of
  * the team takes the next piece when it has done one.  A member that has to wait for its processor,
@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 
+#include "processes.h"
 #include "status.h"
 
 /* Calls work(context, member, piece) once for each piece 0 .. pieces - 1, from up to `members`
@@ -19,5 +20,12 @@
 hidi_status hidi_team_work(int members, size_t pieces,
                            hidi_status (*work)(void *context, int member, size_t piece),
                            void *context);
+
+/* The same over all processes (core/processes.h), each of which calls it: the threads of each do
+ * its share of the pieces, and then all have the rows [n_rows] that the pieces have filled.  A
+ * failure of one is that of all. */
+hidi_status hidi_team_share(int members, size_t pieces,
+                            hidi_status (*work)(void *context, int member, size_t piece),
+                            void *context, const hidi_piece_rows *rows, int n_rows);
 
 #endif

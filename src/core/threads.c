@@ -54,6 +54,15 @@ int hidi_limit_threads(int n)
     return before;
 }
 
+int hidi_thread_limit(void)
+{
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
 static HIDI_THREAD_LOCAL int serial_depth;
 
 int hidi_serial_begin(void)

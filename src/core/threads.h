@@ -14,6 +14,9 @@
  * the previous limit.  Without OpenMP there is one thread, and nothing to limit. */
 int hidi_limit_threads(int n);
 
+/* How many that is now. */
+int hidi_thread_limit(void);
+
 /* From here to hidi_serial_end, BLAS and LAPACK compute on the calling thread.  Returns what
  * hidi_serial_end needs to put everything back as the host of the library had it.  May be called by
  * several threads at a time. */

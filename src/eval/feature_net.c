@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/share_rows.h"
 #include "core/random.h"
 #include "io/number.h"
 #include "model/params_file.h"
@@ -187,6 +188,12 @@ static hidi_status extract_piece(void *context, int member, size_t piece)
     return HIDI_OK;
 }
 
+/* x [n, size], of which a piece fills EXTRACT_BATCH. */
+static hidi_piece_rows rows_of(double *x, size_t n, size_t size)
+{
+    return (hidi_piece_rows){x, EXTRACT_BATCH * size * sizeof *x, n * size * sizeof *x};
+}
+
 /* features [n, 192], probabilities [n, K]; either may be NULL. */
 static hidi_status extract_both(const hidi_feature_net *net, hidi_tape *tape,
                                 const hidi_real *images, size_t n, double *features,
@@ -200,7 +207,9 @@ static hidi_status extract_both(const hidi_feature_net *net, hidi_tape *tape,
     e.logits = malloc((size_t)members * EXTRACT_BATCH * net->n_classes * sizeof *e.logits);
     if (e.logits == NULL)
         return hidi_error(HIDI_NO_MEMORY, "feature net: out of memory");
-    const hidi_status status = hidi_backend_share_out(backend, pieces, extract_piece, &e);
+    const hidi_piece_rows rows[] = {rows_of(features, n, HIDI_FEATURES),
+                              rows_of(probabilities, n, net->n_classes)};
+    const hidi_status status = hidi_backend_share_rows(backend, pieces, extract_piece, &e, rows, 2);
     free(e.logits);
     return status;
 }

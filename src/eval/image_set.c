@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/stop.h"
+#include "core/processes.h"
 
 enum { BATCH = 256 }; /* images asked for at a time; an extractor cuts them into its own batches */
 
@@ -137,7 +137,7 @@ static hidi_status gather(gathering *g, hidi_image_source *source)
     HIDI_TRY(begin(g, source));
     hidi_progress_begin(&progress, g->what->progress, g->what->label, 0, (long)source->count);
     do {
-        HIDI_TRY(hidi_check_stop());
+        HIDI_TRY(hidi_processes_check_stop());
         HIDI_TRY(hidi_image_source_next(source, BATCH, &batch));
         if (batch.n > 0)
             HIDI_TRY(add(g, &batch));

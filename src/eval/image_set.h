@@ -46,7 +46,8 @@ void hidi_image_set_init(hidi_image_set *set, const char *label);
 /* Gathers a set from a source, a batch at a time (values are clamped to [-1, 1]): memory is needed
  * for one batch, the moments, and the features if they are to be kept.  A spectrum needs square
  * images of one size, moments at least 2 images, classes those that were asked for (labels of the
- * source).  Free the set in any case; the source is the caller's. */
+ * source).  The processes of an MPI run all call it with the same source: they share sampling and
+ * extraction out, and each gets the set.  Free the set in any case; the source is the caller's. */
 hidi_status hidi_image_set_gather(hidi_image_set *set, hidi_extractor *extractor,
                                   hidi_image_source *source, const hidi_gathering *what);
 void hidi_image_set_free(hidi_image_set *set);

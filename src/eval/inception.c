@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/share_rows.h"
 #include "core/stop.h"
 #include "eval/inception_plan.h"
 #include "eval/inception_weights.h"
@@ -358,15 +359,25 @@ static hidi_status extract_piece(void *context, int member, size_t piece)
     return HIDI_OK;
 }
 
+/* x [n, size], of which a piece fills its images'. */
+static hidi_piece_rows rows_of(const extraction *e, double *x, size_t size)
+{
+    return (hidi_piece_rows){x, e->net->piece * size * sizeof *x, e->n * size * sizeof *x};
+}
+
 /* A single piece is not shared out: then the kernels are. */
 static hidi_status extract_all(extraction *e)
 {
     const hidi_inception *net = e->net;
     const size_t pieces = (e->n + net->piece - 1) / net->piece;
+    const size_t size = spatial_side(net, e->side), spatial = SPATIAL_CHANNELS * size * size;
+    const hidi_piece_rows rows[] = {rows_of(e, e->out->features, FEATURES),
+                              rows_of(e, e->out->probabilities, CLASSES),
+                              rows_of(e, e->out->spatial, spatial)};
     if (pieces == 1)
-        HIDI_TRY(extract_piece(e, 0, 0));
-    else if (pieces > 1)
-        HIDI_TRY(hidi_backend_share_out(net->backend, pieces, extract_piece, e));
+        HIDI_TRY(hidi_backend_rows_in_turn(1, extract_piece, e, rows, 3));
+    else
+        HIDI_TRY(hidi_backend_share_rows(net->backend, pieces, extract_piece, e, rows, 3));
     return net->backend->check();
 }
 

@@ -5,6 +5,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/stop.h"
+#include "core/team.h"
+#include "core/threads.h"
+
 static const double between_sizes = 0.48; /* small ones are drawn up to 0.38, large from 0.58 */
 
 static const char *const names[HIDI_REQUEST_PARTS] = {"object", "colour",   "texture", "count",
@@ -148,37 +152,41 @@ static void add(hidi_request_counts *counts, const hidi_verdict *v)
     }
 }
 
-/* On this thread. */
-static hidi_status judge_picture(hidi_verdict *verdict, const hidi_real *image, size_t side,
-                                 int32_t caption)
+/* Pictures that are shared out. */
+typedef struct pictures {
+    const hidi_real *images; /* [n, 3, side, side] */
+    size_t side;
+    const int32_t *caption;  /* [n] */
+    hidi_verdict *verdict;   /* [n] */
+} pictures;
+
+static hidi_status judge_picture(const pictures *p, size_t i)
 {
     hidi_seen seen;
     hidi_scene_request request;
-    HIDI_TRY(hidi_scene_request_of(&request, caption));
-    HIDI_TRY(hidi_see_scene(&seen, image, side));
-    *verdict = hidi_judge(&seen, &request);
+    HIDI_TRY(hidi_scene_request_of(&request, p->caption[i]));
+    HIDI_TRY(hidi_see_scene(&seen, p->images + 3 * p->side * p->side * i, p->side));
+    p->verdict[i] = hidi_judge(&seen, &request);
     return HIDI_OK;
+}
+
+static hidi_status judge_one_of(void *context, int member, size_t i)
+{
+    (void)member;
+    HIDI_TRY(hidi_check_stop());
+    return hidi_error_prefix(judge_picture(context, i), "picture %zu", i);
 }
 
 hidi_status hidi_judge_pictures(hidi_request_counts *counts, const hidi_real *images, size_t n,
                                 size_t side, const int32_t *caption)
 {
     hidi_verdict *verdict = calloc(n ? n : 1, sizeof *verdict);
-    size_t failed = n; /* the first of those that could not be judged */
+    const hidi_piece_rows rows = {verdict, sizeof *verdict, n * sizeof *verdict};
+    pictures p = {images, side, caption, verdict};
     if (verdict == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory for %zu verdicts", n);
-#pragma omp parallel for schedule(dynamic, 8)
-    for (size_t i = 0; i < n; i++)
-        if (judge_picture(&verdict[i], images + 3 * side * side * i, side, caption[i]) != HIDI_OK) {
-#pragma omp critical(hidi_judge_failed)
-            failed = i < failed ? i : failed;
-        }
-    hidi_status status = HIDI_OK;
-    if (failed < n) /* again, for the error of this thread */
-        status = hidi_error_prefix(judge_picture(&verdict[failed],
-                                                 images + 3 * side * side * failed, side,
-                                                 caption[failed]),
-                                   "picture %zu", failed);
+    const hidi_status status =
+        hidi_team_share(hidi_thread_limit(), n, judge_one_of, &p, &rows, 1);
     for (size_t i = 0; status == HIDI_OK && i < n; i++)
         add(counts, &verdict[i]);
     free(verdict);

@@ -48,9 +48,10 @@ typedef struct hidi_request_counts {
 
 hidi_verdict hidi_judge(const hidi_seen *seen, const hidi_scene_request *request);
 
-/* Judges n pictures [n, 3, side, side] by what their captions [n] ask for, on all threads, and adds
- * that to the counts.  HIDI_NOT_FINITE for a picture with NaN or infinity, HIDI_BAD_ARGUMENT for a
- * number that is not a caption's: the counts are then as they were. */
+/* Judges n pictures [n, 3, side, side] by what their captions [n] ask for, on all threads (and
+ * processes of an MPI run, which all call it with the same), and adds that to the counts.
+ * HIDI_NOT_FINITE for a picture with NaN or infinity, HIDI_BAD_ARGUMENT for a number that is not a
+ * caption's: the counts are then as they were. */
 hidi_status hidi_judge_pictures(hidi_request_counts *counts, const hidi_real *images, size_t n,
                                 size_t side, const int32_t *caption);
 

@@ -13,19 +13,34 @@ typedef struct samples_state {
     hidi_samples samples;
     int32_t label;     /* the class of all, if samples.label points here */
     hidi_tape *tape;
-    hidi_real *x;      /* [batch, C of the network, H, W] the latest batch */
-    hidi_real *image;  /* [batch, C, H, W] its images: x, or what the decoder makes of it */
+    hidi_real *x;      /* [room, C of the network, H, W] the latest: a batch, or some */
+    hidi_real *image;  /* [room, C, H, W] their images: x, or what the decoder makes of it */
     size_t C, side;    /* of images */
-    int32_t *y;        /* [batch] */
+    int32_t *y;        /* [room] */
     size_t drawn, given; /* images in it, and how many of them are given out */
 } samples_state;
 
-/* The batch that begins with the next image to be given. */
+/* Images of the n that are drawn, a batch at a time, as one process would decode them. */
+static hidi_status decode(const samples_state *state, size_t n)
+{
+    const hidi_samples *s = &state->samples;
+    const size_t size = s->net->config.image_size, batch = s->sampler.batch;
+    const size_t n_in = s->net->config.channels * size * size;
+    const size_t n_out = state->C * state->side * state->side;
+    for (size_t i = 0; s->decoder != NULL && i < n; i += batch)
+        HIDI_TRY(hidi_autoencoder_images(s->decoder, state->tape, state->x + i * n_in,
+                                         n - i < batch ? n - i : batch, size, size,
+                                         state->image + i * n_out));
+    return HIDI_OK;
+}
+
+/* The batch that begins with the next image to be given, or that and the next ones, if processes
+ * share them out. */
 static hidi_status draw_batch(hidi_image_source *source, samples_state *state)
 {
     const hidi_samples *s = &state->samples;
-    const uint64_t left = source->count - source->first;
-    const size_t n = left < s->sampler.batch ? (size_t)left : s->sampler.batch;
+    const size_t n =
+        hidi_sample_at_once(&s->sampler, s->net, (size_t)(source->count - source->first));
     hidi_sample_inputs(s->seed, &s->net->config, (size_t)source->first, n, state->x, state->y);
     for (size_t i = 0; s->captions != NULL && i < n; i++)
         state->y[i] = hidi_captions_asked(s->captions, source->first + i);
@@ -37,10 +52,7 @@ static hidi_status draw_batch(hidi_image_source *source, samples_state *state)
     sampler.first = source->first;
     const double started = hidi_seconds();
     HIDI_TRY(hidi_sample(&sampler, s->net, state->tape, state->x, &y, n, NULL));
-    if (s->decoder != NULL)
-        HIDI_TRY(hidi_autoencoder_images(s->decoder, state->tape, state->x, n,
-                                         s->net->config.image_size, s->net->config.image_size,
-                                         state->image));
+    HIDI_TRY(decode(state, n));
     source->seconds += hidi_seconds() - started;
     for (size_t i = 0; s->captions != NULL && s->captions->class_of != NULL && i < n; i++)
         state->y[i] = s->captions->class_of[state->y[i]];
@@ -55,7 +67,8 @@ static hidi_status samples_next(hidi_image_source *source, size_t most, hidi_ima
     const size_t pixels = state->side * state->side;
     if (state->given == state->drawn)
         HIDI_TRY(draw_batch(source, state));
-    const size_t left = state->drawn - state->given;
+    const size_t drawn = state->drawn - state->given, size = state->samples.sampler.batch;
+    const size_t in_batch = size - state->given % size, left = drawn < in_batch ? drawn : in_batch;
     const size_t n = hidi_image_source_fit(source, state->side, state->side,
                                            left < most ? left : most);
     batch->height = batch->width = state->side;
@@ -109,11 +122,11 @@ hidi_status hidi_image_source_samples(hidi_image_source *source, const hidi_samp
     memset(source, 0, sizeof *source);
     HIDI_TRY(check(samples));
     const size_t count = samples->count ? samples->count : 1;
-    const size_t batch = samples->sampler.batch < count ? samples->sampler.batch : count;
+    const size_t room = hidi_sample_at_once(&samples->sampler, samples->net, count);
     const size_t pixels = c->channels * c->image_size * c->image_size;
     samples_state *state = calloc(1, sizeof *state);
     if (state == NULL)
-        return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", batch);
+        return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", room);
     const hidi_autoencoder *decoder = samples->decoder;
     state->C = decoder != NULL ? decoder->config.image_channels : c->channels;
     state->side = decoder != NULL ? c->image_size * hidi_autoencoder_factor(&decoder->config)
@@ -133,16 +146,16 @@ hidi_status hidi_image_source_samples(hidi_image_source *source, const hidi_samp
         state->samples.label = &state->label;
     }
     state->tape = hidi_tape_create(samples->net->params.backend);
-    state->y = malloc(batch * sizeof *state->y);
-    if (batch <= SIZE_MAX / sizeof *state->x / pixels)
-        state->x = malloc(batch * pixels * sizeof *state->x);
+    state->y = malloc(room * sizeof *state->y);
+    if (room <= SIZE_MAX / sizeof *state->x / pixels)
+        state->x = malloc(room * pixels * sizeof *state->x);
     state->image = decoder == NULL ? state->x
-                                   : calloc(batch, state->C * state->side * state->side *
+                                   : calloc(room, state->C * state->side * state->side *
                                                        sizeof *state->image);
     if (state->tape != NULL && state->y != NULL && state->x != NULL && state->image != NULL)
         return HIDI_OK;
     hidi_image_source_close(source);
-    return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", batch);
+    return hidi_error(HIDI_NO_MEMORY, "no memory for %zu samples", room);
 }
 
 hidi_status hidi_samples_draw(const hidi_samples *samples, hidi_progress *progress,

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <zip.h>
 
+#include "core/processes.h"
 #include "io/atomic_file.h"
 #include "io/npy.h"
 #include "io/npz.h"
@@ -284,6 +285,8 @@ hidi_status hidi_npz_write_rows(const char *path, const char *name, hidi_dtype d
                                 const size_t *dim, hidi_npz_fill *fill, void *context,
                                 const hidi_tensor_file *besides)
 {
+    if (!hidi_process_is_first())
+        return HIDI_OK; /* an archive cannot be written to /dev/null, where others' files go */
     const size_t n = (fill != NULL) + (besides == NULL ? 0 : besides->n_tensors);
     array_source *sources = calloc(n + 1, sizeof *sources);
     const char **names = calloc(n + 1, sizeof *names);

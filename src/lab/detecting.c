@@ -136,7 +136,7 @@ static hidi_status train(const hidi_run_stage *stage, const hidi_dataset *data,
                                           NULL, 0, 0, &seconds);
     if (status == HIDI_OK)
         status = write_heads(stage, training, options.n, seconds);
-    if (status == HIDI_OK && hidi_process_speaks())
+    if (status == HIDI_OK && hidi_process_is_first())
         status = write_table(stage, data, backbone, training, &options);
     hidi_detection_destroy(training);
     return status;

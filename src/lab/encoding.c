@@ -1,6 +1,6 @@
 /* encoding.c - pictures of a folder, or features of fast-DiT's, one batch at a time into a file
  * whose layout is known before the first of them: header, labels, and room for every mean and
- * log-variance. */
+ * log-variance.  Of an MPI run each process encodes a batch of its own, and the first writes. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -13,8 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/share_rows.h"
 #include "core/array.h"
 #include "core/hash.h"
+#include "core/processes.h"
 #include "core/stop.h"
 #include "data/listing.h"
 #include "io/atomic_file.h"
@@ -23,6 +25,7 @@
 #include "io/open_tensors.h"
 #include "io/safetensors.h"
 #include "lab/decoding.h"
+#include "lab/lock.h"
 #include "model/autoencoder.h"
 
 enum { BATCH_PIXELS = 65536, MOST_BATCH = 64 };
@@ -323,11 +326,10 @@ static hidi_status put(const encoding *e, size_t at, const void *bytes, size_t n
 static size_t resume(encoding *e)
 {
     unsigned char *text = NULL, *header = malloc(e->header_bytes);
-    size_t n = 0, bytes = 0;
+    size_t bytes = 0;
     long done = 0;
-    if (header != NULL &&
-        hidi_read_beginning(e->partial, header, e->header_bytes, &n) == HIDI_OK &&
-        n == e->header_bytes && memcmp(header, e->header, n) == 0 &&
+    if (header != NULL && fread(header, 1, e->header_bytes, e->out) == e->header_bytes &&
+        memcmp(header, e->header, e->header_bytes) == 0 &&
         hidi_read_file(e->done, &text, &bytes) == HIDI_OK &&
         !(hidi_parse_long((const char *)text, &done) && done > 0 && (size_t)done <= e->total))
         done = 0;
@@ -340,6 +342,8 @@ static size_t resume(encoding *e)
 static hidi_status save(const encoding *e, size_t done)
 {
     hidi_atomic_file file;
+    if (!hidi_process_is_first())
+        return HIDI_OK;
     if (fflush(e->out) != 0 || fsync(fileno(e->out)) != 0)
         return cannot_write(e);
     HIDI_TRY(hidi_atomic_open(&file, e->done));
@@ -347,11 +351,15 @@ static hidi_status save(const encoding *e, size_t done)
     return hidi_atomic_commit(&file);
 }
 
+/* The first process has the file, and nobody else until it is whole. */
 static hidi_status begin_file(encoding *e, size_t *done)
 {
+    *done = 0;
+    if (!hidi_process_is_first())
+        return HIDI_OK;
+    HIDI_TRY(hidi_lock_file(e->partial, &e->out));
     *done = resume(e);
-    e->out = fopen(e->partial, *done > 0 ? "r+b" : "w+b");
-    if (e->out == NULL)
+    if (*done == 0 && ftruncate(fileno(e->out), 0) != 0)
         return cannot_write(e);
     HIDI_TRY(put(e, 0, e->header, e->header_bytes));
     for (size_t i = 0; i < e->total; i++) {
@@ -409,64 +417,107 @@ static hidi_status put_moments(const encoding *e, size_t m, const hidi_real *mom
     return put_halves(e, e->begin[2], m * n, moments + n, n, LEAST_LOGVAR, MOST_LOGVAR);
 }
 
-/* Latents first .. first + n - 1; x: room for n images. */
-static hidi_status encode_batch(encoding *e, size_t first, size_t n, hidi_real *x,
-                                hidi_real *moments)
+/* What is done at a time: a batch by each process. */
+typedef struct batches {
+    encoding *e;
+    size_t batch, per; /* latents of a batch; numbers of the moments of one                     */
+    size_t first, n;   /* latents of this round                                                 */
+    hidi_real *x;      /* [batch, C, H, W]: the images of this process's                        */
+    hidi_real *moments; /* [processes * batch, per]: of all of this round                       */
+} batches;
+
+static hidi_status encode_pictures(const batches *r, size_t first, size_t n, hidi_real *moments)
 {
+    encoding *e = r->e;
     const size_t C = e->net->config.image_channels, size = C * e->side * e->side;
-    const size_t per = 2 * e->z * e->h * e->w;
     for (size_t i = 0; i < n; i++)
-        HIDI_TRY(load(e, (first + i) % e->n, first + i >= e->n, x + i * size));
+        HIDI_TRY(load(e, (first + i) % e->n, first + i >= e->n, r->x + i * size));
     hidi_tape_reset(e->tape);
-    hidi_var *in = hidi_constant(e->tape, hidi_shape4(n, C, e->side, e->side), x);
+    hidi_var *in = hidi_constant(e->tape, hidi_shape4(n, C, e->side, e->side), r->x);
     hidi_var *out = hidi_encode(e->tape, e->net, true, in);
     HIDI_TRY(hidi_tape_status(e->tape));
-    HIDI_TRY(hidi_read(e->tape, out, moments));
-    for (size_t i = 0; i < n; i++)
-        HIDI_TRY(put_moments(e, first + i, moments + i * per));
+    return hidi_read(e->tape, out, moments);
+}
+
+static hidi_status read_features(const batches *r, size_t first, size_t n, hidi_real *moments)
+{
+    for (size_t i = 0; i < n; i++) {
+        hidi_real *values;
+        HIDI_TRY(read_feature(r->e, first + i, &values));
+        memcpy(moments + i * r->per, values, r->per * sizeof *values);
+        free(values);
+    }
     return HIDI_OK;
 }
 
-static hidi_status copy_feature(encoding *e, size_t i)
+/* For hidi_backend_rows_in_turn: batch number `piece` of the round. */
+static hidi_status encode_batch(void *context, int member, size_t piece)
 {
-    hidi_real *values;
-    HIDI_TRY(read_feature(e, i, &values));
-    const hidi_status status = put_moments(e, i, values);
-    free(values);
-    return status;
+    const batches *r = context;
+    const size_t at = piece * r->batch, n = r->n - at < r->batch ? r->n - at : r->batch;
+    (void)member;
+    return r->e->is_features ? read_features(r, r->first + at, n, r->moments + at * r->per)
+                             : encode_pictures(r, r->first + at, n, r->moments + at * r->per);
 }
 
-static hidi_status encode_from(encoding *e, size_t done)
+static hidi_status write_round(const batches *r)
 {
-    const size_t pixels = e->side * e->side;
-    size_t batch = pixels > 0 && pixels < BATCH_PIXELS ? BATCH_PIXELS / pixels : 1, saved = done;
-    batch = e->is_features ? 1 : batch < MOST_BATCH ? batch : MOST_BATCH;
-    const size_t C = e->is_features ? 0 : e->net->config.image_channels;
-    hidi_real *x = malloc((batch * C * pixels + 1) * sizeof *x);
-    hidi_real *moments = malloc(batch * 2 * e->z * e->h * e->w * sizeof *moments);
-    hidi_status status = x == NULL || moments == NULL ? no_memory() : HIDI_OK;
+    for (size_t i = 0; i < r->n && hidi_process_is_first(); i++)
+        HIDI_TRY(put_moments(r->e, r->first + i, r->moments + i * r->per));
+    return HIDI_OK;
+}
+
+static hidi_status encode_round(batches *r)
+{
+    const size_t bytes = r->per * sizeof *r->moments;
+    const hidi_piece_rows rows = {r->moments, r->batch * bytes, r->n * bytes};
+    HIDI_TRY(hidi_processes_check_stop());
+    HIDI_TRY(hidi_backend_rows_in_turn((r->n + r->batch - 1) / r->batch, encode_batch, r, &rows,
+                                       1));
+    return hidi_processes_agree(write_round(r));
+}
+
+static hidi_status encode_rounds(batches *r)
+{
+    encoding *e = r->e;
+    hidi_status status = HIDI_OK;
     hidi_progress progress;
+    const size_t most = r->batch * (size_t)hidi_processes();
+    size_t done = r->first, saved = done;
     hidi_progress_begin(&progress, e->session->progress, "encode", (long)done, (long)e->total);
     while (done < e->total && status == HIDI_OK) {
-        const size_t n = e->total - done < batch ? e->total - done : batch;
-        status = hidi_check_stop();
-        if (status == HIDI_OK)
-            status = e->is_features ? copy_feature(e, done) : encode_batch(e, done, n, x, moments);
+        r->first = done;
+        r->n = e->total - done < most ? e->total - done : most;
+        status = encode_round(r);
         if (status != HIDI_OK)
             break;
-        done += n;
+        done += r->n;
         hidi_progress_update(&progress, (long)done, NULL);
         if (done - saved >= SAVE_EVERY) {
             status = save(e, done);
             saved = done;
         }
     }
-    free(x);
-    free(moments);
     if (status == HIDI_OK)
         hidi_progress_end(&progress, NULL);
     else if (done > saved)
         (void)save(e, done);
+    return status;
+}
+
+static hidi_status encode_from(encoding *e, size_t done)
+{
+    const size_t pixels = e->side * e->side, n = e->z * e->h * e->w;
+    const size_t some = pixels > 0 && pixels < BATCH_PIXELS ? BATCH_PIXELS / pixels : 1;
+    batches r = {.e = e, .first = done, .per = e->is_features ? n : 2 * n};
+    r.batch = e->is_features || some > MOST_BATCH ? MOST_BATCH : some;
+    const size_t C = e->is_features ? 0 : e->net->config.image_channels;
+    r.x = malloc((r.batch * C * pixels + 1) * sizeof *r.x);
+    r.moments = malloc((size_t)hidi_processes() * r.batch * r.per * sizeof *r.moments);
+    const hidi_status status =
+        r.x == NULL || r.moments == NULL ? no_memory() : encode_rounds(&r);
+    free(r.x);
+    free(r.moments);
     return status;
 }
 
@@ -506,12 +557,13 @@ static hidi_status run(encoding *e)
     e->tape = hidi_tape_create(e->session->backend);
     if (e->tape == NULL)
         return hidi_error(HIDI_NO_MEMORY, "no memory for a tape");
-    HIDI_TRY(begin_file(e, &done));
+    HIDI_TRY(hidi_processes_agree(begin_file(e, &done)));
+    hidi_processes_broadcast(0, &done, sizeof done);
     if (done > 0 && e->session->progress != NULL)
         fprintf(e->session->progress, "goes on with %s after %zu of %zu latents\n", e->partial,
                 done, e->total);
     HIDI_TRY(encode_from(e, done));
-    return end_file(e);
+    return hidi_process_is_first() ? end_file(e) : HIDI_OK;
 }
 
 hidi_status hidi_encode_folder(const hidi_session *session, const hidi_encode_request *request)

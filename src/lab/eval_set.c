@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/processes.h"
 #include "lab/measuring.h"
 #include "lab/pipeline.h"
 #include "io/open_tensors.h"
@@ -37,7 +38,7 @@ static hidi_status gather(hidi_image_set *set, const hidi_eval_context *context,
                 hidi_bytes_text(text, sizeof text, bytes));
     }
     hidi_status status = hidi_image_set_gather(set, context->extractor, source, &labelled);
-    if (source->deep_greys > 0)
+    if (source->deep_greys > 0 && hidi_process_is_first())
         fprintf(stderr,
                 "%s: warning: %llu PNG files of 16-bit grey: the high byte of each value is taken, "
                 "where Pillow, and with it pytorch-fid, makes all above 255 white\n",

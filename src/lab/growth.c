@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/processes.h"
 #include "core/stop.h"
 #include "lab/measuring.h"
 #include "lab/pictures.h"
@@ -63,7 +64,9 @@ static hidi_status draw(const hidi_growth *g, const hidi_dit *net, long step)
     char path[HIDI_PATH];
     hidi_real *x;
     HIDI_TRY(hidi_samples_draw(&samples, NULL, &x, NULL));
-    hidi_status status = hidi_make_folder(hidi_path(path, sizeof path, g->dir, "growth"));
+    hidi_status status = HIDI_OK;
+    if (hidi_process_is_first())
+        status = hidi_make_folder(hidi_path(path, sizeof path, g->dir, "growth"));
     if (status == HIDI_OK)
         status = hidi_write_grid(hidi_growth_path(path, sizeof path, g->dir, g->number, step), x, n,
                                  &c, (n + 1) / 2, (size_t)g->session->settings.eval.zoom);
@@ -98,6 +101,7 @@ static hidi_status open_measuring(hidi_growth *g)
     const hidi_settings few = for_few_images(g);
     const hidi_dataset *data = images_of(g);
     g->is_open = true;
+    hidi_processes_wait(); /* the first may be about to write that net */
     if (access(hidi_path(path, sizeof path, g->dir, HIDI_FEATURES_FILE), F_OK) != 0 ||
         hidi_check_measurable(&few, data) != HIDI_OK)
         return HIDI_OK;
@@ -122,6 +126,8 @@ static hidi_status add_row(const hidi_growth *g, long step, const hidi_measured 
                           m->value[HIDI_VALUE_HIGH]};
     char path[HIDI_PATH];
     hidi_csv csv;
+    if (!hidi_process_is_first())
+        return HIDI_OK;
     snprintf(path, sizeof path, "%s/growth/stage%d.csv", g->dir, g->number);
     hidi_status status = hidi_csv_open(&csv, path, columns, step);
     if (status == HIDI_BAD_FORMAT) /* damaged: what it lacks is not worth a training */

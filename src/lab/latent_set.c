@@ -78,7 +78,7 @@ static hidi_status encode(latent_set *l, FILE *out)
     hidi_progress_begin(&progress, out, "latents", 0, (long)l->n);
     for (size_t first = 0; first < l->n; first += BATCH) {
         const size_t some = l->n - first < BATCH ? l->n - first : BATCH;
-        HIDI_TRY(hidi_check_stop());
+        HIDI_TRY(hidi_processes_check_stop());
         hidi_dataset_range(data, HIDI_TRAIN, first, some, l->x, l->label + first);
         HIDI_TRY(hidi_autoencoder_moments(l->net, l->tape, l->x, some, data->height, data->width,
                                           l->moments));

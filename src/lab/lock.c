@@ -71,6 +71,45 @@ static hidi_status is_at_work(const char *dir, pid_t process)
                       (long)process);
 }
 
+static hidi_status lock_descriptor(int descriptor, const char *path)
+{
+    struct flock mine = {.l_type = F_WRLCK, .l_whence = SEEK_SET}, other = mine;
+    if (fcntl(descriptor, F_SETLK, &mine) == 0)
+        return HIDI_OK;
+    if (errno != EACCES && errno != EAGAIN)
+        return hidi_error(HIDI_BAD_FILE, "%s: cannot be locked: %s", path, strerror(errno));
+    const bool is_known = fcntl(descriptor, F_GETLK, &other) == 0 && other.l_type != F_UNLCK;
+    return hidi_error(HIDI_BAD_FILE, "%s: process %ld is at work on this file", path,
+                      is_known ? (long)other.l_pid : 0L);
+}
+
+/* Is this the file of that name, or has it got another one meanwhile? */
+static bool is_called(int descriptor, const char *path)
+{
+    struct stat opened, named;
+    return fstat(descriptor, &opened) == 0 && stat(path, &named) == 0 &&
+           opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
+}
+
+hidi_status hidi_lock_file(const char *path, FILE **file)
+{
+    *file = NULL;
+    while (*file == NULL) {
+        const int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+        if (descriptor < 0)
+            return hidi_error(HIDI_BAD_FILE, "%s: cannot write it: %s", path, strerror(errno));
+        const hidi_status status = lock_descriptor(descriptor, path);
+        const bool is_it = status == HIDI_OK && is_called(descriptor, path);
+        if (is_it && (*file = fdopen(descriptor, "r+b")) != NULL)
+            return HIDI_OK;
+        close(descriptor);
+        HIDI_TRY(status);
+        if (is_it)
+            return hidi_error(HIDI_NO_MEMORY, "%s: out of memory", path);
+    }
+    return HIDI_OK;
+}
+
 hidi_status hidi_lock_folder(const char *dir, long byte, bool wait)
 {
     const struct timespec pause = {0, 200000000};

@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/stop.h"
+#include "core/team.h"
+#include "core/threads.h"
 #include "io/csv.h"
 #include "io/markup.h"
 #include "io/number.h"
@@ -52,12 +53,27 @@ typedef struct reals {
     int32_t *caption;  /* [n]                         */
 } reals;
 
-static void draw_held_out(const reals *r, size_t first, size_t m)
+/* Pictures for held-out captions. */
+typedef struct drawing {
+    const reals *r;
+    size_t first, size; /* picture; numbers of each */
+} drawing;
+
+static hidi_status draw_picture(void *context, int member, size_t i)
 {
-    const size_t size = 3 * r->data->height * r->data->width;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < m; i++)
-        hidi_scenes_draw(r->data, r->caption[first + i], first + i, r->images + i * size);
+    const drawing *d = context;
+    const reals *r = d->r;
+    (void)member;
+    hidi_scenes_draw(r->data, r->caption[d->first + i], d->first + i, r->images + i * d->size);
+    return HIDI_OK;
+}
+
+static hidi_status draw_held_out(const reals *r, size_t first, size_t m)
+{
+    const size_t size = 3 * r->data->height * r->data->width, bytes = size * sizeof *r->images;
+    const hidi_piece_rows rows = {r->images, bytes, m * bytes};
+    drawing d = {r, first, size};
+    return hidi_team_share(hidi_thread_limit(), m, draw_picture, &d, &rows, 1);
 }
 
 /* Fills in the captions of a split on the way. */
@@ -65,9 +81,9 @@ static hidi_status judge_reals(const reals *r, hidi_request_row *row)
 {
     for (size_t first = 0; first < r->n; first += BATCH) {
         const size_t m = r->n - first < BATCH ? r->n - first : BATCH;
-        HIDI_TRY(hidi_check_stop());
+        HIDI_TRY(hidi_processes_check_stop());
         if (row->combinations == HIDI_HELD_OUT)
-            draw_held_out(r, first, m);
+            HIDI_TRY(draw_held_out(r, first, m));
         else
             hidi_dataset_range(r->data, r->split, first, m, r->images, r->caption + first);
         HIDI_TRY(hidi_judge_pictures(&row->counts, r->images, m, r->data->height,
@@ -82,7 +98,7 @@ static hidi_status judge_exchanged(const reals *r, hidi_request_row *row)
     int32_t asked[BATCH], own[BATCH];
     for (size_t first = 0; first < r->n; first += BATCH) {
         const size_t m = r->n - first < BATCH ? r->n - first : BATCH;
-        HIDI_TRY(hidi_check_stop());
+        HIDI_TRY(hidi_processes_check_stop());
         hidi_dataset_range(r->data, r->split, first, m, r->images, own);
         for (size_t i = 0; i < m; i++)
             asked[i] = r->caption[(first + i + 1) % r->n];
@@ -139,7 +155,7 @@ static hidi_status judge_source(hidi_request_row *row, hidi_image_source *source
     size_t done = 0;
     hidi_progress_begin(&line, progress, row->label, 0, (long)source->count);
     do {
-        HIDI_TRY(hidi_check_stop());
+        HIDI_TRY(hidi_processes_check_stop());
         HIDI_TRY(hidi_image_source_next(source, BATCH, &batch));
         if (batch.n > 0)
             HIDI_TRY(hidi_judge_pictures(&row->counts, batch.images, batch.n, batch.height,

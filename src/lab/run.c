@@ -301,6 +301,8 @@ static hidi_status write_results(distillation *d, const char *settings, FILE *ou
         HIDI_TRY(hidi_request_table_csv(hidi_path(path, sizeof path, d->dir, HIDI_REQUESTS_FILE),
                                         &d->requests));
     HIDI_TRY(hidi_write_run_pictures(&pictures));
+    if (!hidi_process_is_first())
+        return HIDI_OK; /* what is left reads what the first has written */
     HIDI_TRY(write_spectra(d));
     HIDI_TRY(write_report(d, &pictures));
     HIDI_TRY(hidi_atomic_open(&file, hidi_path(path, sizeof path, d->dir, "results.settings")));
@@ -328,8 +330,6 @@ static hidi_status make_all(distillation *d, FILE *out)
     HIDI_TRY(hidi_lock_folder(d->dir, 0, false)); /* the first that is made */
     HIDI_TRY(hidi_rehearse_run(d->session, d->data, d->dir));
     HIDI_TRY(make_networks(d));
-    if (!hidi_process_is_first())
-        return HIDI_OK; /* what is left is the first's */
     list_generators(d);
     HIDI_TRY(write_settings(d));
     hidi_status status = results_are_there(d, &settings, &there);

@@ -228,6 +228,8 @@ static double time_of_next_plot(double started)
 static void plot_log(looks *l, long step)
 {
     const double started = hidi_seconds();
+    if (!hidi_process_is_first())
+        return;
     if (step <= l->log_every || (step - 1) % l->log_every != 0 || started < l->next_plot)
         return;
     (void)hidi_plot_log(l->stage->dir, l->stage->name);
@@ -236,8 +238,7 @@ static void plot_log(looks *l, long step)
 
 static hidi_status look_at_samples(looks *l, long step)
 {
-    const bool is_shown = l->growth.number > 0 && hidi_process_is_first();
-    return is_shown ? hidi_growth_look(&l->growth, l->net, step) : HIDI_OK;
+    return l->growth.number > 0 ? hidi_growth_look(&l->growth, l->net, step) : HIDI_OK;
 }
 
 static hidi_status look(void *context, long step)

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/processes.h"
 #include "core/stop.h"
 #include "data/embeddings.h"
 #include "data/listing.h"
@@ -159,7 +160,7 @@ static hidi_status read_text(const sampling *s, const char *option, const char *
     HIDI_TRY(hidi_error_prefix(hidi_words_read(words, text, c->caption_length, caption->token,
                                                &caption->length, &unknown),
                                "%s", option));
-    if (unknown.n > 0)
+    if (unknown.n > 0 && hidi_process_is_first())
         fprintf(stderr,
                 "hidi sample: %s: %zu word%s not in the model's vocabulary, \"%s\" the first\n",
                 option, unknown.n, unknown.n == 1 ? " is" : "s are", unknown.first);
@@ -546,6 +547,8 @@ static hidi_status run(sampling *s)
     if (s->request->save_noise != NULL)
         HIDI_TRY(write_arrays(s, "noise", s->request->save_noise));
     HIDI_TRY(compute(s));
+    if (!hidi_process_is_first())
+        return HIDI_OK; /* the first writes */
     HIDI_TRY(write_images(s));
     return s->request->heads != NULL ? write_weights_over(s) : HIDI_OK;
 }

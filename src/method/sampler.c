@@ -17,6 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "backend/share_rows.h"
 #include "core/random.h"
 #include "core/stop.h"
 #include "method/ddpm.h"
@@ -24,7 +25,7 @@
 
 /* Images are independent of each other, so a batch is sampled in pieces, each by one thread from
  * noise to image: of so many tokens, which is enough for a product to be fast.  Too few pieces to
- * be shared out go together, and the kernels are. */
+ * be shared out go together, and the kernels are; then processes share whole batches out. */
 enum { PIECE_TOKENS = 256, LEAST_PIECES = 4 };
 
 /* --- guidance --------------------------------------------------------------------------------- */
@@ -182,14 +183,14 @@ static hidi_status sample_piece(const hidi_sampler *s, const hidi_dit *net, hidi
     return HIDI_OK;
 }
 
-/* A batch that is shared out. */
+/* Images that are shared out. */
 typedef struct pieces {
     const hidi_sampler *sampler;
     const hidi_dit *net;
     hidi_tape *tape;
     hidi_real *x;
     const hidi_condition *y;
-    size_t n, size; /* images of the batch, and of a piece */
+    size_t n, size; /* images in all, and of a piece */
 } pieces;
 
 static hidi_status sample_one_of(void *context, int member, size_t piece)
@@ -205,18 +206,47 @@ static hidi_status sample_one_of(void *context, int member, size_t piece)
                         left < p->size ? left : p->size);
 }
 
-static hidi_status sample_batch(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
-                                hidi_real *x, const hidi_condition *y, size_t n)
+static size_t pixels_of(const hidi_dit *net)
 {
-    const hidi_dit_config *c = &net->config;
+    return net->config.channels * net->config.image_size * net->config.image_size;
+}
+
+/* The images of a piece, for a batch of n; n: it is not cut. */
+static size_t piece_size(const hidi_dit *net, size_t n)
+{
+    const size_t side = net->config.image_size / net->config.patch, tokens = side * side;
+    const size_t size = tokens < PIECE_TOKENS ? PIECE_TOKENS / tokens : 1;
+    const bool is_cut = (n + size - 1) / size >= LEAST_PIECES &&
+                        !net->params.backend->large_batches();
+    return is_cut ? size : n;
+}
+
+/* A batch that is cut; or as many that are not as there are processes. */
+size_t hidi_sample_at_once(const hidi_sampler *s, const hidi_dit *net, size_t n)
+{
+    const size_t batch = n < s->batch ? n : s->batch;
+    if (piece_size(net, batch) < batch)
+        return batch;
+    const size_t batches = batch > 0 ? n / batch : 0, processes = (size_t)hidi_processes();
+    return batch * (batches < processes ? batches : processes);
+}
+
+/* Images first .. first + n - 1 of x, such as hidi_sample_at_once gives. */
+static hidi_status sample_some(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape,
+                               hidi_real *x, const hidi_condition *y, size_t first, size_t n)
+{
     const hidi_backend *backend = net->params.backend;
-    const size_t side = c->image_size / c->patch, tokens = side * side;
-    pieces p = {s, net, tape, x, y, n, tokens < PIECE_TOKENS ? PIECE_TOKENS / tokens : 1};
+    const hidi_condition y_first = hidi_condition_from(y, first);
+    const size_t batch = n < s->batch ? n : s->batch, bytes = pixels_of(net) * sizeof *x;
+    hidi_sampler part = *s;
+    part.first += first;
+    pieces p = {&part, net, tape, x + first * pixels_of(net), &y_first, n, piece_size(net, batch)};
     const size_t count = (n + p.size - 1) / p.size;
-    if (count < LEAST_PIECES || backend->large_batches())
-        return sample_piece(s, net, tape, x, y, n);
+    const hidi_piece_rows rows = {p.x, p.size * bytes, n * bytes};
+    if (p.size == batch)
+        return hidi_backend_rows_in_turn(count, sample_one_of, &p, &rows, 1);
     HIDI_TRY(hidi_tape_companions(tape, hidi_backend_members(backend, count)));
-    return hidi_backend_share_out(backend, count, sample_one_of, &p);
+    return hidi_backend_share_rows(backend, count, sample_one_of, &p, &rows, 1);
 }
 
 hidi_status hidi_sampler_check(const hidi_sampler *s, const hidi_dit *net)
@@ -237,17 +267,13 @@ hidi_status hidi_sampler_check(const hidi_sampler *s, const hidi_dit *net)
 hidi_status hidi_sample(const hidi_sampler *s, const hidi_dit *net, hidi_tape *tape, hidi_real *x,
                         const hidi_condition *y, size_t n, hidi_progress *progress)
 {
-    const hidi_dit_config *c = &net->config;
-    const size_t pixels = c->channels * c->image_size * c->image_size;
-    hidi_sampler part = *s;
     HIDI_TRY(hidi_sampler_check(s, net));
-    for (size_t i = 0; i < n; i += s->batch) {
-        const size_t count = n - i < s->batch ? n - i : s->batch;
-        const hidi_condition y_i = hidi_condition_from(y, i);
-        part.first = s->first + i;
-        HIDI_TRY(sample_batch(&part, net, tape, x + i * pixels, &y_i, count));
+    for (size_t i = 0; i < n;) {
+        const size_t count = hidi_sample_at_once(s, net, n - i);
+        HIDI_TRY(sample_some(s, net, tape, x, y, i, count));
+        i += count;
         if (progress != NULL)
-            hidi_progress_update(progress, (long)(i + count), NULL);
+            hidi_progress_update(progress, (long)i, NULL);
     }
     return HIDI_OK;
 }

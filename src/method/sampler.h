@@ -37,6 +37,10 @@ typedef struct hidi_sampler {
 /* Is step k, of steps .. 1, guided? */
 bool hidi_guides(const hidi_sampler *sampler, long k);
 
+/* How many of n images hidi_sample takes together: a batch; or, where a batch is not cut between
+ * threads, one for each process of an MPI run (core/processes.h). */
+size_t hidi_sample_at_once(const hidi_sampler *sampler, const hidi_dit *net, size_t n);
+
 /* Network evaluations for one image. */
 long hidi_sampler_evaluations(const hidi_sampler *sampler);
 
@@ -56,7 +60,8 @@ hidi_status hidi_sampler_check(const hidi_sampler *sampler, const hidi_dit *net)
 
 /* n images from noise: x [n, C, H, W] host memory, holds e on entry and the images on return (not
  * clamped); y of all n.  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
- * not, and with HIDI_INTERRUPTED between two steps (core/stop.h). */
+ * not, and with HIDI_INTERRUPTED between two steps (core/stop.h).  The processes of an MPI run all
+ * call it with the same, and share the images out. */
 hidi_status hidi_sample(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
                         hidi_real *x, const hidi_condition *y, size_t n, hidi_progress *progress);
 

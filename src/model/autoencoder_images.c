@@ -1,5 +1,6 @@
 /* autoencoder_images.c - images in host memory to latents and back: in pieces of a few, which the
- * backend's threads share out, each with a tape of its own. */
+ * backend's threads share out, each with a tape of its own, in all processes. */
+#include "backend/share_rows.h"
 #include "model/autoencoder.h"
 
 /* Images at one time: more would take more memory, and would not be faster. */
@@ -38,14 +39,14 @@ static hidi_status share_out(work *w)
 {
     const hidi_backend *backend = w->net->params.backend;
     const size_t pieces = (w->n + PIECE - 1) / PIECE;
+    const hidi_piece_rows rows = {w->out, PIECE * w->n_out * sizeof *w->out,
+                            w->n * w->n_out * sizeof *w->out};
     w->size = PIECE;
     if (pieces >= LEAST_PIECES && !backend->large_batches()) {
         HIDI_TRY(hidi_tape_companions(w->tape, hidi_backend_members(backend, pieces)));
-        return hidi_backend_share_out(backend, pieces, one_piece, w);
+        return hidi_backend_share_rows(backend, pieces, one_piece, w, &rows, 1);
     }
-    for (size_t i = 0; i < pieces; i++)
-        HIDI_TRY(one_piece(w, 0, i));
-    return HIDI_OK;
+    return hidi_backend_rows_in_turn(pieces, one_piece, w, &rows, 1);
 }
 
 hidi_status hidi_autoencoder_moments(const hidi_autoencoder *net, hidi_tape *tape,

@@ -263,19 +263,12 @@ static hidi_status add_top(hidi_gradient_sum *s)
 
 /* --- over processes --------------------------------------------------------------------------- */
 
-void hidi_gradient_sum_share(size_t leaves, int process, size_t *first, size_t *end)
-{
-    const size_t n = (size_t)hidi_processes(), k = (size_t)process;
-    *first = (leaves * k + n - 1) / n; /* rounded up: leaf 0 is process 0's */
-    *end = (leaves * (k + 1) + n - 1) / n;
-}
-
 /* The process that has node i of a level: the one that has its leftmost leaf. */
 static int owner(const hidi_gradient_sum *s, size_t level, size_t i)
 {
     for (int process = 0;; process++) {
         size_t first, end;
-        hidi_gradient_sum_share(s->leaves, process, &first, &end);
+        hidi_processes_share(s->leaves, process, &first, &end);
         if (i << level < end)
             return process;
     }

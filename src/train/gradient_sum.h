@@ -44,12 +44,9 @@ hidi_status hidi_gradient_sum_take(hidi_gradient_sum *sum, size_t leaf, hidi_gra
  * order, by any thread. */
 void hidi_gradient_sum_give(hidi_gradient_sum *sum, size_t leaf, hidi_gradient_part *part);
 
-/* Leaves first .. end - 1 are those of a process (core/processes.h). */
-void hidi_gradient_sum_share(size_t leaves, int process, size_t *first, size_t *end);
-
-/* After the last leaf of this process: adds what is left to add, by all threads of the backend; or
- * brings together what the processes have, in the same tree, and gives the sum of all to each.
- * Every process calls it. */
+/* After the last leaf of this process, whose share is hidi_processes_share's: adds what is left to
+ * add, by all threads of the backend; or brings together what the processes have, in the same tree,
+ * and gives the sum of all to each.  Every process calls it. */
 hidi_status hidi_gradient_sum_finish(hidi_gradient_sum *sum);
 
 /* After that: the sums of the terms. */

@@ -294,7 +294,6 @@ static hidi_training own_part(const hidi_training *training)
     if (!hidi_process_is_first()) {
         own.log = NULL;
         own.progress = own.notes = NULL;
-        own.snapshot_every = 0;
     }
     return own;
 }

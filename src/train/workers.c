@@ -23,7 +23,7 @@ static hidi_status create(hidi_workers *w)
     const hidi_task *task = w->task;
     const size_t all = (task->batch + task->micro_batch - 1) / task->micro_batch;
     size_t end;
-    hidi_gradient_sum_share(all, hidi_process(), &w->first, &end);
+    hidi_processes_share(all, hidi_process(), &w->first, &end);
     w->pieces = end - w->first;
     HIDI_TRY(hidi_gradient_sum_create(&w->sum, task->trained, all));
     const int n = hidi_backend_members(w->backend, w->pieces > 0 ? w->pieces : 1);
