@@ -631,7 +631,7 @@ START_TEST(probes_take_captions)
 }
 END_TEST
 
-/* --- hidi probe: losses, against golden/captions.py and losses.py ------------------------------ */
+/* --- hidi probe: losses, against golden/captions.py and losses.py ----------------------------- */
 
 /* All weights times a factor. */
 static void scale_weights(hidi_dit *dit, double factor)
@@ -664,7 +664,8 @@ static void write_networks(const point *p, const hidi_tensor_file *golden)
         ok(hidi_tensor_file_need(golden, embedder[i], &tensor));
         ck_assert_uint_le(tensor->count, sizeof values / sizeof values[0]);
         hidi_file_tensor_real(tensor, values);
-        hidi_params_write(&student->params, hidi_params_find(&student->params, embedder[i]), values);
+        hidi_params_write(&student->params, hidi_params_find(&student->params, embedder[i]),
+                          values);
     }
     ok(hidi_dit_save(student, scratch("student.safetensors")));
     hidi_dit_destroy(fake);
