@@ -737,7 +737,8 @@ START_TEST(probes_of_losses_take_captions)
                   {"dmd", {"e", "t", "e2"}, true}};
     static const char *const constants[] = {"guidance=1.5", "p=1", "c=0.01"};
     const int kind = _i % 2, loss = _i / 2;
-    const double most = sizeof(hidi_real) == 8 ? 1e-12 : 2e-5; /* generate.py's rule for du/dt */
+    /* generate.py's rule for du/dt; dmd's loss is of differences, which are divided by others */
+    const double most = sizeof(hidi_real) == 8 ? 1e-11 : 2e-5;
     point p;
     hidi_tensor_file golden;
     char path[3][512], in[512], front[64];

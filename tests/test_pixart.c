@@ -429,7 +429,8 @@ START_TEST(first_values_are_pixarts)
     const hidi_dit_config config = {.image_size = SIDE, .channels = C, .out_channels = C,
                                     .patch = 2, .width = D, .depth = 3, .heads = 4,
                                     .mlp_width = 4 * D, .time_scale = 10,
-                                    .adaln = HIDI_ADALN_SINGLE, .caption_length = L, .caption_width = WIDTH};
+                                    .adaln = HIDI_ADALN_SINGLE, .caption_length = L,
+                                    .caption_width = WIDTH};
     hidi_dit *dit;
     ok(hidi_dit_create(&dit, backend, &config));
     ok(hidi_dit_initialise(dit, 1));
