@@ -716,7 +716,7 @@ START_TEST(probes_take_captions)
 }
 END_TEST
 
-/* --- hidi probe: losses, against golden/captions.py and losses.py ------------------------------ */
+/* --- hidi probe: losses, against golden/captions.py and losses.py ----------------------------- */
 
 /* All weights times a factor. */
 static void scale_weights(hidi_dit *dit, double factor)
@@ -749,7 +749,8 @@ static void write_networks(const point *p, const hidi_tensor_file *golden)
         ok(hidi_tensor_file_need(golden, embedder[i], &tensor));
         ck_assert_uint_le(tensor->count, sizeof values / sizeof values[0]);
         hidi_file_tensor_real(tensor, values);
-        hidi_params_write(&student->params, hidi_params_find(&student->params, embedder[i]), values);
+        hidi_params_write(&student->params, hidi_params_find(&student->params, embedder[i]),
+                          values);
     }
     ok(hidi_dit_save(student, scratch("student.safetensors")));
     hidi_dit_destroy(fake);
@@ -821,7 +822,8 @@ START_TEST(probes_of_losses_take_captions)
                   {"dmd", {"e", "t", "e2"}, true}};
     static const char *const constants[] = {"guidance=1.5", "p=1", "c=0.01"};
     const int kind = _i % 2, loss = _i / 2;
-    const double most = sizeof(hidi_real) == 8 ? 1e-12 : 2e-5; /* generate.py's rule for du/dt */
+    /* generate.py's rule for du/dt; dmd's loss is of differences, which are divided by others */
+    const double most = sizeof(hidi_real) == 8 ? 1e-11 : 2e-5;
     point p;
     hidi_tensor_file golden;
     char path[3][512], in[512], front[64];

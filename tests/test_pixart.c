@@ -1,5 +1,5 @@
-/* test_pixart.c - PixArt: diffusers' files and values (golden/pixart.py), adaLN-single's derivatives,
- * students, first values; networks without a null caption. */
+/* test_pixart.c - PixArt: diffusers' files and values (golden/pixart.py); adaLN-single's
+ * derivatives, students, first values; networks without a null caption. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -112,7 +112,8 @@ static void assert_near(const hidi_real *a, const double *b, size_t n, double mo
 static void velocity_of(const hidi_dit *dit, const point *p, const hidi_condition *y, hidi_real *v)
 {
     hidi_tape *tape = hidi_tape_create(backend);
-    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    hidi_var *z = hidi_constant(tape, images(), p->z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p->t);
     ok(hidi_read(tape, hidi_dit_velocity(tape, dit, true, z, t, NULL, y), v));
     hidi_tape_destroy(tape);
 }
@@ -166,8 +167,8 @@ START_TEST(files_keep_everything)
     ok(hidi_dit_load(&again, backend, scratch("again.safetensors")));
     ck_assert_str_eq(hidi_dit_text(&p.dit->config, a, sizeof a),
                      hidi_dit_text(&again->config, b, sizeof b));
-    ck_assert_ptr_nonnull(strstr(a, "adaLN-single, captions of 120 tokens of width 10 without a null "
-                                    "caption, time scale 1000, predicts epsilon"));
+    ck_assert_ptr_nonnull(strstr(a, "adaLN-single, captions of 120 tokens of width 10 without a "
+                                    "null caption, time scale 1000, predicts epsilon"));
     ck_assert_double_eq(again->config.position_scale, 2);
     velocity_of(again, &p, &p.y, v);
     assert_near(v, p.v, B * IMAGE, GOLDEN_ERROR);
@@ -249,7 +250,8 @@ static double loss_of(hidi_tape *tape, const hidi_dit *dit, const inputs *x, boo
     static hidi_real w[B * IMAGE], u[B * IMAGE];
     hidi_tape_reset(tape);
     hidi_normal((hidi_random){2, HIDI_STREAM_TEST, 3}, 0, w, B * IMAGE);
-    hidi_var *z = hidi_constant(tape, images(), x->z), *t = hidi_constant(tape, hidi_shape1(B), x->t);
+    hidi_var *z = hidi_constant(tape, images(), x->z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), x->t);
     hidi_var *r = dit->config.has_interval ? hidi_constant(tape, hidi_shape1(B), x->r) : NULL;
     hidi_var *out = hidi_dit_velocity(tape, dit, !gradients, z, t, r, &x->y);
     ok(hidi_read(tape, out, u));
@@ -273,8 +275,8 @@ static void move(hidi_dit *dit, const hidi_real *w, const hidi_real *direction, 
     free(moved);
 }
 
-/* Along a random direction of all weights the gradient is the central difference; and every weight's
- * part of it is there. */
+/* Along a random direction of all weights the gradient is the central difference; and every
+ * weight's part of it is there. */
 START_TEST(gradients_are_differences)
 {
     const double step = sizeof(hidi_real) == 8 ? 1e-5 : 2e-3;
@@ -419,14 +421,16 @@ static double deviation_of(const hidi_dit *dit, const char *name)
     return sqrt(sum / (double)n);
 }
 
-/* PixArt's: tables N(0, 1/D), the shared layer N(0, 0.02^2), cross-attention's and the last layer 0. */
+/* PixArt's: tables N(0, 1/D), the shared layer N(0, 0.02^2), the last ones of all and of
+ * cross-attention 0. */
 START_TEST(first_values_are_pixarts)
 {
     enum { D = 64 };
-    const hidi_dit_config config = {.image_size = SIDE, .channels = C, .out_channels = C, .patch = 2,
-                                    .width = D, .depth = 3, .heads = 4, .mlp_width = 4 * D,
-                                    .time_scale = 10, .adaln = HIDI_ADALN_SINGLE,
-                                    .caption_length = L, .caption_width = WIDTH};
+    const hidi_dit_config config = {.image_size = SIDE, .channels = C, .out_channels = C,
+                                    .patch = 2, .width = D, .depth = 3, .heads = 4,
+                                    .mlp_width = 4 * D, .time_scale = 10,
+                                    .adaln = HIDI_ADALN_SINGLE, .caption_length = L,
+                                    .caption_width = WIDTH};
     hidi_dit *dit;
     ok(hidi_dit_create(&dit, backend, &config));
     ok(hidi_dit_initialise(dit, 1));
@@ -496,7 +500,8 @@ END_TEST
 static void assert_no_null(const point *p, const hidi_condition *y)
 {
     hidi_tape *tape = hidi_tape_create(backend);
-    hidi_var *z = hidi_constant(tape, images(), p->z), *t = hidi_constant(tape, hidi_shape1(B), p->t);
+    hidi_var *z = hidi_constant(tape, images(), p->z);
+    hidi_var *t = hidi_constant(tape, hidi_shape1(B), p->t);
     ck_assert_ptr_null(hidi_dit_velocity(tape, p->dit, true, z, t, NULL, y));
     ck_assert_ptr_nonnull(strstr(hidi_error_message(), "no null caption"));
     hidi_tape_destroy(tape);

@@ -1,6 +1,7 @@
 /* given.h - what --set says of networks in files: heads=N, time_scale=S, prediction=P,
- * image_size=N, code=C, caption_length=N, for all that a command reads; with "teacher." in front for the teacher
- * alone.  Every command that opens a network takes them, over what the file says. */
+ * image_size=N, code=C, caption_length=N, for all that a command reads; with "teacher." in front
+ * for the teacher alone.  Every command that opens a network takes them, over what the file says.
+ */
 #ifndef HIDI_LAB_GIVEN_H
 #define HIDI_LAB_GIVEN_H
 

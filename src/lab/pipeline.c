@@ -51,8 +51,9 @@ static hidi_status give_null(hidi_dit **net, const hidi_dataset *data, const cha
     if (!(*net)->config.no_null)
         return HIDI_OK;
     if (data->captions->null == NULL)
-        return hidi_error(HIDI_BAD_ARGUMENT, "%s has no null caption, which guidance leads away from: "
-                                             "data.embeddings needs `null`, the empty caption",
+        return hidi_error(HIDI_BAD_ARGUMENT,
+                          "%s has no null caption, which guidance leads away from: "
+                          "data.embeddings needs `null`, the empty caption",
                           path);
     return hidi_error_prefix(hidi_dit_give_null(net, data->captions), "%s", path);
 }

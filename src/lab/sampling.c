@@ -249,7 +249,7 @@ static hidi_status check_null(sampling *s)
                           r->model, r->embeddings);
     for (size_t i = 0; i < s->rows.captions.n; i++)
         if (s->rows.length[i] == 0)
-            return hidi_error(HIDI_BAD_ARGUMENT, "%s, row %zu is the null caption, which %s has not",
+            return hidi_error(HIDI_BAD_ARGUMENT, "%s, row %zu is the null caption, and %s has none",
                               r->embeddings, i, r->model);
     return HIDI_OK;
 }

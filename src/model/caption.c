@@ -77,8 +77,8 @@ static hidi_status check_null(const hidi_dit_config *c, const hidi_condition *y,
 {
     for (size_t i = 0; i < B && c->no_null; i++)
         if (is_null(y, i))
-            return hidi_error(HIDI_BAD_ARGUMENT, "DiT: it has no null caption, which guidance leads "
-                                                 "away from");
+            return hidi_error(HIDI_BAD_ARGUMENT, "DiT: it has no null caption, which guidance "
+                                                 "leads away from");
     return HIDI_OK;
 }
 

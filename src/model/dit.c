@@ -14,11 +14,12 @@
  * The functions follow in this order.  With adaLN-Zero every gate is 0 at first, and a block does
  * nothing.  With adaLN-single the two layers of silu(c) are instead
  *
- *     s = linear(silu(c)), once;  for each block:  shift, scale, gate, shift', scale', gate' = s + S_i
- *     shift = c + S_1, scale = c + S_2
+ *     s = linear(silu(c)), once
+ *     for each block:  shift, scale, gate, shift', scale', gate' = s + S_i
+ *     shift, scale = c + S
  *
- * with tables S_i [6, D] and S [2, D].  The parameters are declared, and given their first values, in
- * dit_params.c.
+ * with tables S_i [6, D] and S [2, D].  The parameters are declared, and given their first values,
+ * in dit_params.c.
  */
 #include "model/dit.h"
 

@@ -1,4 +1,4 @@
-/* dit.h - the diffusion transformer with adaLN-Zero (Peebles & Xie, arXiv 2212.09748) or with PixArt's
+/* dit.h - the diffusion transformer with adaLN-Zero (Peebles & Xie, arXiv 2212.09748) or PixArt's
  * adaLN-single (arXiv 2310.00426), as a velocity v(z, t, y) or, with an interval embedder, as an
  * average velocity u(z, r, t, y).
  * Its equations and forward pass are dit.c; y is a class, or a caption that cross-attention reads
@@ -6,7 +6,7 @@
  *
  * Parameters have the names of facebookresearch/DiT's state dict; the interval embedder's are
  * h_embedder.mlp.{0,2}.{weight,bias}; those of captions are PixArt's where it has them
- * (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}), as are adaLN-single's
+ * (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}), and adaLN-single's
  * (t_block.1, blocks.N.scale_shift_table, final_layer.scale_shift_table).
  */
 #ifndef HIDI_MODEL_DIT_H
@@ -109,8 +109,8 @@ hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
  * from which it is trained with the rest.  HIDI_BAD_SHAPE if it does not fit the network. */
 hidi_status hidi_dit_set_null(hidi_dit *dit, const hidi_captions *captions);
 
-/* For a network that has no null caption, as diffusers' files of PixArt: *dit is replaced by the same
- * with that of the list.  HIDI_BAD_ARGUMENT if the list has none, or it does not fit. */
+/* For a network that has no null caption, as diffusers' files of PixArt: *dit is replaced by the
+ * same with that of the list.  HIDI_BAD_ARGUMENT if the list has none, or it does not fit. */
 hidi_status hidi_dit_give_null(hidi_dit **dit, const hidi_captions *captions);
 
 /* A student: `dit` with an interval embedder (zero at its output) and the same other weights, so
@@ -209,8 +209,8 @@ typedef struct hidi_dit_given {
  *     prediction   velocity if C channels are put out; with 2 C it is epsilon or SiT's velocity, and
  *                  has to be given
  *     time_scale   1 for sit, 1000 for epsilon
- *     captions     those that are embeddings: 120 tokens, as PixArt-alpha has, or as many as its null
- *                  caption, if there are more
+ *     captions     those that are embeddings: 120 tokens, as PixArt-alpha has, or as many as its
+ *                  null caption, if there are more
  *
  * HIDI_BAD_ARGUMENT, with all that is still to be given, where this leaves something open.  Missing,
  * superfluous or misshapen tensors: HIDI_BAD_FORMAT with the name. */

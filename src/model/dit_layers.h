@@ -8,8 +8,8 @@
 
 enum { X_EMBEDDER = 0 }; /* the first of all; dit.h's struct has where the others begin */
 
-/* The linear layers of a block, counted from its first parameter.  ADALN is the last before those of
- * cross-attention: a linear layer, or adaLN-single's table, which is one parameter. */
+/* The linear layers of a block, counted from its first parameter.  ADALN is the last before those
+ * of cross-attention: a linear layer, or adaLN-single's table, which is one parameter. */
 enum { QKV = 0, PROJECTION = 2, FC1 = 4, FC2 = 6, ADALN = 8 };
 /* Those of cross-attention, counted from hidi_dit_cross: where there are captions. */
 enum { CROSS_Q = 0, CROSS_KV = 2, CROSS_PROJECTION = 4, CROSS_PARAMS = 6 };

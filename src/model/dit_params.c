@@ -154,8 +154,8 @@ hidi_status hidi_dit_declare(hidi_dit *dit)
 }
 
 /* The fixed positions: for the token in row i, column j, D/4 sines and D/4 cosines of j w_k, then
- * of i w_k, w_k = 10000^(-k / (D/4)).  Column first, as DiT's code has it.  PixArt divides i and j by
- * a scale, so that larger images have the places of smaller ones. */
+ * of i w_k, w_k = 10000^(-k / (D/4)).  Column first, as DiT's code has it.  PixArt divides i and j
+ * by a scale, so that larger images have the places of smaller ones. */
 static hidi_status set_positions(hidi_dit *dit)
 {
     const hidi_backend *backend = dit->params.backend;

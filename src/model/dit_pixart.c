@@ -3,7 +3,7 @@
  * The network of 1024 x 1024 pixels is also told the size and the aspect ratio of its images, in
  * pixels, of which latents have an eighth:
  *
- *     c = t_emb + [e(height), e(width), e'(height / width)]      e, e': linear(silu(linear(sincos)))
+ *     c = t_emb + [e(height), e(width), e'(height / width)],   e, e': linear(silu(linear(sincos)))
  *
  * of D / 3 numbers each.  hidi's images are square and of one size for a network, so that the
  * bracket is a constant, which is added to the bias of t_emb's last layer.
