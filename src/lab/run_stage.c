@@ -101,7 +101,8 @@ hidi_status hidi_stage_weights(hidi_run_stage *stage, const char *name, const hi
     if (host == NULL)
         return hidi_error(HIDI_NO_MEMORY, "out of memory");
     params->backend->download(host, params->value, values);
-    params->backend->download(host + values, params->bf16, bytes - values);
+    if (params->bf16 != NULL)
+        params->backend->download(host + values, params->bf16, bytes - values);
     const hidi_status status = params->backend->check();
     snprintf(text, sizeof text, "weights = %016llx", (unsigned long long)hidi_hash(host, bytes));
     free(host);
