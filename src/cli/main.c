@@ -78,6 +78,7 @@ static void open_standard_streams(void)
 static bool shares_work(const hidi_command *command)
 {
     return command == &hidi_command_run || command == &hidi_command_features ||
+           command == &hidi_command_autoencoder ||
            command == &hidi_command_teacher || command == &hidi_command_stage1 ||
            command == &hidi_command_stage2 || command == &hidi_command_detect ||
            command == &hidi_command_sample || command == &hidi_command_encode ||
@@ -90,11 +91,12 @@ static int run_with_others(const hidi_command *command, int argc, char **argv)
 {
     hidi_status status = hidi_processes_begin();
     if (status == HIDI_OK && hidi_processes() > 1 && !shares_work(command))
-        status = hidi_processes_agree(hidi_error(
-            HIDI_UNSUPPORTED, "hidi %s works in one process: start it without mpirun (run, features, "
-                              "teacher, stage1, stage2, detect, sample, encode, eval and requests "
-                              "share their work)",
-            command->name));
+        status = hidi_processes_agree(
+            hidi_error(HIDI_UNSUPPORTED,
+                       "hidi %s works in one process: start it without mpirun (run, features, "
+                       "autoencoder, teacher, stage1, stage2, detect, sample, encode, eval and "
+                       "requests share their work)",
+                       command->name));
     if (status != HIDI_OK) {
         if (hidi_process_speaks())
             fprintf(stderr, "hidi: %s\n", hidi_error_message());

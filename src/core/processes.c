@@ -80,8 +80,8 @@ static bool meet(MPI_Comm place, double seconds)
     }
 }
 
-/* After a failure that the others do not know of: have they failed, too?  Of some that have, the one
- * with the lowest number is the first to tell, and ends the others. */
+/* After a failure that the others do not know of: have they failed, too?  Of some that have, the
+ * one with the lowest number is the first to tell, and ends the others. */
 static void look_for_others(void)
 {
     const double seconds = 1.0 + 0.3 * (process < 10 ? process : 10);

@@ -1,5 +1,5 @@
-/* exchange_bench.c - the exchange as trainings do it, on gradients that nobody has computed.  Before
- * each one all processes wait for each other, so that none is timed that only comes late. */
+/* exchange_bench.c - the exchange as trainings do it, on gradients that nobody has computed.
+ * Before each one all processes wait for each other, so that none is timed that only comes late. */
 #include "lab/exchange_bench.h"
 
 #include "core/processes.h"
