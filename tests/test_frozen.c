@@ -460,8 +460,8 @@ static void train_stage2(outcome *o, const hidi_dit *teacher)
     options.batch = 6;
     options.micro_batch = 4;
     options.schedule = schedule;
-    options.heads.n = 1;
-    options.heads.key_width = 8;
+    options.adversary.heads.n = 1;
+    options.adversary.heads.key_width = 8;
     OK(hidi_dit_student(&student, teacher, 1));
     OK(hidi_stage2_create(&training, student, teacher, data, &options, ""));
     take_steps(o, hidi_stage2_task(training));
