@@ -15,13 +15,13 @@
  *     hidi_dit_destroy(student);
  *
  * Every function that can fail returns a hidi_status, which HIDI_TRY hands on; the reason is
- * hidi_error_message().  The library does not print or exit, and may be called by several threads at a
- * time on different objects; each has error messages of its own.  What belongs to the program around
- * it stays: numbers of threads of OpenMP and BLAS are put back after each use.
+ * hidi_error_message().  The library does not print or exit, and may be called by several threads
+ * at a time on different objects; each has error messages of its own.  What belongs to the program
+ * around it stays: numbers of threads of OpenMP and BLAS are put back after each use.
  *
- * Programs say #include <hidi/hidi.h>, or <hidi/ROOM/NAME.h>; examples/ has whole ones.  Compile and
- * link with `pkg-config --cflags --libs hidi`.  The order below is that of the rooms: each header needs
- * only those before it, and those of its own room.
+ * Programs say #include <hidi/hidi.h>, or <hidi/ROOM/NAME.h>; examples/ has whole ones.  Compile
+ * and link with `pkg-config --cflags --libs hidi`.  The order below is that of the rooms: each
+ * header needs only those before it, and those of its own room.
  */
 #ifndef HIDI_HIDI_H
 #define HIDI_HIDI_H

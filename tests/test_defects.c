@@ -87,7 +87,8 @@ START_TEST(defects_are_where_detail_is)
 }
 END_TEST
 
-/* The same values in another order, or (noise) moved by about its size; nothing outside the patch. */
+/* The same values in another order, or (noise) moved by about its size; nothing outside the
+ * patch. */
 START_TEST(other_defects)
 {
     static const hidi_defect kinds[] = {HIDI_DEFECT_SHIFTED, HIDI_DEFECT_RECOLOURED,

@@ -1,5 +1,5 @@
-/* test_detection.c - discriminators alone: each is trained as if it were the only one, goes on from a
- * checkpoint bit for bit, learns what it is shown, and is measured as its definition says. */
+/* test_detection.c - discriminators alone: each is trained as if it were the only one, goes on from
+ * a checkpoint bit for bit, learns what it is shown, and is measured as its definition says. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

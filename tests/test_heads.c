@@ -178,8 +178,8 @@ static const char *kind_of(const trial *self)
 
 /* --- derivatives ------------------------------------------------------------------------------ */
 
-/* In single precision a difference is too wide for the lowest scores (which ones they are changes on
- * the way), and too coarse for what is left of a query behind a pooling's layer norms. */
+/* In single precision a difference is too wide for the lowest scores (which ones they are changes
+ * on the way), and too coarse for what is left of a query behind a pooling's layer norms. */
 static bool is_resolved(int variant)
 {
     const hidi_head_kind kind = config_of(variant).kind;

@@ -1,4 +1,5 @@
-/* test_image.c - pictures from files of all kinds, good and damaged; squares, grids and heat maps. */
+/* test_image.c - pictures from files of all kinds, good and damaged; squares, grids and heat
+ * maps. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -165,8 +166,8 @@ START_TEST(a_changed_bit_is_an_error_wherever_it_is)
     size_t bytes;
     fill(&image, 9, 7, 1);
     ck_assert_int_eq(hidi_png_encode(&image, &data, &bytes), HIDI_OK);
-    /* The last four bytes are the checksum of IEND, a chunk without content, which libpng does not check
-     * from 1.6.48 on. */
+    /* The last four bytes are the checksum of IEND, a chunk without content, which libpng does not
+     * check from 1.6.48 on. */
     for (size_t bit = 0; bit < 8 * (bytes - 4); bit++) {
         data[bit / 8] ^= (unsigned char)(1 << bit % 8);
         scratch_write("c.png", data, bytes);
@@ -262,7 +263,8 @@ static size_t picture_bytes(const char *name, unsigned char *out, size_t size)
     return n;
 }
 
-/* Wherever the file ends: an error with its name.  `spare`: last bytes that nothing is lost with. */
+/* Wherever the file ends: an error with its name.  `spare`: last bytes that nothing is lost
+ * with. */
 static void assert_truncation_is_seen(const char *name, size_t spare)
 {
     unsigned char bytes[8000];

@@ -1,5 +1,5 @@
-/* test_latents.c - halves; hidi encode and hidi decode on small pictures, also interrupted; fast-DiT's
- * features; and the data set that reads what they write. */
+/* test_latents.c - halves; hidi encode and hidi decode on small pictures, also interrupted;
+ * fast-DiT's features; and the data set that reads what they write. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -139,7 +139,8 @@ START_TEST(mirrored_latents_are_the_copies_in_the_file)
 }
 END_TEST
 
-/* Deviation 0.5: over 30 * 18 draws the mean is within 4 of its deviations, and so is the square. */
+/* Deviation 0.5: over 30 * 18 draws the mean is within 4 of its deviations, and so is the
+ * square. */
 START_TEST(draws_are_from_each_latents_distribution)
 {
     hidi_dataset *data, *plain;

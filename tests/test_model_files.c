@@ -1,5 +1,5 @@
-/* test_model_files.c - networks from files that others wrote, or damaged: extents are checked before
- * anything is computed from them, and numbers in metadata are read whole or not at all. */
+/* test_model_files.c - networks from files that others wrote, or damaged: extents are checked
+ * before anything is computed from them, and numbers in metadata are read whole or not at all. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -300,7 +300,8 @@ START_TEST(r_embedder_is_not_taken_for_h_embedder_unasked)
 }
 END_TEST
 
-/* DataParallel's module., torch.compile's _orig_mod., a trainer's model.: offered by name, and taken. */
+/* DataParallel's module., torch.compile's _orig_mod., a trainer's model.: offered by name, and
+ * taken. */
 START_TEST(what_wrappers_put_in_front_of_names)
 {
     static const char *const prefixes[] = {"module", "_orig_mod", "model", "module._orig_mod.net"};

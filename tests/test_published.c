@@ -347,7 +347,8 @@ START_TEST(whole_trajectories)
 }
 END_TEST
 
-/* The noise that a sampler draws is the image's own, however many go through the network at once. */
+/* The noise that a sampler draws is the image's own, however many go through the network at
+ * once. */
 START_TEST(step_noise_does_not_depend_on_the_batch)
 {
     enum { N = 3 };

@@ -1,5 +1,5 @@
-/* test_schedules.c - learning rates, moving averages, and draws of times and intervals against values
- * known by hand. */
+/* test_schedules.c - learning rates, moving averages, and draws of times and intervals against
+ * values known by hand. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

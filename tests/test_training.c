@@ -734,8 +734,8 @@ START_TEST(recomputed_is_kept)
 }
 END_TEST
 
-/* The scale is 1 over the deviation of latents, which are drawn again here with other noise; and the
- * error is that of the test images as decode and encode have it. */
+/* The scale is 1 over the deviation of latents, which are drawn again here with other noise; and
+ * the error is that of the test images as decode and encode have it. */
 START_TEST(autoencoder_is_measured)
 {
     enum { N = 256, PIXELS = 3 * 8 * 8, LATENT = 2 * 2 * 2 };

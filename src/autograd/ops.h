@@ -68,8 +68,8 @@ hidi_var *hidi_attention(hidi_tape *tape, hidi_var *qkv, size_t heads);
 /* Attention of one head over the pixels of images q, k, v [B, C, H, W] -> [B, C, H, W]; the matrix
  * of pixels by pixels is never held as a whole (pixel_attention.c) */
 hidi_var *hidi_pixel_attention(hidi_tape *tape, hidi_var *q, hidi_var *k, hidi_var *v);
-/* Multi-head attention of q [B, T, D] to the first length[b] rows (host; 0: y is 0) of kv [B, L, 2 D],
- * keys and then values -> [B, T, D]; heads as in hidi_attention (cross_attention.c) */
+/* Multi-head attention of q [B, T, D] to the first length[b] rows (host; 0: y is 0) of kv
+ * [B, L, 2 D], keys and then values -> [B, T, D]; heads as in hidi_attention (cross_attention.c) */
 hidi_var *hidi_cross_attention(hidi_tape *tape, hidi_var *q, hidi_var *kv, const int32_t *length,
                                size_t heads);
 hidi_var *hidi_softmax(hidi_tape *tape, hidi_var *x); /* over the last extent */
@@ -106,8 +106,8 @@ hidi_var *hidi_conv2d_padded(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var
                              hidi_padding padding);
 /* Each pixel twice in both directions: x [B, C, H, W] -> [B, C, 2 H, 2 W] (upsample.c) */
 hidi_var *hidi_upsample2(hidi_tape *tape, hidi_var *x);
-/* conv2d of that, with a border of zeros and w [O, C, 3, 3], b [O] -> [B, O, 2 H, 2 W], for less than
- * half of its arithmetic (upsample_conv.c) */
+/* conv2d of that, with a border of zeros and w [O, C, 3, 3], b [O] -> [B, O, 2 H, 2 W], for less
+ * than half of its arithmetic (upsample_conv.c) */
 hidi_var *hidi_upsample_conv2d(hidi_tape *tape, hidi_var *x, hidi_var *w, hidi_var *b);
 /* g (x - mean) / sqrt(variance + eps) + b of images x [B, C, H, W], with mean and variance over
  * each of `groups` equal groups of channels, and g, b [C] (group_norm.c) */

@@ -134,9 +134,10 @@ hidi_tape_mark hidi_tape_here(const hidi_tape *tape);
 hidi_var *hidi_tape_release(hidi_tape *tape, hidi_tape_mark mark, hidi_var *keep);
 
 /* y = f(x_0 .. x_{n-1}), n <= 3, for a long computation in parts: what f puts on the tape is
- * dropped but for y, and computed again when the backward pass comes to it, so that it holds the memory of
- * one part at a time; with the same bits.  Gradients and tangents go through x and through the
- * parameters that f takes, and must not go into what else it uses.  `context` [bytes] is copied. */
+ * dropped but for y, and computed again when the backward pass comes to it, so that it holds the
+ * memory of one part at a time; with the same bits.  Gradients and tangents go through x and
+ * through the parameters that f takes, and must not go into what else it uses.  `context` [bytes]
+ * is copied. */
 typedef hidi_var *hidi_part(hidi_tape *tape, const void *context, hidi_var *const *x);
 hidi_var *hidi_recompute(hidi_tape *tape, hidi_part *f, const void *context, size_t bytes,
                          hidi_var *const *x, int n);

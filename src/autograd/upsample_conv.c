@@ -1,4 +1,5 @@
-/* upsample_conv.c - a 3 x 3 convolution of an image made twice as large, without the large image. */
+/* upsample_conv.c - a 3 x 3 convolution of an image made twice as large, without the large
+ * image. */
 #include "autograd/op.h"
 #include "autograd/ops.h"
 

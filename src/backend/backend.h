@@ -228,7 +228,8 @@ typedef struct hidi_backend {
     void (*dot_channels)(hidi_real *out, hidi_real beta, const hidi_real *x, const hidi_real *w,
                          size_t B, size_t O, size_t n);
     /* y[p, i, j] = beta y[p, i, j] + x[p, i / 2, j / 2];  x [planes, H, W], y [planes, 2 H, 2 W]:
-     * nearest-neighbour upsampling; and its adjoint, the sums of 2 x 2 pixels in gx [planes, H, W] */
+     * nearest-neighbour upsampling; and its adjoint, the sums of 2 x 2 pixels in gx
+     * [planes, H, W] */
     void (*upsample2)(hidi_real *y, hidi_real beta, const hidi_real *x, size_t planes, size_t H,
                       size_t W);
     void (*upsample2_vjp)(hidi_real *gx, hidi_real beta, const hidi_real *gy, size_t planes,

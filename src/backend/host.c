@@ -1,4 +1,5 @@
-/* host.c - c += op(a) op(b), A = V diag(w) V^T and the singular values of A by the host's libraries.
+/* host.c - c += op(a) op(b), A = V diag(w) V^T and the singular values of A by the host's
+ * libraries.
  *
  * All run on one thread.  Products are cut into tiles by their caller, a thread for each.  LAPACK's
  * steps are many and small, and two threads that wait for each other after each of them can be a

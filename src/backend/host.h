@@ -1,5 +1,6 @@
-/* host.h - what the host's BLAS and LAPACK do for matrices in double precision, for eval/dense.h: the
- * one place outside the tables that knows whether the build has them.  All memory is the caller's. */
+/* host.h - what the host's BLAS and LAPACK do for matrices in double precision, for eval/dense.h:
+ * the one place outside the tables that knows whether the build has them.  All memory is the
+ * caller's. */
 #ifndef HIDI_BACKEND_HOST_H
 #define HIDI_BACKEND_HOST_H
 
@@ -8,8 +9,8 @@
 
 #include "core/status.h"
 
-/* c [m, n] += op(a) op(b), row-major, rows ldc, lda and ldb apart; op(a) is [m, k], op(b) [k, n], and
- * op transposes if set.  On the calling thread, by CBLAS or by loops. */
+/* c [m, n] += op(a) op(b), row-major, rows ldc, lda and ldb apart; op(a) is [m, k], op(b) [k, n],
+ * and op transposes if set.  On the calling thread, by CBLAS or by loops. */
 void hidi_host_add_product(double *c, size_t ldc, const double *a, size_t lda, bool transpose_a,
                            const double *b, size_t ldb, bool transpose_b, size_t m, size_t n,
                            size_t k);
@@ -22,8 +23,8 @@ bool hidi_host_has_lapack(void);
  * does not converge. */
 hidi_status hidi_host_eigen(double *a, double *w, size_t n);
 
-/* dgesdd: singular values s [min(m, n)] (descending) of a [m, n], finite, which is destroyed.  Errors as
- * above. */
+/* dgesdd: singular values s [min(m, n)] (descending) of a [m, n], finite, which is destroyed.
+ * Errors as above. */
 hidi_status hidi_host_singular_values(double *a, size_t m, size_t n, double *s);
 
 #endif

@@ -1,6 +1,6 @@
-/* idx.c - MNIST and its relatives: four IDX files, plain or compressed with gzip.  EMNIST's sets have
- * a name in front of the files' (emnist-letters-train-images-idx3-ubyte), "test" for "t10k", and more
- * classes; its letters are numbered from 1.
+/* idx.c - MNIST and its relatives: four IDX files, plain or compressed with gzip.  EMNIST's sets
+ * have a name in front of the files' (emnist-letters-train-images-idx3-ubyte), "test" for "t10k",
+ * and more classes; its letters are numbered from 1.
  *
  * An IDX file is a big-endian magic number (0, 0, type, rank; type 8 is unsigned bytes), `rank`
  * big-endian 32-bit dimensions, and the bytes.  Source: yann.lecun.com/exdb/mnist.

@@ -18,9 +18,9 @@ typedef enum hidi_listed {
     HIDI_LIST_PICTURES /* names of pictures, of kinds that are not read, too (io/image.h) */
 } hidi_listed;
 
-/* The visible names of that kind in a folder, in order (strcmp).  A picture of a kind that this build
- * does not read is an error: a set with some of them left out is another set.  The caller frees the
- * list, also after an error. */
+/* The visible names of that kind in a folder, in order (strcmp).  A picture of a kind that this
+ * build does not read is an error: a set with some of them left out is another set.  The caller
+ * frees the list, also after an error. */
 hidi_status hidi_list_folder(hidi_name_list *list, const char *path, hidi_listed what);
 void hidi_name_list_free(hidi_name_list *list);
 

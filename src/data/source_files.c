@@ -1,5 +1,5 @@
-/* source_files.c - images one after another, in memory for one batch at a time: the pictures below a
- * folder, or the array arr_0 [N, H, W, C] of an npz. */
+/* source_files.c - images one after another, in memory for one batch at a time: the pictures below
+ * a folder, or the array arr_0 [N, H, W, C] of an npz. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

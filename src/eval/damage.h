@@ -23,8 +23,8 @@ enum { HIDI_DEFECTS = HIDI_DEFECT_ANY };
 #define HIDI_DEFECT_NOISE_SIZE 0.3
 const char *hidi_defect_name(hidi_defect kind); /* "blur" .. "noise" */
 
-/* Damages token `at` (row by row in the grid of (size / patch)^2) of image [C, size, size].  random:
- * of the noise. */
+/* Damages token `at` (row by row in the grid of (size / patch)^2) of image [C, size, size].
+ * random: of the noise. */
 hidi_status hidi_plant_defect(hidi_real *image, size_t C, size_t size, size_t patch, size_t at,
                               hidi_defect kind, hidi_random random);
 
@@ -34,8 +34,8 @@ hidi_status hidi_defect_place(const hidi_real *image, size_t C, size_t size, siz
                               double draw, size_t *at);
 
 /* Damages k tokens of the image, drawn from the half with the larger variance (k above that: from
- * the k largest); damaged [N]: which (NULL: not asked for).  The draws are those of random's seed and
- * step.  HIDI_BAD_ARGUMENT: k is not 1 .. N. */
+ * the k largest); damaged [N]: which (NULL: not asked for).  The draws are those of random's seed
+ * and step.  HIDI_BAD_ARGUMENT: k is not 1 .. N. */
 hidi_status hidi_damage_image(hidi_real *image, size_t C, size_t size, size_t patch, size_t k,
                               hidi_defect kind, hidi_random random, bool *damaged);
 

@@ -30,9 +30,9 @@ typedef struct hidi_samples {
 } hidi_samples;
 
 /* A source of samples.  source->seconds counts the time in hidi_sample and in the decoder alone,
- * source->evaluations is the sampler's; batches have their labels.  HIDI_BAD_SHAPE where the network makes images of
- * other channels, HIDI_BAD_ARGUMENT for a batch of 0 and a class that the network does not have;
- * reading ends with HIDI_NOT_FINITE at a sample that is not. */
+ * source->evaluations is the sampler's; batches have their labels.  HIDI_BAD_SHAPE where the
+ * network makes images of other channels, HIDI_BAD_ARGUMENT for a batch of 0 and a class that the
+ * network does not have; reading ends with HIDI_NOT_FINITE at a sample that is not. */
 hidi_status hidi_image_source_samples(hidi_image_source *source, const hidi_samples *samples);
 
 /* All of them in memory: images [count, C, H, W], and their classes [count] (labels NULL: not

@@ -15,8 +15,9 @@ bool hidi_choice_find(const char *words, const char *text, int *index);
 /* Word number `index` into text[size] (cut to what fits), "" if there is none; returns text. */
 char *hidi_choice_name(const char *words, int index, char *text, size_t size);
 
-/* Insertions, deletions and substitutions of a character and exchanges of neighbours that lead from a
- * to b (optimal string alignment: none of them touches another); SIZE_MAX if b has more than 127 characters. */
+/* Insertions, deletions and substitutions of a character and exchanges of neighbours that lead from
+ * a to b (optimal string alignment: none of them touches another); SIZE_MAX if b has more than 127
+ * characters. */
 size_t hidi_edit_distance(const char *a, const char *b);
 
 /* Is `text` so near to `word` that it may be meant? */

@@ -38,11 +38,10 @@ enum {
  *   PNG   as hidi_png_read
  *   JPEG  the bits that libjpeg makes with its defaults, as Pillow does; CMYK as its convert("RGB")
  *   WebP  no animations.  TIFF: 8-bit grey and RGB in strips.  BMP: without compression
- * background: 0xRRGGBB, which pixels that are not opaque are composited with, or HIDI_NO_BACKGROUND:
- * transparency is left out, as PIL's convert("RGB") has it.
- * remarks (NULL: not wanted): HIDI_IMAGE_... of this picture.
- * HIDI_BAD_FORMAT for damaged and truncated files, with the library's reason; HIDI_UNSUPPORTED for
- * kinds that this build does not read. */
+ * background: 0xRRGGBB, which pixels that are not opaque are composited with, or
+ * HIDI_NO_BACKGROUND: transparency is left out, as PIL's convert("RGB") has it. remarks (NULL: not
+ * wanted): HIDI_IMAGE_... of this picture. HIDI_BAD_FORMAT for damaged and truncated files, with
+ * the library's reason; HIDI_UNSUPPORTED for kinds that this build does not read. */
 hidi_status hidi_image_read(hidi_image *image, const char *path, int channels, long background,
                             unsigned *remarks);
 
@@ -58,9 +57,9 @@ hidi_status hidi_image_readable(const char *path);
 /* "" or "none", a grey level "0" to "255", or "#rrggbb" to a background of hidi_image_read. */
 hidi_status hidi_background_parse(const char *text, long *background);
 
-/* Makes a picture side x side pixels: crop, the largest square in its middle; otherwise all of it in
- * the middle of a square of the background (HIDI_NO_BACKGROUND: black).  Each pixel is the mean over
- * the area that it covers (antialiased); made larger, pixels repeat. */
+/* Makes a picture side x side pixels: crop, the largest square in its middle; otherwise all of it
+ * in the middle of a square of the background (HIDI_NO_BACKGROUND: black).  Each pixel is the mean
+ * over the area that it covers (antialiased); made larger, pixels repeat. */
 hidi_status hidi_image_square(hidi_image *image, size_t side, bool crop, long background);
 
 /* Reads a PNG as 1 or 3 channels of 8 bits (palettes expanded, 16 bits cut); channels 0: as the

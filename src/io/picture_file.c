@@ -291,8 +291,9 @@ hidi_status hidi_background_parse(const char *text, long *background)
 
 /* --- squares ---------------------------------------------------------------------------------- */
 
-/* Pixel (i, j) of the square is the mean over the area that it covers of a window [side, side] whose
- * corner is at (top, left) of the picture; outside the picture the window has the background. */
+/* Pixel (i, j) of the square is the mean over the area that it covers of a window [side, side]
+ * whose corner is at (top, left) of the picture; outside the picture the window has the
+ * background. */
 typedef struct window {
     const hidi_image *image;
     long top, left;
@@ -349,8 +350,8 @@ static void area_means(const window *w, size_t side, double *sum, uint8_t *out)
     }
 }
 
-/* The part of the picture that becomes the square, or, padded, what it is a part of.  Where halves do
- * not come out even, the smaller one is above and to the left. */
+/* The part of the picture that becomes the square, or, padded, what it is a part of.  Where halves
+ * do not come out even, the smaller one is above and to the left. */
 static window window_of(const hidi_image *image, bool crop, long background)
 {
     const long height = (long)image->height, width = (long)image->width;

@@ -13,7 +13,8 @@ typedef struct hidi_picture {
     uint8_t *pixel;  /* [height, width, channels]; owned by the caller, also after an error */
 } hidi_picture;
 
-/* A decoder gets a zeroed picture and all of the file: bytes [n], n > 0.  Its errors name `path`. */
+/* A decoder gets a zeroed picture and all of the file: bytes [n], n > 0.  Its errors name
+ * `path`. */
 typedef hidi_status hidi_picture_decoder(hidi_picture *picture, const char *path,
                                          const uint8_t *bytes, size_t n);
 hidi_picture_decoder hidi_bmp_decode, hidi_jpeg_decode, hidi_tiff_decode, hidi_webp_decode;

@@ -147,8 +147,8 @@ static void find_ticks(plot_axis *axis, int wanted)
                               : linear_ticks(axis->low, axis->high, wanted, axis->ticks);
 }
 
-/* Room around the values: `share` of their range, and some if they are all the same, or so nearly that
- * the labels of the axis would be long numbers that hardly differ. */
+/* Room around the values: `share` of their range, and some if they are all the same, or so nearly
+ * that the labels of the axis would be long numbers that hardly differ. */
 static void pad(plot_axis *axis, double share)
 {
     double range = axis->high - axis->low, size = fabs(axis->low);

@@ -19,8 +19,8 @@ hidi_status hidi_safetensors_read(hidi_tensor_file *file, const char *path);
 hidi_status hidi_safetensors_map(hidi_tensor_file *file, const char *path);
 
 /* What such a file begins with, for one whose data (of the tensors' sizes; `data` may be NULL) is
- * written piece by piece: the caller frees *bytes [*n], and begin [n_tensors] says where in the file
- * each tensor's data goes. */
+ * written piece by piece: the caller frees *bytes [*n], and begin [n_tensors] says where in the
+ * file each tensor's data goes. */
 hidi_status hidi_safetensors_header(const hidi_tensor_file *file, const char *path,
                                     unsigned char **bytes, size_t *n, size_t *begin);
 

@@ -1,7 +1,7 @@
 /* tiff_file.c - reading the first page of TIFF files with libtiff: 8-bit grey and RGB, in strips.
  *
- * Other forms (tiles, planes, palettes, 16 bits, YCbCr, turned pages) are refused by name instead of
- * being guessed at.  The reason of an error is kept with each file, so that threads do not meet.
+ * Other forms (tiles, planes, palettes, 16 bits, YCbCr, turned pages) are refused by name instead
+ * of being guessed at.  The reason of an error is kept with each file, so that threads do not meet.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>

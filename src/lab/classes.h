@@ -5,8 +5,8 @@
 #include "data/dataset.h"
 #include "io/tensor_file.h"
 
-/* Adds a data set's names as the metadata "hidi.classes", one a line; of captions their vocabulary, as
- * "hidi.words". */
+/* Adds a data set's names as the metadata "hidi.classes", one a line; of captions their vocabulary,
+ * as "hidi.words". */
 hidi_status hidi_classes_to_file(const hidi_dataset *data, hidi_tensor_file *file);
 
 /* Reads a list of class names, one a line, as imagenet_classes.txt is ("golden retriever", "207:

@@ -1,5 +1,6 @@
-/* describe_configuration.c - what a configuration takes: its networks are made, and its steps taken,
- * on the dry backend, which says the memory, and a few of them in earnest, which says the time. */
+/* describe_configuration.c - what a configuration takes: its networks are made, and its steps
+ * taken, on the dry backend, which says the memory, and a few of them in earnest, which says the
+ * time. */
 #include "lab/describe_configuration.h"
 
 #include <math.h>

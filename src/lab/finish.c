@@ -1,5 +1,5 @@
-/* finish.c - a checkpoint has the weights that are trained, their moving average and the optimiser's
- * moments; the moving average is the result, and all that a model needs. */
+/* finish.c - a checkpoint has the weights that are trained, their moving average and the
+ * optimiser's moments; the moving average is the result, and all that a model needs. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif

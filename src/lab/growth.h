@@ -36,9 +36,9 @@ typedef struct hidi_growth {
 } hidi_growth;
 
 /* If the step is one that has a picture, draws it, in two rows, as dir/growth/stageN-STEP.png, and
- * adds a row to dir/growth/stageN.csv: step, images, distance, high_frequency.  Done again, after an
- * interruption, it is the same.  A net whose samples are not finite, or cannot be drawn (channels
- * other than 1 and 3), leaves nothing: the training goes on as if nobody had looked. */
+ * adds a row to dir/growth/stageN.csv: step, images, distance, high_frequency.  Done again, after
+ * an interruption, it is the same.  A net whose samples are not finite, or cannot be drawn
+ * (channels other than 1 and 3), leaves nothing: the training goes on as if nobody had looked. */
 hidi_status hidi_growth_look(hidi_growth *growth, const hidi_dit *net, long step);
 
 void hidi_growth_free(hidi_growth *growth);

@@ -55,8 +55,8 @@ hidi_status hidi_find_ready(const char *name, char *path, size_t size);
  * it is no teacher, or if there is a ready-made one, too. */
 hidi_status hidi_load_start(const hidi_session *session, const hidi_dataset *data, hidi_dit **net);
 
-/* The teacher whose features the autoencoder's adversary reads, vae.adversary_backbone, for this data
- * set of images; *net NULL: there is to be no adversary. */
+/* The teacher whose features the autoencoder's adversary reads, vae.adversary_backbone, for this
+ * data set of images; *net NULL: there is to be no adversary. */
 hidi_status hidi_load_critic(const hidi_session *session, const hidi_dataset *data, hidi_dit **net);
 
 /* A network for this data set, or an error that names the file and what differs. */

@@ -187,8 +187,8 @@ static hidi_status put_tokens(hidi_probe *p, const char *name, hidi_var *const *
     return status;
 }
 
-/* With dlogits, the gradients of <dlogits, logits>.  Where there is a logit per token, the image's is
- * their mean. */
+/* With dlogits, the gradients of <dlogits, logits>.  Where there is a logit per token, the image's
+ * is their mean. */
 static hidi_status run_awd(hidi_probe *p)
 {
     const hidi_dit *backbone = p->dit[HIDI_PROBE_MODEL];

@@ -5,10 +5,10 @@
 
 #include "lab/session.h"
 
-/* What networks are trained on: the data themselves, or where the settings say so a stand-in with the
- * extents of the latents that they will have, of the autoencoder in dir (NULL: none there), else of
- * vae.file, else of vae.*.  It borrows from data, and is not closed.  An error if the autoencoder
- * does not fit the data. */
+/* What networks are trained on: the data themselves, or where the settings say so a stand-in with
+ * the extents of the latents that they will have, of the autoencoder in dir (NULL: none there),
+ * else of vae.file, else of vae.*.  It borrows from data, and is not closed.  An error if the
+ * autoencoder does not fit the data. */
 hidi_status hidi_rehearse_latents(const hidi_session *session, const hidi_dataset *data,
                                   const char *dir, hidi_dataset *latents);
 
@@ -25,8 +25,8 @@ hidi_status hidi_rehearse_stage(int number, const hidi_session *session, const h
 /* Can its samples be measured: are there as many real images, and enough of them? */
 hidi_status hidi_rehearse_measurement(const hidi_session *session, const hidi_dataset *data);
 
-/* All of a run in the folder dir, which is there: its trainings, what it writes, and whether what is
- * in the folder already was made with these settings. */
+/* All of a run in the folder dir, which is there: its trainings, what it writes, and whether what
+ * is in the folder already was made with these settings. */
 hidi_status hidi_rehearse_run(const hidi_session *session, const hidi_dataset *data,
                               const char *dir);
 

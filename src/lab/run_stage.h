@@ -51,9 +51,9 @@ hidi_status hidi_stage_read(const hidi_run_stage *stage, hidi_tensor_file *file,
  * weights it was made from, which are not known before those are made. */
 hidi_status hidi_stage_check(const hidi_run_stage *stage);
 
-/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net, an autoencoder),
- * of which there is a file after every `every` steps; number: 0, or the stage's.  *seconds: what it
- * took. */
+/* Trains with the loop's files in their places.  net: the result so far (NULL: of the feature net,
+ * an autoencoder), of which there is a file after every `every` steps; number: 0, or the stage's.
+ * *seconds: what it took. */
 hidi_status hidi_stage_train(const hidi_run_stage *stage, const hidi_task *task,
                              const hidi_training_settings *train, const hidi_dit *net, int number,
                              long every, double *seconds);

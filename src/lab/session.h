@@ -56,7 +56,8 @@ hidi_dit_given hidi_session_given(const hidi_session *session, hidi_given_role r
 hidi_status hidi_read_preset(const char *preset, hidi_settings *settings);
 
 /* The path of a file that comes with hidi ("presets/shapes.ini"), in path[size]: in $HIDI_DATA,
- * else in the source tree if the command is the one in its build folder, else where it was installed. */
+ * else in the source tree if the command is the one in its build folder, else where it was
+ * installed. */
 hidi_status hidi_find_data_file(char *path, size_t size, const char *name);
 
 /* "fashion mini shapes", the presets that are found, in text[size]; returns text. */
@@ -70,7 +71,8 @@ char *hidi_bytes_text(char *text, size_t size, double bytes);
 
 /* Installs handlers for SIGINT and SIGTERM, and has the library look at the flag (core/stop.h),
  * which becomes non-zero when one arrives.  A second signal ends the process at once.  A command
- * that does not call it, because its work is short or has nothing to keep, ends at the first one. */
+ * that does not call it, because its work is short or has nothing to keep, ends at the first
+ * one. */
 const volatile sig_atomic_t *hidi_stop_flag(void);
 
 #endif

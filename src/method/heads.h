@@ -120,15 +120,15 @@ hidi_var *hidi_heads_mean_map(hidi_tape *tape, const hidi_heads *heads, hidi_var
 /* --- text and files (heads_file.c) ------------------------------------------------------------ */
 
 /* "awd", or with options, "awd:queries=4,mean=0.5": sets the kind, and what the options name; those
- * are conditional, queries=M, key_width=d, temperature=T, mean=SHARE and k=TOKENS (of top).  What is
- * not named stays.  HIDI_BAD_ARGUMENT, with what can be given. */
+ * are conditional, queries=M, key_width=d, temperature=T, mean=SHARE and k=TOKENS (of top).  What
+ * is not named stays.  HIDI_BAD_ARGUMENT, with what can be given. */
 hidi_status hidi_heads_parse_kind(const char *text, hidi_heads_config *config);
 
 /* "1,3" -> config->block, n; blocks are 0-based and ascending. */
 hidi_status hidi_heads_parse_blocks(const char *text, hidi_heads_config *config);
 
-/* Files: metadata "format" = "hidi-heads", "kind", "blocks" ("1,3"); and "temperature", "mean", "top"
- * where the config has them. */
+/* Files: metadata "format" = "hidi-heads", "kind", "blocks" ("1,3"); and "temperature", "mean",
+ * "top" where the config has them. */
 hidi_status hidi_heads_to_file(const hidi_heads *heads, const char *prefix, hidi_tensor_file *file);
 hidi_status hidi_heads_from_file(hidi_heads **heads, const hidi_backend *backend,
                                  const hidi_tensor_file *file);

@@ -59,9 +59,9 @@ hidi_status hidi_sample_step_with(const hidi_sampler *sampler, const hidi_dit *n
 hidi_status hidi_sampler_check(const hidi_sampler *sampler, const hidi_dit *net);
 
 /* n images from noise: x [n, C, H, W] host memory, holds e on entry and the images on return (not
- * clamped); y of all n.  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an image is
- * not, and with HIDI_INTERRUPTED between two steps (core/stop.h).  The processes of an MPI run all
- * call it with the same, and share the images out. */
+ * clamped); y of all n.  progress (NULL: none) counts images.  Ends with HIDI_NOT_FINITE if an
+ * image is not, and with HIDI_INTERRUPTED between two steps (core/stop.h).  The processes of an MPI
+ * run all call it with the same, and share the images out. */
 hidi_status hidi_sample(const hidi_sampler *sampler, const hidi_dit *net, hidi_tape *tape,
                         hidi_real *x, const hidi_condition *y, size_t n, hidi_progress *progress);
 

@@ -1,5 +1,5 @@
-/* autoencoder.c - the encoder and the decoder of latent diffusion (Rombach et al., arXiv 2112.10752,
- * appendix G; the layers are those of their code, and of diffusers' AutoencoderKL).
+/* autoencoder.c - the encoder and the decoder of latent diffusion (Rombach et al., arXiv
+ * 2112.10752, appendix G; the layers are those of their code, and of diffusers' AutoencoderKL).
  *
  *   N(x)    = silu(GroupNorm(x))
  *   R(x)    = S(x) + conv3(N(conv3(N(x))))         S: 1 x 1 if the channels change, or nothing

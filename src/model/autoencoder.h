@@ -86,14 +86,14 @@ hidi_var *hidi_decode(hidi_tape *tape, const hidi_autoencoder *autoencoder, bool
 
 /* --- from and to host memory (autoencoder_images.c) ------------------------------------------- */
 
-/* The moments [n, 2 z, H / f, W / f] of images [n, C, H, W], not scaled, a few at a time; the tape is
- * reset. */
+/* The moments [n, 2 z, H / f, W / f] of images [n, C, H, W], not scaled, a few at a time; the tape
+ * is reset. */
 hidi_status hidi_autoencoder_moments(const hidi_autoencoder *autoencoder, hidi_tape *tape,
                                      const hidi_real *images, size_t n, size_t H, size_t W,
                                      hidi_real *moments);
 
-/* What comes back of images [n, C, H, W], into y likewise (which may be the images): of the means of
- * their latents, which stand in moments [n, 2 z, H / f, W / f] in between. */
+/* What comes back of images [n, C, H, W], into y likewise (which may be the images): of the means
+ * of their latents, which stand in moments [n, 2 z, H / f, W / f] in between. */
 hidi_status hidi_autoencoder_reconstruct(const hidi_autoencoder *autoencoder, hidi_tape *tape,
                                          const hidi_real *images, size_t n, size_t H, size_t W,
                                          hidi_real *moments, hidi_real *y);

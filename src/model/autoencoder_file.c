@@ -187,8 +187,8 @@ static const hidi_file_tensor *find(const hidi_tensor_file *view, const char *fo
     return tensor != NULL && tensor->rank == 4 ? tensor : NULL;
 }
 
-/* What shapes say, from the half of which there is something: levels[i] channels, i from the image's
- * down, and how many blocks the first level of that half has. */
+/* What shapes say, from the half of which there is something: levels[i] channels, i from the
+ * image's down, and how many blocks the first level of that half has. */
 static hidi_status infer_shapes(hidi_autoencoder_config *c, const hidi_tensor_file *view,
                                 hidi_autoencoder_parts parts)
 {

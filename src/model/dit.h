@@ -134,7 +134,8 @@ hidi_status hidi_dit_student_of_depth(hidi_dit **student, const hidi_dit *dit, s
 hidi_status hidi_dit_copy(hidi_dit **copy, const hidi_dit *dit);
 
 /* Rounds the matrices to bfloat16 and holds them so; one that is held so already stays as it is.
- * The network is another one afterwards, the old one is destroyed; after an error it is as it was. */
+ * The network is another one afterwards, the old one is destroyed; after an error it is as it
+ * was. */
 hidi_status hidi_dit_hold_bf16(hidi_dit **dit);
 
 /* --- the forward pass (dit.c) ----------------------------------------------------------------- */
@@ -212,8 +213,8 @@ typedef struct hidi_dit_given {
  *     captions     those that are embeddings: 120 tokens, as PixArt-alpha has, or as many as its
  *                  null caption, if there are more
  *
- * HIDI_BAD_ARGUMENT, with all that is still to be given, where this leaves something open.  Missing,
- * superfluous or misshapen tensors: HIDI_BAD_FORMAT with the name. */
+ * HIDI_BAD_ARGUMENT, with all that is still to be given, where this leaves something open.
+ * Missing, superfluous or misshapen tensors: HIDI_BAD_FORMAT with the name. */
 hidi_status hidi_dit_read(hidi_dit **dit, const hidi_backend *backend, const hidi_tensor_file *file,
                           const char *prefix, const hidi_dit_given *given);
 

@@ -24,8 +24,8 @@ static inline int hidi_dit_block_params(const hidi_dit_config *c)
     return hidi_dit_cross(c) + (c->caption_length > 0 ? CROSS_PARAMS : 0);
 }
 
-/* Of captions, counted from y_embedder: words, or embeddings.  Blocks of the text encoder have QKV to
- * FC2. */
+/* Of captions, counted from y_embedder: words, or embeddings.  Blocks of the text encoder have QKV
+ * to FC2. */
 enum { WORDS = 0, WORD_POSITIONS = 1, TEXT_BLOCKS = 2, TEXT_BLOCK_PARAMS = 8 };
 enum { NULL_EMBEDDING = 0, CAPTION_FC1 = 1, CAPTION_FC2 = 3 }; /* without a null caption, 1 less */
 

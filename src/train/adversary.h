@@ -18,9 +18,9 @@ typedef struct hidi_adversary_options {
     hidi_heads_config heads;   /* but for the width, which is the backbone's                    */
 } hidi_adversary_options;
 
-/* With this weight and head_rate: t in U(0, 0.3), since it is to look at the detail, which more noise
- * covers; non-saturating [base: DMD2]; awd after blocks 1 and 3 (of the default 4), key_width 32, not
- * conditional; r1_weight 0, r1_sigma 0.05 once it is not  [ours, where it does not say]. */
+/* With this weight and head_rate: t in U(0, 0.3), since it is to look at the detail, which more
+ * noise covers; non-saturating [base: DMD2]; awd after blocks 1 and 3 (of the default 4), key_width
+ * 32, not conditional; r1_weight 0, r1_sigma 0.05 once it is not  [ours, where it does not say]. */
 hidi_adversary_options hidi_adversary_defaults(double weight, double head_rate);
 
 /* HIDI_BAD_ARGUMENT, naming the option, for what makes no sense (train/options.h).  heads is only

@@ -40,11 +40,11 @@ hidi_status hidi_autoencoder_check(const hidi_autoencoder_options *options);
 typedef struct hidi_autoencoder_training hidi_autoencoder_training;
 
 /* Starts from a new network for the data's images, with weights drawn from the seed.  critic: where
- * there is an adversary, a teacher of such images whose features its heads read, on the same backend,
- * frozen; else NULL.  settings: text for checkpoints (hidi_task).  data, critic and settings must
- * outlive the training; the caller destroys it.  After an error *training is NULL.
- * HIDI_BAD_ARGUMENT for images whose sides are no multiples of the network's factor, latents of more
- * numbers than the images, or a weight of the adversary without a critic. */
+ * there is an adversary, a teacher of such images whose features its heads read, on the same
+ * backend, frozen; else NULL.  settings: text for checkpoints (hidi_task).  data, critic and
+ * settings must outlive the training; the caller destroys it.  After an error *training is NULL.
+ * HIDI_BAD_ARGUMENT for images whose sides are no multiples of the network's factor, latents of
+ * more numbers than the images, or a weight of the adversary without a critic. */
 hidi_status hidi_autoencoder_training_create(hidi_autoencoder_training **training,
                                              const hidi_backend *backend, const hidi_dataset *data,
                                              const hidi_autoencoder_options *options,

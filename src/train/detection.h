@@ -1,5 +1,5 @@
-/* detection.h - discriminators alone: heads on a frozen backbone learn to tell real images from real
- * images of which some tokens are damaged  [ours].
+/* detection.h - discriminators alone: heads on a frozen backbone learn to tell real images from
+ * real images of which some tokens are damaged  [ours].
  *
  * What the generator's samples will be like is not known; what is wrong with these images is.  All
  * heads see the same images, noise and features, and are trained in the same way.

@@ -16,8 +16,8 @@
 #define HIDI_MAX_BATCH 1000000 /* images of a step */
 
 /* The default of what is computed at one time.  With 16 images of 16 tokens, products are as fast
- * as with many more, and what each micro-batch costs (a pass over the gradients) is not felt; larger
- * images can have fewer. */
+ * as with many more, and what each micro-batch costs (a pass over the gradients) is not felt;
+ * larger images can have fewer. */
 #define HIDI_MICRO_BATCH 16
 
 /* HIDI_OK if it holds, else HIDI_BAD_ARGUMENT: "OPTION is VALUE: expected EXPECTED".  Write the

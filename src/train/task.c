@@ -1,7 +1,7 @@
 /* task.c - what all kinds of training have in common.
  *
- * All losses here are means over samples of terms that depend on one sample alone.  So the mean over
- * a batch of B is the sum over its parts of size / B times the part's own mean, and so is its
+ * All losses here are means over samples of terms that depend on one sample alone.  So the mean
+ * over a batch of B is the sum over its parts of size / B times the part's own mean, and so is its
  * gradient: exactly what one large batch has, but for the order of rounding. */
 #include "train/task.h"
 

@@ -1,5 +1,5 @@
-/* fuzz_checkpoint.c - hidi_train, resuming the feature net's training from an edited checkpoint, after
- * its last step unless that was edited */
+/* fuzz_checkpoint.c - hidi_train, resuming the feature net's training from an edited checkpoint,
+ * after its last step unless that was edited */
 #include "fuzz_model.h"
 
 #include "io/safetensors.h"

@@ -1,4 +1,5 @@
-/* fuzz_image.c - hidi_image_read, of all kinds of files that the build reads, and hidi_image_square */
+/* fuzz_image.c - hidi_image_read, of all kinds of files that the build reads, and
+ * hidi_image_square */
 #include "fuzz.h"
 
 #include "io/image.h"

@@ -1,4 +1,5 @@
-/* fuzz_latents.c - the data set latents: a file of hidi encode's, edited, and one of each split got */
+/* fuzz_latents.c - the data set latents: a file of hidi encode's, edited, and one of each split
+ * got */
 #include "fuzz_model.h"
 
 #include "data/dataset.h"

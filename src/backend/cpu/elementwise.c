@@ -87,7 +87,8 @@ void hidi_cpu_multiply(hidi_real *y, hidi_real beta, hidi_real a, const hidi_rea
     }
 }
 
-/* SOFTPLUS and POWER see one number per sample, EXP a latent's: the C library's functions will do. */
+/* SOFTPLUS and POWER see one number per sample, EXP a latent's: the C library's functions will
+ * do. */
 static bool has_kernel(hidi_unary f)
 {
     return f != HIDI_SOFTPLUS && f != HIDI_EXP && f != HIDI_POWER;

@@ -53,7 +53,8 @@ void hidi_cpu_gemm_serial(bool transpose_a, bool transpose_b, size_t m, size_t n
 
 /* The grid of blocks of C.  How C is cut decides the last bits of its elements, so it depends on
  * the sizes alone, and not on the threads that share the blocks: on a thread that is to compute
- * alone it is not cut, elsewhere into a block for every BLOCK_WORK operations, up to BLOCKS of them. */
+ * alone it is not cut, elsewhere into a block for every BLOCK_WORK operations, up to BLOCKS of
+ * them. */
 typedef struct grid {
     size_t rows, columns;
 } grid;
