@@ -23,8 +23,8 @@
 
 static const hidi_backend *backend;
 
-/* A small student as a file. */
-static void make_dit(hidi_tensor_file *file)
+/* A small student. */
+static hidi_dit *new_dit(void)
 {
     const hidi_dit_config config = {.image_size = 4, .channels = 3, .out_channels = 3, .patch = 2,
                                     .width = 8, .depth = 2, .heads = 2, .mlp_width = 8,
@@ -32,6 +32,13 @@ static void make_dit(hidi_tensor_file *file)
     hidi_dit *dit;
     ck_assert_ok(hidi_dit_create(&dit, backend, &config));
     ck_assert_ok(hidi_dit_initialise(dit, 1));
+    return dit;
+}
+
+/* ... as a file. */
+static void make_dit(hidi_tensor_file *file)
+{
+    hidi_dit *dit = new_dit();
     hidi_tensor_file_init(file);
     ck_assert_ok(hidi_dit_to_file(dit, "", file));
     hidi_dit_destroy(dit);
@@ -344,6 +351,35 @@ START_TEST(what_could_not_be_read_is_not_left_out)
 }
 END_TEST
 
+/* A file that borrows has the weights where they lie, where the host may read them there, and the
+ * same bytes are written. */
+START_TEST(what_is_lent_is_written)
+{
+    static unsigned char bytes[2][1 << 16];
+    hidi_tensor_file copied, lent;
+    hidi_dit *dit = new_dit();
+    hidi_tensor_file_init(&copied);
+    hidi_tensor_file_init(&lent);
+    lent.borrows = true;
+    ck_assert_ok(hidi_dit_to_file(dit, "", &copied));
+    ck_assert_ok(hidi_dit_to_file(dit, "", &lent));
+    const hidi_file_tensor *found = tensor(&lent, dit->params.param[2].name);
+    const hidi_real *value = dit->params.value + dit->params.param[2].offset;
+    ck_assert_int_eq((const void *)found->data == (const void *)value,
+                     hidi_backend_in_host_memory(backend));
+    ck_assert(tensor(&copied, found->name)->owned);
+    ck_assert_ok(hidi_safetensors_write(&copied, scratch("copied")));
+    ck_assert_ok(hidi_safetensors_write(&lent, scratch("lent")));
+    const size_t n = scratch_read("copied", bytes[0], sizeof bytes[0]);
+    ck_assert(n > 1000 && n < sizeof bytes[0]);
+    ck_assert_uint_eq(scratch_read("lent", bytes[1], sizeof bytes[1]), n);
+    ck_assert_mem_eq(bytes[0], bytes[1], n);
+    hidi_tensor_file_free(&lent);
+    hidi_tensor_file_free(&copied);
+    hidi_dit_destroy(dit);
+}
+END_TEST
+
 int main(void)
 {
     scratch_begin();
@@ -362,6 +398,7 @@ int main(void)
     tcase_add_test(tcase, r_embedder_is_not_taken_for_h_embedder_unasked);
     tcase_add_test(tcase, what_wrappers_put_in_front_of_names);
     tcase_add_test(tcase, what_could_not_be_read_is_not_left_out);
+    tcase_add_test(tcase, what_is_lent_is_written);
     suite_add_tcase(suite, tcase);
     return run_suite(suite);
 }
