@@ -40,7 +40,7 @@ char *hidi_choice_name(const char *words, int index, char *text, size_t size)
 }
 
 /* Row i of the table of distances, from the two before it: row[j] is that of a[0 .. i) to
- * b[0 .. j). */
+ * b[0 .. j), row i - 1 is `one` and row i - 2 `two`. */
 static void next_row(size_t *row, const size_t *one, const size_t *two, const char *a, size_t i,
                      const char *b, size_t n)
 {
