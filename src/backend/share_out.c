@@ -31,28 +31,17 @@ hidi_status hidi_backend_share_out(const hidi_backend *backend, size_t pieces,
 
 /* --- over processes --------------------------------------------------------------------------- */
 
-/* The pieces of one process. */
-typedef struct own_share {
-    hidi_status (*work)(void *context, int member, size_t piece);
-    void *context;
-    size_t first;
-} own_share;
-
-static hidi_status own_piece(void *context, int member, size_t piece)
-{
-    const own_share *own = context;
-    return own->work(own->context, member, own->first + piece);
-}
-
 hidi_status hidi_backend_share_rows(const hidi_backend *backend, size_t pieces,
                                     hidi_status (*work)(void *context, int member, size_t piece),
                                     void *context, const hidi_piece_rows *rows, int n_rows)
 {
-    own_share own = {.work = work, .context = context};
-    size_t end;
-    hidi_processes_share(pieces, hidi_process(), &own.first, &end);
-    return hidi_processes_collect(
-        hidi_backend_share_out(backend, end - own.first, own_piece, &own), pieces, rows, n_rows);
+    const int members = pieces > 0 ? hidi_backend_members(backend, pieces) : 1;
+    if (backend->concurrent())
+        return hidi_team_share(members, pieces, work, context, rows, n_rows);
+    const int before = hidi_serial_begin();
+    const hidi_status status = hidi_backend_rows_in_turn(pieces, work, context, rows, n_rows);
+    hidi_serial_end(before);
+    return status;
 }
 
 hidi_status hidi_backend_rows_in_turn(size_t pieces,

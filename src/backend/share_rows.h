@@ -9,7 +9,8 @@
 #include "backend.h"
 #include "core/processes.h"
 
-/* The threads of each process share its pieces out: hidi_backend_share_out, with its members. */
+/* The threads of each process share its pieces out, as with hidi_backend_share_out; where only one
+ * thread may call the backend, it does them all, as member 0. */
 hidi_status hidi_backend_share_rows(const hidi_backend *backend, size_t pieces,
                                     hidi_status (*work)(void *context, int member, size_t piece),
                                     void *context, const hidi_piece_rows *rows, int n_rows);
