@@ -56,11 +56,6 @@ hidi_status hidi_backend_open(const char *name, const hidi_backend **backend)
     return HIDI_OK;
 }
 
-bool hidi_backend_in_host_memory(const hidi_backend *backend)
-{
-    return backend->download == hidi_reference_backend()->download; /* a plain copy */
-}
-
 const char *hidi_backend_names(void)
 {
     return "reference cpu" CUDA_NAME;
