@@ -37,6 +37,17 @@ static inline void near_compare(const char *file, int line, const hidi_real *fou
     near_compare(__FILE__, __LINE__, found, (const double[]){ __VA_ARGS__ },                       \
                  sizeof((const double[]){ __VA_ARGS__ }) / sizeof(double), roundings)
 
+/* |a - b| / |b| */
+static inline double relative(const hidi_real *a, const double *b, size_t n)
+{
+    double difference = 0, size = 0;
+    for (size_t i = 0; i < n; i++) {
+        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
+        size += b[i] * b[i];
+    }
+    return sqrt(difference / size);
+}
+
 /* ck_assert_msg for the elements of long arrays.  That macro itself writes its position to a file
  * each time, even if all is well, which takes longer than most computations here. */
 #define check_element(condition, ...)                                                              \

@@ -23,4 +23,16 @@ static inline void random_weights(hidi_dit *dit, uint64_t seed)
     }
 }
 
+/* Every parameter has a part in what was gone backward from: g [params.count], host memory. */
+static inline void assert_all_have_gradients(const hidi_dit *dit, const hidi_real *g)
+{
+    for (int i = 0; i < dit->params.n_params; i++) {
+        const hidi_param *param = &dit->params.param[i];
+        bool found = false;
+        for (size_t k = 0; k < hidi_count(param->shape); k++)
+            found = found || g[param->offset + k] != 0;
+        ck_assert_msg(found, "%s has no gradient", param->name);
+    }
+}
+
 #endif

@@ -20,7 +20,7 @@
 #include "scratch.h"
 #include "train/stage1.h"
 #include "train/stage2.h"
-#include "train/workers.h"
+#include "take_steps.h"
 
 static const hidi_backend *backend; /* set by main */
 
@@ -413,31 +413,9 @@ END_TEST
 
 /* --- trainings -------------------------------------------------------------------------------- */
 
-enum { STEPS = 3 };
+enum { STEPS = STEPS_TAKEN };
 static hidi_dataset *data;
 static const hidi_schedule schedule = {1e-3, 0, HIDI_DECAY_NONE, 1, STEPS};
-
-/* What a training ends with. */
-typedef struct outcome {
-    double values[STEPS][HIDI_MAX_LOG_COLUMNS];
-    hidi_real *weights;
-    size_t n;
-} outcome;
-
-static void take_steps(outcome *o, const hidi_task *task)
-{
-    hidi_workers *workers;
-    const hidi_params *params = task->trained[0];
-    memset(o, 0, sizeof *o);
-    OK(hidi_workers_create(&workers, task));
-    for (long i = 0; i < STEPS; i++)
-        OK(hidi_workers_step(workers, i, o->values[i]));
-    hidi_workers_destroy(workers);
-    o->n = params->count;
-    o->weights = malloc(o->n * sizeof *o->weights);
-    ck_assert_ptr_nonnull(o->weights);
-    backend->download(o->weights, params->value, o->n * sizeof *o->weights);
-}
 
 static void train_stage1(outcome *o, const hidi_dit *teacher, bool by_jvp)
 {

@@ -20,6 +20,7 @@
 #include "train/workers.h"
 #include "near.h"
 #include "suite.h"
+#include "take_steps.h"
 
 #define OK(call) ck_assert_msg((call) == HIDI_OK, "%s", hidi_error_message())
 
@@ -150,7 +151,7 @@ END_TEST
 
 /* --- trainings -------------------------------------------------------------------------------- */
 
-enum { BATCH = 10, STEPS = 3 };
+enum { BATCH = 10, STEPS = STEPS_TAKEN };
 
 static hidi_dataset *data;
 static const hidi_time_options uniform = {HIDI_TIME_UNIFORM, 0.02, 0.98, 0, 1};
@@ -167,29 +168,6 @@ static hidi_dit *new_dit(void)
     OK(hidi_dit_create(&net, backend, &config));
     OK(hidi_dit_initialise(net, 3));
     return net;
-}
-
-/* What a training ends with: the values of all steps, and its weights. */
-typedef struct outcome {
-    double values[STEPS][HIDI_MAX_LOG_COLUMNS];
-    hidi_real *weights;
-    size_t n;
-} outcome;
-
-static void take_steps(outcome *o, const hidi_task *task)
-{
-    hidi_workers *workers;
-    memset(o, 0, sizeof *o);
-    OK(hidi_workers_create(&workers, task));
-    for (long i = 0; i < STEPS; i++)
-        OK(hidi_workers_step(workers, i, o->values[i]));
-    hidi_workers_destroy(workers);
-    for (int i = 0; i < HIDI_MAX_TRAINED && task->trained[i] != NULL; i++) {
-        const hidi_params *params = task->trained[i];
-        o->weights = realloc(o->weights, (o->n + params->count) * sizeof *o->weights);
-        backend->download(o->weights + o->n, params->value, params->count * sizeof *o->weights);
-        o->n += params->count;
-    }
 }
 
 static void train_teacher(outcome *o, size_t micro_batch)

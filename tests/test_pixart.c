@@ -14,6 +14,7 @@
 #include "each_backend.h"
 #include "io/open_tensors.h"
 #include "model/dit.h"
+#include "near.h"
 #include "random_weights.h"
 #include "scratch.h"
 #include "source.h"
@@ -91,17 +92,6 @@ static void read_point(point *p, int kind)
 static hidi_shape images(void)
 {
     return hidi_shape4(B, C, SIDE, SIDE);
-}
-
-/* |a - b| / |b| */
-static double relative(const hidi_real *a, const double *b, size_t n)
-{
-    double difference = 0, size = 0;
-    for (size_t i = 0; i < n; i++) {
-        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        size += b[i] * b[i];
-    }
-    return sqrt(difference / size);
 }
 
 static void assert_near(const hidi_real *a, const double *b, size_t n, double most)
@@ -304,13 +294,7 @@ START_TEST(gradients_are_differences)
     ck_assert_msg(fabs(slope - difference) <=
                       (sizeof(hidi_real) == 8 ? 1e-6 : 2e-2) * fabs(difference),
                   "gradient %g, difference %g", slope, difference);
-    for (int i = 0; i < dit->params.n_params; i++) {
-        const hidi_param *param = &dit->params.param[i];
-        bool found = false;
-        for (size_t k = 0; k < hidi_count(param->shape); k++)
-            found = found || g[param->offset + k] != 0;
-        ck_assert_msg(found, "%s has no gradient", param->name);
-    }
+    assert_all_have_gradients(dit, g);
     free(w);
     free(u);
     free(g);

@@ -25,6 +25,7 @@
 #include "model/chain.h"
 #include "model/prediction.h"
 #include "each_backend.h"
+#include "near.h"
 #include "random_weights.h"
 #include "scratch.h"
 #include "source.h"
@@ -41,17 +42,6 @@ static void ok(hidi_status status)
 {
     if (status != HIDI_OK)
         ck_abort_msg("%s", hidi_error_message());
-}
-
-/* |a - b| / |b| */
-static double relative(const hidi_real *a, const double *b, size_t n)
-{
-    double difference = 0, size = 0;
-    for (size_t i = 0; i < n; i++) {
-        difference += ((double)a[i] - b[i]) * ((double)a[i] - b[i]);
-        size += b[i] * b[i];
-    }
-    return sqrt(difference / size);
 }
 
 /* --- closed forms ----------------------------------------------------------------------------- */

@@ -304,14 +304,19 @@ static hidi_real *divert(hidi_tape *tape, hidi_real *grad)
     return grad;
 }
 
+/* False after recording that a parameter has no memory behind it, or after an earlier error. */
+static bool has_memory(hidi_tape *tape, hidi_shape shape, const void *memory)
+{
+    if (tape->status == HIDI_OK && memory == NULL)
+        hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT, "parameter %s: no memory behind it",
+                                        hidi_shape_text(shape)));
+    return tape->status == HIDI_OK;
+}
+
 hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hidi_real *grad)
 {
-    if (tape->status != HIDI_OK)
+    if (!has_memory(tape, shape, value))
         return NULL;
-    if (value == NULL)
-        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
-                                               "parameter %s: no memory behind it",
-                                               hidi_shape_text(shape)));
     hidi_var *x = new_var(tape, shape, value);
     if (x != NULL) {
         x->grad = divert(tape, grad);
@@ -322,12 +327,8 @@ hidi_var *hidi_parameter(hidi_tape *tape, hidi_shape shape, hidi_real *value, hi
 
 hidi_var *hidi_bf16_parameter(hidi_tape *tape, hidi_shape shape, const hidi_bf16 *value)
 {
-    if (tape->status != HIDI_OK)
+    if (!has_memory(tape, shape, value))
         return NULL;
-    if (value == NULL)
-        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT,
-                                               "parameter %s: no memory behind it",
-                                               hidi_shape_text(shape)));
     hidi_var *x = take_bytes(tape, tape->host, 1, sizeof *x);
     if (x != NULL)
         *x = (hidi_var){.shape = shape, .bf16 = value};

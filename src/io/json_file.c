@@ -26,14 +26,24 @@ static hidi_status load(const char *path, json_t **json)
                                       reason.text);
 }
 
-bool hidi_json_file_number(const char *path, const char *key, long *value)
+/* The file, which the caller lets go, and the value of a key at its top (NULL: it has none); NULL:
+ * no file that can be read. */
+static json_t *load_with(const char *path, const char *key, const json_t **value)
 {
-    json_t *json;
+    json_t *json = NULL;
 
     if (access(path, R_OK) != 0 || load(path, &json) != HIDI_OK)
-        return false;
-    const json_t *number = json_object_get(json, key);
+        return NULL;
+    *value = json_object_get(json, key);
+    return json;
+}
+
+bool hidi_json_file_number(const char *path, const char *key, long *value)
+{
+    const json_t *number = NULL;
+    json_t *json = load_with(path, key, &number);
     const bool is_there = json_is_integer(number) && json_integer_value(number) > 0;
+
     if (is_there)
         *value = (long)json_integer_value(number);
     json_decref(json);
@@ -42,12 +52,10 @@ bool hidi_json_file_number(const char *path, const char *key, long *value)
 
 bool hidi_json_file_real(const char *path, const char *key, double *value)
 {
-    json_t *json;
-
-    if (access(path, R_OK) != 0 || load(path, &json) != HIDI_OK)
-        return false;
-    const json_t *number = json_object_get(json, key);
+    const json_t *number = NULL;
+    json_t *json = load_with(path, key, &number);
     const bool is_there = json_is_number(number) && json_number_value(number) > 0;
+
     if (is_there)
         *value = json_number_value(number);
     json_decref(json);

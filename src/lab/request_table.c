@@ -292,10 +292,10 @@ void hidi_request_table_html(FILE *out, const hidi_request_table *t)
     fputs("</tr>\n", out);
     for (size_t i = 0; i < t->n; i++)
         print_row(out, &t->row[i]);
-    fprintf(out, "</tbody></table>\n<p class=\"note\">%c%s. Held out: colours and shapes that are "
+    fprintf(out, "</tbody></table>\n<p class=\"note\">The numbers are %s. Held out: colours and shapes that are "
                  "together in no picture of any split; those of the row “drawn” were drawn for "
                  "this. <a href=\"" HIDI_REQUESTS_FILE "\">" HIDI_REQUESTS_FILE "</a></p>\n",
-            'P', explanation + 1);
+            explanation);
 }
 
 /* --- for programs ----------------------------------------------------------------------------- */
