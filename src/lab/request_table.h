@@ -39,8 +39,8 @@ hidi_status hidi_request_row_add(hidi_request_table *table, const char *label, d
                                  hidi_combinations combinations, hidi_request_row **row);
 
 /* What the judge itself is worth, three rows of eval.images pictures: those of the settings' split;
- * pictures of held-out combinations, which are drawn for this; and those of the split, each judged
- * by the next one's caption. */
+ * the same, each judged by the next one's caption; and pictures of held-out combinations, which are
+ * drawn for this. */
 hidi_status hidi_request_real(hidi_request_table *table, const hidi_session *session,
                               const hidi_dataset *data);
 
