@@ -384,7 +384,9 @@ END_TEST
 
 enum { B = 3, IMAGE = 2 * 4 * 4, L = 5, WIDTH = 6 };
 
-static const char *const kinds[] = {"words", "embeddings"};
+/* Two kinds of captions; and words, for a network with QK-norm. */
+static const char *const kinds[] = {"words", "embeddings", "normed"};
+enum { WORDS, EMBEDDINGS, NORMED, KINDS };
 
 /* Everything of golden/captions.py's file. */
 typedef struct point {
@@ -421,17 +423,17 @@ static void read_point(point *p, int kind)
     hidi_file_tensor_double(need(p, kinds[kind], ".v"), p->v);
     hidi_file_tensor_double(need(p, kinds[kind], ".dv"), p->dv);
     ok(hidi_file_tensor_int(need(p, "", "length"), p->length));
-    if (kind == 0)
+    if (kind != EMBEDDINGS)
         ok(hidi_file_tensor_int(need(p, "", "words"), p->token));
     else
         hidi_file_tensor_real(need(p, "", "embeddings"), p->embedding);
     memcpy(p->number, in_order, sizeof in_order);
     p->captions = (hidi_captions){.n = B, .most = L, .length = p->length};
-    if (kind == 0)
+    if (kind != EMBEDDINGS)
         p->captions.token = p->token;
     else
         p->captions.embedding = p->embedding;
-    p->captions.width = kind == 0 ? 0 : WIDTH;
+    p->captions.width = kind == EMBEDDINGS ? WIDTH : 0;
     p->y = (hidi_condition){.number = p->number, .captions = &p->captions};
 }
 
@@ -854,11 +856,11 @@ static void add(TCase *tcase)
     tcase_add_loop_test(tcase, folders_have_captions, 0, 3);
     tcase_add_test(tcase, folders_of_bad_captions_are_refused);
     tcase_add_loop_test(tcase, damaged_captions_do_no_harm, 0, 3);
-    tcase_add_loop_test(tcase, velocities_are_pytorchs, 0, 2);
-    tcase_add_loop_test(tcase, gradients_are_differences, 0, 2);
+    tcase_add_loop_test(tcase, velocities_are_pytorchs, 0, KINDS);
+    tcase_add_loop_test(tcase, gradients_are_differences, 0, KINDS);
     tcase_add_loop_test(tcase, padding_is_not_read, 0, 2);
     tcase_add_loop_test(tcase, what_does_not_fit_is_refused, 0, 2);
-    tcase_add_loop_test(tcase, files_keep_everything, 0, 2);
+    tcase_add_loop_test(tcase, files_keep_everything, 0, KINDS);
     tcase_add_loop_test(tcase, probes_take_captions, 0, 2);
     tcase_add_loop_test(tcase, probes_of_losses_take_captions, 0, 6);
     tcase_add_loop_test(tcase, samples_are_of_their_captions, 0, 2);

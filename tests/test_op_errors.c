@@ -45,6 +45,8 @@ REFUSED(mean, hidi_mean(tape, hidi_filled(tape, hidi_shape2(0, 2), 0)))
 REFUSED(reshape, hidi_reshape(tape, X(2, 3), hidi_shape1(5)))
 REFUSED(columns_of, hidi_columns_of(tape, X(2, 3), 2, 2))
 REFUSED(columns_first, hidi_columns_of(tape, X(2, 3), (size_t)-1, 2))
+REFUSED(join, hidi_join(tape, (hidi_var *[]){ X(2, 3), X(3, 3) }, 2))
+REFUSED(join_scalar, hidi_join(tape, (hidi_var *[]){ SCALAR }, 1))
 REFUSED(columns_scalar, hidi_columns_of(tape, SCALAR, 0, 1))
 REFUSED(channels_of, hidi_channels_of(tape, X(2, 3, 4, 5), 0, 4))
 REFUSED(channels_rank, hidi_channels_of(tape, X(2, 3, 4), 0, 1))
@@ -122,6 +124,8 @@ static const struct {
     { reshape, HIDI_BAD_SHAPE, { "reshape: ", "[2, 3]", "[5]" } },
     { columns_of, HIDI_BAD_SHAPE, { "columns_of: ", "2 entries from 2 on", "[2, 3]" } },
     { columns_first, HIDI_BAD_SHAPE, { "columns_of: ", "[2, 3]" } },
+    { join, HIDI_BAD_SHAPE, { "join: ", "[3, 3] beside [2, 3]" } },
+    { join_scalar, HIDI_BAD_SHAPE, { "join: ", "[]" } },
     { columns_scalar, HIDI_BAD_SHAPE, { "columns_of: ", "[]" } },
     { channels_of, HIDI_BAD_SHAPE, { "channels_of: ", "[2, 3, 4, 5]" } },
     { channels_rank, HIDI_BAD_SHAPE, { "channels_of: ", "[2, 3, 4]", "4 extents" } },

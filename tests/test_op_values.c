@@ -106,6 +106,8 @@ START_TEST(pieces)
     hidi_var *image = X(S4(2, 3, 1, 2), 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
     EXPECT(hidi_reshape(tape, x, S3(3, 1, 2)), S3(3, 1, 2), 1, 2, 3, 4, 5, 6);
     EXPECT(hidi_columns_of(tape, x, 1, 2), S2(2, 2), 2, 3, 5, 6);
+    EXPECT(hidi_join(tape, (hidi_var *[]){x, hidi_columns_of(tape, x, 0, 1)}, 2), S2(2, 4), 1, 2, 3,
+           1, 4, 5, 6, 4);
     EXPECT(hidi_channels_of(tape, image, 1, 1), S4(2, 1, 1, 2), 3, 4, 9, 10);
     EXPECT(hidi_channels_of(tape, image, 1, 2), S4(2, 2, 1, 2), 3, 4, 5, 6, 9, 10, 11, 12);
 }

@@ -95,6 +95,8 @@ BUILD(sum, hidi_sum(tape, in[0]))
 BUILD(mean, hidi_mean(tape, in[0]))
 BUILD(reshape, hidi_reshape(tape, in[0], hidi_shape2(arg[0], arg[1])))
 BUILD(columns_of, hidi_columns_of(tape, in[0], arg[0], arg[1]))
+BUILD(join, hidi_join(tape, in, (int)arg[0]))
+BUILD(join_self, hidi_join(tape, (hidi_var *const[]){ in[0], in[0] }, 2))
 BUILD(channels_of, hidi_channels_of(tape, in[0], arg[0], arg[1]))
 BUILD(patchify, hidi_patchify(tape, in[0], arg[0], (hidi_patch_order)arg[1]))
 BUILD(unpatchify, hidi_unpatchify(tape, in[0], arg[0], arg[1], arg[2], arg[3],
@@ -187,6 +189,9 @@ static const op_case cases[] = {
     { "reshape", build_reshape, ANY, 1, { S3(2, 3, 4) }, { 8, 3 } },
     { "columns_of", build_columns_of, ANY, 1, { S3(2, 3, 7) }, { 2, 3 } },
     { "columns_of, all", build_columns_of, ANY, 1, { S1(4) }, { 0, 4 } },
+    { "join, three", build_join, ANY, 3, { S3(2, 3, 4), S3(2, 3, 1), S3(2, 3, 5) }, { 3 } },
+    { "join, one", build_join, ANY, 1, { S1(4) }, { 1 } },
+    { "join x and x", build_join_self, ANY, 1, { S2(3, 2) }, { 0 } },
     { "channels_of", build_channels_of, ANY, 1, { S4(2, 5, 3, 2) }, { 1, 3 } },
     { "channels_of, the last", build_channels_of, ANY, 1, { S4(1, 3, 1, 1) }, { 2, 1 } },
     { "patchify, cpq", build_patchify, ANY, 1, { S4(2, 3, 4, 6) }, { 2, CPQ } },

@@ -113,6 +113,80 @@ hidi_var *hidi_channels_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n)
     return apply_piece(tape, &node, 1, first, n);
 }
 
+/* join: its inputs side by side, in one matrix: columns_of undone.
+ *
+ *   y [rows, sum of n_i]: the columns of x_0 [rows, n_0], then those of x_1 ...
+ *   dy the same of dx_i;  gx_i += the columns of gy that are its own
+ *
+ * Loops: backend/reference/elementwise.c, copy_block.
+ */
+struct joined {
+    size_t rows, columns, first[HIDI_MAX_INPUTS], n[HIDI_MAX_INPUTS]; /* n[i] of input i */
+};
+
+static void join_forward(hidi_node *node, const hidi_backend *backend)
+{
+    const struct joined *s = node->own;
+    for (int i = 0; i < node->n_in; i++)
+        backend->copy_block(node->out->value + s->first[i], s->columns, 0, hidi_value_of(node, i),
+                            s->n[i], s->rows, s->n[i]);
+}
+
+static void join_jvp(hidi_node *node, const hidi_backend *backend)
+{
+    const struct joined *s = node->own;
+    hidi_real *dy = node->out->tangent, beta;
+    for (int i = 0; i < node->n_in; i++) {
+        const hidi_real *dx = hidi_tangent_of(node, i, &beta);
+        if (dx == NULL)
+            continue;
+        if (beta == 0) /* the first that has one; others' columns stay 0 if they have none */
+            backend->fill(dy, 0, s->rows * s->columns);
+        backend->copy_block(dy + s->first[i], s->columns, 1, dx, s->n[i], s->rows, s->n[i]);
+    }
+}
+
+static void join_vjp(hidi_node *node, const hidi_backend *backend)
+{
+    const struct joined *s = node->own;
+    const hidi_real *gy = node->out->grad;
+    for (int i = 0; i < node->n_in; i++) {
+        hidi_real beta;
+        hidi_real *gx = hidi_grad_of(node, i, &beta);
+        if (gx != NULL)
+            backend->copy_block(gx, s->n[i], beta, gy + s->first[i], s->columns, s->rows, s->n[i]);
+    }
+}
+
+static const hidi_op op_join = {"join", join_forward, join_jvp, join_vjp, NULL};
+
+hidi_var *hidi_join(hidi_tape *tape, hidi_var *const *x, int n)
+{
+    hidi_node node = {.op = &op_join, .n_in = n};
+    for (int i = 0; i < n; i++)
+        node.in[i] = x[i];
+    if (!ready_with_rank(tape, &node, 1, false) || !hidi_node_ready(tape, &node, n))
+        return NULL;
+    hidi_shape shape = x[0]->shape;
+    const int last = shape.rank - 1;
+    struct joined s = {.rows = 1};
+    for (int k = 0; k < last; k++)
+        s.rows *= shape.dim[k];
+    for (int i = 0; i < n; i++) {
+        hidi_shape other = x[i]->shape;
+        s.first[i] = s.columns;
+        s.n[i] = other.dim[last];
+        s.columns += s.n[i];
+        other.dim[last] = shape.dim[last];
+        if (!hidi_same_shape(other, shape))
+            return hidi_tape_fail(tape, hidi_error(HIDI_BAD_SHAPE, "join: %s beside %s",
+                                                   hidi_shape_text(x[i]->shape),
+                                                   hidi_shape_text(x[0]->shape)));
+    }
+    shape.dim[last] = s.columns;
+    return hidi_apply(tape, &node, &s, sizeof s, shape, 0);
+}
+
 /* patchify and unpatchify: permutations P and P^T = P^-1 of the elements.
  *
  *   tokens = P image,  image = P^T tokens

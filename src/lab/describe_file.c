@@ -59,9 +59,9 @@ static hidi_status describe_what_is_there(const hidi_tensor_file *file, const hi
     HIDI_TRY(hidi_dit_read(&dit, dry, file, "", &guess));
     const hidi_dit_config *c = &dit->config;
     printf("  kind        DiT, complete and finite: patch %zu, width %zu, depth %zu, %zu channels "
-           "in, %zu out, %s%s\n",
+           "in, %zu out, %s%s%s\n",
            c->patch, c->width, c->depth, c->channels, c->out_channels,
-           c->adaln == HIDI_ADALN_SINGLE ? "adaLN-single, " : "",
+           c->adaln == HIDI_ADALN_SINGLE ? "adaLN-single, " : "", c->qk_norm ? "QK-norm, " : "",
            hidi_dit_asked_text(c, asked, sizeof asked));
     print_size(c);
     printf("  parameters  %zu\n", hidi_params_elements(&dit->params));

@@ -63,6 +63,7 @@ typedef struct hidi_settings {
         double time_scale;
         int prediction; /* 0: what the file says; else 1 + a hidi_prediction */
         int adaln;      /* a hidi_dit_adaln */
+        int qk_norm;
     } model;
     struct {
         hidi_training_settings train;

@@ -6,6 +6,7 @@
  *     for each block:
  *         shift, scale, gate, shift', scale', gate' = linear(silu(c))              [B, D] each
  *         x = x + gate  attention(LN(x) (1 + scale)  + shift)
+ *             QK-norm: queries and keys of each head are LN(q) g + b, LN(k) g' + b'
  *         x = x + cross_attention(x, caption)                        of captions (arXiv 2310.00426)
  *         x = x + gate' mlp      (LN(x) (1 + scale') + shift')
  *     shift, scale = linear(silu(c))
@@ -193,10 +194,41 @@ static hidi_var *modulate(const pass *p, hidi_var *x, modulation m, double eps)
     return hidi_adaln(p->tape, x, m.shift, m.scale, (hidi_real)eps);
 }
 
+/* Columns k D .. k D + D - 1 of x [B, N, n D], which are queries or keys, after a layer norm of each
+ * head's: LN(x) g + b, g and b [D / heads] from parameter `norm` on. */
+static hidi_var *norm_heads(const pass *p, hidi_var *x, size_t k, int norm)
+{
+    hidi_tape *tape = p->tape;
+    const size_t D = p->dit->config.width, heads = p->dit->config.heads;
+    if (x == NULL)
+        return NULL;
+    const size_t rows = x->shape.dim[0], N = x->shape.dim[1];
+    hidi_var *g = param(p, norm), *b = param(p, norm + 1);
+    x = hidi_columns_of(tape, x, k * D, D);
+    x = hidi_reshape(tape, x, hidi_shape3(rows, N * heads, D / heads));
+    x = hidi_layer_norm(tape, x, g, b, (hidi_real)HIDI_QK_NORM_EPS);
+    return hidi_reshape(tape, x, hidi_shape3(rows, N, D));
+}
+
+/* qkv [B, T, 3 D] with QK-norm, whose parameters begin with `norms` */
+static hidi_var *norm_qk(const pass *p, hidi_var *qkv, int norms)
+{
+    if (!p->dit->config.qk_norm)
+        return qkv;
+    hidi_var *q = norm_heads(p, qkv, 0, norms + Q_NORM), *k = norm_heads(p, qkv, 1, norms + K_NORM);
+    return hidi_join(p->tape, (hidi_var *const[]){q, k, chunk(p, qkv, 2)}, 3);
+}
+
 /* x + cross_attention(x, caption); first: the first parameter of it */
 static hidi_var *read_caption(const pass *p, int first, hidi_var *x)
 {
     hidi_var *q = linear(p, x, first + CROSS_Q), *kv = linear(p, p->caption, first + CROSS_KV);
+    if (p->dit->config.qk_norm) {
+        const int norms = first + CROSS_PARAMS;
+        hidi_var *k = norm_heads(p, kv, 0, norms + K_NORM);
+        q = norm_heads(p, q, 0, norms + Q_NORM);
+        kv = hidi_join(p->tape, (hidi_var *const[]){k, chunk(p, kv, 1)}, 2);
+    }
     hidi_var *read = hidi_cross_attention(p->tape, q, kv, p->length, p->dit->config.heads);
     return hidi_add(p->tape, x, linear(p, read, first + CROSS_PROJECTION));
 }
@@ -211,6 +243,7 @@ static hidi_var *block(const pass *p, size_t i, hidi_var *x, hidi_var *shared)
     const modulation attention = modulation_of(p, m, 0), mlp = modulation_of(p, m, 1);
 
     hidi_var *qkv = linear(p, modulate(p, x, attention, eps), first + QKV);
+    qkv = norm_qk(p, qkv, first + hidi_dit_norms(config));
     hidi_var *attended = hidi_attention(tape, qkv, config->heads);
     x = hidi_gated_residual(tape, x, attention.gate, linear(p, attended, first + PROJECTION));
     if (config->caption_length > 0)

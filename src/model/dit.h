@@ -5,7 +5,8 @@
  * (caption.c, arXiv 2310.00426).
  *
  * Parameters have the names of facebookresearch/DiT's state dict; the interval embedder's are
- * h_embedder.mlp.{0,2}.{weight,bias}; those of captions are PixArt's where it has them
+ * h_embedder.mlp.{0,2}.{weight,bias}; those of QK-norm (arXiv 2302.05442) are timm's
+ * (blocks.N.attn.{q,k}_norm.{weight,bias}, and cross_attn's alike); those of captions are PixArt's where it has them
  * (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}), and adaLN-single's
  * (t_block.1, blocks.N.scale_shift_table, final_layer.scale_shift_table).
  */
@@ -40,6 +41,7 @@ typedef enum hidi_dit_adaln { HIDI_ADALN_ZERO, HIDI_ADALN_SINGLE } hidi_dit_adal
 
 #define HIDI_TIME_FEATURES 256 /* sin-cos features of t and h, as in DiT */
 #define HIDI_DIT_EPS 1e-6      /* of the layer norms                     */
+#define HIDI_QK_NORM_EPS 1e-5  /* of those of QK-norm, as in timm        */
 
 typedef struct hidi_dit_config {
     size_t image_size;   /* H = W, divisible by patch                                        */
@@ -60,6 +62,7 @@ typedef struct hidi_dit_config {
                          /*   by; 0: the chain's own least, 0.0064                           */
     int code;            /* a hidi_dit_code                                                  */
     int adaln;           /* a hidi_dit_adaln                                                  */
+    bool qk_norm;        /* layer norms of queries and keys, in the blocks' attentions        */
     double position_scale; /* the fixed positions are those of i / this; 0: 1                  */
     bool recompute;      /* a block's activations are computed again in the backward pass    */
                          /*   instead of kept: the same bits, in less memory (not in files)  */
@@ -100,7 +103,7 @@ hidi_status hidi_dit_create(hidi_dit **dit, const hidi_backend *backend,
 void hidi_dit_destroy(hidi_dit *dit); /* NULL is allowed */
 
 /* DiT's initialisation: Xavier-uniform linear layers, N(0, 0.02^2) embedders, and zeros for the
- * adaLN modulations, the final layer and all biases; h_embedder's last layer is zero too, so that
+ * adaLN modulations, the final layer and all biases (ones for QK-norm's scales); h_embedder's last layer is zero too, so that
  * a student starts as its teacher.  Of adaLN-single PixArt's: the shared layer is N(0, 0.02^2), and
  * tables are N(0, 1/D). */
 hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);

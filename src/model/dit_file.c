@@ -191,6 +191,7 @@ static hidi_status infer_shapes(hidi_dit_config *c, const hidi_tensor_file *file
     c->depth = count_blocks(file, prefix);
     c->has_interval = has(file, prefix, "h_embedder.mlp.0.weight");
     c->adaln = has(file, prefix, "t_block.1.weight") ? HIDI_ADALN_SINGLE : HIDI_ADALN_ZERO;
+    c->qk_norm = has(file, prefix, "blocks.0.attn.q_norm.weight");
     /* Nothing is computed from extents before these checks: a tensor without elements may have
      * others of any size. */
     if (c->patch < 1 || c->patch > HIDI_DIT_MOST_PATCH || proj->dim[3] != c->patch)
@@ -426,10 +427,11 @@ char *hidi_dit_text(const hidi_dit_config *c, char *text, size_t size)
     hidi_dit_asked_text(c, asked, sizeof asked);
     snprintf(text, size,
              "%s %zux%zux%zu, patch %zu (%zu tokens), width %zu, depth %zu, %zu heads, "
-             "%s%s, time scale %s%s%s",
+             "%s%s%s, time scale %s%s%s",
              c->has_interval ? "DiT u(z, r, t, y)" : "DiT v(z, t, y)", c->image_size, c->image_size,
              c->channels, c->patch, c->image_size / c->patch * (c->image_size / c->patch), c->width,
-             c->depth, c->heads, c->adaln == HIDI_ADALN_SINGLE ? "adaLN-single, " : "", asked,
+             c->depth, c->heads, c->adaln == HIDI_ADALN_SINGLE ? "adaLN-single, " : "",
+             c->qk_norm ? "QK-norm, " : "", asked,
              hidi_print_double(scale, sizeof scale, "%g", c->time_scale), predicts[c->prediction],
              c->code == HIDI_CODE_DIFFUSERS ? ", as diffusers computes it" : "");
     return text;

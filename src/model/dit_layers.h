@@ -9,19 +9,28 @@
 enum { X_EMBEDDER = 0 }; /* the first of all; dit.h's struct has where the others begin */
 
 /* The linear layers of a block, counted from its first parameter.  ADALN is the last before those
- * of cross-attention: a linear layer, or adaLN-single's table, which is one parameter. */
+ * of QK-norm and cross-attention: a linear layer, or adaLN-single's table, which is one
+ * parameter. */
 enum { QKV = 0, PROJECTION = 2, FC1 = 4, FC2 = 6, ADALN = 8 };
+/* QK-norm's, counted from hidi_dit_norms, or from the end of cross-attention's: a scale and a shift
+ * of the queries, then of the keys. */
+enum { Q_NORM = 0, K_NORM = 2, NORM_PARAMS = 4 };
 /* Those of cross-attention, counted from hidi_dit_cross: where there are captions. */
 enum { CROSS_Q = 0, CROSS_KV = 2, CROSS_PROJECTION = 4, CROSS_PARAMS = 6 };
 
-/* Where cross-attention begins in a block, and how many parameters a block has. */
-static inline int hidi_dit_cross(const hidi_dit_config *c)
+/* Where QK-norm and cross-attention begin in a block, and how many parameters a block has. */
+static inline int hidi_dit_norms(const hidi_dit_config *c)
 {
     return ADALN + (c->adaln == HIDI_ADALN_SINGLE ? 1 : 2);
 }
+static inline int hidi_dit_cross(const hidi_dit_config *c)
+{
+    return hidi_dit_norms(c) + (c->qk_norm ? NORM_PARAMS : 0);
+}
 static inline int hidi_dit_block_params(const hidi_dit_config *c)
 {
-    return hidi_dit_cross(c) + (c->caption_length > 0 ? CROSS_PARAMS : 0);
+    const int cross = CROSS_PARAMS + (c->qk_norm ? NORM_PARAMS : 0);
+    return hidi_dit_cross(c) + (c->caption_length > 0 ? cross : 0);
 }
 
 /* Of captions, counted from y_embedder: words, or embeddings.  Blocks of the text encoder have QKV

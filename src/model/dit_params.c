@@ -4,6 +4,7 @@
  * At first (Peebles & Xie, and their code):
  *
  *     biases, adaLN modulations, final layer, the interval embedder's last layer     0
+ *     QK-norm's scales                                                               1
  *     cross-attention's projection (PixArt)                                          0
  *     embedders of t, h and y; adaLN-single's shared layer (PixArt)                  N(0, 0.02^2)
  *     adaLN-single's tables (PixArt)                                                 N(0, 1 / D)
@@ -94,6 +95,19 @@ static hidi_status declare_embedder(hidi_params *p, const char *name, size_t D)
     return declare_linear(p, second, D, D);
 }
 
+/* QK-norm of the attention that is named. */
+static hidi_status declare_norms(hidi_params *p, const hidi_dit_config *c, size_t i,
+                                 const char *attention)
+{
+    const hidi_shape shape = hidi_shape1(c->width / c->heads);
+    for (int k = 0; k < 2 && c->qk_norm; k++) {
+        const char *of = k == 0 ? "q" : "k";
+        HIDI_TRY(hidi_params_declare(p, shape, "blocks.%zu.%s.%s_norm.weight", i, attention, of));
+        HIDI_TRY(hidi_params_declare(p, shape, "blocks.%zu.%s.%s_norm.bias", i, attention, of));
+    }
+    return HIDI_OK;
+}
+
 static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_t i)
 {
     const size_t D = c->width;
@@ -111,12 +125,15 @@ static hidi_status declare_block(hidi_params *p, const hidi_dit_config *c, size_
     }
     snprintf(name, sizeof name, "blocks.%zu.", i);
     HIDI_TRY(declare_modulation(p, c, name, 6));
-    for (size_t k = 0; k < 3 && c->caption_length > 0; k++) {
+    HIDI_TRY(declare_norms(p, c, i, "attn"));
+    if (c->caption_length == 0)
+        return HIDI_OK;
+    for (size_t k = 0; k < 3; k++) {
         static const char *const cross[] = {"q_linear", "kv_linear", "proj"};
         snprintf(name, sizeof name, "blocks.%zu.cross_attn.%s", i, cross[k]);
         HIDI_TRY(declare_linear(p, name, k == 1 ? 2 * D : D, D));
     }
-    return HIDI_OK;
+    return declare_norms(p, c, i, "cross_attn");
 }
 
 hidi_status hidi_dit_declare(hidi_dit *dit)
@@ -230,13 +247,17 @@ static void initial_values(const hidi_param *param, uint64_t seed, hidi_real *ho
     const uint64_t hash = hidi_hash(param->name, strlen(param->name));
     const hidi_random random = {seed, HIDI_STREAM_INIT, hash & 0xffffffffffffu};
     const bool is_bias = param->shape.rank == 1;
+    const bool is_norm = strstr(param->name, "_norm.weight") != NULL;
     const bool is_table = strstr(param->name, "scale_shift_table") != NULL;
     const bool is_zero = is_bias || strstr(param->name, "adaLN_modulation") != NULL ||
                          starts_with(param->name, "final_layer.linear") ||
                          strstr(param->name, "cross_attn.proj") != NULL ||
                          starts_with(param->name, "h_embedder.mlp.2");
 
-    if (is_zero) {
+    if (is_norm) {
+        for (size_t i = 0; i < n; i++)
+            host[i] = 1;
+    } else if (is_zero) {
         memset(host, 0, n * sizeof *host);
     } else if (strstr(param->name, "_embedder.mlp") != NULL || is_table ||
                starts_with(param->name, "y_embedder") || starts_with(param->name, "t_block")) {

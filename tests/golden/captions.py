@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A DiT that reads captions, in PyTorch, from its equations (src/model/dit.c, caption.c): random
-weights, one velocity of each kind of caption, and its derivative along (dz, dt); and the losses of
-losses.py for such networks.
+weights, one velocity of each kind of caption, and of words with QK-norm, and its derivative along
+(dz, dt); and the losses of losses.py for such networks.
 
     python3 captions.py in/captions.safetensors in/captions-losses.safetensors
 """
@@ -39,6 +39,16 @@ def shapes(words):
     return s
 
 
+def norm_weights():
+    """QK-norm's, of each block's two attentions."""
+    w = {}
+    for i in range(DEPTH):
+        for name in "attn.q", "attn.k", "cross_attn.q", "cross_attn.k":
+            w[f"blocks.{i}.{name}_norm.weight"] = 1 + 0.4 * torch.randn(D // HEADS)
+            w[f"blocks.{i}.{name}_norm.bias"] = 0.4 * torch.randn(D // HEADS)
+    return {k: v.float().double() for k, v in w.items()}
+
+
 def weights(words):
     w = {}
     for name, shape in shapes(words).items():
@@ -62,9 +72,13 @@ def norm(x):
     return F.layer_norm(x, x.shape[-1:], eps=1e-6)
 
 
-def attend(q, k, v, mask=None):
+def attend(q, k, v, mask=None, w={}, name=""):
+    """w, name: where QK-norm's scales and shifts are, if there is any."""
     split = lambda a: a.reshape(a.shape[0], a.shape[1], HEADS, D // HEADS).transpose(1, 2)
-    s = split(q) @ split(k).transpose(-1, -2) / math.sqrt(D // HEADS)
+    norm_of = lambda a, n: a if n + "_norm.bias" not in w else F.layer_norm(
+        a, a.shape[-1:], w[n + "_norm.weight"], w[n + "_norm.bias"], 1e-5)
+    q_heads, k_heads = norm_of(split(q), name + ".q"), norm_of(split(k), name + ".k")
+    s = q_heads @ k_heads.transpose(-1, -2) / math.sqrt(D // HEADS)
     if mask is not None:
         s = s.masked_fill(~mask[:, None, None, :], -math.inf)
     return (s.softmax(-1) @ split(v)).transpose(1, 2).reshape(q.shape)
@@ -111,9 +125,9 @@ def velocity(w, words, z, t, given, length, r=None):
         b = f"blocks.{i}."
         m = linear(w, b + "adaLN_modulation.1", s)[:, None].chunk(6, -1)
         q, k, v = linear(w, b + "attn.qkv", norm(x) * (1 + m[1]) + m[0]).chunk(3, -1)
-        x = x + m[2] * linear(w, b + "attn.proj", attend(q, k, v))
+        x = x + m[2] * linear(w, b + "attn.proj", attend(q, k, v, None, w, b + "attn"))
         k, v = linear(w, b + "cross_attn.kv_linear", c).chunk(2, -1)
-        read = attend(linear(w, b + "cross_attn.q_linear", x), k, v, mask)
+        read = attend(linear(w, b + "cross_attn.q_linear", x), k, v, mask, w, b + "cross_attn")
         x = x + linear(w, b + "cross_attn.proj", read)
         h = gelu(linear(w, b + "mlp.fc1", norm(x) * (1 + m[4]) + m[3]))
         x = x + m[5] * linear(w, b + "mlp.fc2", h)
@@ -178,24 +192,32 @@ def main():
     t, dt = torch.tensor([0.2, 0.5, 0.9]).double(), torch.tensor([1.0, -0.5, 2.0]).double()
     length, nets = LENGTH, {}
     out = {"z": z, "dz": dz, "t": t, "dt": dt, "length": length.int()}
-    for words in (True, False):
-        w = weights(words)
-        given = torch.randint(0, WORDS, (B, L)) if words else torch.randn(B, L, WIDTH).double()
+
+    def add(kind, w, words, given):
         v, dv = torch.func.jvp(lambda z, t: velocity(w, words, z, t, given, length), (z, t),
                                (dz, dt))
-        kind = "words" if words else "embeddings"
-        nets[kind] = w, given
-        out[kind] = given.int() if words else given
         out[kind + ".v"], out[kind + ".dv"] = v, dv
         out.update({f"{kind}.net.{k}": x for k, x in w.items()})
-    save_file({k: (x.float() if x.is_floating_point() and ".net." in k else x).contiguous()
-               for k, x in out.items()}, sys.argv[1])
+
+    for kind in "words", "embeddings":
+        words = kind == "words"
+        w = weights(words)
+        given = torch.randint(0, WORDS, (B, L)) if words else torch.randn(B, L, WIDTH).double()
+        nets[kind] = w, given
+        out[kind] = given.int() if words else given
+        add(kind, w, words, given)
 
     single = lambda *shape: torch.randn(*shape).float().double()
     inputs = {k: single(B, C, SIDE, SIDE) for k in ("x", "e", "e2")}
     inputs.update(t=torch.tensor([0.75, 0.5, 0.875]).double(),
                   r=torch.tensor([0.25, 0.5, 0.125]).double())
     save_file({k: v.contiguous() for k, v in all_losses(nets, inputs).items()}, sys.argv[2])
+
+    torch.manual_seed(12)
+    w, given = nets["words"]
+    add("normed", {**w, **norm_weights()}, True, given)
+    save_file({k: (x.float() if x.is_floating_point() and ".net." in k else x).contiguous()
+               for k, x in out.items()}, sys.argv[1])
 
 
 main()

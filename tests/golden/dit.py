@@ -42,21 +42,25 @@ class TimeEmbedder(nn.Module):
 
 
 class Attention(nn.Module):
-    """softmax(Q K^T / sqrt(d)) V over `heads` heads of d = D / heads dimensions.
+    """softmax(Q K^T / sqrt(d)) V over `heads` heads of d = D / heads dimensions; with qk_norm (arXiv
+    2302.05442; names and constants are timm's) Q and K of each head go through a layer norm first.
 
     fused: PyTorch's own kernel (for timing); it cannot carry a tangent, so that jvp needs the
     formula."""
 
-    def __init__(self, D, heads):
+    def __init__(self, D, heads, qk_norm=False):
         super().__init__()
         self.heads, self.fused = heads, False
         self.qkv = nn.Linear(D, 3 * D)
+        self.q_norm = nn.LayerNorm(D // heads) if qk_norm else nn.Identity()
+        self.k_norm = nn.LayerNorm(D // heads) if qk_norm else nn.Identity()
         self.proj = nn.Linear(D, D)
 
     def forward(self, x):
         B, T, D = x.shape
         qkv = self.qkv(x).reshape(B, T, 3, self.heads, D // self.heads)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # each [B, heads, T, d]
+        q, k = self.q_norm(q), self.k_norm(k)
         if self.fused:
             y = F.scaled_dot_product_attention(q, k, v)
         else:
@@ -85,9 +89,9 @@ def modulated(x, shift, scale):
 class Block(nn.Module):
     """Attention and MLP, each modulated and gated by the conditioning (adaLN-Zero)."""
 
-    def __init__(self, D, heads):
+    def __init__(self, D, heads, qk_norm=False):
         super().__init__()
-        self.attn, self.mlp = Attention(D, heads), Mlp(D, 4 * D)
+        self.attn, self.mlp = Attention(D, heads, qk_norm), Mlp(D, 4 * D)
         self.adaLN_modulation = nn.Sequential(nn.SiLU(), nn.Linear(D, 6 * D))
 
     def forward(self, x, c):
@@ -115,7 +119,7 @@ class DiT(nn.Module):
     `time_scale` before their features are taken, h as well as t."""
 
     def __init__(self, image, channels, patch, width, depth, heads, classes,
-                 out_channels=None, student=False, time_scale=1.0):
+                 out_channels=None, student=False, time_scale=1.0, qk_norm=False):
         super().__init__()
         self.patch, self.grid, self.null = patch, image // patch, classes
         self.channels, self.out_channels = channels, out_channels or channels
@@ -128,7 +132,7 @@ class DiT(nn.Module):
         self.y_embedder.embedding_table = nn.Embedding(classes + 1, width)
         table = position_embedding(self.grid, self.grid, width)
         self.pos_embed = nn.Parameter(table.to(torch.get_default_dtype()), requires_grad=False)
-        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads, qk_norm) for _ in range(depth))
         self.final_layer = FinalLayer(width, patch * patch * self.out_channels)
 
     def tokens(self, z, t, y, r=None):
@@ -168,6 +172,7 @@ def from_state_dict(state, heads, time_scale):
     model = DiT(grid * p, C, p, D, sum(name.endswith("attn.qkv.weight") for name in state), heads,
                 state["y_embedder.embedding_table.weight"].shape[0] - 1,
                 state["final_layer.linear.weight"].shape[0] // p ** 2,
-                "h_embedder.mlp.0.weight" in state, time_scale)
+                "h_embedder.mlp.0.weight" in state, time_scale,
+                "blocks.0.attn.q_norm.weight" in state)
     model.load_state_dict(state)
     return model
