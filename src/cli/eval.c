@@ -42,7 +42,7 @@ static int run(const hidi_command *command, int argc, char **argv)
         HIDI_VALUE("input", "NAME", &x->input, "how Inception sees images: pytorch-fid, tf, clean"),
         HIDI_VALUE("metrics", "LIST", &r.metrics,
                    "all, or some of fid,is,sfid,kid,pr,spectrum; small: "
-                   "distance,kernel,pr,spectrum"),
+                   "distance,kernel,pr,spectrum,classes"),
         HIDI_RESULT("save-statistics", "FILE", &r.statistics,
                     "write mu and sigma of the set to an npz file"),
         HIDI_SWITCH("json", &json, "print JSON"),

@@ -20,7 +20,7 @@ static const struct {
     [HIDI_METRIC_KERNEL] = {"kernel", ANOTHER, false},
     [HIDI_METRIC_PR] = {"pr", INCEPTION | ANOTHER, false},
     [HIDI_METRIC_SPECTRUM] = {"spectrum", INCEPTION | ANOTHER, false},
-    [HIDI_METRIC_CLASSES] = {"classes", 0, false},
+    [HIDI_METRIC_CLASSES] = {"classes", ANOTHER, false},
 };
 
 const hidi_value_text hidi_value_texts[HIDI_VALUES] = {

@@ -12,8 +12,7 @@ typedef enum hidi_metric {
     HIDI_METRIC_FID, HIDI_METRIC_IS, HIDI_METRIC_SFID, HIDI_METRIC_KID, /* Inception */
     HIDI_METRIC_DISTANCE, HIDI_METRIC_KERNEL,                           /* another   */
     HIDI_METRIC_PR, HIDI_METRIC_SPECTRUM,                               /* either    */
-    HIDI_METRIC_CLASSES, /* class_counts.h: of samples, by an extractor that knows their classes;
-                          * not chosen by name, but by setting choice.on                     */
+    HIDI_METRIC_CLASSES, /* class_counts.h: of samples, by an extractor that knows their classes */
     HIDI_METRICS
 } hidi_metric;
 
