@@ -30,7 +30,7 @@
     {key, HIDI_OPTION_CHOICE, AT(field), 0, 0, choices, initial, help}
 
 /* The settings that all trainings share; `s` is the section's name, `f` the field in the struct. */
-#define TRAINING(s, f, steps_, batch_, rate_, warmup_, decay_, beta1_, ema_)                       \
+#define TRAINING(s, f, steps_, batch_, rate_, warmup_, decay_, ema_)                               \
     INT(s ".steps", f.train.steps, 1, 1e9, steps_, "training steps"),                              \
     INT(s ".batch", f.train.batch, 1, 1e6, batch_, "images per step"),                             \
     INT(s ".micro_batch", f.train.micro_batch, 1, 1e6, "16",                                       \
@@ -39,7 +39,7 @@
     INT(s ".warmup", f.train.warmup, 0, 1e9, warmup_, "steps of linear warm-up"),                  \
     CHOICE(s ".decay", f.train.decay, HIDI_DECAY_KINDS, decay_, "decay of the learning rate"),     \
     REAL(s ".final", f.train.final, 0, 1, "0.05", "share of the learning rate left at the end"),   \
-    REAL(s ".beta1", f.train.beta1, 0, 1, beta1_, "AdamW: decay of the first moment"),             \
+    REAL(s ".beta1", f.train.beta1, 0, 1, "0.9", "AdamW: decay of the first moment"),              \
     REAL(s ".beta2", f.train.beta2, 0, 1, "0.99", "AdamW: decay of the second moment"),            \
     REAL(s ".weight_decay", f.train.weight_decay, 0, 10, "0", "AdamW: decoupled weight decay"),    \
     REAL(s ".clip", f.train.clip, 0, 1e9, "1", "largest gradient norm; 0: no clipping"),           \
@@ -96,7 +96,7 @@ const hidi_option hidi_settings_table[] = {
     CHOICE("data.space", data.space, HIDI_SPACES, "pixels",
            "hidi run: networks work on pixels, or on latents of an autoencoder (vae)"),
 
-    TRAINING("vae", vae, "6000", "16", "1e-3", "200", "cosine", "0.9", "0.995"),
+    TRAINING("vae", vae, "6000", "16", "1e-3", "200", "cosine", "0.995"),
     TEXT("vae.file", vae.file, "", "ready-made autoencoder; empty: train one"),
     TEXT("vae.widths", vae.widths, "32,48,64",
          "channels of each level, from the image's down: three levels make latents of a quarter of "
@@ -138,13 +138,13 @@ const hidi_option hidi_settings_table[] = {
     BOOL("model.qk_norm", model.qk_norm, "no",
          "layer norm of the queries and keys of each head: steadier where a training runs away"),
 
-    TRAINING("features", features, "2000", "64", "1e-3", "50", "cosine", "0.9", "0"),
+    TRAINING("features", features, "2000", "64", "1e-3", "50", "cosine", "0"),
     TEXT("features.file", features.file, "",
          "ready-made feature net; empty: train one"),
     INT("features.test_images", features.test_images, 1, 1e9, "2048",
         "test images that its accuracy is measured on"),
 
-    TRAINING("teacher", teacher, "20000", "64", "1e-3", "500", "cosine", "0.9", "0.999"),
+    TRAINING("teacher", teacher, "20000", "64", "1e-3", "500", "cosine", "0.999"),
     INT("teacher.snapshot_every", teacher.snapshot_every, 0, 1e9, "0",
         "steps between copies of the result so far, teacher-STEP.safetensors; 0: none"),
     TEXT("teacher.file", teacher.file, "", "ready-made teacher; empty: train one"),
@@ -160,13 +160,13 @@ const hidi_option hidi_settings_table[] = {
     CHOICE("student.start", student.start, HIDI_STUDENT_STARTS, "teacher",
            "weights that stage 1 starts from; the teacher's need its width and number of heads"),
 
-    TRAINING("td", td, "1500", "64", "1e-3", "100", "cosine", "0.5", "0.99"),
+    TRAINING("td", td, "1500", "64", "1e-3", "100", "cosine", "0.99"),
     INT("td.snapshot_every", td.snapshot_every, 0, 1e9, "0",
         "steps between copies of the result so far, stage1-STEP.safetensors; 0: none"),
     REAL("td.guidance", td.meanflow.guidance, 0, 100, "1.5", "guidance w of the teacher"),
     REAL("td.p", td.meanflow.p, 0, 2, "1", "adaptive weight 1 / (d + c)^p"),
     REAL("td.c", td.meanflow.c, 1e-8, 1e6, "1", "adaptive weight 1 / (d + c)^p"),
-    REAL("td.difference", td.meanflow.difference, 0, 0.1, "0",
+    REAL("td.difference", td.meanflow.difference, 0, 0.1, "0.05",
          "du/dt by differences over t +- this much, within [r, 1]; 0: by JVP"),
     REAL("td.window", td.meanflow.window, 0, 0.1, "0",
          "by JVP: du/dt at a random place within t +- this much and [r, 1]; 0: at t"),
@@ -185,7 +185,7 @@ const hidi_option hidi_settings_table[] = {
     REAL("td.deviation", td.interval.deviation, 0, 10, "1",
          "meanflow sampler: deviation of the logit"),
 
-    TRAINING("dm", dm, "600", "64", "1e-4", "20", "cosine", "0.9", "0.99"),
+    TRAINING("dm", dm, "600", "64", "1e-4", "20", "cosine", "0.99"),
     INT("dm.snapshot_every", dm.snapshot_every, 0, 1e9, "0",
         "steps between copies of the result so far, stage2-STEP.safetensors; 0: none"),
     REAL("dm.guidance", dm.guidance, 0, 100, "1.25", "guidance w of the teacher"),
@@ -208,7 +208,7 @@ const hidi_option hidi_settings_table[] = {
     REAL("dm.td_weight", dm.td_weight, 0, 1e6, "0.05",
          "weight of a retained MeanFlow loss; 0: off"),
 
-    TRAINING("detect", detect, "1000", "64", "1e-3", "50", "cosine", "0.9", "0.99"),
+    TRAINING("detect", detect, "1000", "64", "1e-3", "50", "cosine", "0.99"),
     TEXT("detect.heads", detect.heads, "gap token conv top awd apt",
          "discriminators, at most 12, with blanks between them; options as in awd:queries=4,mean=0.5"),
     TEXT("detect.blocks", detect.blocks, "1,3",

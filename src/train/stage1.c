@@ -130,8 +130,6 @@ hidi_status hidi_student_create(hidi_dit **student, const hidi_dit *teacher,
 
 hidi_stage1_options hidi_stage1_defaults(void)
 {
-    hidi_adamw adamw = hidi_adamw_defaults();
-    adamw.beta1 = 0.5; /* as much of it as a JVP bears: docs/derivations.md, section 10 */
     return (hidi_stage1_options){
         .batch = 64,
         .micro_batch = HIDI_MICRO_BATCH,
@@ -139,8 +137,8 @@ hidi_stage1_options hidi_stage1_defaults(void)
         .ema = 0.99,
         .interval = {.sampler = HIDI_INTERVAL_COVER, .same = 0.25, .from_zero = 0.6, .mean = -0.4,
                      .deviation = 1},
-        .meanflow = {.guidance = 1.5, .p = 1, .c = 1, .bound = 1},
-        .adamw = adamw,
+        .meanflow = {.guidance = 1.5, .p = 1, .c = 1, .difference = 0.05, .bound = 1},
+        .adamw = hidi_adamw_defaults(),
         .schedule = {.rate = 1e-3, .warmup = 100, .decay = HIDI_DECAY_COSINE, .final = 0.05,
                      .steps = 1500},
         .student = {.start = HIDI_START_TEACHER}};

@@ -37,9 +37,8 @@ typedef struct hidi_stage1_options {
  *               [base: r = t in 0.75; logit-normal(-0.4, 1), which mean and deviation keep]
  *     guidance 1.5
  *     p = 1 [base: MeanFlow], c = 1    [base: 0.01]
- *     du/dt by JVP [base]; bound 1     [base: no bound]
- *     beta1 0.5                        [base: 0.9], with which the JVP runs away at this rate
- *     adamw but for that               hidi_adamw_defaults()
+ *     difference 0.05, bound 1         [base: JVP, no bound], which ran away at this rate
+ *     adamw                            hidi_adamw_defaults()
  *     the student is the teacher's network, with its weights
  *     seed 2                           not the teacher's, so that its draws are not repeated */
 hidi_stage1_options hidi_stage1_defaults(void);
