@@ -46,6 +46,7 @@ REFUSED(reshape, hidi_reshape(tape, X(2, 3), hidi_shape1(5)))
 REFUSED(columns_of, hidi_columns_of(tape, X(2, 3), 2, 2))
 REFUSED(columns_first, hidi_columns_of(tape, X(2, 3), (size_t)-1, 2))
 REFUSED(join, hidi_join(tape, (hidi_var *[]){ X(2, 3), X(3, 3) }, 2))
+REFUSED(join_many, hidi_join(tape, (hidi_var *[]){ SCALAR, SCALAR, SCALAR, SCALAR }, 4))
 REFUSED(join_scalar, hidi_join(tape, (hidi_var *[]){ SCALAR }, 1))
 REFUSED(columns_scalar, hidi_columns_of(tape, SCALAR, 0, 1))
 REFUSED(channels_of, hidi_channels_of(tape, X(2, 3, 4, 5), 0, 4))
@@ -125,6 +126,7 @@ static const struct {
     { columns_of, HIDI_BAD_SHAPE, { "columns_of: ", "2 entries from 2 on", "[2, 3]" } },
     { columns_first, HIDI_BAD_SHAPE, { "columns_of: ", "[2, 3]" } },
     { join, HIDI_BAD_SHAPE, { "join: ", "[3, 3] beside [2, 3]" } },
+    { join_many, HIDI_BAD_ARGUMENT, { "join: ", "4 tensors, expected 1 to 3" } },
     { join_scalar, HIDI_BAD_SHAPE, { "join: ", "[]" } },
     { columns_scalar, HIDI_BAD_SHAPE, { "columns_of: ", "[]" } },
     { channels_of, HIDI_BAD_SHAPE, { "channels_of: ", "[2, 3, 4, 5]" } },

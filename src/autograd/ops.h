@@ -44,8 +44,8 @@ hidi_var *hidi_mean(hidi_tape *tape, hidi_var *x); /* all elements -> scalar */
 hidi_var *hidi_reshape(hidi_tape *tape, hidi_var *x, hidi_shape shape);
 /* Columns first .. first + n - 1 of the last extent. */
 hidi_var *hidi_columns_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);
-/* x[0], ..., x[n - 1] (n <= 3) side by side: the columns of the last extent of one after the other;
- * all other extents are the same. */
+/* x[0], ..., x[n - 1], 1 <= n <= 3, side by side: the columns of the last extent, one tensor's after
+ * another's; all other extents are the same.  x [..., c_i] -> [..., sum of c_i] */
 hidi_var *hidi_join(hidi_tape *tape, hidi_var *const *x, int n);
 /* Channels first .. first + n - 1 of images [B, C, H, W]. */
 hidi_var *hidi_channels_of(hidi_tape *tape, hidi_var *x, size_t first, size_t n);

@@ -135,14 +135,16 @@ static void join_forward(hidi_node *node, const hidi_backend *backend)
 static void join_jvp(hidi_node *node, const hidi_backend *backend)
 {
     const struct joined *s = node->own;
-    hidi_real *dy = node->out->tangent, beta;
+    hidi_real *dy = node->out->tangent;
+    bool all = true;
+    for (int i = 0; i < node->n_in; i++)
+        all = all && hidi_tangent_of(node, i, NULL) != NULL;
+    if (!all) /* the columns of an input without a tangent */
+        backend->fill(dy, 0, s->rows * s->columns);
     for (int i = 0; i < node->n_in; i++) {
-        const hidi_real *dx = hidi_tangent_of(node, i, &beta);
-        if (dx == NULL)
-            continue;
-        if (beta == 0) /* the first that has one; others' columns stay 0 if they have none */
-            backend->fill(dy, 0, s->rows * s->columns);
-        backend->copy_block(dy + s->first[i], s->columns, 1, dx, s->n[i], s->rows, s->n[i]);
+        const hidi_real *dx = hidi_tangent_of(node, i, NULL);
+        if (dx != NULL)
+            backend->copy_block(dy + s->first[i], s->columns, 0, dx, s->n[i], s->rows, s->n[i]);
     }
 }
 
@@ -163,6 +165,9 @@ static const hidi_op op_join = {"join", join_forward, join_jvp, join_vjp, NULL};
 hidi_var *hidi_join(hidi_tape *tape, hidi_var *const *x, int n)
 {
     hidi_node node = {.op = &op_join, .n_in = n};
+    if (n < 1 || n > HIDI_MAX_INPUTS)
+        return hidi_tape_fail(tape, hidi_error(HIDI_BAD_ARGUMENT, "join: %d tensors, expected 1 to %d",
+                                               n, HIDI_MAX_INPUTS));
     for (int i = 0; i < n; i++)
         node.in[i] = x[i];
     if (!ready_with_rank(tape, &node, 1, false) || !hidi_node_ready(tape, &node, n))

@@ -6,8 +6,8 @@
  *
  * Parameters have the names of facebookresearch/DiT's state dict; the interval embedder's are
  * h_embedder.mlp.{0,2}.{weight,bias}; those of QK-norm (arXiv 2302.05442) are timm's
- * (blocks.N.attn.{q,k}_norm.{weight,bias}, and cross_attn's alike); those of captions are PixArt's where it has them
- * (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}), and adaLN-single's
+ * (blocks.N.attn.{q,k}_norm.{weight,bias}, and cross_attn's alike); those of captions are PixArt's
+ * where it has them (blocks.N.cross_attn.{q_linear,kv_linear,proj}, y_embedder.y_proj.{fc1,fc2}), and adaLN-single's
  * (t_block.1, blocks.N.scale_shift_table, final_layer.scale_shift_table).
  */
 #ifndef HIDI_MODEL_DIT_H
@@ -103,8 +103,8 @@ hidi_status hidi_dit_create(hidi_dit **dit, const hidi_backend *backend,
 void hidi_dit_destroy(hidi_dit *dit); /* NULL is allowed */
 
 /* DiT's initialisation: Xavier-uniform linear layers, N(0, 0.02^2) embedders, and zeros for the
- * adaLN modulations, the final layer and all biases (ones for QK-norm's scales); h_embedder's last layer is zero too, so that
- * a student starts as its teacher.  Of adaLN-single PixArt's: the shared layer is N(0, 0.02^2), and
+ * adaLN modulations, the final layer and all biases (ones for QK-norm's scales); h_embedder's last
+ * layer is zero too, so that a student starts as its teacher.  Of adaLN-single PixArt's: the shared layer is N(0, 0.02^2), and
  * tables are N(0, 1/D). */
 hidi_status hidi_dit_initialise(hidi_dit *dit, uint64_t seed);
 
